@@ -1,0 +1,61 @@
+"""imbalance: make the rare class rare, once per seed, for everything that follows.
+
+Reads   the dataset named in the experiment
+Writes  dataset    images.npy uint8 NCHW, labels.npy int64, classes.json; once, whatever the seed
+        imbalance  split.npz (train, validation, removed and test rows), split.json with a sha256 of each,
+                   counts.csv and counts.png: class counts before and after; COMMIT.json last
+Exit    0 done · 65 bad data · 75 try again · 78 bad configuration · 143 stopped
+Try     python -m jobs.imbalance --experiment jobs/experiments/quick.yaml --seed 0 --dry-run
+"""
+
+import csv
+import json
+import sys
+
+from ganbalance.data.datasets import open_dataset
+from ganbalance.data.images import TaskImages
+from ganbalance.data.split import class_counts, draw
+from ganbalance.pipeline import reading, stages
+from ganbalance.pipeline.job import JobContext, program
+from ganbalance.reporting import figures
+from ganbalance.seeding import derive
+
+
+def dataset(ctx: JobContext) -> None:
+    declared = ctx.stage(stages.Dataset)
+    source = open_dataset(ctx.experiment.dataset)
+    source.ensure()
+    chosen = TaskImages.select(source.load(), declared.classes, declared.class_names)
+    chosen.save(ctx.folder)
+    ctx.metrics["n_train"], ctx.metrics["n_test"] = chosen.n_train, len(chosen.labels) - chosen.n_train
+
+
+def imbalance(ctx: JobContext) -> None:
+    declared = ctx.stage(stages.Imbalance)
+    data = reading.task_images(ctx.inputs["dataset"])
+    split = draw(
+        data.labels,
+        data.n_train,
+        keep=declared.keep,
+        validation=declared.validation,
+        seed=derive(ctx.seed, "split"),
+    )
+    split.save(ctx.folder / "split.npz")
+    (ctx.folder / "split.json").write_text(json.dumps(split.hashes, indent=1))
+
+    columns = len(data.class_names)
+    before = class_counts(data.labels[: data.n_train], columns)
+    train, validation = (class_counts(data.labels[rows], columns) for rows in (split.train, split.validation))
+    after = [a + b for a, b in zip(train, validation, strict=True)]
+    with (ctx.folder / "counts.csv").open("w", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["class", "before", "after", "train", "validation"])
+        table.writerows(zip(data.class_names, before, after, train, validation, strict=True))
+    figures.class_counts(data.class_names, before, after).savefig(ctx.folder / "counts.png")
+    ctx.metrics["kept"] = after
+
+
+main = program(__doc__, {stages.Dataset: dataset, stages.Imbalance: imbalance})
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,233 @@
+"""An experiment: the one YAML file that says what to compare, on which data, how often.
+
+Every class here is frozen and strict; `read` and `check` turn a file and command-line overrides into an
+`Experiment` or into one line that names the key, the value and what is allowed.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import pydantic
+import yaml
+from pydantic import Field
+
+from ganbalance.errors import ConfigError
+from ganbalance.frozen import Frozen, parse
+
+ClassName = int | str
+Protocol = Literal["honest", "paper"]
+Fit = Literal["pad", "resize"]
+
+
+class FashionMnist(Frozen):
+    """Zalando's 28x28 grey images: 60,000 to train on, 10,000 to test (Xiao et al. 2017, arXiv:1708.07747)."""
+
+    name: Literal["fashion-mnist"]
+    folder: str | None = Field(None, description="where the four idx .gz files are, when not in a usual place")
+
+
+class OwnImages(Frozen):
+    """A user's images: a folder per class, or an .npz with `images` (N,H,W[,C]) uint8 and `labels` (N,)."""
+
+    name: Literal["folder", "npz"]
+    path: str
+    side_px: int = Field(28, ge=8, le=32, description="every image is brought to this side")
+    channels: Literal[1, 3] = 1
+    test_fraction: float = Field(0.2, gt=0, lt=1, description="held back for the test where the data has no test part")
+
+
+Dataset = Annotated[FashionMnist | OwnImages, Field(discriminator="name")]
+
+
+class Pair(Frozen):
+    """Two classes; `positive` is the one whose scores, precision and recall are reported."""
+
+    kind: Literal["pair"]
+    positive: ClassName
+    negative: ClassName
+
+
+class Multiclass(Frozen):
+    """Every class of the dataset; scores are macro averages."""
+
+    kind: Literal["multiclass"]
+
+
+Task = Annotated[Pair | Multiclass, Field(discriminator="kind")]
+
+
+class Imbalance(Frozen):
+    """Which classes are rare. `keep` maps each to the share of its images that stays; 1.0 for data rare by nature."""
+
+    keep: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(min_length=1)
+    validation: float = Field(0.2, gt=0, le=0.5, description="share of the kept images of each class held out")
+
+
+class Synthesis(Frozen):
+    """How many images a GAN makes of a rare class: a number, or as many as the largest class has more."""
+
+    n: Literal["balance"] | Annotated[int, Field(ge=1)] = "balance"
+
+
+class PaperClassifier(Frozen):
+    """How the course report trained its classifier; read only under `protocol: paper`."""
+
+    epochs: int = Field(15, ge=1)
+    batch_size: int = Field(32, ge=2)
+    lr: float = Field(1e-4, gt=0)
+    weight_decay: float = Field(1e-5, ge=0)
+    validation: float = Field(0.4, gt=0, lt=1)
+
+
+class Classifier(Frozen):
+    """A frozen backbone, and the linear head on top of it.
+
+    `l2` are the strengths of the penalty, relative to the mean loss, that every arm tries on validation:
+    minimise mean_i w_i loss_i + (l2/2) |W|^2.
+    """
+
+    backbone: str = "efficientnet-lite0"
+    weights: str | None = Field(None, description="a .pth file, when not in the backbone's usual place")
+    weights_sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$", description="of other weights than the usual")
+    side_px: int = Field(32, ge=16, le=256)
+    l2: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] = (
+        10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4, 1e-4,
+    )  # fmt: skip
+    paper: PaperClassifier = PaperClassifier()
+
+    @pydantic.model_validator(mode="after")
+    def _weights_are_pinned(self) -> Self:
+        if self.weights_sha256 and not self.weights:
+            raise ValueError("classifier.weights_sha256 is of a file: name it in classifier.weights")
+        return self
+
+
+class Statistics(Frozen):
+    """How verdicts are reached; the rule is `ganbalance.metrics.statistics.RULE`."""
+
+    margin: float = Field(0.005, gt=0, lt=0.5, description="smallest difference worth having")
+    reference: str = Field("class-weight", description="the cheap arm that a GAN has to beat")
+    replicates: int = Field(2000, ge=200, le=20000)
+
+
+class Resources(Frozen):
+    """What a stage may use. Nothing here changes a key."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int = Field(1, ge=1, description="per stage; other counts change the last bits of results")
+    checkpoint_every_s: float = Field(60.0, gt=0)
+
+
+class Experiment(Frozen):
+    """All of one experiment file."""
+
+    name: str = Field(pattern="^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$")
+    note: str = Field("", description="a caveat that its report prints on top")
+    protocol: Protocol = "honest"
+    dataset: Dataset
+    task: Task
+    imbalance: Imbalance
+    arms: Annotated[tuple[str, ...], Field(min_length=1)]
+    gans: dict[str, dict[str, Any]] = Field(default_factory=dict, description="per-GAN settings; see each GAN's Config")
+    synthesis: Synthesis = Synthesis()
+    classifier: Classifier = Classifier()
+    statistics: Statistics = Statistics()
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
+    resources: Resources = Resources()
+
+    @pydantic.field_validator("arms", "seeds")
+    @classmethod
+    def _once_each(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        twice = sorted({value for value in values if values.count(value) > 1})
+        if twice:
+            raise ValueError(f"every entry once; given twice: {', '.join(map(str, twice))}")
+        return values
+
+    @pydantic.field_validator("arms")
+    @classmethod
+    def _has_a_baseline(cls, arms: tuple[str, ...]) -> tuple[str, ...]:
+        if "none" not in arms:
+            raise ValueError("the arm 'none' is what every other is compared with; add it")
+        return arms
+
+
+def read(path: Path, *, sets: Sequence[str] = (), seeds: str | None = None) -> dict[str, Any]:
+    """The settings in an experiment file with overrides applied, not yet checked: see `check`.
+
+    `sets` are `a.b=value` with YAML values; `seeds` is "0,1,5" or "0..9". Raises ConfigError.
+    """
+    given = read_yaml(path)
+    for text in sets:
+        _override(given, text)
+    if seeds is not None:
+        given["seeds"] = parse_seeds(seeds)
+    return given
+
+
+def check(given: dict[str, Any], *, where: str) -> Experiment:
+    """The experiment that `given` describes. Raises ConfigError naming every key that is wrong."""
+    return parse(Experiment, given, where=where)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file, as plain JSON data. Raises ConfigError when it is none."""
+    try:
+        given = yaml.load(path.read_text(), _Loader)  # noqa: S506 - a SafeLoader with stricter rules
+    except OSError as error:
+        raise ConfigError(f"cannot read the experiment {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(given, dict):
+        raise ConfigError(f"{path} holds no settings: an experiment is a mapping of keys to values")
+    return given
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Seeds from "0,1,5" or "0..9" (both ends included). Raises ConfigError."""
+    if match := re.fullmatch(r"(\d+)\.\.(\d+)", text.strip()):
+        return list(range(int(match[1]), int(match[2]) + 1))
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise ConfigError(f"seeds {text!r}: give numbers as 0,1,2 or a range as 0..9") from error
+
+
+def _override(given: dict[str, Any], text: str) -> None:
+    path, equals, value = text.partition("=")
+    *parents, last = path.strip().split(".")
+    if not equals or not last:
+        raise ConfigError(f"--set {text!r}: write it as key.key=value, for example gans.dcgan.epochs=50")
+    for part in parents:
+        given = given.setdefault(part, {})
+        if not isinstance(given, dict):
+            raise ConfigError(f"--set {text!r}: '{part}' is a value, not a section")
+    try:
+        given[last] = yaml.load(value, _Loader)  # noqa: S506
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {text!r}: {value!r} is not a YAML value") from error
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML where 1e-4 is a number (YAML 1.1 reads it as text), and a key given twice is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key_node, _ in node.value:
+            if key_node.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key '{key_node.value}' is given twice", key_node.start_mark
+                )
+            seen.add(key_node.value)
+        return {_plain_key(key): value for key, value in super().construct_mapping(node, deep=True).items()}
+
+
+def _plain_key(key: Any) -> str:
+    return key if isinstance(key, str) else json.dumps(key, default=str)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)

@@ -1,0 +1,32 @@
+"""What every dataset can say of itself."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Images:
+    """`images` uint8 (N,C,H,W) and `labels` int64 (N,): the first `n_train` rows to train on, the rest to test on."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    n_train: int
+
+
+class Dataset(Protocol):
+    """Images with labels. A label is an index into `classes()`."""
+
+    def classes(self) -> list[str]:
+        """The class names. Raises DataError when the data is not there."""
+
+    def fingerprint(self) -> str:
+        """Names the content: equal for equal pixels and labels, wherever they lie."""
+
+    def ensure(self) -> None:
+        """Get the data if it is not here. Raises DataError that names every place it was looked for in."""
+
+    def load(self) -> Images:
+        """Everything, verified. Raises DataError for missing or damaged data."""

@@ -1,0 +1,1 @@
+"""Metrics: arrays in, numbers out; nothing here reads a file or knows an arm."""

@@ -1,0 +1,72 @@
+"""What a backbone is: a published network whose weights stay as they are."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from ganbalance.errors import DataError
+from ganbalance.keys import sha256_file
+
+
+class Backbone(ABC):
+    """A network from images to features, the preprocessing it was trained with, and where its weights are found."""
+
+    sha256: ClassVar[str]  # of the published weights file
+    features: ClassVar[int]
+    mean: ClassVar[tuple[float, float, float]]
+    std: ClassVar[tuple[float, float, float]]
+
+    @abstractmethod
+    def build(self) -> nn.Module:
+        """The network without its classification layer, randomly initialised: (N,3,H,W) -> (N, features)."""
+
+    @abstractmethod
+    def published(self) -> Path | None:
+        """The published weights file if it is on this machine."""
+
+    @abstractmethod
+    def download(self) -> Path:
+        """Get the published weights file. Raises DataError when it cannot be had here."""
+
+    @abstractmethod
+    def convert(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The published names and tensors as `build` names them, without the classification layer."""
+
+    def weights_file(self, explicit: str | None) -> Path:
+        """`explicit`, or the published file, downloaded if need be. Raises DataError."""
+        if explicit:
+            path = Path(explicit).expanduser()
+            if not path.is_file():
+                raise DataError(f"classifier.weights = {explicit!r}: there is no such file")
+            return path
+        return self.published() or self.download()
+
+    def read_weights(self, path: Path, sha256: str) -> dict[str, Tensor]:
+        """Tensors for `build` from a weights file of that hash. Raises DataError for any other file."""
+        found = sha256_file(path)
+        if found != sha256:
+            raise DataError(
+                f"{path} has sha256 {found[:12]}..., expected {sha256[:12]}...; delete it to get the published file, "
+                "or name its own hash in classifier.weights_sha256"
+            )
+        return self.convert(torch.load(path, map_location="cpu", weights_only=True))
+
+
+def prepare(images_NCHW: Tensor, backbone: Backbone, side_px: int, *, imagenet: bool = True) -> Tensor:
+    """uint8 (N,1|3,H,W) to the backbone's float32 (N,3,side_px,side_px).
+
+    Resized bilinearly, grey repeated to three channels, scaled to [0, 1] and normalised as the backbone was
+    trained; with `imagenet` False scaled to [-1, 1] instead, as the course report did.
+    """
+    scaled = images_NCHW.float() / 255
+    if scaled.shape[-2:] != (side_px, side_px):
+        scaled = interpolate(scaled, (side_px, side_px), mode="bilinear", antialias=True)
+    rgb = scaled.expand(-1, 3, -1, -1)
+    mean, std = (backbone.mean, backbone.std) if imagenet else ((0.5,) * 3, (0.5,) * 3)
+    shape = (1, 3, 1, 1)
+    return (rgb - rgb.new_tensor(mean).view(shape)) / rgb.new_tensor(std).view(shape)

@@ -1,0 +1,49 @@
+"""resnet18: He, Zhang, Ren & Sun 2016, arXiv:1512.03385; torchvision's IMAGENET1K_V1 weights."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.error import URLError
+
+import torch
+import torchvision
+from torch import Tensor, nn
+from torchvision.models import ResNet18_Weights
+
+from ganbalance.errors import DataError
+from ganbalance.models.backbones.base import Backbone
+
+WEIGHTS = ResNet18_Weights.IMAGENET1K_V1
+
+
+class ResNet18(Backbone):
+    sha256 = "f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec"
+    features = 512
+    mean = (0.485, 0.456, 0.406)
+    std = (0.229, 0.224, 0.225)
+
+    def build(self) -> nn.Module:
+        network = torchvision.models.resnet18(weights=None)
+        network.fc = nn.Identity()  # type: ignore[assignment]
+        return network
+
+    def published(self) -> Path | None:
+        path = self._cache()
+        return path if path.is_file() else None
+
+    def download(self) -> Path:
+        try:
+            WEIGHTS.get_state_dict(progress=False, check_hash=True)
+        except (URLError, OSError, RuntimeError) as error:
+            raise DataError(
+                f"the weights of resnet18 are not at {self._cache()} and cannot be downloaded here ({error}); "
+                "put the file there, name it in classifier.weights, or run with the other backbone: "
+                'SET="classifier.backbone=efficientnet-lite0"'
+            ) from error
+        return self._cache()
+
+    def convert(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {name: tensor for name, tensor in state.items() if not name.startswith("fc.")}
+
+    def _cache(self) -> Path:
+        """Where torchvision keeps it: under TORCH_HOME."""
+        return Path(torch.hub.get_dir()) / "checkpoints" / WEIGHTS.url.rpartition("/")[2]

@@ -1,0 +1,75 @@
+"""What every GAN is: two networks, two losses made of named terms, and a frozen configuration.
+
+A GAN lives in one file of `models/gans/`. The training loop knows only this class; this class knows
+no dataset, no store and no loop. Images are float32 (B, C, 32, 32) in [-1, 1].
+"""
+
+from abc import ABC, abstractmethod
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Generator, Tensor, nn
+
+from ganbalance.frozen import Frozen
+
+SIDE_PX = 32
+
+Count = Annotated[int, Field(gt=0)]
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
+Label = Annotated[float, Field(gt=0, le=1)]
+# strict=False on the tuple alone: YAML and JSON know lists, not tuples; the numbers inside stay strict
+Betas = Annotated[tuple[Decay, Decay], Field(strict=False)]
+Widths3 = Annotated[tuple[Count, Count, Count], Field(strict=False)]
+Widths4 = Annotated[tuple[Count, Count, Count, Count], Field(strict=False)]
+
+
+class Gan(nn.Module, ABC):
+    """A generator `G` and a discriminator or critic `D` that a loop can train without knowing which."""
+
+    class Config(Frozen):
+        """What every GAN needs to be told; a GAN adds its own and gives its paper's defaults."""
+
+        latent: Count = 100
+        epochs: Count = 500
+        batch_size: Count
+        lr: Positive
+        betas: Betas
+        d_steps: Count = 1
+        """Discriminator steps per generator step, all on the same real batch."""
+
+    config: Config
+    G: nn.Module
+    D: nn.Module
+
+    def __init__(self, config: Config, channels: int) -> None:
+        super().__init__()
+        self.config = config
+        self.channels = channels
+
+    def noise(self, n: int, rng: Generator) -> Tensor:
+        """Standard normal noise, float32 (n, latent), on the device of `rng`."""
+        return torch.randn(n, self.config.latent, generator=rng, device=rng.device)
+
+    def generate(self, noise_BZ: Tensor, labels_B: Tensor) -> Tensor:
+        """Images (B, C, 32, 32) in [-1, 1]; `labels_B` (int64) matters to conditional GANs only."""
+        images_BCHW: Tensor = self.G(noise_BZ)
+        return images_BCHW
+
+    @abstractmethod
+    def d_loss(self, real_BCHW: Tensor, fake_BCHW: Tensor, labels_B: Tensor, rng: Generator) -> dict[str, Tensor]:
+        """Named scalar terms whose sum D minimises; no gradient reaches G through `fake_BCHW`."""
+
+    @abstractmethod
+    def g_loss(self, real_BCHW: Tensor, fake_BCHW: Tensor, labels_B: Tensor, rng: Generator) -> dict[str, Tensor]:
+        """Named scalar terms whose sum G minimises."""
+
+    def optimizers(self) -> tuple[torch.optim.Adam, torch.optim.Adam]:
+        """Adam for D and Adam for G, in this order."""
+        lr, betas = self.config.lr, self.config.betas
+        return (
+            torch.optim.Adam(self.D.parameters(), lr=lr, betas=betas),
+            torch.optim.Adam(self.G.parameters(), lr=lr, betas=betas),
+        )

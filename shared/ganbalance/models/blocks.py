@@ -1,0 +1,53 @@
+"""Network pieces that more than one GAN is built from."""
+
+import torch
+from torch import Generator, Tensor, nn
+
+
+def add_noise(images_BCHW: Tensor, sd: float, rng: Generator) -> Tensor:
+    """`images_BCHW` plus Gaussian noise of standard deviation `sd`; 0 draws nothing.
+
+    Instance noise: Sonderby et al. 2017, arXiv:1610.04490, section 4.
+    """
+    if sd == 0:
+        return images_BCHW
+    return images_BCHW + sd * torch.randn(images_BCHW.shape, generator=rng, device=rng.device)
+
+
+class Projection(nn.ConvTranspose2d):
+    """The first transposed convolution of a generator: noise (B, Z) -> (B, C, 4, 4).
+
+    On a 1x1 input every output pixel is its own linear map of the noise, so it is computed as one
+    matrix product, which CPUs do several times faster. Parameters, their names and their
+    initialisation are those of `nn.ConvTranspose2d(Z, C, 4)`.
+    """
+
+    def __init__(self, latent: int, width: int) -> None:
+        super().__init__(latent, width, kernel_size=4, stride=1, padding=0)
+
+    def forward(self, noise_BZ: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """(B, Z) -> (B, C, 4, 4)."""
+        assert self.bias is not None  # noqa: S101
+        pixels_BCHW = (noise_BZ @ self.weight.flatten(1)).view(-1, *self.weight.shape[1:])
+        return pixels_BCHW + self.bias[:, None, None]
+
+
+def dcgan_generator(latent: int, widths: tuple[int, int, int], channels: int) -> nn.Sequential:
+    """DCGAN's generator for 32x32 images: noise (B, Z) -> (B, channels, 32, 32) in [-1, 1].
+
+    Radford et al. 2016, arXiv:1511.06434, figure 1, with one doubling less: 1x1 -> 4 -> 8 -> 16 -> 32.
+    """
+    first, second, third = widths
+    return nn.Sequential(
+        Projection(latent, first),
+        nn.BatchNorm2d(first),
+        nn.ReLU(),
+        nn.ConvTranspose2d(first, second, kernel_size=4, stride=2, padding=1),
+        nn.BatchNorm2d(second),
+        nn.ReLU(),
+        nn.ConvTranspose2d(second, third, kernel_size=4, stride=2, padding=1),
+        nn.BatchNorm2d(third),
+        nn.ReLU(),
+        nn.ConvTranspose2d(third, channels, kernel_size=4, stride=2, padding=1),
+        nn.Tanh(),
+    )

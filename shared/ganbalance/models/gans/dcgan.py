@@ -1,0 +1,66 @@
+"""DCGAN. Radford et al. 2016, arXiv:1511.06434, section 3; losses of Goodfellow et al. 2014, arXiv:1406.2661, eq. 1.
+
+Settings are the course report's. Real labels are smoothed to 0.9 (Salimans et al. 2016, arXiv:1606.03498,
+section 3.4; D's real term only) and Gaussian noise goes on every image that D sees, in D's step and in G's
+(Sonderby et al. 2017, arXiv:1610.04490, section 4).
+Deviations of the report from the paper: PyTorch's initialisation instead of N(0, 0.02), betas (0.5, 0.9) instead
+of (0.5, 0.999), and a third convolution of D with kernel 3.
+"""
+
+from torch import Generator, Tensor, nn
+
+from ganbalance.models.base import Betas, Count, Gan, Label, NonNegative, Positive, Widths3
+from ganbalance.models.blocks import add_noise, dcgan_generator
+from ganbalance.models.losses import bce_fake, bce_real, non_saturating
+
+
+class Dcgan(Gan):
+    """Convolutions with BatchNorm in both networks."""
+
+    class Config(Gan.Config):
+        """The report's settings."""
+
+        batch_size: Count = 128
+        lr: Positive = 2e-4
+        betas: Betas = (0.5, 0.9)
+        g_widths: Widths3 = (512, 256, 128)
+        d_widths: Widths3 = (64, 128, 256)
+        real_label: Label = 0.9
+        instance_noise: NonNegative = 0.05
+        """Standard deviation, on the scale of images in [-1, 1]."""
+
+    config: Config
+
+    def __init__(self, config: Config, channels: int) -> None:
+        super().__init__(config, channels)
+        self.G = dcgan_generator(config.latent, config.g_widths, channels)
+        self.D = _discriminator(config.d_widths, channels)
+
+    def d_loss(self, real_BCHW: Tensor, fake_BCHW: Tensor, labels_B: Tensor, rng: Generator) -> dict[str, Tensor]:
+        """arXiv:1406.2661, eq. 1, negated. Real and fake pass D apart: each has its own batch statistics."""
+        sd = self.config.instance_noise
+        return {
+            "real": bce_real(self.D(add_noise(real_BCHW, sd, rng)), self.config.real_label),
+            "fake": bce_fake(self.D(add_noise(fake_BCHW.detach(), sd, rng))),
+        }
+
+    def g_loss(self, real_BCHW: Tensor, fake_BCHW: Tensor, labels_B: Tensor, rng: Generator) -> dict[str, Tensor]:
+        """arXiv:1406.2661, section 3: maximise log D(G(z))."""
+        return {"fool": non_saturating(self.D(add_noise(fake_BCHW, self.config.instance_noise, rng)))}
+
+
+def _discriminator(widths: tuple[int, int, int], channels: int) -> nn.Sequential:
+    """Images (B, channels, 32, 32) -> logits (B,), through 16, 8, 4 and 1 pixels a side."""
+    first, second, third = widths
+    return nn.Sequential(
+        nn.Conv2d(channels, first, kernel_size=4, stride=2, padding=1),
+        nn.LeakyReLU(0.2),
+        nn.Conv2d(first, second, kernel_size=4, stride=2, padding=1),
+        nn.BatchNorm2d(second),
+        nn.LeakyReLU(0.2),
+        nn.Conv2d(second, third, kernel_size=3, stride=2, padding=1),
+        nn.BatchNorm2d(third),
+        nn.LeakyReLU(0.2),
+        nn.Conv2d(third, 1, kernel_size=4, stride=1, padding=0),
+        nn.Flatten(0),
+    )

@@ -1,0 +1,62 @@
+"""Vanilla GAN. Goodfellow et al. 2014, arXiv:1406.2661, eq. 1 with the non-saturating generator loss of section 3.
+
+Networks and settings are the course report's: two linear layers each, images as 1024 values, and real labels
+smoothed to 0.9 (Salimans et al. 2016, arXiv:1606.03498, section 3.4; D's real term only).
+The report ends D in a sigmoid and takes the binary cross entropy of that. Here D ends before the sigmoid and the
+loss takes the logit: the same function of the same weights, without log(0).
+"""
+
+from torch import Generator, Tensor, nn
+
+from ganbalance.models.base import SIDE_PX, Betas, Count, Gan, Label, NonNegative, Positive
+from ganbalance.models.blocks import add_noise
+from ganbalance.models.losses import bce_fake, bce_real, non_saturating
+
+
+class Vanilla(Gan):
+    """Two small multilayer perceptrons."""
+
+    class Config(Gan.Config):
+        """The report's settings."""
+
+        batch_size: Count = 64
+        lr: Positive = 3e-4
+        betas: Betas = (0.9, 0.999)
+        g_width: Count = 256
+        d_width: Count = 128
+        real_label: Label = 0.9
+        instance_noise: NonNegative = 0.0
+        """Standard deviation of the noise on everything D sees; the report names it for DCGAN alone."""
+
+    config: Config
+
+    def __init__(self, config: Config, channels: int) -> None:
+        super().__init__(config, channels)
+        shape = (channels, SIDE_PX, SIDE_PX)
+        values = channels * SIDE_PX * SIDE_PX
+        self.G = nn.Sequential(
+            nn.Linear(config.latent, config.g_width),
+            nn.LeakyReLU(0.01),
+            nn.Linear(config.g_width, values),
+            nn.Tanh(),
+            nn.Unflatten(1, shape),
+        )
+        self.D = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(values, config.d_width),
+            nn.LeakyReLU(0.01),
+            nn.Linear(config.d_width, 1),
+            nn.Flatten(0),
+        )
+
+    def d_loss(self, real_BCHW: Tensor, fake_BCHW: Tensor, labels_B: Tensor, rng: Generator) -> dict[str, Tensor]:
+        """Eq. 1, negated: tell real from fake."""
+        sd = self.config.instance_noise
+        return {
+            "real": bce_real(self.D(add_noise(real_BCHW, sd, rng)), self.config.real_label),
+            "fake": bce_fake(self.D(add_noise(fake_BCHW.detach(), sd, rng))),
+        }
+
+    def g_loss(self, real_BCHW: Tensor, fake_BCHW: Tensor, labels_B: Tensor, rng: Generator) -> dict[str, Tensor]:
+        """Section 3: maximise log D(G(z))."""
+        return {"fool": non_saturating(self.D(add_noise(fake_BCHW, self.config.instance_noise, rng)))}

@@ -1,0 +1,70 @@
+"""WGAN-GP. Gulrajani et al. 2017, arXiv:1704.00028, eq. 3 and algorithm 1.
+
+Settings are the course report's: DCGAN's generator at half the width, five critic steps on the same real batch.
+Deviation of the report from the paper: its critic has BatchNorm. The penalty of eq. 3 is about the slope at one
+image, and BatchNorm makes the score of an image depend on the others (section 4, "No critic batch normalization");
+`critic_norm: layer` is the paper's advice and the textbook choice, `none` works too.
+"""
+
+from itertools import pairwise
+from typing import Literal
+
+from torch import Generator, Tensor, nn
+
+from ganbalance.models.base import Betas, Count, Gan, NonNegative, Positive, Widths3, Widths4
+from ganbalance.models.blocks import dcgan_generator
+from ganbalance.models.losses import gradient_penalty, wasserstein_critic, wasserstein_generator
+
+CriticNorm = Literal["batch", "layer", "none"]
+
+
+class WganGp(Gan):
+    """A critic that estimates the Wasserstein distance, kept near 1-Lipschitz by a penalty on its slope."""
+
+    class Config(Gan.Config):
+        """The report's settings; lambda, n_critic and betas are algorithm 1's kind of values."""
+
+        batch_size: Count = 64
+        lr: Positive = 2e-4
+        betas: Betas = (0.0, 0.9)
+        d_steps: Count = 5
+        g_widths: Widths3 = (256, 128, 64)
+        d_widths: Widths4 = (32, 64, 128, 256)
+        gp_weight: NonNegative = 10.0
+        critic_norm: CriticNorm = "batch"
+
+    config: Config
+
+    def __init__(self, config: Config, channels: int) -> None:
+        super().__init__(config, channels)
+        self.G = dcgan_generator(config.latent, config.g_widths, channels)
+        self.D = _critic(config.d_widths, channels, config.critic_norm)
+
+    def d_loss(self, real_BCHW: Tensor, fake_BCHW: Tensor, labels_B: Tensor, rng: Generator) -> dict[str, Tensor]:
+        """Eq. 3: the negated distance and the penalty."""
+        return {
+            "critic": wasserstein_critic(self.D(real_BCHW), self.D(fake_BCHW.detach())),
+            "penalty": self.config.gp_weight * gradient_penalty(self.D, real_BCHW, fake_BCHW, rng),
+        }
+
+    def g_loss(self, real_BCHW: Tensor, fake_BCHW: Tensor, labels_B: Tensor, rng: Generator) -> dict[str, Tensor]:
+        """Algorithm 1, line 12."""
+        return {"score": wasserstein_generator(self.D(fake_BCHW))}
+
+
+def _critic(widths: tuple[int, int, int, int], channels: int, norm: CriticNorm) -> nn.Sequential:
+    """Images (B, channels, 32, 32) -> scores (B,), through 16, 8, 4, 2 and 1 pixels a side."""
+    layers: list[nn.Module] = [nn.Conv2d(channels, widths[0], kernel_size=4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+    for before, width in pairwise(widths):
+        layers += [nn.Conv2d(before, width, kernel_size=4, stride=2, padding=1), _norm(norm, width), nn.LeakyReLU(0.2)]
+    return nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, kernel_size=2, stride=1, padding=0), nn.Flatten(0))
+
+
+def _norm(norm: CriticNorm, width: int) -> nn.Module:
+    match norm:
+        case "batch":
+            return nn.BatchNorm2d(width)
+        case "layer":
+            return nn.GroupNorm(1, width)  # one group is layer normalisation over C, H and W, affine per channel
+        case "none":
+            return nn.Identity()

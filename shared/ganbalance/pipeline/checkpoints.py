@@ -1,0 +1,52 @@
+"""A stage's checkpoints in the store: saved on a timer, found again by whichever attempt comes next."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from ganbalance.errors import DataError
+from ganbalance.store.artifacts import Artifacts
+
+# training.checkpoint is imported where it is used: a report needs neither checkpoints nor torch
+
+
+class Checkpoints:
+    """The checkpoints of one key, written by one attempt."""
+
+    def __init__(  # noqa: PLR0913 - the address of a checkpoint
+        self, artifacts: Artifacts, stage: str, key: str, attempt: str, scratch: Path, every_s: float
+    ) -> None:
+        self.attempt = attempt
+        self._artifacts = artifacts
+        self._stage, self._key = stage, key
+        self._scratch = scratch
+        self._every_s = every_s
+        self._saved_at = time.monotonic()
+
+    def latest(self) -> dict[str, Any] | None:
+        """The state furthest on that is whole; a damaged checkpoint is passed over with a word about it."""
+        from ganbalance.training import checkpoint  # noqa: PLC0415
+
+        for path in self._artifacts.checkpoints(self._stage, self._key):
+            try:
+                state = checkpoint.load(path, self._key)
+            except DataError as error:
+                print(f"passed over a checkpoint: {error}", file=sys.stderr, flush=True)
+                continue
+            print(f"resuming at step {state['step']}", flush=True)
+            return state
+        return None
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Keep `state`, which says its "step"."""
+        from ganbalance.training import checkpoint  # noqa: PLC0415
+
+        path = self._scratch / "checkpoint"
+        checkpoint.save(path, state, self._key)
+        self._artifacts.save_checkpoint(self._stage, self._key, self.attempt, state["step"], path)
+        self._saved_at = time.monotonic()
+
+    def due(self) -> bool:
+        """Whether it is time for another."""
+        return time.monotonic() - self._saved_at >= self._every_s

@@ -1,0 +1,275 @@
+"""What every job program needs around its body: flags, inputs, signals, the commit and the exit code.
+
+A job module is a docstring, one function per stage, and `main = program(__doc__, {Stage: function, ...})`.
+"""
+
+import argparse
+import errno
+import os
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol, TypeVar
+
+import threadpoolctl
+
+from ganbalance.config import Experiment
+from ganbalance.errors import EXIT_BUG, EXIT_DONE, ConfigError, DataError, GanbalanceError, Stopped, UnavailableError
+from ganbalance.frozen import dump
+from ganbalance.pipeline import provenance, request, runs
+from ganbalance.pipeline.checkpoints import Checkpoints
+from ganbalance.pipeline.plan import Node, Plan, make_plan
+from ganbalance.pipeline.progress import Progress
+from ganbalance.pipeline.stages import Stage
+from ganbalance.pipeline.state import State
+from ganbalance.store import open_store
+from ganbalance.store.artifacts import Artifact, Artifacts, Commit, new_attempt
+
+S = TypeVar("S", bound=Stage)
+
+
+class Main(Protocol):
+    """The entry point of a program; without `argv` it reads the command line."""
+
+    def __call__(self, argv: Sequence[str] | None = None) -> int:
+        """Run and return the exit code."""
+
+
+Body = Callable[["JobContext"], None]
+NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class StopSignal:
+    """SIGTERM and Ctrl-C. They end a stage at once, unless it asked to be let finish its step."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._deferred = False
+
+    def listen(self) -> None:
+        """Take over the signals of this process."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+
+    @contextmanager
+    def deferred(self) -> Iterator[Callable[[], bool]]:
+        """Within this block a signal only sets a flag; the block asks for it at every step."""
+        self._deferred = True
+        try:
+            yield lambda: self.asked
+        finally:
+            self._deferred = False
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self.asked = True
+        if not self._deferred:
+            raise Stopped("stopped; the same command starts this stage again")
+
+
+@dataclass
+class JobContext:
+    """What a job's body may use. Files written to `folder` and numbers put in `metrics` become the artifact."""
+
+    node: Node
+    experiment: Experiment
+    plan: Plan
+    inputs: dict[str, Artifact]
+    folder: Path
+    stop: StopSignal
+    progress: Progress
+    checkpoints: Checkpoints
+    metrics: dict[str, Any] = field(default_factory=dict)
+    diverged: bool = False
+
+    @property
+    def seed(self) -> int:
+        """The node's seed."""
+        if self.node.seed is None:
+            raise TypeError(f"{self.node.name} has no seed")
+        return self.node.seed
+
+    def stage(self, kind: type[S]) -> S:
+        """What the stage declares of the experiment, typed."""
+        declared = self.node.declared()
+        if not isinstance(declared, kind):
+            raise TypeError(f"{self.node.name} is a {self.node.stage} stage, not {kind.stage}")
+        return declared
+
+
+def program(doc: str | None, bodies: Mapping[type[Stage], Body]) -> "Main":
+    """The `main(argv)` of a job module: runs the bodies that the flags select and returns the exit code."""
+    name = next(iter(bodies)).program
+
+    def main(argv: Sequence[str] | None = None) -> int:
+        try:
+            return _run(name, doc or "", bodies, argv)
+        except GanbalanceError as error:
+            return _end(name, str(error), error.exit_code)
+        except OSError as error:
+            if error.errno in NO_SPACE:
+                full = f"no space left on {tempfile.gettempdir()} or in the store; free some and run again"
+                return _end(name, full, UnavailableError.exit_code)
+            traceback.print_exc()
+            return EXIT_BUG
+        except Exception:
+            traceback.print_exc()
+            return EXIT_BUG
+
+    return main
+
+
+def _end(name: str, message: str, code: int) -> int:
+    print(f"{name}: {message}", file=sys.stderr, flush=True)
+    return code
+
+
+def _run(name: str, doc: str, bodies: Mapping[type[Stage], Body], argv: Sequence[str] | None) -> int:
+    flags = _parser(name, doc).parse_args(argv)
+    if flags.run:
+        if flags.set or flags.seeds:
+            raise ConfigError("--set and --seeds change an experiment; a run (--run) is fixed when it is submitted")
+        record = runs.load(open_store(flags.store), flags.run)
+        experiment, plan = record.experiment, record.plan
+    else:
+        experiment = _requested(flags)
+        plan = make_plan(experiment)
+    chosen = _select(plan, name, flags)
+    if flags.dry_run:
+        _explain(experiment, chosen)
+        return EXIT_DONE
+    stop = StopSignal()
+    stop.listen()
+    with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
+        state = State(plan, Artifacts(open_store(flags.store), Path(scratch)))
+        for node in chosen:
+            run_stage(node, experiment, state, bodies[node.kind], stop, Path(scratch))
+    return EXIT_DONE
+
+
+def run_stage(  # noqa: PLR0913 - what a stage is made of
+    node: Node, experiment: Experiment, state: State, body: Body, stop: StopSignal, scratch: Path
+) -> Commit:
+    """Run one node unless it is done; its artifact is committed when this returns."""
+    if done := state.commit(node.name):
+        print(f"{node.name}: already done ({done.key[:8]})", flush=True)
+        return done
+    inputs = state.inputs(node)
+    if inputs.missing and not node.kind.takes_what_is_there:
+        first = state.plan.node(inputs.missing[0])
+        raise DataError(f"{node.name} reads {first.name}, which is not made yet; run the {first.program} program first")
+    commits, artifacts = inputs.commits, state.artifacts
+    context = _context(node, experiment, state, commits, stop, scratch)
+    started = time.time()
+    if lost := _diverged_parent(node, commits):
+        context.diverged, context.metrics = True, {"because": lost}
+    else:
+        with _threads(experiment.resources.threads):
+            body(context)
+    context.progress.close()
+    seconds = round(time.time() - started, 2)
+    commit = artifacts.commit(
+        node.stage,
+        state.key(node),
+        attempt=context.checkpoints.attempt,
+        folder=context.folder,
+        inputs=commits,
+        outcome="diverged" if context.diverged else "done",
+        metrics=context.metrics,
+        provenance={"started": round(started), "seconds": seconds, "threads": experiment.resources.threads}
+        | provenance.here(),
+    )
+    print(f"{node.name}: {commit.outcome} in {seconds:.1f} s ({commit.key[:8]})", flush=True)
+    return commit
+
+
+def _context(  # noqa: PLR0913
+    node: Node, experiment: Experiment, state: State, commits: dict[str, Commit], stop: StopSignal, scratch: Path
+) -> JobContext:
+    folder = Path(tempfile.mkdtemp(dir=scratch))
+    return JobContext(
+        node=node,
+        experiment=experiment,
+        plan=state.plan,
+        inputs={role: state.artifacts.open(commit) for role, commit in commits.items()},
+        folder=folder,
+        stop=stop,
+        progress=Progress(node.name),
+        checkpoints=Checkpoints(
+            state.artifacts, node.stage, node.key, new_attempt(), scratch, experiment.resources.checkpoint_every_s
+        ),
+    )
+
+
+def _diverged_parent(node: Node, commits: Mapping[str, Commit]) -> str | None:
+    """The input whose training diverged, if any: then there is nothing to go on with, and that is a result."""
+    if node.kind.takes_what_is_there:
+        return None
+    return next((node.inputs[role] for role, commit in commits.items() if commit.outcome == "diverged"), None)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """A fixed number of threads, whoever starts the program: other counts round differently."""
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(count)
+    with threadpoolctl.threadpool_limits(count):
+        yield
+
+
+def _parser(name: str, doc: str) -> argparse.ArgumentParser:
+    parser = request.Parser(prog=name, description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--experiment", type=Path, metavar="FILE", help="an experiment, e.g. jobs/experiments/quick.yaml")
+    what.add_argument("--run", help="a run whose record is in the store")
+    default = os.environ.get("GANBALANCE_STORE", ".store")
+    parser.add_argument(
+        "--store", default=default, metavar="URL", help=f"where artifacts are kept (default: {default})"
+    )
+    parser.add_argument("--seed", type=int, help="only the stages of this seed, and what they need of this program")
+    parser.add_argument("--gan", help="only the stages of this GAN; it need not be among the experiment's arms")
+    parser.add_argument("--arm", help="only the stages of this arm")
+    parser.add_argument("--stage", help="only the stage of this name in 'ganbalance plan'")
+    request.add_overrides(parser)
+    parser.add_argument("--dry-run", action="store_true", help="check and print the resolved settings, then stop")
+    return parser
+
+
+def _requested(flags: argparse.Namespace) -> Experiment:
+    experiment = request.experiment(flags.experiment, sets=flags.set, seeds=flags.seeds)
+    if flags.gan and flags.gan not in experiment.arms:
+        return request.experiment(flags.experiment, sets=flags.set, seeds=flags.seeds, only_gans=[flags.gan])
+    return experiment
+
+
+def _select(plan: Plan, name: str, flags: argparse.Namespace) -> list[Node]:
+    """The nodes of this program that the flags ask for, after those of this program that they rest on."""
+    asked = {
+        node.name
+        for node in plan.nodes
+        if node.program == name
+        and flags.seed in (None, node.seed)
+        and flags.gan in (None, node.gan)
+        and flags.arm in (None, node.arm)
+        and flags.stage in (None, node.name)
+    }
+    if not asked:
+        raise ConfigError(f"run {plan.run} has no {name} stage for these flags; 'ganbalance plan' lists its stages")
+    for node in reversed(plan.nodes):
+        if node.name in asked:
+            asked |= {parent for parent in node.inputs.values() if plan.node(parent).program == name}
+    return [node for node in plan.nodes if node.name in asked]
+
+
+def _explain(experiment: Experiment, nodes: Sequence[Node]) -> None:
+    import yaml  # noqa: PLC0415
+
+    print(yaml.safe_dump(dump(experiment), sort_keys=False).rstrip())
+    for node in nodes:
+        print(f"# {node.key[:8]}  {node.name}")

@@ -1,0 +1,157 @@
+"""Run a plan on this machine: independent stages side by side, each in a process of its own.
+
+The processes are forked from one that has loaded the job programs already, so that a stage starts in
+milliseconds; each runs the very `main(argv)` that a container would run.
+"""
+
+import importlib
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from types import FrameType
+
+from ganbalance.errors import EXIT_BUG, EXIT_DONE, Stopped
+from ganbalance.pipeline.estimate import Estimate
+from ganbalance.pipeline.plan import Node, Plan
+from ganbalance.pipeline.state import State
+
+POLL_S = 0.5
+PROGRAMS = ("imbalance", "train_gan", "synthesize", "train_classifier", "report")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A stage that did not finish: its name, exit code, the last line it said, and where the rest is."""
+
+    stage: str
+    code: int
+    cause: str
+    log: Path
+
+
+@dataclass
+class _Running:
+    process: BaseProcess
+    log: Path
+
+
+class LocalRunner:
+    """Runs what of a plan is not done, at most `workers` stages at a time.
+
+    A failed stage holds back only what needs it. Ctrl-C and SIGTERM stop every stage at its next checkpoint.
+    """
+
+    def __init__(self, plan: Plan, state: State, *, store: str, logs: Path, workers: int) -> None:
+        self._plan, self._state = plan, state
+        self._store, self._logs, self._workers = store, logs, workers
+        self._running: dict[str, _Running] = {}
+        self._failures: dict[str, Failure] = {}
+        self._stopping = False
+        self._processes = multiprocessing.get_context("forkserver")
+        self._processes.set_forkserver_preload([f"jobs.{name}" for name in PROGRAMS])
+
+    def run(self) -> list[Failure]:
+        """Run until nothing more can be; returns what failed. Raises Stopped after a signal."""
+        waiting = {node.name: node for node in self._plan.nodes}
+        done = self._collect_done(waiting)
+        estimate = Estimate(self._plan, self._state, self._workers)
+        with self._signals(), estimate.bar(already=done) as bar:
+            while waiting or self._running:
+                if not self._stopping:
+                    self._start_ready(waiting)
+                if not self._running:
+                    break
+                for name in self._reap():
+                    bar.finished(name, failed=name in self._failures)
+                bar.update({name: entry.log for name, entry in self._running.items()})
+        if self._stopping:
+            raise Stopped("stopped; what is done is kept, and the same command goes on from there")
+        return list(self._failures.values())
+
+    def _collect_done(self, waiting: dict[str, Node]) -> int:
+        """Strike out what is done; how many that were."""
+        before = len(waiting)
+        for name in [name for name in waiting if self._state.commit(name)]:
+            del waiting[name]
+        return before - len(waiting)
+
+    def _start_ready(self, waiting: dict[str, Node]) -> None:
+        for name, node in list(waiting.items()):
+            if len(self._running) >= self._workers:
+                return
+            pending = {parent for parent in node.inputs.values() if parent in waiting or parent in self._running}
+            if pending:
+                continue
+            failed = [parent for parent in node.inputs.values() if parent in self._failures]
+            del waiting[name]
+            if failed and not node.kind.takes_what_is_there:
+                # told once, at the stage that failed; this one only counts as not done
+                self._failures[name] = Failure(name, EXIT_DONE, f"needs {failed[0]}", Path())
+            elif not self._state.commit(name):
+                self._running[name] = self._start(node)
+
+    def _start(self, node: Node) -> _Running:
+        log = self._logs / f"{node.name.replace('/', '.')}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        argv = ["--run", self._plan.run, "--store", self._store, "--stage", node.name]
+        process = self._processes.Process(target=_child, args=(node.program, argv, str(log)), name=node.name)
+        process.start()
+        return _Running(process, log)
+
+    def _reap(self) -> Iterator[str]:
+        """The stages that ended within the poll interval."""
+        wait([entry.process.sentinel for entry in self._running.values()], timeout=POLL_S)
+        for name, entry in list(self._running.items()):
+            if entry.process.is_alive():
+                continue
+            entry.process.join()
+            code = entry.process.exitcode or EXIT_DONE
+            if code != EXIT_DONE and not self._stopping:
+                self._failures[name] = Failure(name, code, _last_line(entry.log, code), entry.log)
+            del self._running[name]
+            yield name
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Pass SIGTERM and Ctrl-C on to the stages as SIGTERM, once; a second Ctrl-C is not needed."""
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            self._stopping = True
+            for entry in self._running.values():
+                entry.process.terminate()
+
+        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _child(program: str, argv: list[str], log: str) -> None:
+    """The body of a stage's process: its output goes to a file, Ctrl-C reaches it only by way of the runner."""
+    os.setsid()
+    with open(log, "a", buffering=1) as file:  # noqa: PTH123 - a file descriptor is what is wanted
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    module = importlib.import_module(f"jobs.{program.replace('-', '_')}")
+    code = module.main(argv)
+    sys.stdout.flush()
+    sys.exit(code)
+
+
+def _last_line(log: Path, code: int) -> str:
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()] if log.is_file() else []
+    if code < 0:
+        return f"killed by {signal.Signals(-code).name}" + ("; was memory short?" if code == -signal.SIGKILL else "")
+    if code == EXIT_BUG:
+        return f"a bug, please report it: {lines[-1] if lines else 'no output'}"
+    return lines[-1].partition(": ")[2] if lines else f"exit code {code}"

@@ -1,0 +1,49 @@
+"""Where and with what something was made. Recorded beside results, never part of a key or a digest."""
+
+import functools
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("ganbalance", "torch", "torchvision", "timm", "numpy", "scikit-learn", "scipy")
+
+
+@functools.cache
+def here() -> dict[str, Any]:
+    """Machine, versions and the commit of the code, of this process."""
+    return {
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "cpu": _cpu(),
+        "cores": os.cpu_count(),
+        "versions": {name: found for name in PACKAGES if (found := _version(name))},
+        "git_commit": os.environ.get("GANBALANCE_COMMIT") or _git_commit(),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+
+
+def _git_commit() -> str | None:
+    """The commit of the checkout this file lies in, with a + when files were changed since."""
+    describe = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=12", "--dirty=+"]
+    try:
+        done = subprocess.run(describe, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None

@@ -1,0 +1,50 @@
+"""The flags that say which experiment: the same for every program."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ganbalance import config
+from ganbalance.config import Experiment
+from ganbalance.errors import ConfigError
+from ganbalance.models import gans
+
+DEFAULT_EXPERIMENT = Path("jobs/experiments/quick.yaml")
+
+
+class Parser(argparse.ArgumentParser):
+    """Usage errors are configuration errors: one line, exit code 78."""
+
+    def error(self, message: str) -> Any:
+        raise ConfigError(f"{message}; see {self.prog} --help")
+
+
+def add_overrides(parser: argparse.ArgumentParser) -> None:
+    """Flags that change an experiment."""
+    parser.add_argument("--seeds", metavar="LIST", help="0,1,5 or 0..9 instead of the experiment's seeds")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting, e.g. gans.dcgan.epochs=50"
+    )
+
+
+def experiment(
+    path: Path, *, sets: list[str], seeds: str | None = None, only_gans: list[str] | None = None
+) -> Experiment:
+    """The experiment in `path` with overrides; `only_gans` replaces its GAN arms. Raises ConfigError."""
+    given = config.read(path, sets=sets, seeds=seeds)
+    if only_gans:
+        given["arms"] = _with_gans(given.get("arms"), only_gans)
+    return config.check(given, where=str(path))
+
+
+def _with_gans(arms: Any, wanted: list[str]) -> Any:
+    """The arms with their GANs replaced by `wanted` where the first GAN stood, else before the oracle."""
+    known = gans.names()
+    for name in wanted:
+        if name not in known:
+            raise ConfigError(f"GAN {name!r}: there is no such GAN; choose among {', '.join(known)}")
+    if not isinstance(arms, list):
+        return arms  # the check will say what is wrong
+    place = next((i for i, arm in enumerate(arms) if arm in known or arm == "oracle"), len(arms))
+    before, after = arms[:place], arms[place:]
+    return before + wanted + [arm for arm in after if arm not in known]

@@ -1,0 +1,58 @@
+"""What of a plan is done: read from the store every time, kept nowhere else."""
+
+from dataclasses import dataclass
+
+from ganbalance.keys import stage_key
+from ganbalance.pipeline.plan import Node, Plan
+from ganbalance.store.artifacts import Artifacts, Commit
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The committed inputs of a node by role, and the names of the nodes that are not committed."""
+
+    commits: dict[str, Commit]
+    missing: tuple[str, ...]
+
+
+class State:
+    """The plan held against the store.
+
+    A node is done while its commit exists and records the very bytes its inputs have now; delete an artifact
+    and it is made again, and what depends on it only if its bytes changed.
+    """
+
+    def __init__(self, plan: Plan, artifacts: Artifacts) -> None:
+        self.plan = plan
+        self.artifacts = artifacts
+        self._nodes = {node.name: node for node in plan.nodes}
+        self._done: dict[str, Commit] = {}  # a commit found once is not looked up again
+
+    def commit(self, name: str) -> Commit | None:
+        """The current commit of a node, or None while it is to do."""
+        if name in self._done:
+            return self._done[name]
+        node = self._nodes[name]
+        inputs = self.inputs(node)
+        if inputs.missing and not node.kind.takes_what_is_there:
+            return None
+        commit = self.artifacts.find(node.stage, self.key(node))
+        if commit is None or not self.artifacts.is_current(commit, inputs.commits):
+            return None
+        self._done[name] = commit
+        return commit
+
+    def inputs(self, node: Node) -> Inputs:
+        """What the node would read now."""
+        found = {role: self.commit(parent) for role, parent in node.inputs.items()}
+        return Inputs(
+            commits={role: commit for role, commit in found.items() if commit is not None},
+            missing=tuple(node.inputs[role] for role, commit in found.items() if commit is None),
+        )
+
+    def key(self, node: Node) -> str:
+        """The node's key; of a stage that takes what is there, the key that goes with what is there."""
+        if not node.kind.takes_what_is_there:
+            return node.key
+        present = {role: self._nodes[node.inputs[role]].key for role in self.inputs(node).commits}
+        return stage_key(node.stage, node.kind.version, node.config, node.seed, present)

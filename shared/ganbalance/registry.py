@@ -1,0 +1,32 @@
+"""Registration by being there: a file in a package is an entry, its name (with hyphens) is the entry's name."""
+
+import importlib
+import pkgutil
+from types import ModuleType
+from typing import TypeVar
+
+from ganbalance.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def names(package: ModuleType) -> list[str]:
+    """The entries of `package`, sorted; nothing is imported. A file named base.py is not an entry."""
+    files = (module.name for module in pkgutil.iter_modules(package.__path__))
+    return sorted(name.replace("_", "-") for name in files if name != "base")
+
+
+def load(package: ModuleType, name: str, base: type[T]) -> type[T]:
+    """The one class derived from `base` that the entry's file defines. Raises ConfigError for an unknown name."""
+    what = package.__name__.rpartition(".")[2].removesuffix("s")
+    if name not in names(package):
+        raise ConfigError(f"there is no {what} {name!r}; choose among {', '.join(names(package))}")
+    module = importlib.import_module(f"{package.__name__}.{name.replace('-', '_')}")
+    defined = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, base) and value.__module__ == module.__name__
+    ]
+    if len(defined) != 1:
+        raise TypeError(f"{module.__file__} defines {len(defined)} classes derived from {base.__name__}, not one")
+    return defined[0]

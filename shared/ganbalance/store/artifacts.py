@@ -1,0 +1,214 @@
+"""Artifacts: what one stage wrote, visible all at once or not at all.
+
+    stages/<stage>/<key>/attempts/<attempt>/<file>...           written first, one folder per attempt
+    stages/<stage>/<key>/attempts/<attempt>/checkpoints/<step>  until the commit
+    stages/<stage>/<key>/COMMIT.json                            written last: it is what makes the artifact exist
+
+Two attempts at one key never touch each other's files; the loser of the commit adopts the winner.
+"""
+
+import datetime
+import json
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import pydantic
+
+from ganbalance.errors import DataError
+from ganbalance.frozen import Frozen, dump
+from ganbalance.keys import digest, sha256_file
+from ganbalance.store.base import MissingError, Store
+
+Outcome = Literal["done", "diverged"]
+KEPT_CHECKPOINTS = 2
+
+
+class File(Frozen):
+    """One file of an artifact: its name, size in bytes and SHA-256 in hex."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+class InputRef(Frozen):
+    """Which bytes of a parent artifact were read."""
+
+    stage: str
+    key: str
+    digest: str
+
+
+class Commit(Frozen):
+    """COMMIT.json. `digest` names the bytes and the result, never when, where or how fast they were made."""
+
+    stage: str
+    key: str
+    attempt: str
+    outcome: Outcome
+    files: list[File]
+    digest: str
+    inputs: dict[str, InputRef]
+    metrics: dict[str, Any]
+    provenance: dict[str, Any]
+
+    def ref(self) -> InputRef:
+        """How a dependent stage records that it read this artifact."""
+        return InputRef(stage=self.stage, key=self.key, digest=self.digest)
+
+
+class Artifact:
+    """A committed artifact opened for reading; every file is verified before its path is handed out."""
+
+    def __init__(self, store: Store, commit: Commit, scratch: Path) -> None:
+        self.commit = commit
+        self._store = store
+        self._scratch = scratch
+        self._files = {file.path: file for file in commit.files}
+        self._verified: dict[str, Path] = {}
+
+    @property
+    def names(self) -> list[str]:
+        """The artifact's files."""
+        return sorted(self._files)
+
+    def path(self, name: str) -> Path:
+        """A local path to the verified file `name`. Raises DataError when it is missing or its bytes changed."""
+        if name not in self._verified:
+            self._verified[name] = self._verify(name)
+        return self._verified[name]
+
+    def json(self, name: str) -> Any:
+        """The parsed content of the verified JSON file `name`."""
+        return json.loads(self.path(name).read_text())
+
+    def _verify(self, name: str) -> Path:
+        file = self._files.get(name)
+        commit = self.commit
+        home = f"stages/{commit.stage}/{commit.key}"
+        if file is None:
+            raise DataError(f"the artifact {home} has no file {name}, only {', '.join(self.names)}")
+        advice = f"delete {home}/COMMIT.json in the store {self._store.url} and run again to make it anew"
+        try:
+            path = self._store.fetch(f"{home}/attempts/{commit.attempt}/{name}", self._scratch)
+        except MissingError as error:
+            raise DataError(f"{name} of the committed artifact {home} is gone; {advice}") from error
+        if path.stat().st_size != file.size or sha256_file(path) != file.sha256:
+            raise DataError(f"{name} of the artifact {home} is corrupt: its sha256 is not the committed one; {advice}")
+        return path
+
+
+class Artifacts:
+    """The artifacts of one store."""
+
+    def __init__(self, store: Store, scratch: Path) -> None:
+        self.store = store
+        self._scratch = scratch
+
+    def find(self, stage: str, key: str) -> Commit | None:
+        """The commit of a key, or None while the artifact does not exist. Raises DataError when it is unreadable."""
+        name = _commit_name(stage, key)
+        try:
+            raw = self.store.read(name)
+        except MissingError:
+            return None
+        try:
+            return Commit.model_validate_json(raw)
+        except pydantic.ValidationError as error:
+            raise DataError(
+                f"{name} in the store {self.store.url} is corrupt; delete it and run again to make it anew"
+            ) from error
+
+    def open(self, commit: Commit) -> Artifact:
+        """The artifact of a commit, for reading."""
+        return Artifact(self.store, commit, self._scratch)
+
+    def is_current(self, commit: Commit, inputs: Mapping[str, Commit]) -> bool:
+        """Whether `commit` was made from the very bytes that its `inputs` have now."""
+        return commit.inputs == {role: parent.ref() for role, parent in inputs.items()}
+
+    def commit(  # noqa: PLR0913 - the fields of one record, each named at the call
+        self,
+        stage: str,
+        key: str,
+        *,
+        attempt: str,
+        folder: Path,
+        inputs: Mapping[str, Commit],
+        outcome: Outcome,
+        metrics: dict[str, Any],
+        provenance: dict[str, Any],
+    ) -> Commit:
+        """Put every file of `folder` under the attempt, then make them the artifact of `key`.
+
+        Returns the commit that stands afterwards: this one, or that of a racing attempt that was first and
+        read the same inputs. A commit made from other inputs is out of date and is replaced.
+        """
+        files = [
+            File(path=path.relative_to(folder).as_posix(), size=path.stat().st_size, sha256=sha256_file(path))
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        ]
+        refs = {role: parent.ref() for role, parent in inputs.items()}
+        ours = Commit(
+            stage=stage,
+            key=key,
+            attempt=attempt,
+            outcome=outcome,
+            files=files,
+            digest=digest({"files": [dump(file) for file in files], "outcome": outcome, "metrics": metrics}),
+            inputs=refs,
+            metrics=metrics,
+            provenance=provenance,
+        )
+        for file in files:
+            self.store.put(_attempt_name(stage, key, attempt, file.path), folder / file.path)
+        standing = self._publish(ours)
+        self._drop_checkpoints(stage, key)
+        return standing
+
+    def _publish(self, ours: Commit) -> Commit:
+        name = _commit_name(ours.stage, ours.key)
+        data = json.dumps(dump(ours), indent=1).encode()
+        while not self.store.create(name, data):
+            standing = self.find(ours.stage, ours.key)
+            if standing is not None and standing.inputs == ours.inputs:
+                return standing
+            self.store.delete(name)
+        return ours
+
+    def save_checkpoint(self, stage: str, key: str, attempt: str, step: int, source: Path) -> None:
+        """Keep the file `source` as the attempt's checkpoint at `step`, and only the last two of them."""
+        self.store.put(_attempt_name(stage, key, attempt, f"checkpoints/{step:012d}"), source)
+        mine = [name for name in self._checkpoints(stage, key) if f"/attempts/{attempt}/" in name]
+        for name in mine[KEPT_CHECKPOINTS:]:
+            self.store.delete(name)
+
+    def checkpoints(self, stage: str, key: str) -> list[Path]:
+        """Local files of every checkpoint of `key`, of whichever attempt, furthest step first."""
+        return [self.store.fetch(name, self._scratch) for name in self._checkpoints(stage, key)]
+
+    def _checkpoints(self, stage: str, key: str) -> list[str]:
+        names = self.store.names(f"stages/{stage}/{key}/attempts")
+        found = [name for name in names if "/checkpoints/" in name]
+        return sorted(found, key=lambda name: name.rpartition("/")[2], reverse=True)
+
+    def _drop_checkpoints(self, stage: str, key: str) -> None:
+        for name in self._checkpoints(stage, key):
+            self.store.delete(name)
+
+
+def new_attempt() -> str:
+    """A name for one try at a stage: sorts by time, never repeats."""
+    now = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S")
+    return f"{now}-{secrets.token_hex(4)}"
+
+
+def _commit_name(stage: str, key: str) -> str:
+    return f"stages/{stage}/{key}/COMMIT.json"
+
+
+def _attempt_name(stage: str, key: str, attempt: str, file: str) -> str:
+    return f"stages/{stage}/{key}/attempts/{attempt}/{file}"

@@ -1,0 +1,232 @@
+"""Train any GAN for a fixed number of steps, so that an interrupted run ends in the same bits as one that was not.
+
+One step takes one real minibatch: `d_steps` discriminator steps on it, each with fresh fakes, then one generator
+step. A run has epochs x minibatches-per-epoch steps and its last step is used. After initialisation everything
+random comes from one torch.Generator and from the minibatch order, a pure function of the step.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+from torch.optim import Adam
+
+from ganbalance.data.batches import BatchOrder
+from ganbalance.data.canvas import from_canvas
+from ganbalance.errors import DataError, Stopped
+from ganbalance.models.base import SIDE_PX, Gan
+from ganbalance.seeding import derive
+from ganbalance.training import device as devices
+from ganbalance.training.checkpoint import State
+from ganbalance.training.synthesis import sample
+
+GRID_IMAGES = 64
+GRIDS = 5
+
+Row = dict[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hooks:
+    """What the world outside wants of the loop; every hook is asked or told between two steps."""
+
+    save: Callable[[State], None] = lambda state: None
+    """Store a state for `resume`. It shares memory with the run: write it down before returning."""
+    save_due: Callable[[], bool] = lambda: False
+    stopped: Callable[[], bool] = lambda: False
+    """True asks for a save and an end: the loop raises Stopped."""
+    on_progress: Callable[[int, int, Row], None] = lambda images_seen, total, losses: None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Divergence:
+    """Where a loss or a weight stopped being finite, both counted from 1."""
+
+    epoch: int
+    step: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """What a run leaves besides the weights in the GAN itself."""
+
+    rows: list[Row]
+    """One per finished epoch: "epoch" and the mean of every loss term, "d_..." and "g_..."."""
+    grids: dict[int, np.ndarray]
+    """Epoch -> 64 images of the same noise, uint8 (64, C, 32, 32)."""
+    steps: int
+    diverged_at: Divergence | None
+
+
+def train(
+    gan: Gan,
+    images_NCHW: Tensor,
+    labels_N: Tensor,
+    *,
+    seed: int,
+    stream: str,
+    device: torch.device,
+    resume: State | None = None,
+    hooks: Hooks | None = None,
+) -> Trained:
+    """Train `gan` in place on float32 images (N, C, 32, 32) in [-1, 1] with int64 labels.
+
+    `resume` is a state that `hooks.save` was given. A loss or weight that is not finite ends the run
+    with `diverged_at` set: that is a result. Raises Stopped after a save when `hooks.stopped()`.
+    """
+    _check(gan, images_NCHW, labels_N)
+    devices.deterministic()
+    hooks = hooks or Hooks()
+    images_NCHW, labels_N = images_NCHW.to(device), labels_N.to(device)
+    order = BatchOrder(n_images=len(images_NCHW), batch_size=gan.config.batch_size, seed=seed, stream=f"{stream}-order")
+    grid = _Grid(gan, labels_N, Generator().manual_seed(derive(seed, f"{stream}-grid")))
+    run = _Run(gan, Generator(device).manual_seed(derive(seed, stream)), device)
+    if resume is not None:
+        run.restore(resume)
+    steps = gan.config.epochs * order.per_epoch
+
+    while run.step < steps:
+        if hooks.stopped():
+            hooks.save(run.state())
+            raise Stopped(f"stopped after GAN step {run.step} of {steps}; the same command resumes there")
+        index_B = torch.from_numpy(order.at(run.step)).to(device)
+        losses = run.learn(images_NCHW[index_B], labels_N[index_B])
+        epoch = -(-run.step // order.per_epoch)
+        if not all(map(math.isfinite, losses.values())) or (run.step == steps and not run.weights_are_finite()):
+            return run.result(Divergence(epoch=epoch, step=run.step))
+        if run.step % order.per_epoch == 0:
+            run.close_epoch(epoch, order.per_epoch)
+            if epoch in grid.epochs:
+                run.grids[epoch] = grid.draw(device)
+        hooks.on_progress(order.images_seen(run.step), order.images_seen(steps), losses)
+        if hooks.save_due():
+            hooks.save(run.state())
+    return run.result(None)
+
+
+class _Run:
+    """All that changes while a GAN trains, and nothing else: what a checkpoint holds."""
+
+    def __init__(self, gan: Gan, rng: Generator, device: torch.device) -> None:
+        # channels_last is how CPUs run these convolutions fastest; weights and results are the same
+        self.gan = gan.to(device).to(memory_format=torch.channels_last).train()
+        self.d_optimizer, self.g_optimizer = gan.optimizers()
+        self.rng = rng
+        self.step = 0
+        self.sums: Row = {}
+        self.rows: list[Row] = []
+        self.grids: dict[int, Tensor] = {}
+
+    def learn(self, real_BCHW: Tensor, labels_B: Tensor) -> Row:
+        """One step: every loss term by name, the discriminator's averaged over its steps on this minibatch."""
+        d_terms = [self._d_step(real_BCHW, labels_B) for _ in range(self.gan.config.d_steps)]
+        g_terms = self._g_step(real_BCHW, labels_B)
+        names = [f"d_{name}" for name in d_terms[0]] + [f"g_{name}" for name in g_terms]
+        d_means = [torch.stack([terms[name] for terms in d_terms]).mean() for name in d_terms[0]]
+        # one transfer for all terms: on a GPU every single one would wait for the device
+        losses: Row = dict(zip(names, torch.stack([*d_means, *g_terms.values()]).tolist(), strict=True))
+        for name, loss in losses.items():
+            self.sums[name] = self.sums.get(name, 0.0) + loss
+        self.step += 1
+        return losses
+
+    def _d_step(self, real_BCHW: Tensor, labels_B: Tensor) -> dict[str, Tensor]:
+        with torch.no_grad():
+            fake_BCHW = self._fake(labels_B)
+        terms = self.gan.d_loss(real_BCHW, fake_BCHW, labels_B, self.rng)
+        return _descend(self.d_optimizer, terms)
+
+    def _g_step(self, real_BCHW: Tensor, labels_B: Tensor) -> dict[str, Tensor]:
+        self.gan.D.requires_grad_(False)  # G's step needs the gradient through D, not the one of D's weights
+        terms = self.gan.g_loss(real_BCHW, self._fake(labels_B), labels_B, self.rng)
+        terms = _descend(self.g_optimizer, terms)
+        self.gan.D.requires_grad_(True)
+        return terms
+
+    def _fake(self, labels_B: Tensor) -> Tensor:
+        noise_BZ = self.gan.noise(len(labels_B), self.rng)
+        return self.gan.generate(noise_BZ, labels_B)
+
+    def close_epoch(self, epoch: int, batches: int) -> None:
+        """Turn the sums of the epoch into its row."""
+        self.rows.append({"epoch": epoch} | {name: total / batches for name, total in self.sums.items()})
+        self.sums = {}
+
+    def weights_are_finite(self) -> bool:
+        """False when the last update broke a weight: no later loss would show it."""
+        return all(bool(weight.isfinite().all()) for weight in self.gan.parameters())
+
+    def result(self, diverged_at: Divergence | None) -> Trained:
+        grids = {epoch: images.numpy() for epoch, images in self.grids.items()}
+        return Trained(rows=self.rows, grids=grids, steps=self.step, diverged_at=diverged_at)
+
+    def state(self) -> State:
+        """Everything that `restore` needs to go on bit for bit."""
+        return {
+            "step": self.step,
+            "gan": self.gan.state_dict(),
+            "d_optimizer": self.d_optimizer.state_dict(),
+            "g_optimizer": self.g_optimizer.state_dict(),
+            "rng": self.rng.get_state(),
+            "sums": self.sums,
+            "rows": self.rows,
+            "grids": self.grids,
+        }
+
+    def restore(self, state: State) -> None:
+        self.step = state["step"]
+        self.gan.load_state_dict(state["gan"])
+        _restore_optimizer(self.d_optimizer, state["d_optimizer"])
+        _restore_optimizer(self.g_optimizer, state["g_optimizer"])
+        self.rng.set_state(state["rng"])
+        self.sums, self.rows, self.grids = dict(state["sums"]), list(state["rows"]), dict(state["grids"])
+
+
+class _Grid:
+    """The same noise drawn at about five evenly spaced epochs, the last among them."""
+
+    def __init__(self, gan: Gan, labels_N: Tensor, rng: Generator) -> None:
+        epochs = gan.config.epochs
+        self.gan = gan
+        self.epochs = {round(epochs * part / GRIDS) for part in range(1, GRIDS + 1)}
+        self.noise_BZ = gan.noise(GRID_IMAGES, rng)
+        known = torch.unique(labels_N)
+        self.labels_B = known[torch.arange(GRID_IMAGES, device=known.device) % len(known)]
+
+    def draw(self, device: torch.device) -> Tensor:
+        """uint8 (64, C, 32, 32) on the CPU."""
+        return torch.from_numpy(from_canvas(sample(self.gan, self.noise_BZ.to(device), self.labels_B), SIDE_PX))
+
+
+def _descend(optimizer: Adam, terms: dict[str, Tensor]) -> dict[str, Tensor]:
+    """One optimiser step down the sum of `terms`; returns them without their graphs."""
+    optimizer.zero_grad()
+    torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    return {name: term.detach() for name, term in terms.items()}
+
+
+def _restore_optimizer(optimizer: Adam, state: dict[str, Any]) -> None:
+    """Load `state` into copies laid out in memory like the weights: other strides may round differently."""
+    optimizer.load_state_dict(state)
+    for weight, moments in optimizer.state.items():
+        for name, value in moments.items():
+            moments[name] = torch.empty_like(weight).copy_(value) if value.shape == weight.shape else value.clone()
+
+
+def _check(gan: Gan, images_NCHW: Tensor, labels_N: Tensor) -> None:
+    wanted = (gan.channels, SIDE_PX, SIDE_PX)
+    if images_NCHW.dtype != torch.float32 or images_NCHW.shape[1:] != wanted or not len(images_NCHW):
+        raise DataError(
+            f"GAN training needs at least one image, float32 of shape {wanted}; "
+            f"given {images_NCHW.dtype} of shape {tuple(images_NCHW.shape)}"
+        )
+    if labels_N.shape != images_NCHW.shape[:1] or labels_N.dtype != torch.int64:
+        raise DataError(
+            f"GAN training needs one int64 label per image ({len(images_NCHW)}); "
+            f"given {labels_N.dtype} of shape {tuple(labels_N.shape)}"
+        )

@@ -1,0 +1,58 @@
+"""Draw images from a trained generator, in eval mode: BatchNorm uses its running statistics and keeps them."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from ganbalance.data.canvas import from_canvas
+from ganbalance.models.base import Gan
+from ganbalance.seeding import derive
+
+CHUNK = 256
+
+
+def synthesise(
+    gan: Gan,
+    n: int,
+    *,
+    label: int,
+    seed: int,
+    stream: str,
+    side_px: int,
+    device: torch.device,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> np.ndarray:
+    """`n` images of class `label`, uint8 (n, C, side_px, side_px), a pure function of the weights and (n, seed, stream).
+
+    All noise is drawn up front on the CPU, so neither the device nor the chunk size has a say in it.
+    `on_progress(images done, n)` is called after every chunk.
+    """
+    gan.to(device).to(memory_format=torch.channels_last)
+    noise_NZ = gan.noise(n, Generator().manual_seed(derive(seed, stream)))
+    labels_N = torch.full((n,), label)
+    images = np.empty((n, gan.channels, side_px, side_px), dtype=np.uint8)
+    for start in range(0, n, CHUNK):
+        chunk = slice(start, min(start + CHUNK, n))
+        images[chunk] = from_canvas(sample(gan, noise_NZ[chunk].to(device), labels_N[chunk].to(device)), side_px)
+        on_progress(chunk.stop, n)
+    return images
+
+
+@torch.inference_mode()
+def sample(gan: Gan, noise_BZ: Tensor, labels_B: Tensor) -> Tensor:
+    """Images (B, C, 32, 32) in [-1, 1] as the trained generator draws them; the GAN's mode is put back after."""
+    with _eval_mode(gan):
+        return gan.generate(noise_BZ, labels_B)
+
+
+@contextmanager
+def _eval_mode(gan: Gan) -> Iterator[None]:
+    was_training = gan.training
+    gan.eval()
+    try:
+        yield
+    finally:
+        gan.train(was_training)

@@ -1,0 +1,215 @@
+"""What every registered GAN must do. A new file in `models/gans/` is tested by being there."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Generator, Tensor
+
+from ganbalance.errors import ConfigError
+from ganbalance.frozen import dump, parse
+from ganbalance.models import gans
+from ganbalance.models.base import Gan
+from ganbalance.training import checkpoint
+from ganbalance.training.gan_loop import train
+
+EVERY_GAN = pytest.mark.parametrize("name", gans.names())
+BATCH = 6
+
+
+def tiny(name: str, **changes: Any) -> Gan.Config:
+    """The defaults of `name` with every width cut down."""
+    kind = gans.load(name).Config
+    given = dump(kind()) | {"latent": 5, "epochs": 2, "batch_size": BATCH}
+    for key, value in given.items():
+        if key.endswith("widths"):
+            given[key] = [8 for _ in value]
+        elif key.endswith("width"):
+            given[key] = 8
+    return parse(kind, given | changes, where="tiny")
+
+
+def built(name: str, channels: int = 1, seed: int = 0) -> Gan:
+    return gans.build(name, tiny(name), channels, seed)
+
+
+def rng(seed: int = 0) -> Generator:
+    return Generator().manual_seed(seed)
+
+
+def batch(channels: int = 1, n: int = BATCH) -> tuple[Tensor, Tensor]:
+    return torch.rand(n, channels, 32, 32, generator=rng(7)) * 2 - 1, torch.zeros(n, dtype=torch.int64)
+
+
+def fakes(gan: Gan, labels_B: Tensor) -> Tensor:
+    return gan.generate(gan.noise(len(labels_B), rng(3)), labels_B)
+
+
+def summed(terms: dict[str, Tensor]) -> Tensor:
+    return torch.stack(list(terms.values())).sum()
+
+
+@EVERY_GAN
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_are_canvas_sized_and_in_range(name: str, channels: int) -> None:
+    gan = built(name, channels)
+    _, labels_B = batch(channels)
+    images_BCHW = fakes(gan, labels_B)
+    assert images_BCHW.shape == (BATCH, channels, 32, 32)
+    assert images_BCHW.dtype == torch.float32
+    assert -1 <= images_BCHW.min() < images_BCHW.max() <= 1
+
+
+@EVERY_GAN
+def test_noise_is_standard_normal_of_the_configured_length(name: str) -> None:
+    gan = built(name)
+    noise_BZ = gan.noise(4000, rng())
+    assert noise_BZ.shape == (4000, 5)
+    assert noise_BZ.mean().abs() < 0.05
+    assert (noise_BZ.std() - 1).abs() < 0.05
+
+
+@EVERY_GAN
+def test_the_same_seed_gives_the_same_images_and_another_seed_others(name: str) -> None:
+    _, labels_B = batch()
+    first, again, other = (fakes(built(name, seed=seed), labels_B) for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+@EVERY_GAN
+def test_building_leaves_the_global_random_stream_alone(name: str) -> None:
+    before = torch.get_rng_state()
+    built(name)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@EVERY_GAN
+@pytest.mark.parametrize("channels", [1, 3])
+def test_discriminator_loss_reaches_every_weight_of_d_and_none_of_g(name: str, channels: int) -> None:
+    gan = built(name, channels)
+    real_BCHW, labels_B = batch(channels)
+    summed(gan.d_loss(real_BCHW, fakes(gan, labels_B), labels_B, rng())).backward()
+    assert all(weight.grad is None for weight in gan.G.parameters())
+    missed = [key for key, weight in gan.D.named_parameters() if weight.grad is None]
+    assert missed == []
+    assert any(weight.grad.any() for weight in gan.D.parameters() if weight.grad is not None)
+
+
+@EVERY_GAN
+@pytest.mark.parametrize("channels", [1, 3])
+def test_generator_loss_reaches_every_weight_of_g(name: str, channels: int) -> None:
+    gan = built(name, channels)
+    real_BCHW, labels_B = batch(channels)
+    summed(gan.g_loss(real_BCHW, fakes(gan, labels_B), labels_B, rng())).backward()
+    # a bias in front of BatchNorm has the gradient 0, so only the weight matrices must have one that is not
+    still = [key for key, weight in gan.G.named_parameters() if weight.grad is None]
+    assert still == []
+    flat = [key for key, weight in gan.G.named_parameters() if weight.dim() > 1 and not weight.grad.any()]
+    assert flat == []
+
+
+@EVERY_GAN
+def test_every_loss_term_is_a_finite_scalar_with_a_name(name: str) -> None:
+    gan = built(name)
+    real_BCHW, labels_B = batch()
+    for loss in (gan.d_loss, gan.g_loss):
+        terms = loss(real_BCHW, fakes(gan, labels_B), labels_B, rng())
+        assert terms
+        for key, term in terms.items():
+            assert re.fullmatch(r"[a-z][a-z0-9_]*", key)
+            assert term.shape == ()
+            assert term.isfinite()
+
+
+@EVERY_GAN
+def test_losses_draw_from_the_given_generator_only(name: str) -> None:
+    gan = built(name)
+    real_BCHW, labels_B = batch()
+    fake_BCHW = fakes(gan, labels_B)
+    before = torch.get_rng_state()
+    first = summed(gan.d_loss(real_BCHW, fake_BCHW, labels_B, rng(5)))
+    assert torch.equal(before, torch.get_rng_state())
+    assert torch.equal(first, summed(gan.d_loss(real_BCHW, fake_BCHW, labels_B, rng(5))))
+
+
+@EVERY_GAN
+def test_a_checkpoint_brings_the_same_images_back(name: str, tmp_path: Path) -> None:
+    gan, other = built(name, seed=1), built(name, seed=2)
+    _, labels_B = batch()
+    checkpoint.save(tmp_path / "gan.safetensors", {"gan": gan.state_dict()}, key="k")
+    other.load_state_dict(checkpoint.load(tmp_path / "gan.safetensors", key="k")["gan"])
+    assert torch.equal(fakes(gan.eval(), labels_B), fakes(other.eval(), labels_B))
+
+
+@EVERY_GAN
+def test_default_config_needs_no_argument_and_survives_a_round_trip(name: str) -> None:
+    kind = gans.load(name).Config
+    assert parse(kind, dump(kind()), where="here") == kind()
+    assert parse(kind, dump(tiny(name)), where="here") == tiny(name)
+
+
+@EVERY_GAN
+def test_an_unknown_key_is_refused_by_name(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"here: unknown key 'epoch'.*epochs"):
+        parse(gans.load(name).Config, {"epoch": 5}, where="here")
+
+
+@EVERY_GAN
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("latent", 0), ("epochs", 0), ("batch_size", -1), ("lr", 0.0), ("betas", [0.5, 1.0]), ("d_steps", 0), ("lr", "1")],
+)
+def test_an_impossible_value_is_refused_by_name(name: str, key: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=f"here: .*{key}"):
+        parse(gans.load(name).Config, {key: value}, where="here")
+
+
+@EVERY_GAN
+def test_the_file_cites_its_paper_and_equation(name: str) -> None:
+    text = sys.modules[gans.load(name).__module__].__doc__ or ""
+    assert re.search(r"arXiv:\d{4}\.\d{5}", text)
+    assert re.search(r"\beq\. \d|\balgorithm \d|\bsection \d", text)
+
+
+@EVERY_GAN
+def test_optimizers_hold_exactly_the_weights_of_d_and_g(name: str) -> None:
+    gan = built(name)
+    for optimizer, network in zip(gan.optimizers(), (gan.D, gan.G), strict=True):
+        (group,) = optimizer.param_groups
+        assert {id(weight) for weight in group["params"]} == {id(weight) for weight in network.parameters()}
+        assert (group["lr"], group["betas"]) == (gan.config.lr, gan.config.betas)
+
+
+@EVERY_GAN
+@pytest.mark.parametrize("channels", [1, 3])
+def test_two_steps_of_training_change_both_networks(name: str, channels: int) -> None:
+    gan = built(name, channels)
+    before = {key: weight.detach().clone() for key, weight in gan.named_parameters()}
+    trained = train(gan, *batch(channels), seed=0, stream="s", device=torch.device("cpu"))
+    assert (trained.steps, len(trained.rows), trained.diverged_at) == (2, 2, None)
+    assert list(trained.grids) == [1, 2]
+    unchanged = {key for key, weight in gan.named_parameters() if torch.equal(weight, before[key])}
+    assert not {key for key in unchanged if key.endswith("weight")}
+
+
+def test_names_are_the_file_names_with_hyphens() -> None:
+    folder = Path(gans.__file__).parent
+    assert gans.names() == sorted(
+        path.stem.replace("_", "-") for path in folder.glob("*.py") if path.name != "__init__.py"
+    )
+    assert {"vanilla", "dcgan", "wgan-gp"} <= set(gans.names())
+
+
+def test_listing_names_imports_no_torch() -> None:
+    code = "import sys; from ganbalance.models import gans; gans.names(); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_an_unknown_gan_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match=r"unknown GAN 'biggan' \(known: .*dcgan.*wgan-gp"):
+        gans.load("biggan")

@@ -1,0 +1,148 @@
+"""Drawing images from a generator, and the way between a dataset's pixels and the canvas."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Generator, Tensor
+
+from ganbalance.data.canvas import CANVAS_PX, Fit, from_canvas, to_canvas
+from ganbalance.errors import ConfigError
+from ganbalance.models import gans
+from ganbalance.models.base import SIDE_PX, Gan
+from ganbalance.training import synthesis
+from ganbalance.training.synthesis import sample, synthesise
+
+CPU = torch.device("cpu")
+
+
+def built() -> Gan:
+    settings = gans.load("dcgan").Config
+    small = settings(latent=5, g_widths=(8, 8, 8), d_widths=(8, 8, 8))
+    gan = gans.build("dcgan", small, 1, 0)
+    with torch.no_grad():
+        gan.get_parameter("G.9.weight").mul_(50)  # an untrained generator is nearly flat grey: nothing would show
+    return gan
+
+
+def draw(gan: Gan, n: int = 20, seed: int = 0, side_px: int = 28) -> np.ndarray:
+    return synthesise(gan, n, label=1, seed=seed, stream="synthesis", side_px=side_px, device=CPU)
+
+
+def pixels(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
+def test_images_are_uint8_of_the_datasets_size() -> None:
+    images = draw(built())
+    assert images.shape == (20, 1, 28, 28)
+    assert images.dtype == np.uint8
+    assert draw(built(), side_px=32).shape == (20, 1, 32, 32)
+
+
+def test_images_depend_on_the_seed_alone() -> None:
+    torch.manual_seed(1)
+    first = draw(built())
+    torch.manual_seed(2)
+    assert np.array_equal(first, draw(built()))
+    assert not np.array_equal(first, draw(built(), seed=1))
+
+
+def test_every_image_differs() -> None:
+    images = draw(built())
+    assert len({image.tobytes() for image in images}) == 20
+    assert images.std(axis=0).mean() > 10
+
+
+def test_chunks_change_no_image_by_more_than_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = draw(built()).astype(int)
+    monkeypatch.setattr(synthesis, "CHUNK", 7)
+    assert np.abs(draw(built()) - whole).max() <= 1
+
+
+def test_sampling_leaves_batch_norm_statistics_and_the_mode_alone() -> None:
+    for gan in (built().train(), built().eval()):
+        before = {key: value.clone() for key, value in gan.state_dict().items()}
+        mode = gan.training
+        draw(gan)
+        assert gan.training == mode
+        assert all(torch.equal(before[key], value) for key, value in gan.state_dict().items())
+
+
+def test_sampling_uses_the_running_statistics() -> None:
+    gan = built().train()
+    noise_BZ, labels_B = gan.noise(6, Generator().manual_seed(0)), torch.zeros(6, dtype=torch.int64)
+    together, alone = sample(gan, noise_BZ, labels_B), sample(gan, noise_BZ[:1], labels_B[:1])
+    assert torch.allclose(together[:1], alone, atol=1e-6)
+
+
+def test_the_label_reaches_the_generator(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Tensor] = []
+    gan = built()
+    plain = gan.generate
+    monkeypatch.setattr(gan, "generate", lambda noise, labels: asked.append(labels) or plain(noise, labels))
+    synthesise(gan, 3, label=6, seed=0, stream="s", side_px=28, device=CPU)
+    assert asked[0].tolist() == [6, 6, 6]
+    assert asked[0].dtype == torch.int64
+
+
+def test_progress_is_told_after_every_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(synthesis, "CHUNK", 8)
+    told: list[tuple[int, int]] = []
+    synthesise(
+        built(), 20, label=0, seed=0, stream="s", side_px=28, device=CPU,
+        on_progress=lambda done, total: told.append((done, total)),
+    )  # fmt: skip
+    assert told == [(8, 20), (16, 20), (20, 20)]
+
+
+@pytest.mark.parametrize("side_px", [1, 27, 28, 32])
+def test_cropping_is_the_exact_inverse_of_padding(side_px: int) -> None:
+    images = pixels(5, 3, side_px, side_px)
+    assert np.array_equal(from_canvas(to_canvas(images, "pad"), side_px), images)
+
+
+def test_padding_is_black_all_around() -> None:
+    canvas = to_canvas(np.full((1, 1, 28, 28), 255, dtype=np.uint8), "pad")
+    assert canvas.shape == (1, 1, 32, 32)
+    assert canvas.dtype == torch.float32
+    assert (canvas[0, 0, 2:-2, 2:-2] == 1).all()
+    assert canvas.sum() == 28 * 28 - (32 * 32 - 28 * 28)
+
+
+def test_every_grey_level_survives_the_canvas() -> None:
+    levels = np.arange(256, dtype=np.uint8).repeat(4).reshape(1, 1, 32, 32)
+    canvas = to_canvas(levels, "pad")
+    assert (canvas.min(), canvas.max()) == (-1, 1)
+    assert np.array_equal(from_canvas(canvas, 32), levels)
+
+
+def test_pixels_are_rounded_to_the_nearest_level_and_kept_in_range() -> None:
+    canvas = torch.full((1, 1, 32, 32), -1.0)
+    canvas[0, 0, 0, :6] = torch.tensor([-1.2, 1.2, 0.0 + 0.4 / 127.5, 99.6 / 127.5 - 1, 99.4 / 127.5 - 1, 1.0])
+    assert from_canvas(canvas, 32)[0, 0, 0, :6].tolist() == [0, 255, 128, 100, 99, 255]
+
+
+@pytest.mark.parametrize("side_px", [20, 28, 64])
+def test_resizing_is_what_an_image_library_does(side_px: int) -> None:
+    image = pixels(side_px, side_px)
+    expected = np.asarray(Image.fromarray(image).resize((32, 32), Image.Resampling.BILINEAR)).astype(int)
+    resized = from_canvas(to_canvas(image[None, None], "resize"), 32)[0, 0]
+    assert np.abs(resized - expected).max() <= 1
+
+
+@pytest.mark.parametrize("fit", ["pad", "resize"])
+def test_an_image_of_canvas_size_is_only_rescaled(fit: Fit) -> None:
+    images = pixels(2, 1, 32, 32)
+    assert torch.equal(to_canvas(images, fit), torch.from_numpy(images).float() / 127.5 - 1)
+
+
+def test_an_image_larger_than_the_canvas_is_refused_with_the_way_out() -> None:
+    with pytest.raises(ConfigError, match=r"40x40 px do not fit the 32x32 canvas.*fit: resize"):
+        to_canvas(pixels(1, 1, 40, 40), "pad")
+    with pytest.raises(ConfigError, match="40x40"):
+        from_canvas(torch.zeros(1, 1, 32, 32), 40)
+
+
+def test_data_and_models_agree_on_the_canvas() -> None:
+    assert CANVAS_PX == SIDE_PX == 32
