@@ -10,15 +10,15 @@ PNGs    ganbalance export --run RUN --gan dcgan --seed 0 --to folder
 import sys
 
 import numpy as np
+
 from ganbalance.data.split import class_counts
 from ganbalance.frozen import parse
 from ganbalance.models import gans
 from ganbalance.pipeline import reading, stages
 from ganbalance.pipeline.job import JobContext, program
 from ganbalance.reporting import figures
-from ganbalance.training import device
+from ganbalance.training import device, weights
 from ganbalance.training.synthesis import synthesise
-from safetensors.torch import load_file
 
 
 def synthesize(ctx: JobContext) -> None:
@@ -31,7 +31,7 @@ def synthesize(ctx: JobContext) -> None:
     described = ctx.inputs["gan"].json("gan.json")
     config = parse(gans.load(described["gan"]).Config, described["settings"], where="gan.json")
     gan = gans.build(described["gan"], config, described["channels"], seed=0)
-    gan.G.load_state_dict(load_file(ctx.inputs["gan"].path("generator.safetensors")))
+    gan.G.load_state_dict(weights.load(ctx.inputs["gan"].path("generator.safetensors")))
     images = synthesise(
         gan,
         n,

@@ -20,6 +20,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+
 from ganbalance import arms
 from ganbalance.data.predictions import Predictions
 from ganbalance.metrics.decisions import prior_shifted
@@ -28,17 +30,15 @@ from ganbalance.pipeline import reading, stages
 from ganbalance.pipeline.job import JobContext, program
 from ganbalance.seeding import derive
 from ganbalance.store.artifacts import Artifact
-from ganbalance.training import device, head, paper
+from ganbalance.training import device, head, paper, weights
 from ganbalance.training.features import extract
-from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
 
 
 def backbone(ctx: JobContext) -> None:
     declared = ctx.stage(stages.Backbone)
     published = backbones.find(declared.name)
     path = published.weights_file(ctx.experiment.classifier.weights)
-    save_file(published.read_weights(path, declared.sha256), ctx.folder / "backbone.safetensors")
+    weights.save(ctx.folder / "backbone.safetensors", published.read_weights(path, declared.sha256))
 
 
 def features(ctx: JobContext) -> None:
@@ -75,7 +75,7 @@ def train_classifier(ctx: JobContext) -> None:
         data.labels[split.validation],
         scaler=head.fit_scaler(real[split.train]),
         grid=declared.l2,
-        on_progress=lambda done, total: ctx.progress(done, total, unit="strengths"),
+        on_progress=lambda done, total: ctx.progress(done, total, "strengths"),
     )
     Predictions(
         test=solved.predict(real[split.test]),
@@ -104,7 +104,7 @@ def train_paper_classifier(ctx: JobContext) -> None:
     chosen = arms.find(declared.arm).training_set(split, data.labels, seed=ctx.seed)
     synthetic = list(_synthetic(ctx, "images.npy"))
     labels = _labels(data.labels[chosen.rows], synthetic)
-    weights = _weights(chosen.weights, synthetic)
+    image_weights = _weights(chosen.weights, synthetic)
     frozen, network = _network(declared.backbone, ctx.inputs["backbone"])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(ctx.seed, "paper", "head"))
@@ -113,7 +113,7 @@ def train_paper_classifier(ctx: JobContext) -> None:
         model,
         np.concatenate([data.images[chosen.rows], *(made for _, made in synthetic)]),
         labels,
-        weights,
+        image_weights,
         settings=declared.paper,
         seed=ctx.seed,
         device=where,
@@ -124,16 +124,16 @@ def train_paper_classifier(ctx: JobContext) -> None:
         test_labels=data.labels[split.test],
         validation=np.empty((0, len(data.class_names))),
         validation_labels=np.empty(0, np.int64),
-        prior=_prior(labels, weights, len(data.class_names)),
+        prior=_prior(labels, image_weights, len(data.class_names)),
     ).save(ctx.folder / "predictions.npz")
     _table(ctx.folder / "curve.csv", (asdict(row) for row in curve))
     ctx.metrics["images"] = len(labels)
 
 
-def _network(name: str, weights: Artifact) -> tuple[Any, torch.nn.Module]:
+def _network(name: str, artifact: Artifact) -> tuple[Any, torch.nn.Module]:
     frozen = backbones.find(name)
     network = frozen.build()
-    network.load_state_dict(load_file(weights.path("backbone.safetensors")))
+    network.load_state_dict(weights.load(artifact.path("backbone.safetensors")))
     return frozen, network
 
 

@@ -15,14 +15,14 @@ from dataclasses import asdict
 
 import numpy as np
 import torch
+
 from ganbalance.data.canvas import to_canvas
 from ganbalance.frozen import parse
 from ganbalance.models import gans
 from ganbalance.pipeline import reading, stages
 from ganbalance.pipeline.job import JobContext, program
 from ganbalance.seeding import derive
-from ganbalance.training import device, gan_loop
-from safetensors.torch import save_file
+from ganbalance.training import device, gan_loop, weights
 
 
 def train_gan(ctx: JobContext) -> None:
@@ -50,7 +50,7 @@ def train_gan(ctx: JobContext) -> None:
                 on_progress=lambda seen, total, losses: ctx.progress(seen, total, **losses),
             ),
         )
-    save_file(gan.G.state_dict(), ctx.folder / "generator.safetensors")
+    weights.save(ctx.folder / "generator.safetensors", gan.G.state_dict())
     described = {"gan": declared.gan, "settings": declared.settings, "channels": data.channels}
     (ctx.folder / "gan.json").write_text(json.dumps(described, indent=1))
     with (ctx.folder / "losses.csv").open("w", newline="") as file:

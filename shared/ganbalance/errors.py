@@ -40,7 +40,7 @@ class UnavailableError(GanbalanceError):
     exit_code = 75
 
 
-class Stopped(GanbalanceError):
+class Stopped(GanbalanceError):  # noqa: N818 - not an error of anyone's
     """The process was asked to stop and has saved what it needs to go on."""
 
     exit_code = 143

@@ -41,7 +41,7 @@ def _sentence(model: type[pydantic.BaseModel], detail: Any) -> str:
     if detail["type"] == "extra_forbidden":
         allowed = ", ".join(_fields_beside(model, detail["loc"]))
         return f"unknown key '{key}'" + (f" (allowed: {allowed})" if allowed else "")
-    rule = detail["msg"].removeprefix("Value error, ")
+    rule: str = detail["msg"].removeprefix("Value error, ")
     rule = rule[:1].lower() + rule[1:]
     if detail["type"] == "missing":
         return f"key '{key}' is missing: it is required"

@@ -211,5 +211,5 @@ def test_listing_names_imports_no_torch() -> None:
 
 
 def test_an_unknown_gan_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match=r"unknown GAN 'biggan' \(known: .*dcgan.*wgan-gp"):
+    with pytest.raises(ConfigError, match=r"no gan 'biggan'; choose among .*dcgan.*wgan-gp"):
         gans.load("biggan")

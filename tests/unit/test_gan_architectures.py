@@ -26,7 +26,7 @@ def shapes(network: nn.Module, given: Tensor) -> list[tuple[int, ...]]:
     found: list[tuple[int, ...]] = []
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-            layer.register_forward_hook(lambda module, args, output: found.append(tuple(output.shape[1:])))
+            layer.register_forward_hook(lambda _module, _args, output: found.append(tuple(output.shape[1:])))
     network(given)
     return found
 
@@ -105,7 +105,7 @@ def test_projection_is_the_transposed_convolution_it_stands_for() -> None:
     assert all(torch.equal(fast.state_dict()[key], value) for key, value in plain.state_dict().items())
     outputs = fast(NOISE), plain(NOISE[:, :, None, None])
     assert torch.allclose(*outputs, atol=1e-5)
-    for layer, output in zip((fast, plain), outputs, strict=True):
+    for output in outputs:
         output.square().sum().backward()
     for weight, other in zip(fast.parameters(), plain.parameters(), strict=True):
         assert weight.grad is not None

@@ -110,7 +110,7 @@ def test_training_leaves_the_global_random_stream_alone() -> None:
 
 def test_a_row_per_epoch_holds_the_mean_of_every_term() -> None:
     told: list[dict[str, float]] = []
-    trained = run(built("wgan-gp"), hooks=Hooks(on_progress=lambda seen, total, losses: told.append(losses)))
+    trained = run(built("wgan-gp"), hooks=Hooks(on_progress=lambda _seen, _total, losses: told.append(losses)))
     assert [row["epoch"] for row in trained.rows] == [1, 2, 3]
     assert list(trained.rows[0]) == ["epoch", "d_critic", "d_penalty", "g_score"]
     for epoch, row in enumerate(trained.rows):
@@ -121,7 +121,7 @@ def test_a_row_per_epoch_holds_the_mean_of_every_term() -> None:
 
 def test_progress_is_counted_in_images() -> None:
     told: list[tuple[int, int]] = []
-    run(built("vanilla"), hooks=Hooks(on_progress=lambda seen, total, losses: told.append((seen, total))))
+    run(built("vanilla"), hooks=Hooks(on_progress=lambda seen, total, _losses: told.append((seen, total))))
     assert told == [(seen, 33) for seen in (4, 8, 11, 15, 19, 22, 26, 30, 33)]
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ganbalance.seeding import numpy_rng
 
@@ -24,7 +25,7 @@ class BatchOrder:
         """Batches in one epoch."""
         return -(-self.n_images // self.batch_size)
 
-    def at(self, step: int) -> np.ndarray:
+    def at(self, step: int) -> NDArray[np.int64]:
         """The images of minibatch `step` (from 0): int64 indices, 1 to batch_size of them."""
         epoch, batch = divmod(step, self.per_epoch)
         start = batch * self.batch_size

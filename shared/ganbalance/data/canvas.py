@@ -5,6 +5,7 @@ from typing import Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ganbalance.errors import ConfigError
@@ -14,7 +15,7 @@ CANVAS_PX = 32
 Fit = Literal["pad", "resize"]
 
 
-def to_canvas(images_NCHW: np.ndarray, fit: Fit) -> Tensor:
+def to_canvas(images_NCHW: NDArray[np.uint8], fit: Fit) -> Tensor:
     """uint8 (N, C, H, W) -> float32 (N, C, 32, 32) in [-1, 1].
 
     "pad" centres the image on black, the exact inverse of `from_canvas`; "resize" is the bilinear
@@ -25,7 +26,7 @@ def to_canvas(images_NCHW: np.ndarray, fit: Fit) -> Tensor:
     return levels / 127.5 - 1
 
 
-def from_canvas(images_NCHW: Tensor, side_px: int) -> np.ndarray:
+def from_canvas(images_NCHW: Tensor, side_px: int) -> NDArray[np.uint8]:
     """float (N, C, 32, 32) in [-1, 1] -> uint8 (N, C, side_px, side_px): the centre, rounded to grey levels."""
     before, after = _margins(side_px, side_px)[:2]
     centre = images_NCHW[..., before : CANVAS_PX - after, before : CANVAS_PX - after]

@@ -32,7 +32,7 @@ class Predictions:
 
     def save(self, path: Path) -> None:
         """Write every field to an .npz file."""
-        np.savez(path, **{item.name: getattr(self, item.name) for item in fields(self)})  # type: ignore[arg-type]
+        np.savez(path, **{item.name: getattr(self, item.name) for item in fields(self)})
 
     @classmethod
     def load(cls, path: Path) -> Self:

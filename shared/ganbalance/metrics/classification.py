@@ -21,7 +21,7 @@ from sklearn.metrics import (
 )
 
 from ganbalance.errors import DataError
-from ganbalance.metrics.decisions import Floats, Ints, decide
+from ganbalance.metrics.decisions import PAIR, Floats, Ints, decide
 
 PRIMARY = "auc"
 RANKED = ("auc", "average_precision", "deployed_average_precision")
@@ -67,7 +67,7 @@ def checked(labels_T: ArrayLike, probabilities_TK: ArrayLike) -> tuple[Ints, Flo
     """Labels as int64 (T,) and probabilities as float64 (T, K), or DataError where they cannot be measured."""
     labels = np.asarray(labels_T, dtype=np.int64)
     probabilities = np.asarray(probabilities_TK, dtype=np.float64)
-    if probabilities.ndim != 2 or labels.shape != probabilities.shape[:1]:
+    if probabilities.shape != (*labels.shape, probabilities.shape[-1]) or labels.ndim != 1:
         raise DataError(f"one row of probabilities per label: given {probabilities.shape} for labels {labels.shape}")
     if not np.array_equal(np.unique(labels), np.arange(probabilities.shape[1])):
         raise DataError(f"every class 0..{probabilities.shape[1] - 1} needs test images, got {np.unique(labels)}")
@@ -78,7 +78,7 @@ def checked(labels_T: ArrayLike, probabilities_TK: ArrayLike) -> tuple[Ints, Flo
 
 def ranked_classes(k: int) -> range:
     """The classes whose one-vs-rest order is averaged: the positive one in a pair task, else all."""
-    return range(1, 2) if k == 2 else range(k)
+    return range(1, 2) if k == PAIR else range(k)
 
 
 def _ranked(labels: Ints, probabilities: Floats, weights_T: Floats) -> dict[str, float]:
@@ -92,7 +92,7 @@ def _ranked(labels: Ints, probabilities: Floats, weights_T: Floats) -> dict[str,
 
 
 def _decided(labels: Ints, predictions: Ints, k: int, weights_T: Floats) -> dict[str, float]:
-    average = {"average": "binary"} if k == 2 else {"average": "macro", "labels": np.arange(k)}
+    average = {"average": "binary"} if k == PAIR else {"average": "macro", "labels": np.arange(k)}
     scored = {"zero_division": 0, **average}
     return {
         "accuracy": float(np.mean(labels == predictions)),

@@ -14,6 +14,9 @@ from ganbalance.errors import DataError
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+PAIR = 2
+"""Classes in a pair task; more are measured by averages over the classes."""
+
 PRIOR = "prior"
 VALIDATION = "validation"
 MIN_RARE_VALIDATION = 20
@@ -28,7 +31,7 @@ _TINY = float(np.finfo(np.float64).tiny)
 
 def plain_name(k: int) -> str:
     """What the rule without offsets is called: '0.5' in a pair task, 'argmax' beyond."""
-    return "0.5" if k == 2 else "argmax"
+    return "0.5" if k == PAIR else "argmax"
 
 
 def plain(k: int) -> Floats:
@@ -71,7 +74,7 @@ def tuned(validation_probabilities_VK: ArrayLike, validation_labels_V: ArrayLike
     corrected_K = prior_corrected(prior_K)
     if not can_tune(labels_V, len(corrected_K)):
         return corrected_K
-    if len(corrected_K) == 2:
+    if len(corrected_K) == PAIR:
         return _best_threshold(probabilities_VK, labels_V, corrected_K)
     return _best_tau(probabilities_VK, labels_V, corrected_K)
 

@@ -29,14 +29,13 @@ The paired AUC difference of two equal arms (400 test images, 400 runs per point
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import brentq
-from scipy.stats import t as student
+from scipy.special import stdtr, stdtrit
 
 from ganbalance.errors import DataError
 from ganbalance.metrics.classification import PRIMARY
@@ -47,6 +46,10 @@ from ganbalance.seeding import numpy_rng
 ALPHA = 0.05
 POWER = 0.8
 MIN_SEEDS = 5
+"""Seeds in common with the baseline that a verdict needs; an interval needs two."""
+MIN_SEEDS_INTERVAL = 2
+LEAST_P = 1e-4
+"""Below this a sentence says only that: further out the tail of a bootstrap means nothing."""
 RESOLUTION = 1e-6
 """Float order alone moves a metric by as much (design/decisions.md), so no standard error is smaller."""
 
@@ -168,7 +171,7 @@ class Estimate:
     @property
     def p(self) -> float:
         """Two-sided p of a mean of 0: below .05 exactly when the interval excludes 0."""
-        return float(2 * student.sf(abs(self.mean) / self.se, self.df))
+        return float(2 * stdtr(self.df, -abs(self.mean) / self.se))
 
     def detectable(self, tests: int) -> float:
         """The true effect that is significant at level .05 / tests with a power of 80 %."""
@@ -179,7 +182,7 @@ class Estimate:
         return -margin < self.low and self.high < margin
 
     def _quantile(self, share: float) -> float:
-        return float(student.ppf(share, self.df))
+        return float(stdtrit(self.df, share))
 
 
 def estimate(values_SR: Floats) -> Estimate:
@@ -204,7 +207,7 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     return {name: adjusted[name] for name in p_values}
 
 
-def analyse(
+def analyse(  # noqa: PLR0913 - the plan of a run has as many facts
     labels_T: ArrayLike,
     cells: Mapping[str, Mapping[int, Cell]],
     *,
@@ -295,7 +298,7 @@ def _arm(run: _Run, arm: str, adjusted: Mapping[str, float]) -> Arm:
 def _summary(run: _Run, arm: str, metric: str, adjusted: Mapping[str, float]) -> Summary:
     values_SR = run.values(arm, metric, run.common(arm))
     mean, difference = float(values_SR[:, 0].mean()), _difference(run, arm, metric, adjusted)
-    if len(values_SR) < 2:
+    if len(values_SR) < MIN_SEEDS_INTERVAL:
         return Summary(len(values_SR), mean, None, None, difference)
     found = estimate(values_SR)
     # a symmetric interval may leave the range in which every metric lies
@@ -306,7 +309,7 @@ def _difference(run: _Run, arm: str, metric: str, adjusted: Mapping[str, float])
     if arm == run.baseline or not run.common(arm, run.baseline):
         return None
     values_SR = run.difference(arm, run.baseline, metric)
-    if len(values_SR) < 2:
+    if len(values_SR) < MIN_SEEDS_INTERVAL:
         return Difference(float(values_SR[0, 0]), None, None, None, None)
     found = estimate(values_SR)
     return Difference(found.mean, found.low, found.high, found.p, adjusted.get(arm) if metric == PRIMARY else None)
@@ -321,8 +324,7 @@ def _verdict(run: _Run, arm: str, adjusted: Mapping[str, float]) -> Verdict:
     corrected = estimate(run.difference(arm, run.baseline, f"balanced_accuracy@{PRIOR}"))
     name = verdict_name(found, adjusted[arm], plain, corrected, run.margin)
     at_plain = f"balanced accuracy at {run.plain_rule} {_told(plain)}"
-    # further out the tail of a bootstrap with a t quantile means nothing
-    p = f"Holm p {adjusted[arm]:.2g}" if adjusted[arm] >= 1e-4 else "Holm p < 0.0001"
+    p = f"Holm p {adjusted[arm]:.2g}" if adjusted[arm] >= LEAST_P else f"Holm p < {LEAST_P:g}"
     margin = f"the margin of {run.margin:g}"
     remark = {
         HELPS: f", {p}" + (f"; the gain is inside {margin}" if found.inside(run.margin) else ""),
@@ -375,15 +377,23 @@ def ratio(part_SR: Floats, whole_SR: Floats) -> Share | None:
         return None
     centre = float(part_SR[:, 0].mean()) / whole.mean
 
-    def rejected(r: float) -> float:
+    def rejected(r: float) -> bool:
         found = estimate(part_SR - r * whole_SR)
-        return max(found.low, -found.high)  # above 0 exactly when r is excluded
+        return found.low > 0 or found.high < 0
 
     ends = []
     for direction in (-1.0, 1.0):
         steps = (direction * 2.0**power for power in range(-10, 40))
-        outside = next((step for step in steps if rejected(centre + step) > 0), None)
+        outside = next((centre + step for step in steps if rejected(centre + step)), None)
         if outside is None:
             return None
-        ends.append(float(brentq(rejected, centre, centre + outside)))
+        ends.append(_edge(rejected, centre, outside))
     return Share(centre, ends[0], ends[1])
+
+
+def _edge(rejected: Callable[[float], bool], inside: float, outside: float) -> float:
+    """Where, between a point that is kept and one that is rejected, rejection begins (bisection)."""
+    for _ in range(50):
+        middle = (inside + outside) / 2
+        inside, outside = (inside, middle) if rejected(middle) else (middle, outside)
+    return outside

@@ -66,11 +66,11 @@ def measure_weighted(
 
 @dataclass(frozen=True)
 class _Order:
-    """Test images by falling score of one class: the order, who is positive, and where each tied group ends."""
+    """Test images by falling score of one class: the order, who is positive, where tied groups end (None: no ties)."""
 
-    images_T: Ints
-    positive_T1: NDArray[np.bool_]
-    ends_G: Ints | None
+    images: Ints
+    positive: NDArray[np.bool_]
+    ends: Ints | None
 
     @classmethod
     def of(cls, truth_T: NDArray[np.bool_], score_T: Floats) -> "_Order":
@@ -80,13 +80,13 @@ class _Order:
 
     def curve(self, weights_TC: Floats) -> tuple[Floats, Floats]:
         """Weight of the positives and of all images at or above each distinct score, float64 (G, C) each."""
-        sorted_TC = weights_TC[self.images_T]
+        sorted_TC = weights_TC[self.images]
         all_GC = np.cumsum(sorted_TC, axis=0)
-        sorted_TC *= self.positive_T1
+        sorted_TC *= self.positive
         positive_GC = np.cumsum(sorted_TC, axis=0, out=sorted_TC)
-        if self.ends_G is None:
+        if self.ends is None:
             return positive_GC, all_GC
-        return positive_GC[self.ends_G], all_GC[self.ends_G]
+        return positive_GC[self.ends], all_GC[self.ends]
 
 
 def _ranked(orders: list[_Order], weights_TC: Floats, deployed_TC: Floats) -> dict[str, Floats]:

@@ -27,9 +27,8 @@ class Projection(nn.ConvTranspose2d):
 
     def forward(self, noise_BZ: Tensor, output_size: list[int] | None = None) -> Tensor:
         """(B, Z) -> (B, C, 4, 4)."""
-        assert self.bias is not None  # noqa: S101
         pixels_BCHW = (noise_BZ @ self.weight.flatten(1)).view(-1, *self.weight.shape[1:])
-        return pixels_BCHW + self.bias[:, None, None]
+        return pixels_BCHW if self.bias is None else pixels_BCHW + self.bias[:, None, None]
 
 
 def dcgan_generator(latent: int, widths: tuple[int, int, int], channels: int) -> nn.Sequential:

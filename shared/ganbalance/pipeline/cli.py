@@ -97,9 +97,8 @@ def get_data(flags: argparse.Namespace) -> int:
     source = open_dataset(FashionMnist(name="fashion-mnist"))
     source.ensure()
     images = source.load()
-    print(
-        f"FashionMNIST is here and whole: {images.n_train:,} training and {len(images.labels) - images.n_train:,} test images"
-    )
+    n_test = len(images.labels) - images.n_train
+    print(f"FashionMNIST is here and whole: {images.n_train:,} training and {n_test:,} test images")
     return EXIT_DONE
 
 

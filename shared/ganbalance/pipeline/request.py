@@ -16,6 +16,7 @@ class Parser(argparse.ArgumentParser):
     """Usage errors are configuration errors: one line, exit code 78."""
 
     def error(self, message: str) -> Any:
+        """Raise instead of printing and exiting."""
         raise ConfigError(f"{message}; see {self.prog} --help")
 
 

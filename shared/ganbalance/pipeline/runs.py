@@ -47,7 +47,7 @@ def load(store: Store, run: str) -> Record:
         raise ConfigError(f"the store {store.url} has no run {run!r}, only: {', '.join(known) or 'none'}") from error
     except pydantic.ValidationError as error:
         raise DataError(
-            f"{name} in the store {store.url} is corrupt or from another version; delete it and run the experiment again"
+            f"{name} in the store {store.url} is corrupt or of another version; delete it and run the experiment again"
         ) from error
 
 

@@ -31,7 +31,7 @@ class LocalStore(Store):
             _sync(temporary)
             target = self._path(name)
             target.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(temporary, target)
+            temporary.replace(target)
 
     def create(self, name: str, data: bytes) -> bool:
         with self._told("write", name), self._fresh() as temporary:
@@ -57,9 +57,7 @@ class LocalStore(Store):
 
     def names(self, prefix: str) -> Iterator[str]:
         top = self._path(prefix)
-        for folder, _, files in sorted(os.walk(top)):
-            for file in sorted(files):
-                yield (Path(folder) / file).relative_to(self.root).as_posix()
+        yield from sorted(path.relative_to(self.root).as_posix() for path in top.rglob("*") if path.is_file())
 
     def delete(self, name: str) -> None:
         with self._told("delete", name):

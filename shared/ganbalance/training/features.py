@@ -27,7 +27,7 @@ def extract(  # noqa: PLR0913
     network = network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     features = np.empty((len(images_NCHW), backbone.features), np.float32)
     for start in range(0, len(images_NCHW), BATCH):
-        batch = torch.from_numpy(np.ascontiguousarray(images_NCHW[start : start + BATCH])).to(device)
+        batch = torch.from_numpy(np.array(images_NCHW[start : start + BATCH])).to(device)
         prepared = prepare(batch, backbone, side_px).contiguous(memory_format=torch.channels_last)
         features[start : start + BATCH] = network(prepared).cpu().numpy()
         on_progress(start + len(batch), len(images_NCHW))

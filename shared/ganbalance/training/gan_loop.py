@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Generator, Tensor
 from torch.optim import Adam
 
@@ -34,12 +35,12 @@ Row = dict[str, float]
 class Hooks:
     """What the world outside wants of the loop; every hook is asked or told between two steps."""
 
-    save: Callable[[State], None] = lambda state: None
+    save: Callable[[State], None] = lambda _state: None
     """Store a state for `resume`. It shares memory with the run: write it down before returning."""
     save_due: Callable[[], bool] = lambda: False
     stopped: Callable[[], bool] = lambda: False
     """True asks for a save and an end: the loop raises Stopped."""
-    on_progress: Callable[[int, int, Row], None] = lambda images_seen, total, losses: None
+    on_progress: Callable[[int, int, Row], None] = lambda _images_seen, _total, _losses: None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,13 +57,13 @@ class Trained:
 
     rows: list[Row]
     """One per finished epoch: "epoch" and the mean of every loss term, "d_..." and "g_..."."""
-    grids: dict[int, np.ndarray]
+    grids: dict[int, NDArray[np.uint8]]
     """Epoch -> 64 images of the same noise, uint8 (64, C, 32, 32)."""
     steps: int
     diverged_at: Divergence | None
 
 
-def train(
+def train(  # noqa: PLR0913
     gan: Gan,
     images_NCHW: Tensor,
     labels_N: Tensor,
@@ -211,7 +212,7 @@ def _descend(optimizer: Adam, terms: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _restore_optimizer(optimizer: Adam, state: dict[str, Any]) -> None:
-    """Load `state` into copies laid out in memory like the weights: other strides may round differently."""
+    """Load copies of `state`, laid out in memory like the weights: mixed strides take Adam twice the time."""
     optimizer.load_state_dict(state)
     for weight, moments in optimizer.state.items():
         for name, value in moments.items():

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from ganbalance.data.canvas import from_canvas
@@ -14,7 +15,7 @@ from ganbalance.seeding import derive
 CHUNK = 256
 
 
-def synthesise(
+def synthesise(  # noqa: PLR0913
     gan: Gan,
     n: int,
     *,
@@ -23,9 +24,9 @@ def synthesise(
     stream: str,
     side_px: int,
     device: torch.device,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
-) -> np.ndarray:
-    """`n` images of class `label`, uint8 (n, C, side_px, side_px), a pure function of the weights and (n, seed, stream).
+    on_progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> NDArray[np.uint8]:
+    """`n` images of class `label`, uint8 (n, C, side_px, side_px): a pure function of weights, n, seed and stream.
 
     All noise is drawn up front on the CPU, so neither the device nor the chunk size has a say in it.
     `on_progress(images done, n)` is called after every chunk.

@@ -54,7 +54,11 @@ class Backbone(ABC):
                 f"{path} has sha256 {found[:12]}..., expected {sha256[:12]}...; delete it to get the published file, "
                 "or name its own hash in classifier.weights_sha256"
             )
-        return self.convert(torch.load(path, map_location="cpu", weights_only=True))
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:  # whatever a damaged or hostile file makes the reader raise
+            raise DataError(f"{path} is not a plain file of weights; nothing in it was run") from error
+        return self.convert(state)
 
 
 def prepare(images_NCHW: Tensor, backbone: Backbone, side_px: int, *, imagenet: bool = True) -> Tensor:

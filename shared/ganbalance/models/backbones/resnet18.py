@@ -22,8 +22,8 @@ class ResNet18(Backbone):
     std = (0.229, 0.224, 0.225)
 
     def build(self) -> nn.Module:
-        network = torchvision.models.resnet18(weights=None)
-        network.fc = nn.Identity()  # type: ignore[assignment]
+        network: nn.Module = torchvision.models.resnet18(weights=None)
+        network.fc = nn.Identity()
         return network
 
     def published(self) -> Path | None:
@@ -46,4 +46,5 @@ class ResNet18(Backbone):
 
     def _cache(self) -> Path:
         """Where torchvision keeps it: under TORCH_HOME."""
-        return Path(torch.hub.get_dir()) / "checkpoints" / WEIGHTS.url.rpartition("/")[2]
+        hub: str = torch.hub.get_dir()
+        return Path(hub) / "checkpoints" / WEIGHTS.url.rpartition("/")[2]

@@ -1,41 +1,32 @@
-"""The registry of GANs: one file here is one GAN, and its name is the file's with hyphens.
+"""GANs: one file each, found by file name: `wgan_gp.py` is "wgan-gp"."""
 
-Listing the names imports none of the files, and no torch.
-"""
-
-import importlib
-import pkgutil
+import sys
 from typing import TYPE_CHECKING
 
-from ganbalance.errors import ConfigError
+from ganbalance import registry
 from ganbalance.seeding import derive
 
 if TYPE_CHECKING:
     from ganbalance.models.base import Gan
 
+# torch is imported where it is used: listing the names must not cost seconds
+
 
 def names() -> list[str]:
-    """The names of all GANs, sorted: `wgan_gp.py` is "wgan-gp"."""
-    return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__))
+    """The GANs there are."""
+    return registry.names(sys.modules[__name__])
 
 
 def load(name: str) -> "type[Gan]":
-    """The GAN class called `name`; ConfigError when there is none."""
-    if name not in names():
-        raise ConfigError(f"unknown GAN '{name}' (known: {', '.join(names())})")
-    from ganbalance.models.base import Gan
+    """The class of a GAN. Raises ConfigError naming the ones there are."""
+    from ganbalance.models.base import Gan  # noqa: PLC0415
 
-    module = importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
-    owned = [kind for kind in vars(module).values() if isinstance(kind, type) and kind.__module__ == module.__name__]
-    gans = [kind for kind in owned if issubclass(kind, Gan)]
-    if len(gans) != 1:
-        raise TypeError(f"{module.__file__} must define exactly one Gan, it defines {len(gans)}")
-    return gans[0]
+    return registry.load(sys.modules[__name__], name, Gan)  # type: ignore[type-abstract]
 
 
 def build(name: str, config: "Gan.Config", channels: int, seed: int) -> "Gan":
     """The GAN `name` with its initial weights drawn from `seed` alone; the global RNG is left as it was."""
-    import torch
+    import torch  # noqa: PLC0415 - slow, and not needed to list names
 
     kind = load(name)
     with torch.random.fork_rng(devices=[]):

@@ -1,0 +1,65 @@
+"""report: every arm and seed compared, with error bars, verdicts and what is missing.
+
+Reads   the cells (an arm at a seed), imbalance, train-gan, dataset and backbone artifacts that are committed;
+        what failed or diverged is shown as a hole, and a verdict that needs it is withheld
+Writes  report.html    one self-contained page; report.md and figures/*.png say the same
+        summary.json   the whole result as data, with its provenance
+        results.csv    arm,seed,metric,value; confusion.csv  arm,seed,rule,true,predicted,count
+        predictions.npz  test scores of every arm and seed: any metric can be computed anew;
+                       its keys are described at ganbalance.reporting.files.predictions
+        experiment.yaml  the resolved experiment; COMMIT.json last
+Exit    0 done · 65 bad data · 75 try again · 78 bad configuration · 143 stopped
+Try     python -m jobs.report --experiment jobs/experiments/quick.yaml --dry-run
+"""
+
+import sys
+from pathlib import Path
+from typing import TypeVar
+
+from ganbalance.pipeline import provenance, stages
+from ganbalance.pipeline.job import JobContext, program
+from ganbalance.pipeline.plan import Plan
+from ganbalance.reporting import collect, files, page
+from ganbalance.reporting.origin import origin
+from ganbalance.reporting.summary import summarise
+
+S = TypeVar("S", bound=stages.Stage)
+
+PRESETS = Path(__file__).parent / "experiments"
+
+
+def report(ctx: JobContext) -> None:
+    question = _question(ctx)
+    found = collect.collect(ctx.inputs, expected=ctx.node.inputs, question=question)
+    summary = summarise(question, found)
+    summary["provenance"] = origin(question, ctx.inputs, provenance.here(), presets=PRESETS)
+    files.write(ctx.folder, found, summary, ctx.experiment)
+    page.write(ctx.folder, question, found, summary)
+    judged = {arm: of_arm["verdict"] for arm, of_arm in summary["arms"].items() if of_arm["verdict"]}
+    ctx.metrics["verdicts"] = {arm: verdict["name"] for arm, verdict in judged.items()}
+    ctx.metrics["holes"] = len(summary["holes"])
+
+
+def _question(ctx: JobContext) -> collect.Question:
+    """What the plan says was asked."""
+    dataset = _declared(ctx.plan, stages.Dataset)
+    return collect.Question(
+        experiment=ctx.experiment,
+        arms=ctx.stage(stages.Report).arms,
+        labels=dataset.classes,
+        keep=_declared(ctx.plan, stages.Imbalance).keep,
+        fingerprint=dataset.fingerprint,
+        weights_sha256=_declared(ctx.plan, stages.Backbone).sha256,
+        notes=ctx.plan.notes,
+    )
+
+
+def _declared(plan: Plan, kind: type[S]) -> S:
+    """What the first stage of that kind declares."""
+    return next(found for node in plan.nodes if isinstance(found := node.declared(), kind))
+
+
+main = program(__doc__, {stages.Report: report})
+
+if __name__ == "__main__":
+    sys.exit(main())

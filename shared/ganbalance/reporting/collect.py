@@ -1,0 +1,234 @@
+"""What a report is made from: the question that was asked, and everything committed that answers it.
+
+Inputs that failed are absent and inputs whose GAN diverged hold no scores; both become holes, never silence.
+"""
+
+import csv
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganbalance.config import Experiment
+from ganbalance.data.predictions import Predictions
+from ganbalance.data.split import Split
+from ganbalance.errors import DataError
+from ganbalance.metrics import decisions
+from ganbalance.metrics.classification import measure
+from ganbalance.store.artifacts import Artifact
+
+BASELINE, ORACLE = "none", "oracle"
+REAL_EXAMPLES = 16
+
+Columns = dict[str, list[float]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What the run was asked. `labels` and `keep` speak of the task's columns: dataset label, and share kept."""
+
+    experiment: Experiment
+    arms: tuple[str, ...]
+    labels: tuple[int, ...]
+    keep: Mapping[int, float]
+    fingerprint: str
+    weights_sha256: str
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Hole:
+    """A result that is not there: "missing" (the stage failed or never ran) or "diverged" (the GAN did: a result)."""
+
+    kind: Literal["missing", "diverged"]
+    what: str
+    arm: str | None
+    seed: int | None
+    because: str
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One arm at one seed: its scores, the log-offsets (K,) of each decision rule, and its metrics by name."""
+
+    predictions: Predictions
+    offsets: dict[str, NDArray[np.float64]]
+    tuned: bool
+    metrics: dict[str, float]
+    tuning: Columns
+    curve: Columns
+
+
+@dataclass(frozen=True)
+class GanRun:
+    """One GAN on one rare class at one seed: losses by column, and uint8 (N,C,H,W) images by epoch."""
+
+    gan: str
+    label: int
+    seed: int
+    diverged: bool
+    losses: Columns
+    samples: dict[int, NDArray[np.uint8]]
+
+
+@dataclass(frozen=True)
+class Found:
+    """All that the committed inputs say."""
+
+    class_names: tuple[str, ...]
+    n_test: int
+    counts: dict[str, list[int]]
+    prior: NDArray[np.float64]
+    cells: dict[str, dict[int, Scored]]
+    gans: list[GanRun]
+    real: dict[int, NDArray[np.uint8]]
+    holes: list[Hole]
+
+    @property
+    def plain_rule(self) -> str:
+        """The name of the rule without offsets."""
+        return decisions.plain_name(len(self.class_names))
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """The columns of the test images, int64 (T,), which every cell shares."""
+        return _first_cell(self.cells).predictions.test_labels
+
+
+def collect(inputs: Mapping[str, Artifact], expected: Iterable[str], question: Question) -> Found:
+    """Read `inputs`, role to artifact, of the roles `expected`. Raises DataError when there is no score at all."""
+    imbalances = [artifact for role, artifact in inputs.items() if role.startswith("imbalance/")]
+    scored = {role: artifact for role, artifact in inputs.items() if _is_scored(role, artifact)}
+    if not scored or not imbalances or "dataset" not in inputs:
+        raise DataError("nothing to report on: no arm of this run has a result yet; see what its stages say")
+    counts = _counts(imbalances[0])
+    prior = np.array(counts["after"]) / sum(counts["after"])
+    cells: dict[str, dict[int, Scored]] = {arm: {} for arm in question.arms}
+    for arm in question.arms:
+        for seed in question.experiment.seeds:
+            if artifact := scored.get(f"cell/{arm}/{seed}"):
+                cells[arm][seed] = _score(artifact, prior)
+    _check_one_test_set(cells)
+    return Found(
+        class_names=tuple(inputs["dataset"].json("classes.json")["class_names"]),
+        n_test=len(_first_cell(cells).predictions.test_labels),
+        counts=counts,
+        prior=prior,
+        cells=cells,
+        gans=[_gan_run(role, artifact) for role, artifact in sorted(inputs.items()) if role.startswith("gan/")],
+        real=_real_examples(inputs["dataset"], imbalances[0], question),
+        holes=list(_holes(inputs, expected)),
+    )
+
+
+def _is_scored(role: str, artifact: Artifact) -> bool:
+    return role.startswith("cell/") and artifact.commit.outcome == "done"
+
+
+def _score(artifact: Artifact, deployment_prior: NDArray[np.float64]) -> Scored:
+    made = Predictions.load(artifact.path("predictions.npz"))
+    k = len(made.prior)
+    offsets = {
+        decisions.plain_name(k): decisions.plain(k),
+        decisions.PRIOR: decisions.prior_corrected(made.prior),
+        decisions.VALIDATION: decisions.tuned(made.validation, made.validation_labels, made.prior),
+    }
+    return Scored(
+        predictions=made,
+        offsets=offsets,
+        tuned=decisions.can_tune(made.validation_labels, k),
+        metrics=measure(made.test_labels, made.test, offsets, deployment_prior),
+        tuning=_table(artifact, "tuning.csv"),
+        curve=_table(artifact, "curve.csv"),
+    )
+
+
+def _first_cell(cells: Mapping[str, Mapping[int, Scored]]) -> Scored:
+    return next(scored for of_arm in cells.values() for scored in of_arm.values())
+
+
+def _check_one_test_set(cells: Mapping[str, Mapping[int, Scored]]) -> None:
+    wanted = _first_cell(cells).predictions.test_labels
+    for arm, of_arm in cells.items():
+        for seed, scored in of_arm.items():
+            if not np.array_equal(scored.predictions.test_labels, wanted):
+                raise DataError(
+                    f"{arm} at seed {seed} was tested on other images than the rest, so nothing here is comparable; "
+                    "delete its train-classifier artifact and run again"
+                )
+
+
+def _gan_run(role: str, artifact: Artifact) -> GanRun:
+    _, gan, label, seed = role.split("/")
+    return GanRun(
+        gan=gan,
+        label=int(label.removeprefix("class-")),
+        seed=int(seed.removeprefix("seed-")),
+        diverged=artifact.commit.outcome == "diverged",
+        losses=_table(artifact, "losses.csv"),
+        samples=_samples(artifact),
+    )
+
+
+def _samples(artifact: Artifact) -> dict[int, NDArray[np.uint8]]:
+    """Image grids by epoch: each array's name holds its epoch as its only number."""
+    if "samples.npz" not in artifact.names:
+        return {}
+    with np.load(artifact.path("samples.npz"), allow_pickle=False) as arrays:
+        by_epoch = {int(number[0]): arrays[name] for name in arrays if (number := re.findall(r"\d+", name))}
+    return dict(sorted(by_epoch.items()))
+
+
+def _table(artifact: Artifact, name: str) -> Columns:
+    """The numeric columns of a CSV of the artifact; nothing where it has no such file."""
+    if name not in artifact.names:
+        return {}
+    rows = _rows(artifact.path(name))
+    return {column: [_number(row[column]) for row in rows] for column in (rows[0] if rows else ())}
+
+
+def _number(text: str) -> float:
+    return float({"True": "1", "False": "0"}.get(text, text))
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _counts(imbalance: Artifact) -> dict[str, list[int]]:
+    """Images per class: before, after, train, validation. Every seed draws other images, but as many."""
+    rows = _rows(imbalance.path("counts.csv"))
+    return {name: [int(row[name]) for row in rows] for name in ("before", "after", "train", "validation")}
+
+
+def _real_examples(dataset: Artifact, imbalance: Artifact, question: Question) -> dict[int, NDArray[np.uint8]]:
+    """Some kept training images of each rare class, by dataset label, to hold generated ones against."""
+    images = np.load(dataset.path("images.npy"), mmap_mode="r", allow_pickle=False)
+    columns = np.load(dataset.path("labels.npy"), allow_pickle=False)
+    kept = Split.load(imbalance.path("split.npz")).train
+    return {
+        question.labels[column]: np.asarray(images[kept[columns[kept] == column][:REAL_EXAMPLES]])
+        for column in sorted(question.keep)
+    }
+
+
+def _holes(inputs: Mapping[str, Artifact], expected: Iterable[str]) -> Iterable[Hole]:
+    for role in expected:
+        arm, seed = _cell_of(role)
+        if role not in inputs:
+            yield Hole("missing", role, arm, seed, "not committed: the stage failed or was not run")
+        elif inputs[role].commit.outcome == "diverged":
+            because = inputs[role].commit.metrics.get("because")
+            reason = f"{because} diverged" if because else "training diverged: a loss or a weight became infinite"
+            yield Hole("diverged", role, arm, seed, reason)
+
+
+def _cell_of(role: str) -> tuple[str | None, int | None]:
+    """The arm and the seed of the role of a cell."""
+    kind, *rest = role.split("/")
+    return (rest[0], int(rest[1])) if kind == "cell" else (None, None)

@@ -1,0 +1,66 @@
+"""Where the numbers come from: machines, versions, time, and how to make them again."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ganbalance import config
+from ganbalance.config import Experiment
+from ganbalance.errors import ConfigError
+from ganbalance.frozen import dump
+from ganbalance.reporting.collect import Question
+from ganbalance.store.artifacts import Artifact
+
+EXPERIMENT_FILE = "experiment.yaml"
+
+
+def origin(
+    question: Question, inputs: Mapping[str, Artifact], here: Mapping[str, Any], *, presets: Path
+) -> dict[str, Any]:
+    """The `provenance` of summary.json; `here` describes the process that writes the report."""
+    seconds: dict[str, float] = {}
+    for artifact in inputs.values():
+        spent = float(artifact.commit.provenance.get("seconds", 0.0))
+        seconds[artifact.commit.stage] = round(seconds.get(artifact.commit.stage, 0.0) + spent, 2)
+    made = [artifact.commit.provenance for artifact in inputs.values()]
+    return {
+        "command": command(question.experiment, presets),
+        "git_commit": _distinct([*(one.get("git_commit") for one in made), here.get("git_commit")]),
+        "cpu": _distinct(one.get("cpu") for one in made),
+        "cores": _distinct(one.get("cores") for one in made),
+        "threads": _distinct(one.get("threads") for one in made),
+        "python": _distinct(one.get("python") for one in made),
+        "platform": _distinct(one.get("platform") for one in made),
+        "versions": _versions([*(one.get("versions", {}) for one in made), here.get("versions", {})]),
+        "seconds": dict(sorted(seconds.items())),
+        "total_seconds": round(sum(seconds.values()), 2),
+        "weights_sha256": question.weights_sha256,
+        "experiment": dump(question.experiment),
+    }
+
+
+def command(experiment: Experiment, presets: Path) -> str:
+    """What to type to get this report again: the preset if this is one, else the file that lies beside the report."""
+    path = presets / f"{experiment.name}.yaml"
+    try:
+        preset = config.check(config.read(path), where=str(path)) if path.is_file() else None
+    except ConfigError:
+        preset = None
+    if preset is None or _without(preset, "resources", "seeds") != _without(experiment, "resources", "seeds"):
+        return f"make run EXPERIMENT={EXPERIMENT_FILE}"
+    seeds = "" if preset.seeds == experiment.seeds else f" SEEDS={','.join(map(str, experiment.seeds))}"
+    return f"make run EXPERIMENT=jobs/experiments/{path.name}{seeds}"
+
+
+def _without(experiment: Experiment, *keys: str) -> dict[str, Any]:
+    return {key: value for key, value in dump(experiment).items() if key not in keys}
+
+
+def _distinct(values: Any) -> list[Any]:
+    """Each value once, in the order seen: stages may have run on several machines."""
+    return list(dict.fromkeys(value for value in values if value is not None))
+
+
+def _versions(found: list[Mapping[str, str]]) -> dict[str, list[str]]:
+    names = sorted({name for one in found for name in one})
+    return {name: _distinct(one.get(name) for one in found) for name in names}

@@ -1,0 +1,118 @@
+"""A tiny experiment on images made here: every stage real, every stage quick."""
+
+import importlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from ganbalance.pipeline import request
+from ganbalance.pipeline.plan import Node, Plan, make_plan
+from ganbalance.pipeline.state import State
+from ganbalance.store import open_store
+from ganbalance.store.artifacts import Artifacts
+
+os.environ.setdefault("MPLCONFIGDIR", "/tmp/ganbalance-matplotlib")
+SIDE_PX = 16
+
+
+@pytest.fixture(scope="session")
+def tiny_npz(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two classes of noisy shapes, 90 + 60 to train on and 40 + 40 to test on: told apart well, not perfectly."""
+    rng = np.random.default_rng(0)
+    path = tmp_path_factory.mktemp("data") / "tiny.npz"
+    train, test = np.repeat([0, 1], [90, 60]), np.repeat([0, 1], [40, 40])
+    np.savez(path, images=_shapes(train, rng), labels=train, test_images=_shapes(test, rng), test_labels=test)
+    return path
+
+
+def _shapes(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    images = rng.normal(60, 45, (len(labels), SIDE_PX, SIDE_PX))
+    images[labels == 0, 4:12, 6:10] += 70
+    images[labels == 1, 6:10, 4:12] += 70
+    return images.clip(0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def tiny(tiny_npz: Path) -> dict[str, Any]:
+    """The settings of a tiny experiment, to be changed by a test."""
+    return {
+        "name": "tiny",
+        "dataset": {"name": "npz", "path": str(tiny_npz), "side_px": SIDE_PX},
+        "task": {"kind": "pair", "positive": 1, "negative": 0},
+        "imbalance": {"keep": {1: 0.5}},
+        "arms": ["none", "threshold", "class-weight", "oversample", "dcgan", "oracle"],
+        "gans": {"dcgan": {"epochs": 2, "batch_size": 16, "g_widths": [8, 8, 4], "d_widths": [4, 4, 4]}},
+        "synthesis": {"n": 12},
+        "classifier": {"side_px": 16, "l2": [1.0, 0.1]},
+        "statistics": {"replicates": 200},
+        "seeds": [0, 1],
+    }
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[dict[str, Any]], Path]:
+    """Write settings to an experiment file."""
+
+    def write_settings(settings: dict[str, Any]) -> Path:
+        path = tmp_path / "experiment.yaml"
+        path.write_text(yaml.safe_dump(settings))
+        return path
+
+    return write_settings
+
+
+class Lab:
+    """An experiment file and a store, driven in this process through the real job programs."""
+
+    def __init__(self, experiment: Path, store: Path) -> None:
+        self.experiment, self.store = experiment, store
+
+    @property
+    def plan(self) -> Plan:
+        return make_plan(request.experiment(self.experiment, sets=[]))
+
+    def state(self, scratch: Path) -> State:
+        return State(self.plan, Artifacts(open_store(str(self.store)), scratch))
+
+    def program(self, program: str, *flags: str) -> int:
+        module = importlib.import_module(f"jobs.{program.replace('-', '_')}")
+        code: int = module.main(["--experiment", str(self.experiment), "--store", str(self.store), *flags])
+        return code
+
+    def run(self, node: Node) -> int:
+        return self.program(node.program, "--stage", node.name)
+
+    def run_all(self, scratch: Path) -> list[str]:
+        """Run whatever is not done, in order; the names of the stages that ran."""
+        ran = []
+        for node in self.plan.nodes:
+            if self.state(scratch).commit(node.name) is None:
+                assert self.run(node) == 0
+                ran.append(node.name)
+        return ran
+
+
+@pytest.fixture
+def lab(tiny: dict[str, Any], write: Callable[[dict[str, Any]], Path], tmp_path: Path) -> Lab:
+    """A tiny experiment with nothing done yet."""
+    return Lab(write(tiny), tmp_path / "store")
+
+
+@pytest.fixture(scope="session")
+def fashion_mnist() -> Any:
+    """The real dataset, fetched when it is not on this machine."""
+    from ganbalance import config
+    from ganbalance.data.datasets import open_dataset
+    from ganbalance.errors import DataError
+
+    source = open_dataset(config.FashionMnist(name="fashion-mnist"))
+    try:
+        source.ensure()
+    except DataError as error:
+        pytest.skip(f"no FashionMNIST to be had: {error}")
+    return source

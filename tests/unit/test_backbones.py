@@ -1,0 +1,146 @@
+"""Backbones carry published weights, refuse others, and stay frozen."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+
+from ganbalance.errors import ConfigError, DataError
+from ganbalance.keys import sha256_file
+from ganbalance.models import backbones
+from ganbalance.models.backbones.base import Backbone, prepare
+from ganbalance.training.features import extract
+
+CPU = torch.device("cpu")
+
+
+def lite() -> tuple[Backbone, torch.nn.Module]:
+    backbone = backbones.find("efficientnet-lite0")
+    network = backbone.build()
+    network.load_state_dict(backbone.read_weights(backbone.weights_file(None), backbone.sha256))
+    return backbone, network
+
+
+def test_the_backbones_are_the_documented_ones() -> None:
+    assert backbones.names() == ["efficientnet-lite0", "resnet18"]
+
+
+@pytest.mark.parametrize("name", backbones.names())
+def test_a_backbone_maps_images_to_its_features(name: str) -> None:
+    backbone = backbones.find(name)
+    images = torch.randint(0, 256, (2, 1, 28, 28), dtype=torch.uint8)
+    with torch.inference_mode():
+        assert backbone.build().eval()(prepare(images, backbone, 32)).shape == (2, backbone.features)
+
+
+def test_efficientnet_lite0_with_its_published_weights_knows_a_cat() -> None:
+    """A tabby drawn from the network's own memory is too much to ask; its weights must at least not be random."""
+    backbone, network = lite()
+    images = np.random.default_rng(0).integers(0, 256, (4, 3, 32, 32), dtype=np.uint8)
+    found = extract(network, backbone, images, side_px=32, device=CPU, on_progress=lambda done, total: None)
+    assert found.shape == (4, 1280)
+    assert found.dtype == np.float32
+    assert 0 <= found.min() < found.max() <= 6  # pooled ReLU6
+
+
+def test_extraction_leaves_the_network_as_it_was() -> None:
+    backbone, network = lite()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    images = np.zeros((3, 1, 28, 28), np.uint8)
+    extract(network.train(), backbone, images, side_px=32, device=CPU, on_progress=lambda done, total: None)
+    assert not network.training
+    assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
+
+
+def test_features_do_not_depend_on_the_company_of_an_image() -> None:
+    backbone, network = lite()
+    images = np.random.default_rng(0).integers(0, 256, (5, 1, 28, 28), dtype=np.uint8)
+
+    def features(chosen: np.ndarray) -> np.ndarray:
+        return extract(network, backbone, chosen, side_px=32, device=CPU, on_progress=lambda done, total: None)
+
+    assert features(images)[2] == pytest.approx(features(images[2:3])[0], abs=1e-4)
+
+
+def test_grey_becomes_three_equal_channels_with_the_backbones_normalisation() -> None:
+    backbone = backbones.find("resnet18")
+    white = torch.full((1, 1, 32, 32), 255, dtype=torch.uint8)
+    expected = (1 - torch.tensor(backbone.mean)) / torch.tensor(backbone.std)
+    assert torch.allclose(prepare(white, backbone, 32)[0, :, 5, 5], expected)
+    assert torch.allclose(prepare(white, backbone, 32, imagenet=False), torch.tensor(1.0))
+
+
+def resnet_file(path: Path) -> str:
+    torch.manual_seed(0)
+    torch.save(torchvision.models.resnet18(weights=None).state_dict(), path)
+    return sha256_file(path)
+
+
+def test_resnet18_takes_a_state_dict_with_torchvisions_names(tmp_path: Path) -> None:
+    backbone, path = backbones.find("resnet18"), tmp_path / "resnet18.pth"
+    state = backbone.read_weights(path, resnet_file(path))
+    network = backbone.build()
+    network.load_state_dict(state)
+    theirs = torchvision.models.resnet18(weights=None)
+    theirs.load_state_dict(torch.load(path, weights_only=True))
+    theirs.fc = torch.nn.Identity()
+    images = torch.rand(2, 3, 32, 32)
+    assert torch.equal(network.eval()(images), theirs.eval()(images))
+
+
+def test_weights_with_the_wrong_hash_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "resnet18.pth"
+    resnet_file(path)
+    with pytest.raises(DataError, match=r"expected f37072fd47e8.*classifier.weights_sha256"):
+        backbones.find("resnet18").read_weights(path, backbones.find("resnet18").sha256)
+
+
+def test_the_pinned_hash_of_resnet18_is_the_one_in_torchvisions_file_name() -> None:
+    url = torchvision.models.ResNet18_Weights.IMAGENET1K_V1.url
+    assert url.endswith(f"-{backbones.find('resnet18').sha256[:8]}.pth")
+
+
+def test_a_pickle_that_runs_code_is_never_loaded(tmp_path: Path) -> None:
+    path = tmp_path / "evil.pth"
+
+    class Evil:
+        def __reduce__(self) -> tuple[object, ...]:
+            return (Path.touch, (tmp_path / "ran",))
+
+    torch.save({"weights": Evil()}, path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    with pytest.raises(DataError, match="evil.pth"):
+        backbones.find("resnet18").read_weights(path, digest)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_published_weights_are_found_in_torchvisions_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    assert backbones.find("resnet18").published() is None
+    path = tmp_path / "hub" / "checkpoints" / "resnet18-f37072fd.pth"
+    path.parent.mkdir(parents=True)
+    resnet_file(path)
+    assert backbones.find("resnet18").weights_file(None) == path
+
+
+def test_weights_that_cannot_be_had_name_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(*args: object, **kwargs: object) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", unreachable)
+    with pytest.raises(DataError, match=r"no network.*classifier.backbone=efficientnet-lite0"):
+        backbones.find("resnet18").weights_file(None)
+
+
+def test_a_named_weights_file_that_is_not_there_is_told() -> None:
+    with pytest.raises(DataError, match="classifier.weights = '/no/such'"):
+        backbones.find("resnet18").weights_file("/no/such")
+
+
+def test_an_unknown_backbone_lists_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match=r"no backbone 'vgg'; choose among efficientnet-lite0, resnet18"):
+        backbones.find("vgg")

@@ -1,0 +1,174 @@
+"""Data is found, verified and named by its content, or refused with what to do."""
+
+import gzip
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ganbalance import config
+from ganbalance.data.datasets import debian, fashion_mnist, open_dataset
+from ganbalance.data.datasets.fashion_mnist import CONTENT
+from ganbalance.data.images import TaskImages
+from ganbalance.errors import DataError
+
+
+def own(name: str, path: Path, **settings: Any) -> Any:
+    return open_dataset(config.OwnImages(name=name, path=str(path), **settings))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine without FashionMNIST."""
+    monkeypatch.setattr(fashion_mnist, "DEBIAN_FOLDER", tmp_path / "debian")
+    monkeypatch.setenv("GANBALANCE_DATA", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def test_fashion_mnist_is_whole(fashion_mnist: Any) -> None:
+    whole = fashion_mnist.load()
+    assert whole.images.shape == (70_000, 1, 28, 28)
+    assert whole.images.dtype == np.uint8
+    assert np.bincount(whole.labels[: whole.n_train]).tolist() == [6000] * 10
+    assert np.bincount(whole.labels[whole.n_train :]).tolist() == [1000] * 10
+
+
+def test_missing_fashion_mnist_names_every_place_and_the_way_out(nowhere: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        open_dataset(config.FashionMnist(name="fashion-mnist")).load()
+    for word in ("debian", "cache/FashionMNIST/raw", "make data", "dataset.folder"):
+        assert word in str(caught.value)
+
+
+def test_an_explicit_folder_is_the_only_place_looked_in(tmp_path: Path) -> None:
+    source = open_dataset(config.FashionMnist(name="fashion-mnist", folder=str(tmp_path)))
+    with pytest.raises(DataError, match=str(tmp_path)):
+        source.ensure()
+
+
+def test_a_machine_that_reaches_nothing_is_told_what_was_tried(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torchvision
+
+    def unreachable(*args: object, **kwargs: object) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr(debian, "available", lambda: False)
+    monkeypatch.setattr(torchvision.datasets, "FashionMNIST", unreachable)
+    with pytest.raises(DataError, match="no network"):
+        open_dataset(config.FashionMnist(name="fashion-mnist")).ensure()
+
+
+@pytest.mark.skipif(not debian.available(), reason="not a Debian machine")
+def test_a_debian_machine_gets_the_files_without_root(nowhere: Path, fashion_mnist: Any) -> None:
+    source = open_dataset(config.FashionMnist(name="fashion-mnist"))
+    try:
+        debian.unpack("dataset-fashion-mnist", Path("/usr/share/datasets/fashion-mnist"), into=nowhere / "files")
+    except DataError as error:
+        pytest.skip(f"Debian's archive is out of reach: {error}")
+    explicit = open_dataset(config.FashionMnist(name="fashion-mnist", folder=str(nowhere / "files")))
+    assert explicit.load().n_train == 60_000
+    assert explicit.fingerprint() == source.fingerprint()
+
+
+@pytest.mark.parametrize("damage", ["truncated", "other content", "not gzip"])
+def test_a_damaged_file_is_told_by_name(fashion_mnist: Any, tmp_path: Path, damage: str) -> None:
+    folder = fashion_mnist._folder()
+    for name in CONTENT:
+        shutil.copy(folder / name, tmp_path / name)
+    labels = tmp_path / "t10k-labels-idx1-ubyte.gz"
+    raw = labels.read_bytes()
+    other = gzip.compress(gzip.decompress(raw)[:-1] + b"\x06")
+    labels.write_bytes({"truncated": raw[:2000], "other content": other, "not gzip": b"hello"}[damage])
+    with pytest.raises(DataError, match="t10k-labels-idx1-ubyte.gz"):
+        open_dataset(config.FashionMnist(name="fashion-mnist", folder=str(tmp_path))).load()
+
+
+def class_folders(root: Path, side_px: int = 20, **counts: int) -> Path:
+    rng = np.random.default_rng(0)
+    for name, count in counts.items():
+        (root / name).mkdir(parents=True)
+        for number in range(count):
+            pixels = rng.integers(0, 256, (side_px, side_px, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(root / name / f"{number}.png")
+    return root
+
+
+def test_a_folder_per_class_is_a_dataset(tmp_path: Path) -> None:
+    source = own("folder", class_folders(tmp_path, cat=10, dog=20), side_px=16, channels=3)
+    whole = source.load()
+    assert source.classes() == ["cat", "dog"]
+    assert whole.images.shape == (30, 3, 16, 16)
+    assert whole.n_train == 24
+    assert np.bincount(whole.labels[whole.n_train :]).tolist() == [2, 4]
+
+
+def test_a_folder_with_a_test_part_keeps_it(tmp_path: Path) -> None:
+    class_folders(tmp_path / "train", cat=3, dog=4)
+    class_folders(tmp_path / "test", cat=5, dog=1)
+    whole = own("folder", tmp_path).load()
+    assert whole.n_train == 7
+    assert np.bincount(whole.labels[7:]).tolist() == [5, 1]
+
+
+def test_the_test_part_of_own_images_is_the_same_every_time(tmp_path: Path) -> None:
+    class_folders(tmp_path, cat=10, dog=20)
+    one, two = own("folder", tmp_path).load(), own("folder", tmp_path).load()
+    assert np.array_equal(one.images, two.images)
+
+
+def test_the_fingerprint_follows_the_pixels(tmp_path: Path) -> None:
+    class_folders(tmp_path, cat=2, dog=2)
+    before = own("folder", tmp_path).fingerprint()
+    assert own("folder", tmp_path).fingerprint() == before
+    Image.new("L", (20, 20)).save(tmp_path / "cat" / "0.png")
+    assert own("folder", tmp_path).fingerprint() != before
+
+
+def test_an_npz_with_any_integer_labels_is_a_dataset(tmp_path: Path) -> None:
+    path = tmp_path / "data.npz"
+    np.savez(path, images=np.zeros((20, 10, 12), np.uint8), labels=np.repeat([7, 3], 10))
+    source = own("npz", path, side_px=16)
+    assert source.classes() == ["3", "7"]
+    assert source.load().images.shape == (20, 1, 16, 16)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "said"),
+    [
+        ({"labels": np.zeros(3, int)}, "no array 'images'"),
+        ({"images": np.zeros((3, 8, 8)), "labels": np.arange(3)}, "must be uint8"),
+        ({"images": np.zeros((3, 8, 8), np.uint8), "labels": np.arange(2)}, "one label each"),
+        ({"images": np.array([{}], object), "labels": np.arange(1)}, "plain arrays"),
+    ],
+)
+def test_an_npz_of_the_wrong_kind_is_told(tmp_path: Path, arrays: dict[str, Any], said: str) -> None:
+    np.savez(tmp_path / "data.npz", **arrays)
+    with pytest.raises(DataError, match=said):
+        own("npz", tmp_path / "data.npz").load()
+
+
+def test_missing_own_data_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such folder"):
+        own("folder", tmp_path / "none").classes()
+    with pytest.raises(DataError, match="no such file"):
+        own("npz", tmp_path / "none.npz").fingerprint()
+
+
+def test_an_unreadable_image_is_told_by_name(tmp_path: Path) -> None:
+    class_folders(tmp_path, cat=3, dog=3)
+    (tmp_path / "cat" / "1.png").write_bytes(b"not an image")
+    with pytest.raises(DataError, match=r"cat/1.png is not a readable image"):
+        own("folder", tmp_path).load()
+
+
+def test_the_places_of_the_chosen_classes_become_their_labels(tmp_path: Path) -> None:
+    path = tmp_path / "data.npz"
+    labels = np.repeat([0, 1, 2], 10)
+    np.savez(path, images=np.full((30, 8, 8), labels[:, None, None], np.uint8), labels=labels)
+    chosen = TaskImages.select(own("npz", path, side_px=8).load(), (2, 0), ("two", "zero"))
+    assert set(chosen.images[chosen.labels == 0].ravel()) == {2}
+    assert set(chosen.images[chosen.labels == 1].ravel()) == {0}
+    assert chosen.n_train == 16

@@ -1,0 +1,179 @@
+"""A plan is a pure function of the experiment: what matters changes keys, what does not does not."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ganbalance import config
+from ganbalance.errors import ConfigError
+from ganbalance.frozen import dump, parse
+from ganbalance.pipeline import request
+from ganbalance.pipeline.plan import Plan, make_plan
+
+Settings = dict[str, Any]
+Change = Callable[[Settings], Settings]
+
+
+def plan_of(settings: Settings) -> Plan:
+    return make_plan(config.check(settings, where="test.yaml"))
+
+
+def keys(settings: Settings) -> dict[str, str]:
+    return {node.name: node.key for node in plan_of(settings).nodes}
+
+
+def changed(before: Settings, after: Settings) -> set[str]:
+    """The stages, without seeds, whose keys differ."""
+    old, new = keys(before), keys(after)
+    return {name.partition("/seed-")[0] for name in old if new.get(name) != old[name]}
+
+
+def test_equal_experiments_have_equal_plans(tiny: Settings) -> None:
+    assert plan_of(tiny) == plan_of(tiny)
+
+
+def test_a_plan_survives_being_written_down(tiny: Settings) -> None:
+    assert parse(Plan, dump(plan_of(tiny)), where="run.json") == plan_of(tiny)
+
+
+def test_inputs_come_before_what_reads_them(tiny: Settings) -> None:
+    seen: set[str] = set()
+    for node in plan_of(tiny).nodes:
+        assert set(node.inputs.values()) <= seen
+        seen.add(node.name)
+
+
+def test_real_features_are_one_stage_whatever_the_seeds(tiny: Settings) -> None:
+    assert keys(tiny)["features/real"] == keys(tiny | {"seeds": [7, 8, 9]})["features/real"]
+
+
+@pytest.mark.parametrize(
+    ("change", "stages"),
+    [
+        ({"resources": {"threads": 2, "device": "cpu"}}, set()),
+        ({"statistics": {"replicates": 300}}, {"report"}),
+        ({"note": "other"}, {"report"}),
+        ({"synthesis": {"n": 13}}, {"synthesize/dcgan/class-1", "features/dcgan/class-1", "train-classifier/dcgan", "report"}),
+        (
+            {"gans": {"dcgan": {"epochs": 3}}},
+            {
+                "train-gan/dcgan/class-1",
+                "synthesize/dcgan/class-1",
+                "features/dcgan/class-1",
+                "train-classifier/dcgan",
+                "report",
+            },
+        ),
+    ],
+)  # fmt: skip
+def test_a_setting_changes_the_keys_of_the_stages_it_reaches_and_no_others(
+    tiny: Settings, change: Settings, stages: set[str]
+) -> None:
+    base = tiny | {"gans": {"dcgan": {"epochs": 2}}}
+    assert changed(base, base | change) == stages
+
+
+def test_the_backbone_reaches_all_features_and_no_gan(tiny: Settings) -> None:
+    other = tiny | {"classifier": tiny["classifier"] | {"backbone": "resnet18"}}
+    reached = changed(tiny, other)
+    assert {"backbone", "features/real", "features/dcgan/class-1", "train-classifier/none"} <= reached
+    assert not {"dataset", "imbalance", "train-gan/dcgan/class-1", "synthesize/dcgan/class-1"} & reached
+
+
+def test_the_keep_ratio_reaches_everything_but_the_data_itself(tiny: Settings) -> None:
+    reached = changed(tiny, tiny | {"imbalance": {"keep": {1: 0.4}}})
+    assert not {"dataset", "backbone", "features/real"} & reached
+    assert {"imbalance", "train-gan/dcgan/class-1", "train-classifier/none"} <= reached
+
+
+def test_other_resources_are_the_same_run(tiny: Settings) -> None:
+    assert plan_of(tiny).run == plan_of(tiny | {"resources": {"threads": 4}}).run
+    assert plan_of(tiny).run != plan_of(tiny | {"seeds": [0]}).run
+
+
+def test_every_rare_class_gets_its_own_gan(tiny: Settings, tmp_path: Path) -> None:
+    ten = config.read(Path("jobs/experiments/ten-class.yaml"), sets=["imbalance.keep={1: 0.2, shirt: 0.1}"], seeds="0")
+    names = {node.name for node in plan_of(ten).nodes}
+    assert {"train-gan/dcgan/class-1/seed-0", "train-gan/dcgan/class-6/seed-0"} <= names
+    cell = next(node for node in plan_of(ten).nodes if node.name == "train-classifier/dcgan/seed-0")
+    assert {"synthetic/1", "synthetic/6"} <= set(cell.inputs)
+
+
+def test_the_paper_protocol_trains_on_images_and_holds_nothing_out(tiny: Settings) -> None:
+    plan = plan_of(tiny | {"protocol": "paper"})
+    stages = {node.stage for node in plan.nodes}
+    assert "train-paper-classifier" in stages
+    assert not {"features", "train-classifier"} & stages
+    assert next(node for node in plan.nodes if node.stage == "imbalance").config["validation"] == 0
+    assert next(node for node in plan.nodes if node.stage == "train-gan").config["canvas"] == "resize"
+
+
+def test_where_nothing_is_removed_there_is_no_oracle_and_the_plan_says_so(tiny: Settings) -> None:
+    plan = plan_of(tiny | {"imbalance": {"keep": {1: 1.0}}})
+    assert not any(node.arm == "oracle" for node in plan.nodes)
+    assert "no oracle" in plan.notes[0]
+
+
+def test_arms_may_be_listed_in_any_order(tiny: Settings) -> None:
+    assert changed(tiny, tiny | {"arms": tiny["arms"][::-1]}) == {"report"}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"arms": ["none", "smoke"]}, "no arm 'smoke'; choose among"),
+        ({"gans": {"dcgam": {}}}, "gans.dcgam: there is no such GAN"),
+        ({"gans": {"dcgan": {"epochs": 0}}}, "gans.dcgan: epochs = 0"),
+        ({"gans": {"dcgan": {"epoch": 5}}}, "unknown key 'epoch'"),
+        ({"imbalance": {"keep": {11: 0.5}}}, "no such class; its classes are 0 0, 1 1"),
+        ({"task": {"kind": "pair", "positive": 1, "negative": 1}}, "the same class"),
+        ({"classifier": {"backbone": "vgg"}}, "no backbone 'vgg'"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_runs(tiny: Settings, change: Settings, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        plan_of(tiny | change)
+
+
+def test_a_keep_ratio_of_a_class_outside_the_task_is_refused() -> None:
+    quick = config.read(Path("jobs/experiments/quick.yaml"), sets=["imbalance.keep={bag: 0.2}"])
+    with pytest.raises(ConfigError, match="which the task does not tell apart"):
+        plan_of(quick)
+
+
+def test_classes_go_by_name_or_by_number() -> None:
+    quick = Path("jobs/experiments/quick.yaml")
+    assert keys(config.read(quick)) == keys(config.read(quick, sets=["task.positive=1", "imbalance.keep={1: 0.2}"]))
+
+
+@pytest.mark.parametrize(
+    ("arms", "result"),
+    [
+        (["none", "dcgan", "oracle"], ["none", "vanilla", "wgan-gp", "oracle"]),
+        (["none", "vanilla", "class-weight", "dcgan"], ["none", "vanilla", "wgan-gp", "class-weight"]),
+        (["none", "oracle"], ["none", "vanilla", "wgan-gp", "oracle"]),
+        (["none"], ["none", "vanilla", "wgan-gp"]),
+    ],
+)
+def test_named_gans_replace_the_experiments_in_place(
+    tiny: Settings, write: Callable[[Settings], Path], arms: list[str], result: list[str]
+) -> None:
+    path = write(tiny | {"arms": arms})
+    assert list(request.experiment(path, sets=[], only_gans=["vanilla", "wgan-gp"]).arms) == result
+
+
+def test_an_unknown_gan_on_the_command_line_lists_the_known_ones(
+    tiny: Settings, write: Callable[[Settings], Path]
+) -> None:
+    with pytest.raises(ConfigError, match="choose among dcgan, vanilla, wgan-gp"):
+        request.experiment(write(tiny), sets=[], only_gans=["biggan"])
+
+
+@pytest.mark.parametrize("module", ["jobs.report", "ganbalance.reporting.tables", "ganbalance.pipeline.runs"])
+def test_reports_and_run_records_need_no_torch(module: str) -> None:
+    code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
