@@ -12,6 +12,7 @@ import csv
 import json
 import sys
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import torch
@@ -57,7 +58,8 @@ def train_gan(ctx: JobContext) -> None:
         table = csv.DictWriter(file, trained.rows[0] if trained.rows else ["epoch"], lineterminator="\n")
         table.writeheader()
         table.writerows(trained.rows)
-    np.savez(ctx.folder / "samples.npz", **{f"epoch-{epoch}": grid for epoch, grid in trained.grids.items()})
+    grids: dict[str, Any] = {f"epoch-{epoch}": grid for epoch, grid in trained.grids.items()}
+    np.savez(ctx.folder / "samples.npz", **grids)
     ctx.metrics |= {"images": len(rows), "steps": trained.steps}
     if trained.diverged_at is not None:
         ctx.diverged = True

@@ -1,7 +1,6 @@
 """A tiny experiment on images made here: every stage real, every stage quick."""
 
 import importlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from ganbalance.pipeline.state import State
 from ganbalance.store import open_store
 from ganbalance.store.artifacts import Artifacts
 
-os.environ.setdefault("MPLCONFIGDIR", "/tmp/ganbalance-matplotlib")
 SIDE_PX = 16
 
 

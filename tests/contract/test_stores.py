@@ -149,7 +149,7 @@ def test_a_vanished_file_is_a_typed_error(artifacts: Artifacts, tmp_path: Path) 
 
 def test_an_unreadable_commit_is_a_typed_error(artifacts: Artifacts) -> None:
     artifacts.store.create("stages/stage/k/COMMIT.json", b'{"stage": ')
-    with pytest.raises(DataError, match="COMMIT.json"):
+    with pytest.raises(DataError, match=r"COMMIT.json"):
         artifacts.find("stage", "k")
 
 
@@ -255,5 +255,5 @@ def test_a_really_full_file_system_asks_to_try_again(mounted: Callable[[str], Pa
 
 
 def test_a_read_only_file_system_names_the_setting(mounted: Callable[[str], Path]) -> None:
-    with pytest.raises(ConfigError, match="Read-only file system; choose another store"):
+    with pytest.raises(ConfigError, match=r"Read-only file system; choose another store"):
         open_store(str(mounted("ro")))

@@ -112,7 +112,7 @@ def test_a_pickle_that_runs_code_is_never_loaded(tmp_path: Path) -> None:
 
     torch.save({"weights": Evil()}, path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    with pytest.raises(DataError, match="evil.pth"):
+    with pytest.raises(DataError, match=r"evil.pth"):
         backbones.find("resnet18").read_weights(path, digest)
     assert not (tmp_path / "ran").exists()
 
@@ -137,7 +137,7 @@ def test_weights_that_cannot_be_had_name_the_way_out(tmp_path: Path, monkeypatch
 
 
 def test_a_named_weights_file_that_is_not_there_is_told() -> None:
-    with pytest.raises(DataError, match="classifier.weights = '/no/such'"):
+    with pytest.raises(DataError, match=r"classifier.weights = '/no/such'"):
         backbones.find("resnet18").weights_file("/no/such")
 
 

@@ -82,7 +82,7 @@ def test_a_damaged_file_is_told_by_name(fashion_mnist: Any, tmp_path: Path, dama
     raw = labels.read_bytes()
     other = gzip.compress(gzip.decompress(raw)[:-1] + b"\x06")
     labels.write_bytes({"truncated": raw[:2000], "other content": other, "not gzip": b"hello"}[damage])
-    with pytest.raises(DataError, match="t10k-labels-idx1-ubyte.gz"):
+    with pytest.raises(DataError, match=r"t10k-labels-idx1-ubyte.gz"):
         open_dataset(config.FashionMnist(name="fashion-mnist", folder=str(tmp_path))).load()
 
 

@@ -28,7 +28,7 @@ from ganbalance.pipeline.export import export
 from ganbalance.pipeline.local import Failure, LocalRunner
 from ganbalance.pipeline.plan import Plan, make_plan
 from ganbalance.pipeline.state import State
-from ganbalance.reporting import tables
+from ganbalance.reporting import readme, tables
 from ganbalance.store import Store, open_store
 from ganbalance.store.artifacts import Artifacts
 
@@ -123,7 +123,7 @@ def table(flags: argparse.Namespace) -> int:
     if flags.into is None:
         print(text)
     else:
-        flags.into.write_text(tables.replace_between_markers(flags.into.read_text(), text))
+        flags.into.write_text(readme.replace_table(flags.into.read_text(), text))
         print(f"wrote the table into {flags.into}")
     return EXIT_DONE
 
@@ -238,3 +238,7 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r}: give a whole number of at least 1")
     return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

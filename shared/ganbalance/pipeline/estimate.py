@@ -3,11 +3,10 @@
 import json
 import statistics
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from tqdm import tqdm
 
@@ -15,6 +14,18 @@ from ganbalance.pipeline.plan import Plan
 from ganbalance.pipeline.state import State
 
 TAIL_BYTES = 4096
+
+
+class Running(Protocol):
+    """A stage at work."""
+
+    @property
+    def seconds(self) -> float:
+        """Since it started."""
+
+    @property
+    def log(self) -> Path:
+        """Where it writes its progress."""
 
 
 class Estimate:
@@ -39,13 +50,13 @@ class Estimate:
         """A stage that will not be done."""
         self._left.discard(name)
 
-    def seconds_left(self, running: Mapping[str, Path], started: Mapping[str, float]) -> float | None:
+    def seconds_left(self, running: Mapping[str, Running]) -> float | None:
         """Wall-clock seconds until everything is done, or None while too little is known."""
         promised = {kind: statistics.mean(seen) for kind, seen in self._seconds.items()}
         spent: dict[str, float] = {}
-        for name, log in running.items():
-            spent[name] = time.monotonic() - started[name]
-            fraction = _fraction(log)
+        for name, entry in running.items():
+            spent[name] = entry.seconds
+            fraction = _fraction(entry.log)
             if fraction and self._kinds[name] not in promised:
                 promised[self._kinds[name]] = spent[name] / fraction
         if not promised:
@@ -55,48 +66,50 @@ class Estimate:
         return total / self._workers
 
     @contextmanager
-    def bar(self, already: int) -> Iterator["_Bar"]:
+    def bar(self, already: int) -> Iterator["Bar"]:
         """A bar over the plan's stages with the time left; plain lines where there is no terminal."""
-        bar = _Bar(self, total=len(self._kinds), already=already)
+        bar = Bar(self, total=len(self._kinds), already=already)
         try:
             yield bar
         finally:
             bar.close()
 
 
-class _Bar:
+class Bar:
+    """What a person watching a run sees."""
+
     def __init__(self, estimate: Estimate, *, total: int, already: int) -> None:
         self._estimate = estimate
-        self._started: dict[str, float] = {}
+        self._ended, self._total = already, total
         tqdm.monitor_interval = 0  # its thread would be one more thing to stop
         self._bar: tqdm[Any] = tqdm(
-            total=total, initial=already, unit="stage", disable=not sys.stderr.isatty(), leave=False,
+            total=total, initial=already, disable=not sys.stderr.isatty(), leave=False,
             bar_format="{desc} {bar} {n_fmt}/{total_fmt} {elapsed}{postfix}",
         )  # fmt: skip
 
-    def finished(self, name: str, *, failed: bool) -> None:
+    def ended(self, name: str, running: Running, *, failed: bool) -> None:
         """Say that a stage ended."""
         if failed:
             self._estimate.give_up(name)
-        self._estimate.learn(name)
-        took = time.monotonic() - self._started.pop(name, time.monotonic())
+        else:
+            self._estimate.learn(name)
+        self._ended += 1
         self._bar.update(1)
         word = "FAILED" if failed else "done"
-        left = self._left({})
-        self._bar.write(f"  {self._bar.n:>3}/{self._bar.total}  {name:<44} {word:<6} {took:6.1f} s{left}")
+        line = f"  {self._ended:>3}/{self._total}  {name:<40} {word:<6} {running.seconds:6.1f} s{self._left({})}"
+        self._bar.write(line, file=sys.stdout)
 
-    def update(self, running: Mapping[str, Path]) -> None:
+    def update(self, running: Mapping[str, Running]) -> None:
         """Show what runs, and the time left."""
-        for name in running:
-            self._started.setdefault(name, time.monotonic())
-        self._bar.set_description_str(" + ".join(running) or "…", refresh=False)
+        self._bar.set_description_str(" + ".join(running), refresh=False)
         self._bar.set_postfix_str(self._left(running).strip(" ·"))
 
     def close(self) -> None:
+        """Clear the bar away."""
         self._bar.close()
 
-    def _left(self, running: Mapping[str, Path]) -> str:
-        seconds = self._estimate.seconds_left(running, self._started)
+    def _left(self, running: Mapping[str, Running]) -> str:
+        seconds = self._estimate.seconds_left(running)
         return "" if seconds is None else f" · about {_words(seconds)} left"
 
 

@@ -112,17 +112,21 @@ def program(doc: str | None, bodies: Mapping[type[Stage], Body]) -> "Main":
             return _run(name, doc or "", bodies, argv)
         except GanbalanceError as error:
             return _end(name, str(error), error.exit_code)
-        except OSError as error:
-            if error.errno in NO_SPACE:
-                full = f"no space left on {tempfile.gettempdir()} or in the store; free some and run again"
+        except Exception as error:
+            if _disk_is_full(error):
+                full = f"no space left in {tempfile.gettempdir()}; free some, or set TMPDIR, and run the same again"
                 return _end(name, full, UnavailableError.exit_code)
-            traceback.print_exc()
-            return EXIT_BUG
-        except Exception:
             traceback.print_exc()
             return EXIT_BUG
 
     return main
+
+
+def _disk_is_full(error: Exception) -> bool:
+    """Also as NumPy says it (a short write, without an errno) and as safetensors does (in words alone)."""
+    told = str(error)
+    short_write = isinstance(error, OSError) and "requested and" in told
+    return getattr(error, "errno", None) in NO_SPACE or short_write or os.strerror(errno.ENOSPC) in told
 
 
 def _end(name: str, message: str, code: int) -> int:

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,10 +37,16 @@ class Failure:
     log: Path
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Running:
     process: BaseProcess
     log: Path
+    started: float
+
+    @property
+    def seconds(self) -> float:
+        """Since it started."""
+        return time.monotonic() - self.started
 
 
 class LocalRunner:
@@ -68,9 +75,9 @@ class LocalRunner:
                     self._start_ready(waiting)
                 if not self._running:
                     break
-                for name in self._reap():
-                    bar.finished(name, failed=name in self._failures)
-                bar.update({name: entry.log for name, entry in self._running.items()})
+                for name, entry in self._reap():
+                    bar.ended(name, entry, failed=name in self._failures)
+                bar.update(self._running)
         if self._stopping:
             raise Stopped("stopped; what is done is kept, and the same command goes on from there")
         return list(self._failures.values())
@@ -103,9 +110,9 @@ class LocalRunner:
         argv = ["--run", self._plan.run, "--store", self._store, "--stage", node.name]
         process = self._processes.Process(target=_child, args=(node.program, argv, str(log)), name=node.name)
         process.start()
-        return _Running(process, log)
+        return _Running(process, log, time.monotonic())
 
-    def _reap(self) -> Iterator[str]:
+    def _reap(self) -> Iterator[tuple[str, _Running]]:
         """The stages that ended within the poll interval."""
         wait([entry.process.sentinel for entry in self._running.values()], timeout=POLL_S)
         for name, entry in list(self._running.items()):
@@ -116,7 +123,7 @@ class LocalRunner:
             if code != EXIT_DONE and not self._stopping:
                 self._failures[name] = Failure(name, code, _last_line(entry.log, code), entry.log)
             del self._running[name]
-            yield name
+            yield name, entry
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

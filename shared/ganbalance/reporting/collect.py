@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -223,9 +223,15 @@ def _holes(inputs: Mapping[str, Artifact], expected: Iterable[str]) -> Iterable[
         if role not in inputs:
             yield Hole("missing", role, arm, seed, "not committed: the stage failed or was not run")
         elif inputs[role].commit.outcome == "diverged":
-            because = inputs[role].commit.metrics.get("because")
-            reason = f"{because} diverged" if because else "training diverged: a loss or a weight became infinite"
-            yield Hole("diverged", role, arm, seed, reason)
+            yield Hole("diverged", role, arm, seed, _why(inputs[role].commit.metrics))
+
+
+def _why(metrics: Mapping[str, Any]) -> str:
+    """What the artifact says of the training that diverged: its own, or that of a stage it reads."""
+    if because := metrics.get("because"):
+        return f"{because} diverged"
+    where = metrics.get("diverged_at")
+    return "a loss or a weight became infinite" + (f" in epoch {where['epoch']}, step {where['step']}" if where else "")
 
 
 def _cell_of(role: str) -> tuple[str | None, int | None]:

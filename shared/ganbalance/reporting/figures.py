@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
+from sklearn.metrics import precision_recall_curve, roc_curve
 
 from ganbalance.reporting.collect import Columns, Found, GanRun, Scored
 from ganbalance.reporting.plotting import (
@@ -31,6 +32,10 @@ from ganbalance.reporting.wording import arm_name, capitalised, metric_name
 STRIP_IMAGES = 16
 GRID_COLUMNS = 8
 FEW_CLASSES = 4
+PAIR = 2
+CURVE_POINTS = 201
+FIRST_RECALL = 0.02
+"""Left of it precision is that of a handful of images."""
 
 
 def class_counts(class_names: Sequence[str], before: Sequence[int], after: Sequence[int]) -> Figure:
@@ -41,7 +46,7 @@ def class_counts(class_names: Sequence[str], before: Sequence[int], after: Seque
         bars = axes.bar(place + shift, counts, 0.38, label=label, color=colour)
         axes.bar_label(bars, labels=[f"{count:,}" for count in counts], fontsize=7, color=INK, padding=2)
     axes.set_xticks(place, class_names, rotation=0 if len(class_names) <= FEW_CLASSES else 30, fontsize=8)
-    axes.set_ylabel("training images")
+    axes.set_ylabel("training images", fontsize=8)
     axes.margins(y=0.12)
     axes.legend(frameon=False, fontsize=8, ncols=2, loc="lower right", bbox_to_anchor=(1, 1))
     return figure
@@ -75,8 +80,8 @@ def losses(runs: Sequence[GanRun]) -> Figure | None:
     for prefix, label, colour in (("d_", "discriminator", BLUE), ("g_", "generator", ORANGE)):
         totals = [(run.losses["epoch"], _total(run.losses, prefix)) for run in runs if run.losses]
         seeds_and_mean(axes, totals, label, colour)
-    axes.set_xlabel("epoch")
-    axes.set_ylabel("loss")
+    axes.set_xlabel("epoch", fontsize=8)
+    axes.set_ylabel("loss", fontsize=8)
     axes.legend(frameon=False, fontsize=8)
     return figure
 
@@ -104,7 +109,7 @@ def forest(summary: Summary) -> Figure:
     axes.set_yticks(range(len(arms)), [arm_name(arm, gan=found["gan"]) for arm, found in arms.items()], fontsize=9)
     axes.set_ylim(len(arms) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
-    axes.set_xlabel(f"difference in AUC to {summary['baseline']}, 95 % interval")
+    axes.set_xlabel(f"difference in AUC to {summary['baseline']}, 95 % interval", fontsize=8)
     axes.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1))
     return figure
 
@@ -156,6 +161,30 @@ def confusions(summary: Summary, matrices: Mapping[str, NDArray[np.float64]]) ->
         axes.set_xlabel("predicted", fontsize=7, color=MUTED)
         axes.set_ylabel("true", fontsize=7, color=MUTED)
         axes.grid(visible=False)
+    return figure
+
+
+def ranking(summary: Summary, found: Found) -> Figure | None:
+    """ROC and precision-recall curves of a pair task, one line per arm: the mean over seeds at each x."""
+    if len(found.class_names) > PAIR:
+        return None
+    figure = blank(9, 4)
+    roc, precision = (styled(axes) for axes in figure.subplots(1, 2))
+    x = np.linspace(0, 1, CURVE_POINTS)
+    recall = x[x >= FIRST_RECALL]
+    for number, (arm, cells) in enumerate((arm, cells) for arm, cells in found.cells.items() if cells):
+        name = arm_name(arm, gan=summary["arms"][arm]["gan"])
+        style: dict[str, Any] = {"color": f"C{number % 10}", "linewidth": 1.3, "label": name}
+        scores = [cell.predictions.test[:, 1] for cell in cells.values()]
+        rocs = [roc_curve(found.labels, score) for score in scores]
+        roc.plot(x, np.mean([np.interp(x, fpr, tpr) for fpr, tpr, _ in rocs], axis=0), **style)
+        recalls = [precision_recall_curve(found.labels, score) for score in scores]
+        precision.plot(recall, np.mean([np.interp(recall, r[::-1], p[::-1]) for p, r, _ in recalls], axis=0), **style)
+    roc.set_xlabel("false positive rate", fontsize=8)
+    roc.set_ylabel("recall", fontsize=8)
+    precision.set_xlabel("recall", fontsize=8)
+    precision.set_ylabel("precision", fontsize=8)
+    roc.legend(frameon=False, fontsize=7, loc="lower right")
     return figure
 
 

@@ -80,6 +80,7 @@ def content(question: Question, found: Found, summary: Summary) -> dict[str, Any
         "holes": tables.holes(summary),
         "forest": _forest(summary),
         "bars": _bars(summary),
+        "ranking": _ranking(summary, found),
         "counts": _counts(summary),
         "gans": _gan_sections(question, found, summary),
         "classifier": _classifier(summary, found),
@@ -88,7 +89,7 @@ def content(question: Question, found: Found, summary: Summary) -> dict[str, Any
 
 
 def _pictures(shown: dict[str, Any]) -> list[Picture]:
-    alone = [shown[name] for name in ("forest", "bars", "counts", "classifier", "confusion") if shown[name]]
+    alone = [shown[name] for name in ("forest", "bars", "ranking", "counts", "classifier", "confusion") if shown[name]]
     return alone + [picture for gan in shown["gans"] for picture in gan.pictures]
 
 
@@ -132,6 +133,15 @@ def _bars(summary: Summary) -> Picture:
         f"Bars of {names} for every arm with 95 % intervals; the table of all arms holds the same numbers.",
         "The reported metrics, mean over seeds; the line at the end of a bar is the 95 % interval. GANs are violet.",
     )
+
+
+def _ranking(summary: Summary, found: Found) -> Picture | None:
+    figure = figures.ranking(summary, found)
+    if figure is None:
+        return None
+    alt = "ROC curve and precision-recall curve of every arm; AUC and average precision in the table sum them up."
+    caption = "ROC and precision-recall curves on the test set, mean over seeds."
+    return _picture(figure, "ranking.png", alt, caption)
 
 
 def _counts(summary: Summary) -> Picture:

@@ -31,6 +31,8 @@ def panels_of(
     places = list(figure.subplots(rows, columns, squeeze=False, sharex=share, sharey=share).flat)
     for axes in places[count:]:
         axes.set_visible(False)
+    for axes in places[max(0, count - columns) : count]:
+        axes.tick_params(labelbottom=True)  # shared axes label the last row only, which may not be full
     return figure, [styled(axes) for axes in places[:count]]
 
 
@@ -50,4 +52,4 @@ def seeds_and_mean(axes: Axes, lines: Sequence[tuple[list[float], list[float]]],
         axes.plot(x, y, color=colour, linewidth=0.7, alpha=0.35)
     end = max(len(x) for x, _ in lines)  # a GAN that diverged stopped early
     whole = [(x, y) for x, y in lines if len(x) == end]
-    axes.plot(whole[0][0], np.mean([y for _, y in whole], axis=0), color=colour, linewidth=1.8, label=label)
+    axes.plot(whole[0][0], np.mean([y for _, y in whole], axis=0), color=colour, linewidth=1.5, label=label)

@@ -111,8 +111,8 @@ def remarks(question: Question, found: Found) -> list[str]:
         )
     if lost := [hole for hole in found.holes if hole.kind == "missing" and hole.arm]:
         said.append(
-            f"{len(lost)} of {len(question.arms) * len(question.experiment.seeds)} cells are missing: verdicts that "
-            "need them are withheld, and p values are adjusted over the arms that are there."
+            f"Cells missing: {len(lost)} of {len(question.arms) * len(question.experiment.seeds)}. Verdicts that need "
+            "them are withheld, and p values are adjusted over the arms that are there."
         )
     return said + _divergence(found)
 

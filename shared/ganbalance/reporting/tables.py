@@ -55,7 +55,8 @@ def verdicts(summary: Summary) -> Table:
         change = auc["difference"] if auc else None
         balanced = found["metrics"].get(f"balanced_accuracy@{plain}")
         texts = (interval(auc), interval(change, signed=True), _p(change), interval(balanced))
-        flags = (_yes_no(found["beats_reference"]), _share(found["gap_recovered"]))
+        beats = found["beats_reference"] if arm != summary["baseline"] else None
+        flags = (_yes_no(beats), _share(found["gap_recovered"]))
         rows.append((_arm(summary, arm), *map(Entry, texts), _badge(found), *map(Entry, flags)))
     return Table(
         _labelled(summary, "Every arm against doing nothing"),
@@ -104,8 +105,14 @@ def against_baseline(summary: Summary, found: Found, arm: str) -> Table | None:
     for metric in (at_plain(summary, name) for name in REPORTED):
         before = float(np.mean([base[seed].metrics[metric] for seed in seeds]))
         after = float(np.mean([other[seed].metrics[metric] for seed in seeds]))
-        shift = f"{(after - before) / before:+.2%}" if before else NOTHING
-        texts = (capitalised(metric_name(metric)), f"{before:.4f}", f"{after:.4f}", f"{after - before:+.4f}", shift)
+        shift = f"{(after - before) / before:+z.2%}" if before else NOTHING
+        texts = (
+            capitalised(metric_name(metric)),
+            number(before),
+            number(after),
+            number(after - before, signed=True),
+            shift,
+        )
         rows.append(tuple(map(Entry, texts)))
     name = arm_name(arm, gan=summary["arms"][arm]["gan"])
     return Table(
@@ -163,11 +170,15 @@ def interval(found: Mapping[str, Any] | None, *, signed: bool = False) -> str:
     """'0.9948 [0.9921, 0.9970]', or the mean alone where one seed allows no interval."""
     if not found:
         return NOTHING
-    sign = "+" if signed else ""
-    mean = f"{found['mean']:{sign}.4f}"
+    mean = number(found["mean"], signed=signed)
     if found["low"] is None:
         return mean
-    return f"{mean} [{found['low']:{sign}.4f}, {found['high']:{sign}.4f}]"
+    return f"{mean} [{number(found['low'], signed=signed)}, {number(found['high'], signed=signed)}]"
+
+
+def number(value: float, *, signed: bool = False) -> str:
+    """Four decimals; z: what rounds to zero is no negative zero."""
+    return f"{value:{'+' if signed else ''}z.4f}"
 
 
 def _metrics_table(summary: Summary, caption: str, names: list[str], heads: list[str], note: str = "") -> Table:
@@ -202,7 +213,7 @@ def _p(change: Mapping[str, Any] | None) -> str:
     if not change or change["p_holm"] is None:
         return NOTHING
     p = float(change["p_holm"])
-    return f"{p:.2g}" if p >= SMALLEST_P else "< 0.0001"
+    return f"{p:.2g}" if p >= SMALLEST_P else "<0.0001"
 
 
 def _yes_no(flag: bool | None) -> str:
@@ -210,7 +221,7 @@ def _yes_no(flag: bool | None) -> str:
 
 
 def _share(share: Mapping[str, float] | None) -> str:
-    return f"{share['mean']:.0%} [{share['low']:.0%}, {share['high']:.0%}]" if share else NOTHING
+    return f"{share['mean']:z.0%} [{share['low']:z.0%}, {share['high']:z.0%}]" if share else NOTHING
 
 
 def _plus_minus(found: Mapping[str, Any] | None, *, signed: bool = False) -> str:
@@ -219,9 +230,10 @@ def _plus_minus(found: Mapping[str, Any] | None, *, signed: bool = False) -> str
 
 
 def _mean(found: Mapping[str, Any] | None, *, signed: bool = False) -> str:
-    return f"{found['mean']:{'+' if signed else ''}.4f}" if found else NOTHING
+    return number(found["mean"], signed=signed) if found else NOTHING
 
 
 def _lost(summary: Summary) -> str:
     kinds = [hole["kind"] for hole in summary["holes"] if hole["arm"]]
-    return ", ".join(f"{kinds.count(kind)} cells {kind}" for kind in ("missing", "diverged") if kind in kinds)
+    counted = {kind: kinds.count(kind) for kind in ("missing", "diverged") if kind in kinds}
+    return ", ".join(f"{count} cell{'s' * (count > 1)} {kind}" for kind, count in counted.items())

@@ -58,7 +58,7 @@ def asked(summary: Summary) -> str:
     """The question of the run in one sentence."""
     data = summary["dataset"]
     rare = ", ".join(
-        f"“{one['class']}” keeps {one['keep']:.3g} of its images "
+        f"“{one['class']}” keeps {100 * one['keep']:.3g} % of its images "
         f"({data['after'][one['class']]:,} of {data['before'][one['class']]:,})"
         for one in data["rare"]
     )
@@ -110,16 +110,23 @@ def answer(summary: Summary, arm: str) -> str:
 
 
 def _helps(summary: Summary, name: str, found: dict[str, Any]) -> str:
-    return (
-        f"{name} helps: it raises AUC by {_by(found, 'auc')}, so the classifier tells the classes apart better at "
-        "every threshold, not at another one."
-    )
+    # macro AUC over many classes compares scores across images, which a mere shift of the classes' weights changes too
+    meaning = "" if summary["plain_rule"] == "argmax" else ", which no choice of threshold can do"
+    return f"{name} helps: it raises AUC by {_by(found, 'auc')}{meaning}.{_inside_margin(summary, found)}"
 
 
 def _hurts(summary: Summary, name: str, found: dict[str, Any]) -> str:
     at_plain = found["metrics"][f"balanced_accuracy@{summary['plain_rule']}"]["difference"]
     gain = f" Balanced accuracy at {summary['plain_rule']} still rises by {at_plain['mean']:.4f}: a moved threshold."
-    return f"{name} hurts: it lowers AUC by {_by(found, 'auc')}." + (gain if at_plain["low"] > 0 else "")
+    lost = f"{name} hurts: it lowers AUC by {_by(found, 'auc')}.{_inside_margin(summary, found)}"
+    return lost + (gain if at_plain["low"] > 0 else "")
+
+
+def _inside_margin(summary: Summary, found: dict[str, Any]) -> str:
+    """A remark where the whole interval is a difference too small to care for."""
+    auc, margin = found["metrics"]["auc"]["difference"], summary["margin"]
+    small = -margin < auc["low"] and auc["high"] < margin
+    return f" That is less than the ±{margin:g} worth having." if small else ""
 
 
 def _moves(summary: Summary, name: str, found: dict[str, Any]) -> str:

@@ -137,7 +137,7 @@ def _evaluate(model: PaperNetwork, losses: _Losses, rows: Tensor) -> float:
 
 def _batches(rows: Tensor, size: int) -> Sequence[Tensor]:
     """Rows in order, `size` at a time. A single row left over joins the batch before: BatchNorm needs two."""
-    batches = list(torch.split(rows, size))  # type: ignore[no-untyped-call]
+    batches = list(torch.split(rows, size))
     if len(batches) > 1 and len(batches[-1]) == 1:
         batches[-2:] = [torch.cat(batches[-2:])]
     return batches

@@ -47,4 +47,4 @@ class ResNet18(Backbone):
     def _cache(self) -> Path:
         """Where torchvision keeps it: under TORCH_HOME."""
         hub: str = torch.hub.get_dir()
-        return Path(hub) / "checkpoints" / WEIGHTS.url.rpartition("/")[2]
+        return Path(hub) / "checkpoints" / str(WEIGHTS.url).rpartition("/")[2]
