@@ -58,6 +58,10 @@ lock_command = uv pip compile pyproject.toml --extra dev --universal --python-ve
 lock: $(READY) ## write requirements.lock anew from pyproject.toml
 	$(BIN)/$(call lock_command,requirements.lock)
 
+.PHONY: golden
+golden: $(READY) ## record what the stages write (tests/golden.json), after raising a version
+	$(BIN)/python -m tests.golden
+
 .PHONY: readme
 readme: $(READY) ## put the result table of reports/quick into the README
 	@$(BIN)/ganbalance table reports/quick/summary.json --into README.md

@@ -20,9 +20,13 @@ SIDE_PX = 16
 
 @pytest.fixture(scope="session")
 def tiny_npz(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The images of the tiny experiment."""
+    return write_tiny_npz(tmp_path_factory.mktemp("data") / "tiny.npz")
+
+
+def write_tiny_npz(path: Path) -> Path:
     """Two classes of noisy shapes, 90 + 60 to train on and 40 + 40 to test on: told apart well, not perfectly."""
     rng = np.random.default_rng(0)
-    path = tmp_path_factory.mktemp("data") / "tiny.npz"
     train, test = np.repeat([0, 1], [90, 60]), np.repeat([0, 1], [40, 40])
     np.savez(path, images=_shapes(train, rng), labels=train, test_images=_shapes(test, rng), test_labels=test)
     return path
@@ -38,9 +42,14 @@ def _shapes(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 @pytest.fixture
 def tiny(tiny_npz: Path) -> dict[str, Any]:
     """The settings of a tiny experiment, to be changed by a test."""
+    return tiny_settings(tiny_npz)
+
+
+def tiny_settings(npz: Path) -> dict[str, Any]:
+    """Every kind of arm, two seeds, seconds of work."""
     return {
         "name": "tiny",
-        "dataset": {"name": "npz", "path": str(tiny_npz), "side_px": SIDE_PX},
+        "dataset": {"name": "npz", "path": str(npz), "side_px": SIDE_PX},
         "task": {"kind": "pair", "positive": 1, "negative": 0},
         "imbalance": {"keep": {1: 0.5}},
         "arms": ["none", "threshold", "class-weight", "oversample", "dcgan", "oracle"],

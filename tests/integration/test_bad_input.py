@@ -207,9 +207,7 @@ def test_dry_run_prints_the_resolved_settings_and_stops(lab: Lab, capsys: pytest
 
 
 @pytest.mark.parametrize("program", ["imbalance", "train_gan", "synthesize", "train_classifier", "report"])
-def test_every_program_has_a_help_page_with_a_command_to_try(
-    program: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_program_has_a_help_page_with_a_command_to_try(program: str, capsys: pytest.CaptureFixture[str]) -> None:
     import importlib
 
     with pytest.raises(SystemExit) as ended:

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
-from ganbalance.pipeline import cli
+from ganbalance.pipeline import cli, request, runs
 from ganbalance.store import open_store
-from tests.conftest import Lab
+from tests.conftest import Lab, tiny_settings
 
 ARMS = ["none", "threshold", "class-weight", "oversample", "dcgan", "oracle"]
 
@@ -19,29 +20,12 @@ ARMS = ["none", "threshold", "class-weight", "oversample", "dcgan", "oracle"]
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, tiny_npz: Path) -> Lab:
     """A tiny run with everything done, shared by the tests that only look."""
-    import yaml
-
     folder = tmp_path_factory.mktemp("finished")
     path = folder / "experiment.yaml"
-    path.write_text(yaml.safe_dump(settings(tiny_npz)))
+    path.write_text(yaml.safe_dump(tiny_settings(tiny_npz)))
     lab = Lab(path, folder / "store")
     lab.run_all(folder)
     return lab
-
-
-def settings(npz: Path) -> dict[str, Any]:
-    return {
-        "name": "tiny",
-        "dataset": {"name": "npz", "path": str(npz), "side_px": 16},
-        "task": {"kind": "pair", "positive": 1, "negative": 0},
-        "imbalance": {"keep": {1: 0.5}},
-        "arms": ARMS,
-        "gans": {"dcgan": {"epochs": 2, "batch_size": 16, "g_widths": [8, 8, 4], "d_widths": [4, 4, 4]}},
-        "synthesis": {"n": 12},
-        "classifier": {"side_px": 16, "l2": [1.0, 0.1]},
-        "statistics": {"replicates": 200},
-        "seeds": [0, 1],
-    }
 
 
 def artifact(lab: Lab, tmp_path: Path, name: str) -> Any:
@@ -219,12 +203,7 @@ def test_many_classes_and_the_papers_protocol_work_too(
 
 def test_training_images_are_exported_as_png_folders(finished: Lab, tmp_path: Path) -> None:
     run = finished.plan.run
-    from ganbalance.pipeline import runs
-
-    record = runs.Record(
-        experiment=__import__("ganbalance.pipeline.request", fromlist=["x"]).experiment(finished.experiment, sets=[]),
-        plan=finished.plan,
-    )
+    record = runs.Record(experiment=request.experiment(finished.experiment, sets=[]), plan=finished.plan)
     runs.submit(open_store(str(finished.store)), record)
     flags = ["export", "--run", run, "--store", str(finished.store), "--seed", "0", "--to", str(tmp_path / "png")]
     assert cli.main(flags) == 0

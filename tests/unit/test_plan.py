@@ -57,7 +57,10 @@ def test_real_features_are_one_stage_whatever_the_seeds(tiny: Settings) -> None:
         ({"resources": {"threads": 2, "device": "cpu"}}, set()),
         ({"statistics": {"replicates": 300}}, {"report"}),
         ({"note": "other"}, {"report"}),
-        ({"synthesis": {"n": 13}}, {"synthesize/dcgan/class-1", "features/dcgan/class-1", "train-classifier/dcgan", "report"}),
+        (
+            {"synthesis": {"n": 13}},
+            {"synthesize/dcgan/class-1", "features/dcgan/class-1", "train-classifier/dcgan", "report"},
+        ),
         (
             {"gans": {"dcgan": {"epochs": 3}}},
             {

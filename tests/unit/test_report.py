@@ -136,6 +136,7 @@ class SyntheticRun:
 
     def node(self, roles):
         declared = stages.Report(
+                name="known",
             protocol=self.protocol, arms=self.arms, seeds=self.seeds, margin=0.005, reference="class-weight",
             replicates=200, note=self.note,
         )  # fmt: skip

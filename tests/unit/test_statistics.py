@@ -8,6 +8,7 @@ import pytest
 from scipy.stats import t as student
 
 from ganbalance.errors import DataError
+from ganbalance.metrics.crossed import Estimate, estimate, holm, ratio
 from ganbalance.metrics.decisions import plain, prior_corrected
 from ganbalance.metrics.statistics import (
     HELPS,
@@ -18,11 +19,7 @@ from ganbalance.metrics.statistics import (
     TOO_FEW,
     Analysis,
     Cell,
-    Estimate,
     analyse,
-    estimate,
-    holm,
-    ratio,
     verdict_name,
 )
 from ganbalance.metrics.weighted import measure_weighted, stratified_draws

@@ -5,7 +5,6 @@ dataset ──► imbalance ──► train-gan ──► synthesize ──► f
    └──────► features ◄── backbone ────────────────────────────────┘      (arm, seed)
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +18,8 @@ from ganbalance.models import backbones, gans
 from ganbalance.pipeline import stages
 
 MIN_CLASSES = 2
+# read for their pictures or, the last two, for the time they took
+REPORTED = {stages.TrainGan.stage, stages.Synthesize.stage, stages.Features.stage}
 
 
 class Node(Frozen):
@@ -220,6 +221,7 @@ def _cell(build: _Builder, experiment: Experiment, arm: str, seed: int, syntheti
 def _report(build: _Builder, experiment: Experiment, names: tuple[str, ...], cells: dict[str, str]) -> None:
     statistics = experiment.statistics
     declared = stages.Report(
+        name=experiment.name,
         protocol=experiment.protocol,
         arms=names,
         seeds=experiment.seeds,
@@ -230,9 +232,9 @@ def _report(build: _Builder, experiment: Experiment, names: tuple[str, ...], cel
     )
     inputs = {"dataset": "dataset", "backbone": "backbone"} | cells
     inputs |= {f"imbalance/{seed}": f"imbalance/seed-{seed}" for seed in experiment.seeds}
-    inputs |= {node.name.replace("train-gan", "gan", 1): node.name for node in _trained(build)}
+    inputs |= {_report_role(node): node.name for node in build.nodes.values() if node.stage in REPORTED}
     build.add("report", declared, inputs)
 
 
-def _trained(build: _Builder) -> Iterator[Node]:
-    return (node for node in build.nodes.values() if node.stage == stages.TrainGan.stage)
+def _report_role(node: Node) -> str:
+    return node.name.replace("train-gan", "gan", 1)

@@ -122,6 +122,7 @@ class Report(Stage):
     program = "report"
     takes_what_is_there = True
 
+    name: str
     protocol: Protocol
     arms: tuple[str, ...]
     seeds: tuple[int, ...]
