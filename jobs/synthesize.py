@@ -12,6 +12,7 @@ import sys
 import numpy as np
 
 from ganbalance.data.split import class_counts
+from ganbalance.errors import ConfigError
 from ganbalance.frozen import parse
 from ganbalance.models import gans
 from ganbalance.pipeline import reading, stages
@@ -27,6 +28,10 @@ def synthesize(ctx: JobContext) -> None:
     split = reading.split(ctx.inputs["imbalance"])
     counts = class_counts(data.labels[split.train], len(data.class_names))
     n = max(counts) - counts[declared.column] if declared.n == "balance" else int(declared.n)
+
+    if n < 1:
+        name = data.class_names[declared.column]
+        raise ConfigError(f"class {name} is the largest already, so nothing balances it; give a number in synthesis.n")
 
     described = ctx.inputs["gan"].json("gan.json")
     config = parse(gans.load(described["gan"]).Config, described["settings"], where="gan.json")

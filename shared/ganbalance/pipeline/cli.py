@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"ganbalance: {error}", file=sys.stderr)
         return error.exit_code
     except OSError as error:
-        print(f"ganbalance: {error.strerror}: {error.filename}; mend that and run again", file=sys.stderr)
+        print(f"ganbalance: {error}; mend that and run the same command again", file=sys.stderr)
         return UnavailableError.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -59,7 +59,7 @@ def run(flags: argparse.Namespace) -> int:
     store = open_store(flags.store)
     with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
         state = State(plan, Artifacts(store, Path(scratch)))
-        to_do = [node for node in plan.nodes if state.commit(node.name) is None]
+        to_do = [node for node in plan.nodes if not state.is_settled(node.name)]
         _preflight(experiment, state)
         runs.submit(store, runs.Record(experiment=experiment, plan=plan))
         print(
@@ -81,7 +81,7 @@ def plan(flags: argparse.Namespace) -> int:
     planned = make_plan(_experiment(flags))
     with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
         state = State(planned, Artifacts(open_store(flags.store), Path(scratch)))
-        done = {node.name for node in planned.nodes if state.commit(node.name)}
+        done = {node.name for node in planned.nodes if state.is_settled(node.name)}
     print(f"run {planned.run}")
     for node in planned.nodes:
         print(f"  {'done ' if node.name in done else 'to do'}  {node.key[:12]}  {node.name}")

@@ -85,7 +85,7 @@ class LocalRunner:
     def _collect_done(self, waiting: dict[str, Node]) -> int:
         """Strike out what is done; how many that were."""
         before = len(waiting)
-        for name in [name for name in waiting if self._state.commit(name)]:
+        for name in [name for name in waiting if self._state.is_settled(name)]:
             del waiting[name]
         return before - len(waiting)
 

@@ -39,8 +39,13 @@ class State:
         commit = self.artifacts.find(node.stage, self.key(node))
         if commit is None or not self.artifacts.is_current(commit, inputs.commits):
             return None
-        self._done[name] = commit
+        if not inputs.missing:  # a commit that goes with half its inputs is not the last word
+            self._done[name] = commit
         return commit
+
+    def is_settled(self, name: str) -> bool:
+        """Whether the node is done and nothing it could read is still to come."""
+        return self.commit(name) is not None and name in self._done
 
     def inputs(self, node: Node) -> Inputs:
         """What the node would read now."""

