@@ -15,7 +15,7 @@ TORCH_INDEX ?=
 
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
-REQUEST = $(EXPERIMENT) --store "$(STORE)" $(if $(GAN),--gan "$(GAN)") $(if $(SEEDS),--seeds "$(SEEDS)") \
+REQUEST = "$(EXPERIMENT)" --store "$(STORE)" $(if $(GAN),--gan "$(GAN)") $(if $(SEEDS),--seeds "$(SEEDS)") \
           $(foreach change,$(SET),--set '$(change)')
 
 .PHONY: help
@@ -68,7 +68,7 @@ readme: $(READY) ## put the result table of reports/quick into the README
 
 .PHONY: clean
 clean: ## delete the store, the reports in out/ and every cache; keeps the environment
-	rm -rf $(STORE) out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf "$(STORE)" out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 .PHONY: venv
 venv: $(READY) ## make the Python environment from the hashed lock

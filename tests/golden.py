@@ -1,8 +1,8 @@
 """What the stages of one tiny run wrote, as recorded in golden.json beside this file.
 
 A change of the code that changes what a stage writes must raise that stage's version, or stores would hold two
-kinds of bytes under one key. `make golden` records anew. Whole numbers are compared exactly; floats as mean and
-deviation of each array, since other processors round differently.
+kinds of bytes under one key. `make golden` records anew. Indices are compared exactly; images, floats and tables
+within a tolerance (as mean and deviation of each array), since other processors round differently.
 """
 
 import csv

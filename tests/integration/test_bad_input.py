@@ -96,6 +96,7 @@ def test_a_job_program_refuses_the_same_with_the_same_code(
         ("- just\n- a list\n", "holds no settings"),
         ("", "holds no settings"),
         ("seeds: [0]\nseeds: [1]\n", "'seeds' is given twice"),
+        ("{{x}}: 1\n", "a key is a word"),
     ],
 )
 def test_an_unreadable_experiment_is_told(

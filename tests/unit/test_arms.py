@@ -18,8 +18,8 @@ def rows_and_weights(arm: str, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return chosen.rows, chosen.weights
 
 
-def test_the_arms_are_the_documented_ones() -> None:
-    assert arms.names() == ["class-weight", "none", "oracle", "oversample", "threshold"]
+def test_the_documented_arms_are_there() -> None:
+    assert {"none", "threshold", "class-weight", "oversample", "oracle"} <= set(arms.names())
 
 
 @pytest.mark.parametrize("arm", EVERY)

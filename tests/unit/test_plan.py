@@ -172,7 +172,7 @@ def test_named_gans_replace_the_experiments_in_place(
 def test_an_unknown_gan_on_the_command_line_lists_the_known_ones(
     tiny: Settings, write: Callable[[Settings], Path]
 ) -> None:
-    with pytest.raises(ConfigError, match="choose among dcgan, vanilla, wgan-gp"):
+    with pytest.raises(ConfigError, match=r"choose among .*dcgan"):
         request.experiment(write(tiny), sets=[], only_gans=["biggan"])
 
 

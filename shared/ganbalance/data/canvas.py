@@ -1,18 +1,15 @@
 """Between a dataset's own pixels (uint8 arrays) and the 32x32 canvas that the networks work on (float32 tensors)."""
 
-from typing import Literal
-
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ganbalance.config import Fit
 from ganbalance.errors import ConfigError
 
 CANVAS_PX = 32
-
-Fit = Literal["pad", "resize"]
 
 
 def to_canvas(images_NCHW: NDArray[np.uint8], fit: Fit) -> Tensor:
@@ -39,7 +36,7 @@ def _margins(height_px: int, width_px: int) -> tuple[int, int, int, int]:
     if not 0 < height_px <= CANVAS_PX or not 0 < width_px <= CANVAS_PX:
         raise ConfigError(
             f"images of {height_px}x{width_px} px do not fit the {CANVAS_PX}x{CANVAS_PX} canvas of the GANs: "
-            "use fit: resize, or smaller images"
+            f"set dataset.side_px to at most {CANVAS_PX}"
         )
     x_px, y_px = CANVAS_PX - width_px, CANVAS_PX - height_px
     return x_px // 2, x_px - x_px // 2, y_px // 2, y_px - y_px // 2

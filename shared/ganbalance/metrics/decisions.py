@@ -21,7 +21,7 @@ PRIOR = "prior"
 VALIDATION = "validation"
 MIN_RARE_VALIDATION = 20
 """Validation images that the rarest class needs before a threshold is chosen on them: with 12 the choice
-costs .016 +- .022 of balanced accuracy (design/decisions.md), and prior correction costs nothing."""
+costs .016 +- .022 of balanced accuracy, and prior correction costs nothing."""
 
 TAUS = np.linspace(0.0, 2.0, 41)
 """Exponents tried for K > 2: 0 is the plain rule, 1 the prior-corrected one."""

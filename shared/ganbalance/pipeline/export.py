@@ -28,6 +28,9 @@ def export(state: State, *, seed: int | None, gan: str | None, to: Path) -> int:
     written = 0
     for node in _chosen(state, seed, gan):
         artifact = _artifact(state, node.name)
+        if artifact.commit.outcome == "diverged":
+            print(f"{node.name} has no images: its GAN diverged")
+            continue
         if node.stage == "imbalance":
             rows = reading.split(artifact).train
             images, labels, source = data.images[rows], data.labels[rows], "real"

@@ -203,7 +203,7 @@ def _synthetic(  # noqa: PLR0913 - the plan's dimensions
 def _cell(build: _Builder, experiment: Experiment, arm: str, seed: int, synthetic: dict[str, str]) -> str:
     """One arm at one seed."""
     name = f"train-classifier/{arm}/seed-{seed}"
-    labels = {"seed": seed, "arm": arm}
+    labels = {"seed": seed, "arm": arm, "gan": arms.gan_of(arm)}
     settings = experiment.classifier
     if source := arms.find(arm).rescores:
         return build.add(name, stages.Rescore(arm=arm), {"source": f"train-classifier/{source}/seed-{seed}"}, **labels)

@@ -4,6 +4,7 @@ import functools
 import os
 import platform
 import subprocess
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ def here() -> dict[str, Any]:
         "platform": f"{platform.system()} {platform.machine()}",
         "cpu": _cpu(),
         "cores": os.cpu_count(),
+        "accelerator": _accelerator(),
         "versions": {name: found for name in PACKAGES if (found := _version(name))},
         "git_commit": os.environ.get("GANBALANCE_COMMIT") or _git_commit(),
     }
@@ -29,6 +31,12 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
+
+
+def _accelerator() -> str | None:
+    """The GPU that stages of this process may use; asked only of a process that has loaded torch."""
+    torch = sys.modules.get("torch")
+    return torch.cuda.get_device_name() if torch and torch.cuda.is_available() else None
 
 
 def _cpu() -> str:

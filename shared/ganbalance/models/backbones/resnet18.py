@@ -32,7 +32,9 @@ class ResNet18(Backbone):
 
     def download(self) -> Path:
         try:
-            WEIGHTS.get_state_dict(progress=False, check_hash=True)
+            # fetched, not loaded: reading it is for `read_weights`, after the whole hash is checked
+            self._cache().parent.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(str(WEIGHTS.url), str(self._cache()), self.sha256[:8], progress=False)
         except (URLError, OSError, RuntimeError) as error:
             raise DataError(
                 f"the weights of resnet18 are not at {self._cache()} and cannot be downloaded here ({error}); "
