@@ -62,6 +62,14 @@ lock: $(READY) ## write requirements.lock anew from pyproject.toml
 golden: $(READY) ## record what the stages write (tests/golden.json), after raising a version
 	$(BIN)/python -m tests.golden
 
+PUBLISHED = report.html report.md results.csv confusion.csv summary.json experiment.yaml figures
+
+.PHONY: publish
+publish: run ## run an experiment and keep its report in reports/ (without the raw predictions)
+	@run=$$($(BIN)/ganbalance plan $(REQUEST) | sed -n 's/^run //p'); \
+	to=reports/$$(basename "$(EXPERIMENT)" .yaml); rm -rf "$$to"; mkdir -p "$$to"; \
+	for name in $(PUBLISHED); do cp -r "out/$$run/$$name" "$$to/"; done; echo "kept in $$to"
+
 .PHONY: readme
 readme: $(READY) ## put the result table of reports/quick into the README
 	@$(BIN)/ganbalance table reports/quick/summary.json --into README.md

@@ -9,6 +9,7 @@ from typing import Any
 import jinja2
 import numpy as np
 from matplotlib.figure import Figure
+from PIL import Image
 
 from ganbalance.metrics.statistics import RULE
 from ganbalance.reporting import figures, tables, wording
@@ -94,9 +95,11 @@ def _pictures(shown: dict[str, Any]) -> list[Picture]:
 
 
 def _picture(figure: Figure, file: str, alt: str, caption: str) -> Picture:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
-    return Picture(file, buffer.getvalue(), alt, caption)
+    drawn, kept = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=DPI, metadata={"Software": None})
+    # 256 colours are all that charts and grey images show, at a third of the bytes
+    Image.open(drawn).convert("RGB").quantize(256).save(kept, format="png", optimize=True)
+    return Picture(file, kept.getvalue(), alt, caption)
 
 
 def _paragraphs(text: str) -> list[str]:
