@@ -175,7 +175,7 @@ def _race(url: str, folder: str, scratch: str, number: int) -> str:
 
 def test_racing_processes_end_with_one_and_the_same_artifact(url: str, tmp_path: Path) -> None:
     jobs = [(url, str(a_folder(tmp_path)), str(tmp_path), number) for number in range(8)]
-    with get_context("fork").Pool(4) as pool:
+    with get_context("forkserver").Pool(4) as pool:
         adopted = set(pool.starmap(_race, jobs))
     assert len(adopted) == 1
     found = Artifacts(open_store(url), tmp_path).find("stage", "k")

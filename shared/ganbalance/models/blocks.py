@@ -18,7 +18,7 @@ class Projection(nn.ConvTranspose2d):
     """The first transposed convolution of a generator: noise (B, Z) -> (B, C, 4, 4).
 
     On a 1x1 input every output pixel is its own linear map of the noise, so it is computed as one
-    matrix product, which CPUs do several times faster. Parameters, their names and their
+    matrix product, which CPUs do faster. Parameters, their names and their
     initialisation are those of `nn.ConvTranspose2d(Z, C, 4)`.
     """
 

@@ -15,9 +15,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
 from safetensors import SafetensorError
+from safetensors.torch import load as read_tensors
+from safetensors.torch import save as write_tensors
 from torch import Tensor
 
 from ganbalance.errors import DataError
@@ -32,7 +33,7 @@ def save(path: Path, state: State, key: str) -> None:
     metadata = {"key": key, "nest": nest, "sha256": _digest(key, nest, tensors)}
     partial = path.with_name(path.name + ".partial")
     with partial.open("wb") as file:
-        file.write(safetensors.torch.save(tensors, metadata))
+        file.write(write_tensors(tensors, metadata))
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
@@ -61,7 +62,7 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     except OSError as error:
         raise DataError(f"checkpoint {path} cannot be read: {error.strerror}") from error
     try:
-        tensors = safetensors.torch.load(raw)
+        tensors = read_tensors(raw)
         header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
     except (SafetensorError, ValueError) as error:
         raise DataError(f"checkpoint {path} is damaged: {error}") from error
