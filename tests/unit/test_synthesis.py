@@ -138,7 +138,7 @@ def test_an_image_of_canvas_size_is_only_rescaled(fit: Fit) -> None:
 
 
 def test_an_image_larger_than_the_canvas_is_refused_with_the_way_out() -> None:
-    with pytest.raises(ConfigError, match=r"40x40 px do not fit the 32x32 canvas.*fit: resize"):
+    with pytest.raises(ConfigError, match=r"40x40 px do not fit the 32x32 canvas.*dataset.side_px"):
         to_canvas(pixels(1, 1, 40, 40), "pad")
     with pytest.raises(ConfigError, match="40x40"):
         from_canvas(torch.zeros(1, 1, 32, 32), 40)
