@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PYTHON      ?= python3
 VENV        ?= .venv
 EXPERIMENT  ?= jobs/experiments/quick.yaml
-STORE       ?= .store
+STORE       ?= $(or $(GANBALANCE_STORE),.store)
 GAN         ?=
 SEEDS       ?=
 SET         ?=
@@ -23,7 +23,7 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 	@echo
 	@echo 'run and plan take EXPERIMENT=path.yaml STORE=dir SEEDS=0,1 (or 0..9) GAN="dcgan wgan-gp"'
-	@echo 'SET="gans.dcgan.epochs=50 synthesis.n=5000" WORKERS=2; the environment takes TORCH_INDEX=url PYTHON=python3.12'
+	@echo 'SET="gans.dcgan.epochs=50 seeds=[0,1]" (no spaces within a value) WORKERS=2; the environment takes TORCH_INDEX=url PYTHON=python3.12'
 
 .PHONY: run
 run: $(READY) ## run an experiment and write its report; the same command again resumes
@@ -76,6 +76,7 @@ readme: $(READY) ## put the result table of reports/quick into the README
 
 .PHONY: clean
 clean: ## delete the store, the reports in out/ and every cache; keeps the environment
+	@test ! -e "$(STORE)" || test -e "$(STORE)/store.json" || { echo '$(STORE) is no store; not deleted' >&2; exit 78; }
 	rm -rf "$(STORE)" out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 .PHONY: venv

@@ -15,6 +15,7 @@ import sys
 from ganbalance.data.datasets import open_dataset
 from ganbalance.data.images import TaskImages
 from ganbalance.data.split import class_counts, draw
+from ganbalance.errors import DataError
 from ganbalance.pipeline import reading, stages
 from ganbalance.pipeline.job import JobContext, program
 from ganbalance.reporting import figures
@@ -25,7 +26,10 @@ def dataset(ctx: JobContext) -> None:
     declared = ctx.stage(stages.Dataset)
     source = open_dataset(ctx.experiment.dataset)
     source.ensure()
+    if source.fingerprint() != declared.fingerprint:
+        raise DataError("the dataset's files changed since the run was planned; start it again with 'ganbalance run'")
     chosen = TaskImages.select(source.load(), declared.classes, declared.class_names)
+    chosen.check_every_class_is_tested()
     chosen.save(ctx.folder)
     ctx.metrics["n_train"], ctx.metrics["n_test"] = chosen.n_train, len(chosen.labels) - chosen.n_train
 
@@ -36,6 +40,7 @@ def imbalance(ctx: JobContext) -> None:
     split = draw(
         data.labels,
         data.n_train,
+        class_names=data.class_names,
         keep=declared.keep,
         validation=declared.validation,
         seed=derive(ctx.seed, "split"),

@@ -12,7 +12,6 @@ import sys
 import numpy as np
 
 from ganbalance.data.split import class_counts
-from ganbalance.errors import ConfigError
 from ganbalance.frozen import parse
 from ganbalance.models import gans
 from ganbalance.pipeline import reading, stages
@@ -27,11 +26,8 @@ def synthesize(ctx: JobContext) -> None:
     data = reading.task_images(ctx.inputs["dataset"])
     split = reading.split(ctx.inputs["imbalance"])
     counts = class_counts(data.labels[split.train], len(data.class_names))
+    # a class that is the largest already needs none
     n = max(counts) - counts[declared.column] if declared.n == "balance" else int(declared.n)
-
-    if n < 1:
-        name = data.class_names[declared.column]
-        raise ConfigError(f"class {name} is the largest already, so nothing balances it; give a number in synthesis.n")
 
     described = ctx.inputs["gan"].json("gan.json")
     config = parse(gans.load(described["gan"]).Config, described["settings"], where="gan.json")
@@ -49,7 +45,8 @@ def synthesize(ctx: JobContext) -> None:
     )
     np.save(ctx.folder / "images.npy", images)
     np.save(ctx.folder / "labels.npy", np.full(n, declared.column, np.int64))
-    figures.image_grid(images[:64]).save(ctx.folder / "samples.png")
+    if n:
+        figures.image_grid(images[:64]).save(ctx.folder / "samples.png")
     ctx.metrics["images"] = n
 
 

@@ -1,11 +1,13 @@
 """What the stages of one tiny run wrote, as recorded in golden.json beside this file.
 
 A change of the code that changes what a stage writes must raise that stage's version, or stores would hold two
-kinds of bytes under one key. `make golden` records anew. Indices are compared exactly; images, floats and tables
-within a tolerance (as mean and deviation of each array), since other processors round differently.
+kinds of bytes under one key. `make golden` records anew. There is one entry per stage and arm, so that a change is
+seen where it happens. Indices and labels are compared exactly; images, floats and tables within a tolerance, since
+other processors round differently: arrays by mean, deviation and `order`, which tells a flip or a permutation.
 """
 
 import csv
+import hashlib
 import json
 import tempfile
 from pathlib import Path
@@ -16,52 +18,92 @@ import yaml
 from safetensors.numpy import load_file
 
 from ganbalance.pipeline import stages
+from ganbalance.pipeline.plan import Node
+from ganbalance.store.artifacts import Artifact
 from tests.conftest import Lab, tiny_settings, write_tiny_npz
 
 RECORD = Path(__file__).with_name("golden.json")
+ALIKE = 1e-6  # a smaller deviation is rounding, and its order is chance
 Fingerprints = dict[str, dict[str, Any]]
 
 
 def fingerprints(folder: Path) -> Fingerprints:
-    """Run a tiny experiment under each protocol in `folder`; stage name -> version and what its files hold."""
-    found: Fingerprints = {}
+    """Run a tiny experiment under each protocol in `folder`; "stage arm" -> version, inputs, what its files hold."""
     npz = write_tiny_npz(folder / "tiny.npz")
-    for protocol in ("honest", "paper"):
-        experiment = folder / f"{protocol}.yaml"
-        classifier = {"side_px": 16, "l2": [1.0, 0.1], "paper": {"epochs": 1}}
-        changes = {"protocol": protocol, "seeds": [0], "arms": ["none", "threshold", "dcgan"], "classifier": classifier}
-        experiment.write_text(yaml.safe_dump(tiny_settings(npz) | changes))
-        lab = Lab(experiment, folder / "store")
-        lab.run_all(folder)
-        state = lab.state(folder)
-        for node in lab.plan.nodes:
-            commit = state.commit(node.name)
-            assert commit is not None
-            artifact = state.artifacts.open(commit)
-            files = {name: _content(artifact.path(name)) for name in artifact.names if Path(name).suffix in READERS}
-            found.setdefault(node.stage, {"version": stages.ALL[node.stage].version, "files": files})
+    return _run(folder, npz, "honest") | _run(folder, npz, "paper")
+
+
+def _run(folder: Path, npz: Path, protocol: str) -> Fingerprints:
+    experiment = folder / f"{protocol}.yaml"
+    classifier = {"side_px": 64, "l2": [1.0, 0.1], "paper": {"epochs": 1}}
+    changes = {"protocol": protocol, "seeds": [0], "classifier": classifier}
+    experiment.write_text(yaml.safe_dump(tiny_settings(npz) | changes))
+    lab = Lab(experiment, folder / "store")
+    lab.run_all(folder)
+    state = lab.state(folder)
+    entries = {node.name: _entry(node, protocol) for node in lab.plan.nodes}
+    found: Fingerprints = {}
+    for node in lab.plan.nodes:
+        commit = state.commit(node.name)
+        assert commit is not None
+        assert entries[node.name] not in found, "two nodes under one name"
+        found[entries[node.name]] = {
+            "stage": node.stage,
+            "version": stages.ALL[node.stage].version,
+            "inputs": sorted(entries[name] for name in node.inputs.values()),
+            "files": _files(state.artifacts.open(commit)),
+        }
     return found
 
 
-def _content(path: Path) -> Any:
-    return READERS[path.suffix](path)
+def _entry(node: Node, protocol: str) -> str:
+    """The name of a node in the record; what knows no protocol is the same node under both."""
+    shared = node.seed is None and node.stage != stages.Report.stage
+    return " ".join(
+        filter(None, (node.stage, node.arm or node.gan, "" if shared or protocol == "honest" else protocol))
+    )
 
 
-def _array(array: np.ndarray) -> Any:
-    if array.dtype.kind in "iu" and array.dtype != np.uint8:
-        return [list(array.shape), int(array.sum())]
-    values = array.astype(np.float64)
-    return [list(array.shape), float(values.mean()), float(values.std())] if values.size else [list(array.shape)]
+def _files(artifact: Artifact) -> dict[str, Any]:
+    paths = {name: artifact.path(name) for name in artifact.names if Path(name).suffix in READERS}
+    return {name: READERS[path.suffix](path) for name, path in paths.items()}
+
+
+def array(values: np.ndarray) -> dict[str, Any]:
+    """Shape and SHA-256 of integers; shape, mean, deviation and order of images (uint8) and of floats."""
+    shape = list(values.shape)
+    if values.dtype != np.uint8 and not np.issubdtype(values.dtype, np.floating):
+        return {"shape": shape, "sha256": hashlib.sha256(np.ascontiguousarray(values)).hexdigest()}
+    levels = values.astype(np.float64).ravel()
+    if not levels.size:
+        return {"shape": shape}
+    return {"shape": shape, "mean": float(levels.mean()), "sd": float(levels.std()), "order": _order(levels)}
+
+
+def _order(levels: np.ndarray) -> list[float]:
+    """Means of `levels` under four fixed sets of random weights, in standard errors: N(0, 1) over all permutations.
+
+    Not the means themselves: of many values they hardly move, wherever those stand. Four, since one alone comes out
+    alike by chance too often.
+    """
+    deviation = levels.std()
+    if deviation < ALIKE:
+        return []
+    rng = np.random.default_rng(0)
+    scaled = (levels - levels.mean()) / (deviation * np.sqrt(len(levels) / 12))
+    return [float(scaled @ (rng.random(len(levels)) - 0.5)) for _ in range(4)]
 
 
 def _npz(path: Path) -> Any:
     with np.load(path, allow_pickle=False) as arrays:
-        return {name: _array(arrays[name]) for name in arrays}
+        return {name: array(arrays[name]) for name in arrays}
 
 
 def _csv(path: Path) -> Any:
     with path.open(newline="") as file:
-        return [[_number(cell) for cell in row] for row in list(csv.reader(file))[:40]]
+        rows = list(csv.DictReader(file))[:40]
+    # how many iterations a solver takes depends on the last bits
+    return [{column: _number(cell) for column, cell in row.items() if column != "iterations"} for row in rows]
 
 
 def _number(text: str) -> Any:
@@ -73,11 +115,12 @@ def _number(text: str) -> Any:
 
 def _weights(path: Path) -> Any:
     tensors = load_file(path)
-    return [len(tensors), float(sum(np.abs(tensor.astype(np.float64)).sum() for tensor in tensors.values()))]
+    joined = np.concatenate([tensors[name].astype(np.float64).ravel() for name in sorted(tensors)])
+    return {"tensors": len(tensors)} | array(joined)
 
 
 READERS = {
-    ".npy": lambda path: _array(np.load(path, allow_pickle=False)),
+    ".npy": lambda path: array(np.load(path, allow_pickle=False)),
     ".npz": _npz,
     ".csv": _csv,
     ".safetensors": _weights,

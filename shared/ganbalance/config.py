@@ -63,7 +63,9 @@ class Imbalance(Frozen):
     """Which classes are rare. `keep` maps each to the share of its images that stays; 1.0 for data rare by nature."""
 
     keep: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(min_length=1)
-    validation: float = Field(0.2, gt=0, le=0.5, description="share of the kept images of each class held out")
+    validation: float = Field(
+        0.2, gt=0, le=0.5, description="share of each class held out; none under `protocol: paper`"
+    )
 
 
 class Synthesis(Frozen):
@@ -178,7 +180,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         given = yaml.load(path.read_text(), _Loader)  # noqa: S506 - a SafeLoader with stricter rules
     except OSError as error:
         raise ConfigError(f"cannot read the experiment {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(given, dict):
         raise ConfigError(f"{path} holds no settings: an experiment is a mapping of keys to values")
@@ -187,12 +189,14 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def parse_seeds(text: str) -> list[int]:
     """Seeds from "0,1,5" or "0..9" (both ends included). Raises ConfigError."""
+    seeds: list[int] = []
     if match := re.fullmatch(r"(\d+)\.\.(\d+)", text.strip()):
-        return list(range(int(match[1]), int(match[2]) + 1))
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError as error:
-        raise ConfigError(f"seeds {text!r}: give numbers as 0,1,2 or a range as 0..9") from error
+        seeds = list(range(int(match[1]), int(match[2]) + 1))
+    elif re.fullmatch(r"\d+(,\d+)*", text.replace(" ", "")):
+        seeds = [int(part) for part in text.split(",")]
+    if not seeds:
+        raise ConfigError(f"seeds {text!r}: give numbers from 0 up as 0,1,2 or a rising range as 0..9")
+    return seeds
 
 
 def _override(given: dict[str, Any], text: str) -> None:
@@ -211,7 +215,12 @@ def _override(given: dict[str, Any], text: str) -> None:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML where 1e-4 is a number (YAML 1.1 reads it as text), and a key given twice is an error."""
+    """YAML where 1e-4 is a number (YAML 1.1 reads it as text), dates are text, and a key given twice is an error."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - as declared in the base class
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()

@@ -99,10 +99,8 @@ def test_deleting_forgets_and_deleting_again_is_no_error(store: Store) -> None:
         store.read("a")
 
 
-def test_a_store_of_another_format_is_refused_by_name(url: str) -> None:
-    store = open_store(url)
-    store.delete("store.json")
-    store.create("store.json", b'{"ganbalance_store": 99}')
+def test_a_store_of_another_format_is_refused_by_name(url: str, tmp_path: Path) -> None:
+    open_store(url).put("store.json", a_file(tmp_path, b'{"ganbalance_store": 99}'))
     with pytest.raises(ConfigError, match="format 99"):
         open_store(url)
 
@@ -204,9 +202,15 @@ def test_checkpoints_are_gone_after_the_commit(artifacts: Artifacts, tmp_path: P
 # ── what only a folder can meet ──────────────────────────────────────────────
 
 
-def test_a_url_of_an_unknown_kind_is_refused() -> None:
+@pytest.mark.parametrize("url", ["ftp://somewhere", ""])
+def test_a_url_of_an_unknown_kind_is_refused(url: str) -> None:
     with pytest.raises(ConfigError, match="local folder"):
-        open_store("ftp://somewhere")
+        open_store(url)
+
+
+def test_looking_into_a_store_leaves_no_trace(tmp_path: Path) -> None:
+    assert list(open_store(str(tmp_path / "store")).names("runs")) == []
+    assert not (tmp_path / "store").exists()
 
 
 def test_a_store_below_a_file_is_refused(tmp_path: Path) -> None:
@@ -226,7 +230,7 @@ def test_a_full_disk_asks_to_try_again_and_leaves_nothing_half_written(
     with pytest.raises(UnavailableError, match="No space left"):
         store.put("a", a_file(tmp_path))
     monkeypatch.undo()
-    assert list(store.names("")) == ["store.json"]
+    assert list(store.names("")) == []
 
 
 @pytest.fixture
@@ -256,4 +260,4 @@ def test_a_really_full_file_system_asks_to_try_again(mounted: Callable[[str], Pa
 
 def test_a_read_only_file_system_names_the_setting(mounted: Callable[[str], Path]) -> None:
     with pytest.raises(ConfigError, match=r"Read-only file system; choose another store"):
-        open_store(str(mounted("ro")))
+        open_store(str(mounted("ro"))).create("a", b"")

@@ -1,6 +1,7 @@
 """A training that is killed goes on where it was and ends in the very same bytes."""
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -10,8 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from ganbalance.store import open_store
 from tests.conftest import Lab
 
 Settings = dict[str, Any]
@@ -154,3 +157,67 @@ def test_one_failure_does_not_hide_the_others_and_the_report_shows_the_hole(
     weights.write_bytes(whole)
     assert cli.main(flags) == 0
     assert json.loads(summary.read_text())["holes"] == []
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_a_run_that_is_stopped_while_it_starts_its_first_stage_stops(lab: Lab, tmp_path: Path, stop: int) -> None:
+    command = [
+        sys.executable, "-m", "ganbalance.pipeline.cli", "run", str(lab.experiment),
+        "--store", str(lab.store), "--out", str(tmp_path / "out"),
+    ]  # fmt: skip
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, text=True, stdout=pipe, stderr=pipe, start_new_session=True, env=os.environ | {"PYTHONUNBUFFERED": "1"}
+    ) as run:
+        assert run.stdout is not None
+        assert run.stdout.readline().startswith("run tiny-")
+        time.sleep(0.5)  # the process that stages are forked from is loading its programs
+        if stop == signal.SIGINT:
+            os.killpg(run.pid, stop)  # as a terminal does
+        else:
+            run.send_signal(stop)
+        _, err = run.communicate(timeout=60)
+    assert run.returncode == 143, err
+    assert "Traceback" not in err
+    assert "the same command goes on from there" in err
+
+
+def test_a_checkpoint_of_other_data_is_not_resumed(
+    tiny: Settings, write: Callable[[Settings], Path], tmp_path: Path
+) -> None:
+    images = dict(np.load(tiny["dataset"]["path"]))
+    own = tmp_path / "own.npz"
+    np.savez(own, **images)
+    gans = {"dcgan": tiny["gans"]["dcgan"] | {"epochs": 4000}}
+    resources = {"checkpoint_every_s": 0.1, "device": "cpu"}
+    changes = {"dataset": tiny["dataset"] | {"path": str(own)}, "gans": gans, "resources": resources}
+    lab = Lab(write(tiny | changes), tmp_path / "store")
+    assert lab.program("imbalance") == 0
+    running = process(lab)
+    wait_for_a_newer_checkpoint(lab, running)
+    running.send_signal(signal.SIGTERM)
+    running.communicate(timeout=60)
+    assert running.returncode == 143
+
+    # the same key over other bytes: what a dataset stage that is not reproducible would leave
+    state = lab.state(tmp_path)
+    split = state.commit("imbalance/seed-0")
+    assert split is not None
+    other = tmp_path / "other"
+    other.mkdir()
+    for name in state.artifacts.open(split).names:
+        (other / name).write_bytes(state.artifacts.open(split).path(name).read_bytes())
+    (other / "more.txt").write_text("other bytes")
+    open_store(str(lab.store)).delete(f"stages/imbalance/{split.key}/COMMIT.json")
+    dataset = state.commit("dataset")
+    assert dataset is not None
+    state.artifacts.commit(
+        "imbalance", split.key, attempt="other", folder=other, inputs={"dataset": dataset},
+        outcome="done", metrics=split.metrics, provenance=split.provenance,
+    )  # fmt: skip
+    resumed = process(lab)
+    wait_for_a_newer_checkpoint(lab, resumed)
+    resumed.send_signal(signal.SIGTERM)
+    out, err = resumed.communicate(timeout=60)
+    assert "resuming" not in out
+    assert "passed over a checkpoint" in err

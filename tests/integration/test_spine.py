@@ -166,6 +166,16 @@ def test_divergence_is_a_result_that_is_carried_to_the_report(
     assert "diverged" in json.dumps(artifact(lab, tmp_path, "report").json("summary.json")["holes"])
 
 
+def test_the_largest_class_may_be_named_rare_and_gets_no_images(
+    tiny: dict[str, Any], write: Callable[[dict[str, Any]], Path], tmp_path: Path
+) -> None:
+    changes = {"imbalance": {"keep": {0: 1.0, 1: 0.5}}, "synthesis": {"n": "balance"}, "seeds": [0]}
+    lab = Lab(write(tiny | changes), tmp_path / "store")
+    lab.run_all(tmp_path)
+    made = [artifact(lab, tmp_path, f"synthesize/dcgan/class-{label}/seed-0").path("labels.npy") for label in (0, 1)]
+    assert [len(np.load(path)) for path in made] == [0, 72 - 24]
+
+
 def test_a_report_on_half_a_run_shows_the_holes_and_a_whole_one_is_another_report(lab: Lab, tmp_path: Path) -> None:
     assert lab.program("imbalance") == 0
     assert lab.program("train-classifier", "--arm", "none") == 0

@@ -9,7 +9,7 @@ from ganbalance.errors import ConfigError
 from ganbalance.models import gans
 
 LABELS = np.concatenate([np.repeat([0, 1], 100), np.repeat([0, 1], 20)])
-SPLIT: Split = draw(LABELS, 200, keep={1: 0.2}, validation=0.25, seed=0)
+SPLIT: Split = draw(LABELS, 200, class_names=("0", "1"), keep={1: 0.2}, validation=0.25, seed=0)
 EVERY = [*arms.names(), *gans.names()]
 
 

@@ -142,12 +142,35 @@ def test_an_npz_with_any_integer_labels_is_a_dataset(tmp_path: Path) -> None:
         ({"images": np.zeros((3, 8, 8)), "labels": np.arange(3)}, "must be uint8"),
         ({"images": np.zeros((3, 8, 8), np.uint8), "labels": np.arange(2)}, "one label each"),
         ({"images": np.array([{}], object), "labels": np.arange(1)}, "plain arrays"),
+        ({"images": np.zeros((3, 3, 8, 8), np.uint8), "labels": np.arange(3)}, r"\(N,H,W,1\) or \(N,H,W,3\)"),
+        ({"images": np.zeros((3, 8, 8, 5), np.uint8), "labels": np.arange(3)}, r"\(N,H,W,1\) or \(N,H,W,3\)"),
+        ({"images": np.zeros((3, 8, 8), np.uint8), "labels": np.arange(3.0)}, "must be integers"),
+        ({"images": np.zeros((3, 8, 8), np.uint8), "labels": np.zeros((3, 1), int)}, r"of shape \(N,\)"),
     ],
 )
 def test_an_npz_of_the_wrong_kind_is_told(tmp_path: Path, arrays: dict[str, Any], said: str) -> None:
     np.savez(tmp_path / "data.npz", **arrays)
     with pytest.raises(DataError, match=said):
         own("npz", tmp_path / "data.npz").load()
+
+
+@pytest.mark.parametrize("shape", [(8, 10), (8, 10, 1), (8, 10, 3)])
+def test_an_npz_may_hold_grey_or_colour_images(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    np.savez(tmp_path / "data.npz", images=np.full((4, *shape), 9, np.uint8), labels=np.repeat([0, 1], 2))
+    assert set(own("npz", tmp_path / "data.npz", side_px=8, channels=3).load().images.ravel()) == {9}
+
+
+def test_labels_that_are_not_integers_are_refused_before_anything_is_planned(tmp_path: Path) -> None:
+    np.savez(tmp_path / "data.npz", images=np.zeros((2, 8, 8), np.uint8), labels=np.array([0.0, 1.5]))
+    with pytest.raises(DataError, match="must be integers"):
+        own("npz", tmp_path / "data.npz").classes()
+
+
+def test_a_renamed_npy_is_told(tmp_path: Path) -> None:
+    np.save(tmp_path / "data.npy", np.zeros((3, 8, 8), np.uint8))
+    (tmp_path / "data.npy").rename(tmp_path / "data.npz")
+    with pytest.raises(DataError, match=r"one bare array.*np\.savez"):
+        own("npz", tmp_path / "data.npz").classes()
 
 
 def test_missing_own_data_is_told(tmp_path: Path) -> None:
@@ -162,6 +185,67 @@ def test_an_unreadable_image_is_told_by_name(tmp_path: Path) -> None:
     (tmp_path / "cat" / "1.png").write_bytes(b"not an image")
     with pytest.raises(DataError, match=r"cat/1.png is not a readable image"):
         own("folder", tmp_path).load()
+
+
+@pytest.mark.parametrize(
+    ("file", "pixels", "mode"),
+    [("a.png", np.full((9, 9), 40_000, np.uint16), "I;16"), ("a.tif", np.full((9, 9), 0.5, np.float32), "F")],
+)
+def test_an_image_deeper_than_8_bits_is_refused_by_name(tmp_path: Path, file: str, pixels: Any, mode: str) -> None:
+    class_folders(tmp_path, cat=3, dog=3)
+    Image.fromarray(pixels).save(tmp_path / "cat" / file)
+    with pytest.raises(DataError, match=f"cat/{file} is of mode {mode}.*convert it to 8 bits"):
+        own("folder", tmp_path).load()
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "CMYK", "YCbCr"])
+def test_images_of_8_bits_or_less_keep_their_colour(tmp_path: Path, mode: str) -> None:
+    class_folders(tmp_path, cat=2, dog=2)
+    suffix = "tif" if mode in {"CMYK", "YCbCr"} else "png"
+    for path in sorted(tmp_path.glob("*/*.png")):
+        path.unlink()
+        Image.new("RGB", (20, 20), "white").convert(mode).save(path.with_suffix(f".{suffix}"))
+    assert own("folder", tmp_path, channels=3).load().images.min() >= 254
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_what_is_transparent_becomes_black(tmp_path: Path, mode: str) -> None:
+    class_folders(tmp_path, cat=2, dog=2)
+    half = Image.new("RGBA", (16, 16), (255, 255, 255, 0))
+    half.paste((255, 255, 255, 255), (0, 0, 8, 16))
+    for path in tmp_path.glob("*/*.png"):
+        half.convert(mode).save(path)
+    images = own("folder", tmp_path, side_px=16).load().images
+    assert (images[..., :8] == 255).all()
+    assert (images[..., 8:] == 0).all()
+
+
+def test_hidden_folders_and_files_hold_no_class_and_no_image(tmp_path: Path) -> None:
+    class_folders(tmp_path, cat=5, dog=5)
+    before = own("folder", tmp_path).fingerprint()
+    class_folders(tmp_path, **{".ipynb_checkpoints": 2, "cat/.ipynb_checkpoints": 2})
+    (tmp_path / "dog" / "._0.png").write_bytes(b"what some file managers leave behind")
+    source = own("folder", tmp_path)
+    assert source.classes() == ["cat", "dog"]
+    assert len(source.load().labels) == 10
+    assert source.fingerprint() == before
+
+
+def test_images_below_a_hidden_folder_are_found(tmp_path: Path) -> None:
+    assert len(own("folder", class_folders(tmp_path / ".cache", cat=2, dog=2)).load().labels) == 4
+
+
+def test_the_smallest_class_is_in_both_parts(tmp_path: Path) -> None:
+    whole = own("folder", class_folders(tmp_path, cat=2, dog=30)).load()
+    assert np.bincount(whole.labels[: whole.n_train]).tolist() == [1, 24]
+    assert np.bincount(whole.labels[whole.n_train :]).tolist() == [1, 6]
+
+
+@pytest.mark.parametrize(("count", "fraction"), [(1, 0.2), (2, 0.9)])
+def test_a_class_with_nothing_left_to_train_on_is_told_by_name(tmp_path: Path, count: int, fraction: float) -> None:
+    class_folders(tmp_path, cat=count, dog=30)
+    with pytest.raises(DataError, match=rf"'cat' has {count} image.*test_fraction = {fraction}"):
+        own("folder", tmp_path, test_fraction=fraction).load()
 
 
 def test_the_places_of_the_chosen_classes_become_their_labels(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ganbalance import config
@@ -135,6 +136,8 @@ def test_arms_may_be_listed_in_any_order(tiny: Settings) -> None:
         ({"imbalance": {"keep": {11: 0.5}}}, "no such class; its classes are 0 0, 1 1"),
         ({"task": {"kind": "pair", "positive": 1, "negative": 1}}, "the same class"),
         ({"classifier": {"backbone": "vgg"}}, "no backbone 'vgg'"),
+        ({"gans": {"vanilla": {"epcohs": 5}}}, "gans.vanilla: unknown key 'epcohs'"),
+        ({"statistics": {"reference": "class-wieght"}}, "no arm 'class-wieght'"),
     ],
 )
 def test_what_cannot_work_is_refused_before_anything_runs(tiny: Settings, change: Settings, said: str) -> None:
@@ -146,6 +149,21 @@ def test_a_keep_ratio_of_a_class_outside_the_task_is_refused() -> None:
     quick = config.read(Path("jobs/experiments/quick.yaml"), sets=["imbalance.keep={bag: 0.2}"])
     with pytest.raises(ConfigError, match="which the task does not tell apart"):
         plan_of(quick)
+
+
+def test_a_class_named_twice_is_refused() -> None:
+    quick = config.read(Path("jobs/experiments/quick.yaml"), sets=["imbalance.keep={trouser: 0.2, 1: 0.9}"])
+    with pytest.raises(ConfigError, match="twice, by name and by number"):
+        plan_of(quick)
+
+
+def test_where_class_names_are_numbers_a_number_is_a_name(tiny: Settings, tmp_path: Path) -> None:
+    np.savez(tmp_path / "data.npz", images=np.zeros((30, 16, 16), np.uint8), labels=np.repeat([1, 2, 3], 10))
+    own = tiny | {"dataset": {"name": "npz", "path": str(tmp_path / "data.npz")}, "imbalance": {"keep": {2: 0.5}}}
+    pair = {"kind": "pair", "positive": 2, "negative": 3}
+    assert plan_of(own | {"task": pair}).node("dataset").config["class_names"] == ["3", "2"]
+    with pytest.raises(ConfigError, match="no such class; its classes are 0 1, 1 2, 2 3"):
+        plan_of(own | {"task": pair | {"positive": 0}})
 
 
 def test_classes_go_by_name_or_by_number() -> None:

@@ -1,9 +1,7 @@
-import csv
+import html
 import io
-import json
 import subprocess
 import sys
-from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
 import numpy as np
@@ -11,216 +9,10 @@ import pytest
 from PIL import Image
 
 from ganbalance import config
-from ganbalance.data.predictions import Predictions
 from ganbalance.errors import DataError
-from ganbalance.frozen import dump
-from ganbalance.keys import digest
 from ganbalance.metrics.classification import measure
-from ganbalance.pipeline import stages
-from ganbalance.pipeline.job import JobContext
-from ganbalance.pipeline.plan import Node, Plan
 from ganbalance.reporting import figures, tables
-from ganbalance.store.artifacts import Artifacts
-from ganbalance.store.local import LocalStore
-from jobs import report as job
-
-SEEDS = (0, 1, 2, 3, 4)
-ARMS = ("none", "class-weight", "dcgan", "vanilla", "wgan-gp", "oracle")
-KEPT = (400, 100)
-
-
-@dataclass
-class SyntheticRun:
-    """A run whose answer is known, committed to a real store without training anything.
-
-    `signal` is how far an arm pulls the classes apart, `balanced` whether it was fitted under equal priors.
-    """
-
-    root: object
-    seeds: tuple = SEEDS
-    arms: tuple = ARMS
-    k: int = 2
-    n_test: int = 600
-    protocol: str = "honest"
-    validation: tuple = (100, 25)
-    backbone: str = "efficientnet-lite0"
-    notes: tuple = ()
-    note: str = ""
-    signal: dict = field(default_factory=lambda: {"dcgan": 2.0, "vanilla": 1.2, "wgan-gp": 3.2, "oracle": 3.4})
-    skip: tuple = ()
-    diverged: tuple = ()
-
-    def gans(self):
-        return [arm for arm in self.arms if arm in ("dcgan", "vanilla", "wgan-gp")]
-
-    def experiment(self):
-        return config.check(
-            {
-                "name": "known",
-                "note": self.note,
-                "protocol": self.protocol,
-                "dataset": {"name": "fashion-mnist"},
-                "task": {"kind": "pair", "positive": 1, "negative": 0} if self.k == 2 else {"kind": "multiclass"},
-                "imbalance": {"keep": {"1": 0.2}},
-                "arms": list(self.arms),
-                "classifier": {"backbone": self.backbone},
-                "statistics": {"replicates": 200},
-                "seeds": list(self.seeds),
-            },
-            where="test",
-        )
-
-    def names(self):
-        return tuple(f"class {c} & <co>" if c == 0 else f"class {c}" for c in range(self.k))
-
-    def labels(self):
-        return np.arange(self.n_test) % self.k
-
-    def predictions(self, arm, seed):
-        labels = self.labels()
-        prior = np.array([KEPT[0]] * (self.k - 1) + [KEPT[1]], float)
-        prior /= prior.sum()
-        noise = np.random.default_rng(7).normal(size=(self.n_test, self.k))  # the images: shared by all arms
-        noise = noise + 0.01 * np.random.default_rng([seed, len(arm)]).normal(size=noise.shape)
-        logits = noise + self.signal.get(arm, 2.0) * np.eye(self.k)[labels]
-        if arm in ("none", "oracle"):
-            logits += np.log(prior)
-        else:
-            prior = np.full(self.k, 1 / self.k)
-        probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-        held = [] if self.protocol == "paper" else self.held_out()
-        return Predictions(probabilities, labels, probabilities[held], labels[held], prior)
-
-    def held_out(self):
-        """As many test images of each class, for want of others, as there are validation images."""
-        counts = [self.validation[0]] * (self.k - 1) + [self.validation[1]]
-        return np.concatenate([np.flatnonzero(self.labels() == c)[:count] for c, count in enumerate(counts)])
-
-    def context(self):
-        artifacts = Artifacts(LocalStore(self.root / "store"), self.root)
-        writers = self.writers()
-        commits = {}
-        for role, (stage, write) in writers.items():
-            if role in self.skip:
-                continue
-            folder = self.root / "made" / role
-            folder.mkdir(parents=True)
-            lost = role in self.diverged
-            because = (
-                {"because": "train-gan"} if role.startswith("cell/") else {"diverged_at": {"epoch": 3, "step": 21}}
-            )
-            metrics = dict(because) if lost else {}
-            if not lost:
-                metrics |= write(folder) or {}
-            commits[role] = artifacts.commit(
-                stage,
-                digest(role)[:32],
-                attempt="a",
-                folder=folder,
-                inputs={},
-                outcome="diverged" if lost else "done",
-                metrics=metrics,
-                provenance={
-                    "seconds": 1.5,
-                    "threads": 1,
-                    "cpu": "a cpu",
-                    "cores": 2,
-                    "python": "3.11",
-                    "git_commit": "abc",
-                },
-            )
-        out = self.root / "out"
-        out.mkdir()
-        inputs = {role: artifacts.open(commit) for role, commit in commits.items()}
-        return JobContext(self.node(writers), self.experiment(), self.plan(writers), inputs, out, None, None, None)
-
-    def node(self, roles):
-        declared = stages.Report(
-                name="known",
-            protocol=self.protocol, arms=self.arms, seeds=self.seeds, margin=0.005, reference="class-weight",
-            replicates=200, note=self.note,
-        )  # fmt: skip
-        inputs = {role: role for role in roles}
-        return Node(name="report", stage="report", config=dump(declared), inputs=inputs, key="0" * 32)
-
-    def plan(self, roles):
-        dataset = stages.Dataset(
-            name="fashion-mnist", fingerprint="f" * 64, classes=tuple(range(self.k)), class_names=self.names()
-        )
-        imbalance = stages.Imbalance(keep={self.k - 1: 0.2}, validation=0.2)
-        backbone = stages.Backbone(name=self.backbone, sha256="0" * 64)
-        nodes = [
-            Node(name=stage.stage, stage=stage.stage, config=dump(stage), inputs={}, key="0" * 32)
-            for stage in (dataset, imbalance, backbone)
-        ]
-        return Plan(run="known-1", nodes=(*nodes, self.node(roles)), notes=self.notes)
-
-    def writers(self):
-        made = {"dataset": ("dataset", self.write_dataset), "backbone": ("backbone", lambda folder: None)}
-        cell = "train-classifier" if self.protocol == "honest" else "train-paper-classifier"
-        for arm in self.arms:
-            for seed in self.seeds:
-                made[f"cell/{arm}/{seed}"] = (cell, lambda folder, a=arm, s=seed: self.write_cell(folder, a, s))
-        for seed in self.seeds:
-            made[f"imbalance/{seed}"] = ("imbalance", self.write_imbalance)
-            for gan in self.gans():
-                role = f"gan/{gan}/class-{self.k - 1}/seed-{seed}"
-                made[role] = ("train-gan", lambda folder, s=seed: self.write_gan(folder, s))
-        return made
-
-    def write_dataset(self, folder):
-        rng = np.random.default_rng(0)
-        np.save(folder / "images.npy", rng.integers(0, 255, (40 * self.k, 1, 28, 28), np.uint8))
-        np.save(folder / "labels.npy", np.arange(40 * self.k) % self.k)
-        (folder / "classes.json").write_text(json.dumps({"class_names": self.names(), "n_train": 30 * self.k}))
-
-    def write_imbalance(self, folder):
-        rows = [("class", "before", "after", "train", "validation")]
-        for c, name in enumerate(self.names()):
-            rare = c == self.k - 1
-            held = 0 if self.protocol == "paper" else self.validation[rare]
-            rows.append((name, 500, KEPT[rare], KEPT[rare] - held, held))
-        with (folder / "counts.csv").open("w", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows(rows)
-        parts = np.split(np.arange(40 * self.k), [20 * self.k, 25 * self.k, 30 * self.k])
-        np.savez(folder / "split.npz", **dict(zip(("train", "validation", "removed", "test"), parts, strict=True)))
-        return {"kept": [KEPT[0]] * (self.k - 1) + [KEPT[1]]}
-
-    def write_cell(self, folder, arm, seed):
-        self.predictions(arm, seed).save(folder / "predictions.npz")
-        if self.protocol == "paper":
-            rows = [f"{e},{1 / e + 0.01 * seed},{1.2 / e + 0.02 * seed}" for e in range(1, 16)]
-            (folder / "curve.csv").write_text("\n".join(["epoch,train_loss,validation_loss", *rows]) + "\n")
-        else:
-            rows = [f"{10.0**-i},{0.9 - 0.02 * abs(i - 2) + 0.004 * seed},{9 + i},True" for i in range(6)]
-            (folder / "tuning.csv").write_text("\n".join(["l2,validation_auc,iterations,converged", *rows]) + "\n")
-        return {"images": 500}
-
-    def write_gan(self, folder, seed):
-        rows = [f"{e},{0.6 + 0.1 / e},{0.1 * seed},{1 + 0.5 / e}" for e in range(1, 21)]
-        (folder / "losses.csv").write_text("\n".join(["epoch,d_real,d_fake,g_adversarial", *rows]) + "\n")
-        rng = np.random.default_rng(seed)
-        grids = {f"epoch-{e}": rng.integers(0, 255, (64, 1, 32, 32), np.uint8) for e in (4, 8, 12, 16, 20)}
-        np.savez(folder / "samples.npz", **grids)
-
-
-class Outcome:
-    """What the report job left in its folder."""
-
-    def __init__(self, run):
-        self.context = run.context()
-        job.report(self.context)
-        self.folder = self.context.folder
-        self.html = (self.folder / "report.html").read_text()
-        self.md = (self.folder / "report.md").read_text()
-        self.summary = json.loads((self.folder / "summary.json").read_text())
-
-    def rows(self, name):
-        with (self.folder / name).open(newline="") as file:
-            return list(csv.DictReader(file))
-
-    def verdict(self, arm):
-        return self.summary["arms"][arm]["verdict"]["name"]
+from tests.unit.report_run import ARMS, SEEDS, Outcome, SyntheticRun
 
 
 @pytest.fixture(scope="module")
@@ -258,6 +50,57 @@ def test_known_effects_are_told_in_plain_words_on_both_pages(known):
         assert "On this data WGAN-GP helps" in page
         assert "It beats the cheap arm class-weight in AUC." in page
         assert "A demonstration." in page
+
+
+def test_every_verdict_is_followed_by_the_numbers_it_rests_on_also_of_arms_without_a_card(tmp_path):
+    signal = {"dcgan": 1.8, "oracle": 2.0}
+    found = Outcome(SyntheticRun(tmp_path, arms=("none", "class-weight", "dcgan", "oracle"), signal=signal))
+    verdicts = {arm: of_arm["verdict"] for arm, of_arm in found.summary["arms"].items() if arm != "none"}
+    assert verdicts["oracle"]["name"] == "no evidence"
+    assert "would have been seen in 80% of such runs." in verdicts["oracle"]["sentence"]
+    assert verdicts["dcgan"]["name"] == "hurts"
+    assert "although balanced accuracy at 0.5 +" in verdicts["dcgan"]["sentence"]
+    for page in (html.unescape(found.html), found.md):
+        told = page.partition("What each verdict rests on")[2].partition("AUC difference to none")[0]
+        assert all(verdict["sentence"] in told for verdict in verdicts.values())
+
+
+def test_the_main_table_says_which_arms_share_holm_s_family(known, tmp_path):
+    assert "Holm’s family is all arms beside the baseline, oracle included." in known.html
+    found = Outcome(SyntheticRun(tmp_path, arms=("none", "threshold", "dcgan", "oracle"), seeds=(0, 1)))
+    for page in (found.html, found.md):
+        assert "Holm’s family is all arms beside the baseline, oracle and threshold included." in page
+
+
+def test_the_pages_do_not_promise_predictions_that_a_published_copy_leaves_out(known):
+    for page in (known.html, known.md):
+        beside = page.partition("Beside this page:")[2]
+        assert "predictions.npz" not in beside.partition("From the run’s")[0]
+        assert "a published copy leaves it out" in beside
+
+
+def test_an_accelerator_is_shown_beside_the_cpu_and_old_records_have_none(known, tmp_path):
+    assert known.summary["provenance"]["accelerator"] == []
+    assert "a cpu; 2 cores" in known.html
+    found = Outcome(SyntheticRun(tmp_path, seeds=(0,), arms=("none",), machine={"accelerator": "a gpu"}))
+    for text in (found.html, found.md, tables.readme(found.summary)):
+        assert "a cpu, a gpu;" in text
+    del found.summary["provenance"]["accelerator"]
+    assert "; a cpu; commit" in tables.readme(found.summary)
+
+
+@pytest.mark.parametrize(("channels", "mode"), [(1, "P"), (3, "RGB")])
+def test_only_pictures_of_colour_images_keep_all_their_colours(tmp_path, channels, mode):
+    found = Outcome(SyntheticRun(tmp_path, seeds=(0,), arms=("none", "dcgan"), channels=channels))
+    modes = {}
+    for path in (found.folder / "figures").iterdir():
+        with Image.open(path) as picture:
+            modes[path.name] = picture.mode
+            if path.name == "samples-dcgan-class-1.png":
+                colours = len(set(picture.convert("RGB").get_flattened_data()))
+    assert modes.pop("samples-dcgan-class-1.png") == mode
+    assert set(modes.values()) == {"P"}
+    assert (colours > 1000) == (channels == 3)
 
 
 def test_the_html_page_is_well_formed_and_needs_no_other_file(known):
@@ -377,6 +220,17 @@ def test_the_paper_protocol_is_labelled_wherever_its_numbers_are(tmp_path):
     assert "(paper protocol)" in tables.terminal(found.summary)
     assert "paper protocol" in tables.readme(found.summary)
     assert (found.folder / "figures" / "classifier-losses.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("seeds", "told"),
+    [((0,), "with one seed there is no mean and no interval"), ((0, 1), "This run has 2 seeds: its tables give means")],
+)
+def test_the_last_flaw_of_the_paper_protocol_speaks_of_the_seeds_there_are(tmp_path, seeds, told):
+    found = Outcome(SyntheticRun(tmp_path, protocol="paper", arms=("none", "dcgan"), seeds=seeds))
+    for page in (found.html, found.md):
+        assert told in page
+        assert ("One seed: single values without intervals." in page) == (seeds == (0,))
 
 
 def test_the_report_s_own_backbone_is_no_deviation(tmp_path):

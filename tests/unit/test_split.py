@@ -14,7 +14,7 @@ N_TRAIN = 1200
 
 
 def a_split(seed: int = 0, keep: float = 0.2, validation: float = 0.2) -> Split:
-    return draw(LABELS, N_TRAIN, keep={1: keep}, validation=validation, seed=seed)
+    return draw(LABELS, N_TRAIN, class_names=("shirt", "trouser"), keep={1: keep}, validation=validation, seed=seed)
 
 
 def counts(rows: np.ndarray) -> list[int]:
@@ -66,7 +66,7 @@ def test_a_split_is_read_back_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_too_few_rare_images_are_refused_before_anything_trains() -> None:
-    with pytest.raises(ConfigError, match="class 1 keeps 2 images"):
+    with pytest.raises(ConfigError, match="class 'trouser' keeps 2 images"):
         a_split(keep=0.003)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganbalance.data.datasets.base import Images
+from ganbalance.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,13 @@ class TaskImages:
     def channels(self) -> int:
         """1 for grey, 3 for colour."""
         return int(self.images.shape[1])
+
+    def check_every_class_is_tested(self) -> None:
+        """Raises DataError for a class without test images: nothing could be said of it in the end."""
+        tested = np.bincount(self.labels[self.n_train :], minlength=len(self.class_names))
+        for name, count in zip(self.class_names, tested, strict=True):
+            if not count:
+                raise DataError(f"class {name!r} has no test images, so no arm can be judged on it; add some")
 
     def save(self, folder: Path) -> None:
         """Write images.npy, labels.npy and classes.json."""

@@ -1,19 +1,20 @@
 """Which images are for what: drawn once per seed, written once, read by every later stage."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import train_test_split
 
+from ganbalance.data.holdout import hold_out
 from ganbalance.data.imbalance import Imbalancer
 from ganbalance.errors import ConfigError, DataError
 from ganbalance.keys import digest
 
 Indices = NDArray[np.int64]
+FEWEST_KEPT = 3  # of a class: two to train on and one to validate on
 PARTS = ("train", "validation", "removed", "test")
 
 
@@ -57,10 +58,11 @@ class Split:
             return cls(**{part: arrays[part] for part in PARTS})
 
 
-def draw(
+def draw(  # noqa: PLR0913 - what a draw depends on
     labels_N: NDArray[np.int64],
     n_train: int,
     *,
+    class_names: Sequence[str],
     keep: Mapping[int, float],
     validation: float,
     seed: int,
@@ -76,23 +78,20 @@ def draw(
     kept, kept_labels = imbalancer.fit_resample(pool, labels_N[:n_train])
     train, held_out = kept, kept[:0]
     if validation:
-        _check_enough(imbalancer.sampling_strategy_, validation)
-        train, held_out = train_test_split(kept, test_size=validation, stratify=kept_labels, random_state=seed % 2**32)
+        for label, count in imbalancer.sampling_strategy_.items():
+            if count < FEWEST_KEPT:
+                raise ConfigError(
+                    f"class {class_names[label]!r} keeps {count} images, too few to train on and to hold out "
+                    f"{validation:.0%} for validation; raise imbalance.keep or give more images"
+                )
+        stays, held = hold_out(kept_labels, validation, np.random.default_rng(seed))
+        train, held_out = kept[stays], kept[held]
     return Split(
-        train=np.sort(train),
-        validation=np.sort(held_out),
+        train=train,
+        validation=held_out,
         removed=np.setdiff1d(pool, kept),
         test=np.arange(n_train, len(labels_N)),
     )
-
-
-def _check_enough(counts: Mapping[int, int], validation: float) -> None:
-    for label, count in counts.items():
-        if round(count * validation) < 1 or count - round(count * validation) < 2:  # noqa: PLR2004
-            raise ConfigError(
-                f"class {label} keeps {count} images, too few to train on and to hold out {validation:.0%} for "
-                "validation; raise imbalance.keep or imbalance.validation"
-            )
 
 
 def class_counts(labels: NDArray[np.int64], n_classes: int) -> list[int]:

@@ -2,22 +2,26 @@
 
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ganbalance.errors import DataError
-from ganbalance.store.artifacts import Artifacts
+from ganbalance.keys import digest
+from ganbalance.store.artifacts import Artifacts, Commit, new_attempt
 
 # training.checkpoint is imported where it is used: a report needs neither checkpoints nor torch
 
 
 class Checkpoints:
-    """The checkpoints of one key, written by one attempt."""
+    """The checkpoints of one key and its inputs, written by one attempt."""
 
     def __init__(  # noqa: PLR0913 - the address of a checkpoint
-        self, artifacts: Artifacts, stage: str, key: str, attempt: str, scratch: Path, every_s: float
+        self, artifacts: Artifacts, stage: str, key: str, inputs: Mapping[str, Commit], scratch: Path, every_s: float
     ) -> None:
-        self.attempt = attempt
+        self.attempt = new_attempt()
+        # a state belongs to the very bytes it was trained on, and a key does not name those
+        self._belongs_to = digest([key, {role: commit.digest for role, commit in inputs.items()}])
         self._artifacts = artifacts
         self._stage, self._key = stage, key
         self._scratch = scratch
@@ -30,7 +34,7 @@ class Checkpoints:
 
         for path in self._artifacts.checkpoints(self._stage, self._key):
             try:
-                state = checkpoint.load(path, self._key)
+                state = checkpoint.load(path, self._belongs_to)
             except DataError as error:
                 print(f"passed over a checkpoint: {error}", file=sys.stderr, flush=True)
                 continue
@@ -43,7 +47,7 @@ class Checkpoints:
         from ganbalance.training import checkpoint  # noqa: PLC0415
 
         path = self._scratch / "checkpoint"
-        checkpoint.save(path, state, self._key)
+        checkpoint.save(path, state, self._belongs_to)
         self._artifacts.save_checkpoint(self._stage, self._key, self.attempt, state["step"], path)
         self._saved_at = time.monotonic()
 

@@ -3,7 +3,7 @@
 ganbalance run  jobs/experiments/quick.yaml              run what is not done yet, then the report
 ganbalance plan jobs/experiments/honest.yaml             what would run, and what is done already
 ganbalance run  jobs/experiments/quick.yaml --gan "vanilla dcgan" --seeds 0..9 --set gans.dcgan.epochs=50
-ganbalance export --run quick-1a2b3c4d --to images/      real and synthetic training images as PNG folders
+ganbalance export --run quick-1a2b3c4d --to pngs/        real and synthetic training images as PNG folders
 ganbalance data                                          get FashionMNIST
 ganbalance table reports/quick/summary.json              a report's table in markdown
 """
@@ -21,7 +21,7 @@ from pathlib import Path
 
 from ganbalance.config import Experiment, FashionMnist
 from ganbalance.data.datasets import open_dataset
-from ganbalance.errors import EXIT_DONE, ConfigError, GanbalanceError, UnavailableError
+from ganbalance.errors import EXIT_DONE, ConfigError, GanbalanceError, Stopped, UnavailableError
 from ganbalance.models import backbones
 from ganbalance.pipeline import request, runs
 from ganbalance.pipeline.export import export
@@ -31,8 +31,6 @@ from ganbalance.pipeline.state import State
 from ganbalance.reporting import readme, tables
 from ganbalance.store import Store, open_store
 from ganbalance.store.artifacts import Artifacts
-
-INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,7 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"ganbalance: {error}; mend that and run the same command again", file=sys.stderr)
         return UnavailableError.exit_code
     except KeyboardInterrupt:
-        return INTERRUPTED
+        print("ganbalance: stopped before any work", file=sys.stderr)
+        return Stopped.exit_code
 
 
 def run(flags: argparse.Namespace) -> int:
@@ -116,10 +115,9 @@ def export_images(flags: argparse.Namespace) -> int:
 def table(flags: argparse.Namespace) -> int:
     """Print a report's table, or put it between the markers of a markdown file."""
     try:
-        summary = json.loads(flags.summary.read_text())
-    except ValueError as error:
-        raise ConfigError(f"{flags.summary} is not a summary.json that the report wrote: {error}") from error
-    text = tables.readme(summary)
+        text = tables.readme(json.loads(flags.summary.read_text()))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{flags.summary} is not a summary.json that the report wrote ({error!r})") from error
     if flags.into is None:
         print(text)
     else:
@@ -130,7 +128,7 @@ def table(flags: argparse.Namespace) -> int:
 
 def _experiment(flags: argparse.Namespace) -> Experiment:
     return request.experiment(
-        flags.experiment, sets=flags.set, seeds=flags.seeds or None, only_gans=(flags.gan or "").split()
+        flags.experiment, sets=flags.set, seeds=flags.seeds, only_gans=None if flags.gan is None else flags.gan.split()
     )
 
 
@@ -181,7 +179,8 @@ def _tell(failures: list[Failure]) -> int:
         f"{len(failed)} failed, {held_back} held back by them; mend that and run the same command again",
         file=sys.stderr,
     )
-    return failed[0].code
+    # killed by a signal: memory or the node, so trying again may help
+    return failed[0].code if failed[0].code > 0 else UnavailableError.exit_code
 
 
 def _parser() -> argparse.ArgumentParser:

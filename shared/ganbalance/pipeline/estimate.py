@@ -87,16 +87,16 @@ class Bar:
             bar_format="{desc} {bar} {n_fmt}/{total_fmt} {elapsed}{postfix}",
         )  # fmt: skip
 
-    def ended(self, name: str, running: Running, *, failed: bool) -> None:
-        """Say that a stage ended."""
-        if failed:
-            self._estimate.give_up(name)
-        else:
+    def ended(self, name: str, entry: Running, still_running: Mapping[str, Running], *, word: str) -> None:
+        """Say that a stage ended, and how."""
+        if word == "done":
             self._estimate.learn(name)
+        else:
+            self._estimate.give_up(name)
         self._ended += 1
         self._bar.update(1)
-        word = "FAILED" if failed else "done"
-        line = f"  {self._ended:>3}/{self._total}  {name:<40} {word:<6} {running.seconds:6.1f} s{self._left({})}"
+        left = self._left(still_running)
+        line = f"  {self._ended:>3}/{self._total}  {name:<40} {word:<7} {entry.seconds:6.1f} s{left}"
         self._bar.write(line, file=sys.stdout)
 
     def update(self, running: Mapping[str, Running]) -> None:

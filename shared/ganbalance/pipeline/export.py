@@ -47,7 +47,7 @@ def _chosen(state: State, seed: int | None, gan: str | None) -> list[Node]:
         for node in state.plan.nodes
         if node.stage in ("imbalance", "synthesize") and seed in (None, node.seed) and gan in (None, node.gan or gan)
     ]
-    if not nodes:
+    if not nodes or (gan is not None and not any(node.gan for node in nodes)):
         raise ConfigError(f"run {state.plan.run} has no stage with seed {seed} and GAN {gan}; see 'ganbalance plan'")
     return nodes
 

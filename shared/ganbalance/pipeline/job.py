@@ -30,7 +30,7 @@ from ganbalance.pipeline.progress import Progress
 from ganbalance.pipeline.stages import Stage
 from ganbalance.pipeline.state import State
 from ganbalance.store import open_store
-from ganbalance.store.artifacts import Artifact, Artifacts, Commit, new_attempt
+from ganbalance.store.artifacts import Artifact, Artifacts, Commit
 
 S = TypeVar("S", bound=Stage)
 
@@ -178,6 +178,7 @@ def run_stage(  # noqa: PLR0913 - what a stage is made of
             body(context)
     context.progress.close()
     seconds = round(time.time() - started, 2)
+    _check_inputs_stand(node, state, commits)
     commit = artifacts.commit(
         node.stage,
         state.key(node),
@@ -206,9 +207,16 @@ def _context(  # noqa: PLR0913
         stop=stop,
         progress=Progress(node.name),
         checkpoints=Checkpoints(
-            state.artifacts, node.stage, node.key, new_attempt(), scratch, experiment.resources.checkpoint_every_s
+            state.artifacts, node.stage, node.key, commits, scratch, experiment.resources.checkpoint_every_s
         ),
     )
+
+
+def _check_inputs_stand(node: Node, state: State, commits: Mapping[str, Commit]) -> None:
+    """What was read must still be what is committed, or this result would replace one made from newer inputs."""
+    now = State(state.plan, state.artifacts).inputs(node).commits
+    if changed := [role for role, commit in commits.items() if role not in now or now[role].digest != commit.digest]:
+        raise UnavailableError(f"{node.name} was made from an older {changed[0]}; run the same command again")
 
 
 def _diverged_parent(node: Node, commits: Mapping[str, Commit]) -> str | None:

@@ -13,10 +13,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
+from typing import Literal
 
 from ganbalance.errors import EXIT_BUG, EXIT_DONE, Stopped
 from ganbalance.pipeline.estimate import Estimate
@@ -24,6 +26,7 @@ from ganbalance.pipeline.plan import Node, Plan
 from ganbalance.pipeline.state import State
 
 POLL_S = 0.5
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 PROGRAMS = ("imbalance", "train_gan", "synthesize", "train_classifier", "report")
 
 
@@ -63,6 +66,7 @@ class LocalRunner:
         self._stopping = False
         self._processes = multiprocessing.get_context("forkserver")
         self._processes.set_forkserver_preload([f"jobs.{name}" for name in PROGRAMS])
+        _start_forkserver()
 
     def run(self) -> list[Failure]:
         """Run until nothing more can be; returns what failed. Raises Stopped after a signal."""
@@ -71,12 +75,11 @@ class LocalRunner:
         estimate = Estimate(self._plan, self._state, self._workers)
         with self._signals(), estimate.bar(already=done) as bar:
             while waiting or self._running:
-                if not self._stopping:
-                    self._start_ready(waiting)
+                self._start_ready(waiting)
                 if not self._running:
                     break
                 for name, entry in self._reap():
-                    bar.ended(name, entry, failed=name in self._failures)
+                    bar.ended(name, entry, self._running, word=self._word(name))
                 bar.update(self._running)
         if self._stopping:
             raise Stopped("stopped; what is done is kept, and the same command goes on from there")
@@ -91,7 +94,7 @@ class LocalRunner:
 
     def _start_ready(self, waiting: dict[str, Node]) -> None:
         for name, node in list(waiting.items()):
-            if len(self._running) >= self._workers:
+            if self._stopping or len(self._running) >= self._workers:
                 return
             pending = {parent for parent in node.inputs.values() if parent in waiting or parent in self._running}
             if pending:
@@ -102,7 +105,8 @@ class LocalRunner:
                 # told once, at the stage that failed; this one only counts as not done
                 self._failures[name] = Failure(name, EXIT_DONE, f"needs {failed[0]}", Path())
             elif not self._state.commit(name):
-                self._running[name] = self._start(node)
+                with _held_back():
+                    self._running[name] = self._start(node)
 
     def _start(self, node: Node) -> _Running:
         log = self._logs / f"{node.name.replace('/', '.')}.log"
@@ -125,6 +129,12 @@ class LocalRunner:
             del self._running[name]
             yield name, entry
 
+    def _word(self, name: str) -> Literal["done", "FAILED", "stopped"]:
+        """How a stage ended."""
+        if name in self._failures:
+            return "FAILED"
+        return "done" if self._state.commit(name) else "stopped"
+
     @contextmanager
     def _signals(self) -> Iterator[None]:
         """Pass SIGTERM and Ctrl-C on to the stages as SIGTERM, once; a second Ctrl-C is not needed."""
@@ -134,7 +144,7 @@ class LocalRunner:
             for entry in self._running.values():
                 entry.process.terminate()
 
-        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.signal(number, stop) for number in STOP_SIGNALS}
         try:
             yield
         finally:
@@ -142,9 +152,27 @@ class LocalRunner:
                 signal.signal(number, handler)
 
 
+def _start_forkserver() -> None:
+    """Start the process that stages are forked from, deaf to a Ctrl-C: it is for the runner to stop the stages."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    forkserver.ensure_running()
+    signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _held_back() -> Iterator[None]:
+    """Let signals wait: a stage that is being started is not yet there to be stopped."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _child(program: str, argv: list[str], log: str) -> None:
     """The body of a stage's process: its output goes to a file, Ctrl-C reaches it only by way of the runner."""
     os.setsid()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     with open(log, "a", buffering=1) as file:  # noqa: PTH123 - a file descriptor is what is wanted
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)

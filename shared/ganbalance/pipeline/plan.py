@@ -135,7 +135,8 @@ def _label(known: list[str], given: int | str, key: str) -> int:
     """The label of a class given by name or by number. Raises ConfigError."""
     if str(given) in known:
         return known.index(str(given))
-    if str(given).isdecimal() and int(given) < len(known):
+    numbered = not any(name.isdecimal() for name in known)  # where names are numbers, a number is a name
+    if numbered and str(given).isdecimal() and int(given) < len(known):
         return int(given)
     listed = ", ".join(f"{label} {name}" for label, name in enumerate(known))
     raise ConfigError(f"{key} = {given!r}: the dataset has no such class; its classes are {listed}")
@@ -149,6 +150,8 @@ def _keep(experiment: Experiment, dataset: stages.Dataset) -> dict[int, float]:
         label = _label(known, given, "imbalance.keep")
         if label not in dataset.classes:
             raise ConfigError(f"imbalance.keep names class {given}, which the task does not tell apart")
+        if dataset.classes.index(label) in keep:
+            raise ConfigError(f"imbalance.keep names class {given} twice, by name and by number")
         keep[dataset.classes.index(label)] = share
     return keep
 
@@ -156,8 +159,8 @@ def _keep(experiment: Experiment, dataset: stages.Dataset) -> dict[int, float]:
 def _possible_arms(experiment: Experiment, keep: dict[int, float]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The experiment's arms without an oracle that would have nothing to give back, and a note that says so."""
     for gan in experiment.gans:
-        if gan not in gans.names():
-            raise ConfigError(f"gans.{gan}: there is no such GAN; choose among {', '.join(gans.names())}")
+        _gan_settings(experiment, gan)
+    arms.find(experiment.statistics.reference)
     removes = any(share < 1 for share in keep.values())
     chosen = tuple(arm for arm in experiment.arms if removes or not arms.find(arm).needs_removed)
     left_out = [arm for arm in experiment.arms if arm not in chosen]
@@ -179,8 +182,7 @@ def _synthetic(  # noqa: PLR0913 - the plan's dimensions
     build: _Builder, experiment: Experiment, gan: str, dataset: stages.Dataset, keep: dict[int, float], seed: int
 ) -> dict[str, str]:
     """Train, sample and, under the honest protocol, look at images of every rare class: role -> node."""
-    config_class = gans.load(gan).Config
-    settings = parse(config_class, experiment.gans.get(gan, {}), where=f"gans.{gan}")
+    settings = _gan_settings(experiment, gan)
     data = {"dataset": "dataset", "imbalance": f"imbalance/seed-{seed}"}
     made: dict[str, str] = {}
     for column in sorted(keep):
@@ -198,6 +200,13 @@ def _synthetic(  # noqa: PLR0913 - the plan's dimensions
             else images
         )
     return made
+
+
+def _gan_settings(experiment: Experiment, gan: str) -> Frozen:
+    """The whole Config of a GAN. Raises ConfigError."""
+    if gan not in gans.names():
+        raise ConfigError(f"gans.{gan}: there is no such GAN; choose among {', '.join(gans.names())}")
+    return parse(gans.load(gan).Config, experiment.gans.get(gan, {}), where=f"gans.{gan}")
 
 
 def _cell(build: _Builder, experiment: Experiment, arm: str, seed: int, synthetic: dict[str, str]) -> str:

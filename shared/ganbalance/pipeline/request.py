@@ -33,7 +33,7 @@ def experiment(
 ) -> Experiment:
     """The experiment in `path` with overrides; `only_gans` replaces its GAN arms. Raises ConfigError."""
     given = config.read(path, sets=sets, seeds=seeds)
-    if only_gans:
+    if only_gans is not None:
         given["arms"] = _with_gans(given.get("arms"), only_gans)
     return config.check(given, where=str(path))
 
@@ -41,6 +41,8 @@ def experiment(
 def _with_gans(arms: Any, wanted: list[str]) -> Any:
     """The arms with their GANs replaced by `wanted` where the first GAN stood, else before the oracle."""
     known = gans.names()
+    if not wanted:
+        raise ConfigError(f"--gan names no GAN; choose among {', '.join(known)}")
     for name in wanted:
         if name not in known:
             raise ConfigError(f"GAN {name!r}: there is no such GAN; choose among {', '.join(known)}")

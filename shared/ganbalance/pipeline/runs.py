@@ -1,6 +1,6 @@
 """A run's record in the store: what was asked, the plan, and what happened since.
 
-runs/<run>/run.json                 the resolved experiment and the plan; written once
+runs/<run>/run.json                 the resolved experiment and the plan
 runs/<run>/events/<time>-<id>.json  append-only
 """
 

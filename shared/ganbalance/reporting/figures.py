@@ -1,6 +1,6 @@
 """Pictures. Figures are made by the object API, so that no state is shared and equal inputs give equal bytes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from ganbalance.reporting.collect import Columns, Found, GanRun, Scored
+from ganbalance.reporting.collect import Columns, Found, GanRun
 from ganbalance.reporting.plotting import (
     BLUE,
     GREEN,
@@ -190,37 +190,53 @@ def ranking(summary: Summary, found: Found) -> Figure | None:
 
 def tuning(summary: Summary, found: Found) -> Figure | None:
     """Validation AUC against the strength of the penalty, each arm its panel, the chosen strengths marked."""
-    arms = _arms_with(found, "tuning")
-    if not arms:
-        return None
-    figure, panels = panels_of(len(arms), 4, 2.5, 1.9, share=True)
-    for axes, (arm, cells) in zip(panels, arms.items(), strict=False):
-        lines = [(cell.tuning["l2"], cell.tuning["validation_auc"]) for cell in cells]
-        seeds_and_mean(axes, lines, "", BLUE)
-        for l2, auc in lines:
-            best = int(np.argmax(auc))  # the strongest of equally good ones: the grid runs from strong to weak
-            axes.plot(l2[best], auc[best], "o", color=ORANGE, markersize=4, zorder=3)
-        axes.set_xscale("log")
-        axes.set_title(arm_name(arm, gan=summary["arms"][arm]["gan"]), fontsize=9, color=INK)
-    figure.supxlabel("strength of the L2 penalty", fontsize=8, color=INK)
-    figure.supylabel("validation AUC", fontsize=8, color=INK)
-    return figure
+    return _panel_per_arm(summary, found, "tuning", _draw_tuning, ("strength of the L2 penalty", "validation AUC"))
 
 
 def curves(summary: Summary, found: Found) -> Figure | None:
     """Epoch against training and validation loss of the classifier, each arm its panel (figure 7: the baseline's)."""
-    arms = _arms_with(found, "curve")
+    figure = _panel_per_arm(summary, found, "curve", _draw_curves, ("epoch", "loss"))
+    if figure:
+        figure.axes[0].legend(frameon=False, fontsize=7)
+    return figure
+
+
+def _panel_per_arm(
+    summary: Summary,
+    found: Found,
+    table: str,
+    draw: Callable[[Axes, list[Columns]], None],
+    labels: tuple[str, str],
+) -> Figure | None:
+    """Each arm its panel, drawn from the tables of its cells; `labels` are x and y. None where no cell has one."""
+    arms = {
+        arm: [getattr(cell, table) for _, cell in sorted(cells.items()) if getattr(cell, table)]
+        for arm, cells in found.cells.items()
+    }
+    arms = {arm: tables for arm, tables in arms.items() if tables}
     if not arms:
         return None
     figure, panels = panels_of(len(arms), 4, 2.5, 1.9, share=True)
-    for axes, (arm, cells) in zip(panels, arms.items(), strict=False):
-        for column, label, colour in (("train_loss", "training", BLUE), ("validation_loss", "validation", ORANGE)):
-            seeds_and_mean(axes, [(cell.curve["epoch"], cell.curve[column]) for cell in cells], label, colour)
+    for axes, (arm, tables) in zip(panels, arms.items(), strict=False):
+        draw(axes, tables)
         axes.set_title(arm_name(arm, gan=summary["arms"][arm]["gan"]), fontsize=9, color=INK)
-    panels[0].legend(frameon=False, fontsize=7)
-    figure.supxlabel("epoch", fontsize=8, color=INK)
-    figure.supylabel("loss", fontsize=8, color=INK)
+    figure.supxlabel(labels[0], fontsize=8, color=INK)
+    figure.supylabel(labels[1], fontsize=8, color=INK)
     return figure
+
+
+def _draw_tuning(axes: Axes, tables: list[Columns]) -> None:
+    lines = [(table["l2"], table["validation_auc"]) for table in tables]
+    seeds_and_mean(axes, lines, "", BLUE)
+    for l2, auc in lines:
+        best = int(np.argmax(auc))  # the strongest of equally good ones: the grid runs from strong to weak
+        axes.plot(l2[best], auc[best], "o", color=ORANGE, markersize=4, zorder=3)
+    axes.set_xscale("log")
+
+
+def _draw_curves(axes: Axes, tables: list[Columns]) -> None:
+    for column, label, colour in (("train_loss", "training", BLUE), ("validation_loss", "validation", ORANGE)):
+        seeds_and_mean(axes, [(table["epoch"], table[column]) for table in tables], label, colour)
 
 
 def _grid(images_NCHW: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
@@ -249,11 +265,3 @@ def _ends(value: Mapping[str, Any]) -> tuple[float, float]:
     if value["low"] is None:
         return value["mean"], value["mean"]
     return value["low"], value["high"]
-
-
-def _arms_with(found: Found, table: str) -> dict[str, list[Scored]]:
-    """The cells that hold the table, by arm."""
-    by_arm = {
-        arm: [cell for _, cell in sorted(cells.items()) if getattr(cell, table)] for arm, cells in found.cells.items()
-    }
-    return {arm: cells for arm, cells in by_arm.items() if cells}

@@ -27,6 +27,7 @@ def origin(
         "command": command(question.experiment, presets),
         "git_commit": _distinct([*(one.get("git_commit") for one in made), here.get("git_commit")]),
         "cpu": _distinct(one.get("cpu") for one in made),
+        "accelerator": _distinct(one.get("accelerator") for one in made),
         "cores": _distinct(one.get("cores") for one in made),
         "threads": _distinct(one.get("threads") for one in made),
         "python": _distinct(one.get("python") for one in made),

@@ -70,9 +70,10 @@ def content(question: Question, found: Found, summary: Summary) -> dict[str, Any
         "s": summary,
         "label": f" ({wording.PAPER})" if summary["protocol"] == "paper" else "",
         "asked": wording.asked(summary),
-        "flaws": wording.PAPER_FLAWS if summary["protocol"] == "paper" else (),
+        "flaws": wording.flaws(summary),
         "deviation": wording.deviation(summary),
         "answers": wording.answers(summary),
+        "evidence": wording.evidence(summary),
         "rule": [line.removeprefix("- ") for line in _paragraphs(RULE)],
         "verdicts": tables.verdicts(summary),
         "thresholds": tables.thresholds(summary),
@@ -94,11 +95,12 @@ def _pictures(shown: dict[str, Any]) -> list[Picture]:
     return alone + [picture for gan in shown["gans"] for picture in gan.pictures]
 
 
-def _picture(figure: Figure, file: str, alt: str, caption: str) -> Picture:
+def _picture(figure: Figure, file: str, alt: str, caption: str, *, full_colour: bool = False) -> Picture:
     drawn, kept = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", dpi=DPI, metadata={"Software": None})
-    # 256 colours are all that charts and grey images show, at a third of the bytes
-    Image.open(drawn).convert("RGB").quantize(256).save(kept, format="png", optimize=True)
+    picture = Image.open(drawn).convert("RGB")
+    # 256 colours are all that charts and grey images show, at a third of the bytes; photographs would be posterised
+    (picture if full_colour else picture.quantize(256)).save(kept, format="png", optimize=True)
     return Picture(file, kept.getvalue(), alt, caption)
 
 
@@ -181,6 +183,7 @@ def _gan_pictures(arm: str, class_name: str, runs: list[GanRun], found: Found) -
     shown = next((run for run in runs if run.samples), None)
     if shown:
         epochs = ", ".join(map(str, shown.samples))
+        channels = {images.shape[1] for images in (*shown.samples.values(), found.real[label])}
         pictures.append(
             _picture(
                 figures.samples(shown, found.real[label]),
@@ -188,6 +191,7 @@ def _gan_pictures(arm: str, class_name: str, runs: list[GanRun], found: Found) -
                 f"Rows of images of class {class_name} that {name} makes from the same noise at epochs {epochs}; the "
                 "last row holds real images.",
                 f"{name}, class “{class_name}”, seed {shown.seed}: the same noise over training, real images below.",
+                full_colour=channels != {1},
             )
         )
     if figure := figures.losses(runs):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ganbalance.metrics.statistics import HELPS, HURTS, MOVES, NO_EVIDENCE, TOO_FEW
+from ganbalance.metrics.statistics import HELPS, HURTS, LEAST_P, MIN_SEEDS_INTERVAL, MOVES, NO_EVIDENCE, TOO_FEW
 from ganbalance.reporting.collect import Found
 from ganbalance.reporting.summary import WITHHELD, Summary
 from ganbalance.reporting.wording import PAPER, arm_name, capitalised, metric_name
@@ -14,8 +14,6 @@ from ganbalance.reporting.wording import PAPER, arm_name, capitalised, metric_na
 REPORTED = ("accuracy", "precision", "recall", "f1", "auc")
 """The metrics of the course report's tables and bar plot, in its order."""
 TERMINAL_COLUMNS = 100
-SMALLEST_P = 1e-4
-"""Further out the tail of a bootstrap with a t quantile means nothing."""
 NOTHING = "–"
 
 BADGES = {HELPS: "▲", HURTS: "▼", MOVES: "↔", NO_EVIDENCE: "○", TOO_FEW: "…", WITHHELD: "?"}
@@ -62,9 +60,19 @@ def verdicts(summary: Summary) -> Table:
         _labelled(summary, "Every arm against doing nothing"),
         (*head, f"beats {reference}?", "share of oracle gap"),
         tuple(rows),
-        "Mean over seeds with its 95 % interval over seeds and test images; ΔAUC is paired by seed."
-        + (" AUC is macro one-vs-rest." if summary["plain_rule"] == "argmax" else ""),
+        _how_to_read(summary),
     )
+
+
+def _how_to_read(summary: Summary) -> str:
+    """The note under the main table: what its numbers are, and which arms share the error that Holm controls."""
+    if len(summary["seeds"]) < MIN_SEEDS_INTERVAL:
+        numbers = "One seed: single values without intervals."
+    else:
+        numbers = "Mean over seeds with its 95 % interval over seeds and test images; ΔAUC is paired by seed."
+    macro = " AUC is macro one-vs-rest." if summary["plain_rule"] == "argmax" else ""
+    named = " and ".join(arm for arm in (summary["oracle"], "threshold") if arm in summary["arms"])
+    return f"{numbers}{macro} Holm’s family is all arms beside the baseline{named and f', {named} included'}."
 
 
 def headline(summary: Summary) -> Table:
@@ -155,10 +163,10 @@ def readme(summary: Summary) -> str:
     main = verdicts(summary)
     made = summary["provenance"]
     commits = ", ".join(made["git_commit"]) or "unknown"
-    cpus = ", ".join(made["cpu"]) or "unknown"
+    machines = ", ".join([*made["cpu"], *made.get("accelerator", ())]) or "unknown"
     lines = [markdown(main), "", f"Made by `{made['command']}`"]
     seeds = ", ".join(map(str, summary["seeds"]))
-    lines[-1] += f"; {_labelled(summary, summary['experiment'])}; seeds {seeds}; {cpus}; commit {commits}."
+    lines[-1] += f"; {_labelled(summary, summary['experiment'])}; seeds {seeds}; {machines}; commit {commits}."
     return "\n".join(lines) + "\n"
 
 
@@ -215,7 +223,7 @@ def _p(change: Mapping[str, Any] | None) -> str:
     if not change or change["p_holm"] is None:
         return NOTHING
     p = float(change["p_holm"])
-    return f"{p:.2g}" if p >= SMALLEST_P else "<0.0001"
+    return f"{p:.2g}" if p >= LEAST_P else f"<{LEAST_P:g}"
 
 
 def _yes_no(flag: bool | None) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ganbalance.metrics.statistics import HELPS, HURTS, MOVES, NO_EVIDENCE, TOO_FEW
+from ganbalance.metrics.statistics import HELPS, HURTS, MIN_SEEDS_INTERVAL, MOVES, NO_EVIDENCE, TOO_FEW
 from ganbalance.reporting.summary import WITHHELD, Summary
 
 PAPER = "paper protocol"
@@ -16,7 +16,6 @@ PAPER_FLAWS = (
     "Every arm trains for the same number of epochs, so an arm with more images gets more gradient steps.",
     "The GANs learn images enlarged from 28 to 32 pixels, whose drawings are then cropped back to 28: synthetic "
     "garments are 14 % larger than real ones.",
-    "The course report ran once and gave one number per cell. Here every cell has a mean over seeds and an interval.",
 )
 
 _METRICS = {
@@ -80,6 +79,27 @@ def deviation(summary: Summary) -> str | None:
         f"Deviation: the course report used {PAPER_BACKBONE}; this run used {summary['backbone']}. "
         "The numbers are not comparable with the published ones."
     )
+
+
+def flaws(summary: Summary) -> tuple[str, ...]:
+    """What the paper protocol gets wrong, and how far this run repairs it; nothing under the honest protocol."""
+    if summary["protocol"] != "paper":
+        return ()
+    seeds = len(summary["seeds"])
+    if seeds < MIN_SEEDS_INTERVAL:
+        here = "So does this run: with one seed there is no mean and no interval."
+    else:
+        here = f"This run has {seeds} seeds: its tables give means over seeds with their intervals."
+    return (*PAPER_FLAWS, f"The course report ran once and gave one number per cell. {here}")
+
+
+def evidence(summary: Summary) -> list[dict[str, str]]:
+    """The numbers that every verdict rests on, by arm; "no evidence" names the effect that would have been seen."""
+    return [
+        {"name": arm_name(arm, gan=found["gan"]), "sentence": found["verdict"]["sentence"]}
+        for arm, found in summary["arms"].items()
+        if found["verdict"]
+    ]
 
 
 def answers(summary: Summary) -> list[dict[str, Any]]:

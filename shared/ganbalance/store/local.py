@@ -23,9 +23,10 @@ class LocalStore(Store):
     def __init__(self, root: Path) -> None:
         self.root = root.expanduser().absolute()
         self.url = str(self.root)
-        self._check_format()
+        self._marked = self._check_format()
 
     def put(self, name: str, source: Path) -> None:
+        self._mark()
         with self._told("write", name), self._fresh() as temporary:
             shutil.copyfile(source, temporary)
             _sync(temporary)
@@ -34,6 +35,10 @@ class LocalStore(Store):
             temporary.replace(target)
 
     def create(self, name: str, data: bytes) -> bool:
+        self._mark()
+        return self._create(name, data)
+
+    def _create(self, name: str, data: bytes) -> bool:
         with self._told("write", name), self._fresh() as temporary:
             temporary.write_bytes(data)
             _sync(temporary)
@@ -92,13 +97,18 @@ class LocalStore(Store):
                 raise ConfigError(f"{where}; choose another store (STORE=...) or mend its permissions") from error
             raise UnavailableError(f"{where}; mend that and run the same command again") from error
 
-    def _check_format(self) -> None:
-        """Mark a new store with its format, and refuse one that another version wrote."""
+    def _mark(self) -> None:
+        """Mark a new store with its format, at the first write: looking must leave no trace."""
+        if not self._marked:
+            self._create(MARKER, json.dumps({"ganbalance_store": self.FORMAT}).encode())
+            self._marked = True
+
+    def _check_format(self) -> bool:
+        """Whether the store is marked already; one that another version wrote is refused."""
         try:
             found = json.loads(self.read(MARKER))["ganbalance_store"]
         except MissingError:
-            self.create(MARKER, json.dumps({"ganbalance_store": self.FORMAT}).encode())
-            return
+            return False
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(f"{self.root / MARKER} is not a store marker; choose another store (STORE=...)") from error
         if found != self.FORMAT:
@@ -106,6 +116,7 @@ class LocalStore(Store):
                 f"the store {self.url} has format {found}, this version of ganbalance reads format {self.FORMAT}; "
                 "choose another store (STORE=...) or the version that wrote it"
             )
+        return True
 
 
 def _sync(path: Path) -> None:

@@ -23,7 +23,7 @@ class Dataset(Protocol):
         """The class names. Raises DataError when the data is not there."""
 
     def fingerprint(self) -> str:
-        """Names the content: equal for equal pixels and labels, wherever they lie."""
+        """Names the content: equal for equal files, wherever they lie; other files may hold the same pixels."""
 
     def ensure(self) -> None:
         """Get the data if it is not here. Raises DataError that names every place it was looked for in."""

@@ -1,27 +1,34 @@
 """A user's own images: a folder per class, or one .npz file.
 
     PATH/train/<class>/*.png and PATH/test/<class>/*.png, or PATH/<class>/*.png
-    PATH.npz with images (N,H,W) or (N,H,W,C) uint8 and labels (N,), and perhaps test_images and test_labels
+    PATH.npz with images (N,H,W), (N,H,W,1) or (N,H,W,3) uint8 and labels (N,), and perhaps test_images, test_labels
 
 Where there is no test part, `test_fraction` of every class is held back, the same for every seed. Images are
-brought to one side and one number of channels, so that real and synthetic ones take the same way.
+brought to one side and one number of channels, so that real and synthetic ones take the same way; what is
+transparent becomes black. Files and folders whose name starts with a dot are not looked at.
 """
 
 import zipfile
+import zlib
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
-from sklearn.model_selection import train_test_split
 
 from ganbalance import config
 from ganbalance.data.datasets.base import Images
+from ganbalance.data.holdout import hold_out
 from ganbalance.errors import DataError
 from ganbalance.keys import digest, sha256_file
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
+MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"}  # Pillow clips any deeper one to 8 bits
+GREY, COLOUR = 1, 3
+NO_CHANNELS, CHANNELS_LAST = 3, 4  # dimensions of an array of images
 TEST_SPLIT_SEED = 0  # the test part belongs to the dataset: no seed of an experiment may move it
 
 
@@ -33,7 +40,9 @@ class FolderImages:
         self._root = Path(settings.path).expanduser()
 
     def classes(self) -> list[str]:
-        return sorted(folder.name for folder in self._train.iterdir() if folder.is_dir())
+        return sorted(
+            folder.name for folder in self._train.iterdir() if folder.is_dir() and not _hidden(Path(folder.name))
+        )
 
     def fingerprint(self) -> str:
         files = {str(path.relative_to(self._root)): sha256_file(path) for path in self._files(self._root)}
@@ -49,7 +58,7 @@ class FolderImages:
         train = self._read(self._train)
         if (self._root / "test").is_dir():
             return _joined(train, self._read(self._root / "test"))
-        return _split(*train, self._settings.test_fraction)
+        return _split(*train, self.classes(), self._settings)
 
     @cached_property
     def _train(self) -> Path:
@@ -58,7 +67,8 @@ class FolderImages:
         return self._root / "train" if (self._root / "train").is_dir() else self._root
 
     def _files(self, folder: Path) -> list[Path]:
-        return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+        images = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+        return sorted(path for path in images if not _hidden(path.relative_to(folder)))
 
     def _read(self, folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         images, labels = [], []
@@ -79,7 +89,7 @@ class NpzImages:
         self._path = Path(settings.path).expanduser()
 
     def classes(self) -> list[str]:
-        return [str(label) for label in np.unique(self._array("labels"))]
+        return [str(label) for label in np.unique(self._labels("labels"))]
 
     def fingerprint(self) -> str:
         if not self._path.is_file():
@@ -94,7 +104,7 @@ class NpzImages:
         train = self._part("images", "labels")
         if "test_images" in self._names:
             return _joined(train, self._part("test_images", "test_labels"))
-        return _split(*train, self._settings.test_fraction)
+        return _split(*train, self.classes(), self._settings)
 
     @cached_property
     def _names(self) -> list[str]:
@@ -103,11 +113,14 @@ class NpzImages:
     @cached_property
     def _arrays(self) -> dict[str, NDArray[np.generic]]:
         try:
-            with np.load(self._path, allow_pickle=False) as file:
+            file = np.load(self._path, allow_pickle=False)
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise DataError(f"{self._path} holds one bare array; save 'images' and 'labels' with np.savez")
+            with file:
                 return dict(file)
         except FileNotFoundError as error:
             raise DataError(f"dataset.path = {str(self._path)!r}: there is no such file") from error
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise DataError(f"{self._path} is not a readable .npz of plain arrays: {error}") from error
 
     def _array(self, name: str) -> NDArray[np.generic]:
@@ -115,18 +128,37 @@ class NpzImages:
             raise DataError(f"{self._path} has no array '{name}', only {', '.join(self._names) or 'nothing'}")
         return self._arrays[name]
 
-    def _part(self, images: str, labels: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        pixels, names = self._array(images), self._array(labels)
-        if pixels.dtype != np.uint8 or pixels.ndim not in (3, 4) or len(pixels) != len(names):
+    def _labels(self, name: str) -> NDArray[np.int64]:
+        labels = self._array(name)
+        if not np.issubdtype(labels.dtype, np.integer) or labels.ndim != 1:
             raise DataError(
-                f"{self._path}: '{images}' is {pixels.dtype} {pixels.shape} for {len(names)} labels; "
-                "it must be uint8 of shape (N,H,W) or (N,H,W,C) with one label each"
+                f"{self._path}: '{name}' is {labels.dtype} {labels.shape}; it must be integers of shape (N,)"
             )
-        classes = np.unique(self._array("labels"))
+        return labels.astype(np.int64)
+
+    def _pixels(self, name: str, n_labels: int) -> NDArray[np.uint8]:
+        """uint8 (N, H, W) or (N, H, W, 3)."""
+        pixels: NDArray[Any] = self._array(name)
+        shaped = pixels.ndim == NO_CHANNELS or (pixels.ndim == CHANNELS_LAST and pixels.shape[-1] in (GREY, COLOUR))
+        if pixels.dtype != np.uint8 or not shaped or not pixels.size or len(pixels) != n_labels:
+            raise DataError(
+                f"{self._path}: '{name}' is {pixels.dtype} {pixels.shape} for {n_labels} labels; "
+                "it must be uint8 of shape (N,H,W), (N,H,W,1) or (N,H,W,3) with one label each"
+            )
+        grey = pixels.ndim == CHANNELS_LAST and pixels.shape[-1] == GREY
+        return pixels[..., 0] if grey else pixels
+
+    def _part(self, images: str, labels: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        names, classes = self._labels(labels), np.unique(self._labels("labels"))
+        pixels = self._pixels(images, len(names))
         if not np.isin(names, classes).all():
             raise DataError(f"{self._path}: '{labels}' holds classes that 'labels' does not")
-        canonical = np.stack([_canonical(Image.fromarray(image.squeeze()), self._settings) for image in pixels])
+        canonical = np.stack([_canonical(Image.fromarray(image), self._settings) for image in pixels])
         return canonical, np.searchsorted(classes, names).astype(np.int64)
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 def _content_settings(settings: config.OwnImages) -> dict[str, float]:
@@ -138,9 +170,11 @@ def _open(path: Path) -> Image.Image:
     try:
         with Image.open(path) as image:
             image.load()
-            return image
     except (OSError, UnidentifiedImageError) as error:
         raise DataError(f"{path} is not a readable image: {error}") from error
+    if image.mode not in MODES:
+        raise DataError(f"{path} is of mode {image.mode}, not one of {', '.join(sorted(MODES))}; convert it to 8 bits")
+    return image
 
 
 def _canonical(image: Image.Image, settings: config.OwnImages) -> NDArray[np.uint8]:
@@ -148,8 +182,15 @@ def _canonical(image: Image.Image, settings: config.OwnImages) -> NDArray[np.uin
     mode = "L" if settings.channels == 1 else "RGB"
     side = settings.side_px
     resampling = Image.Resampling.BOX if image.width > side else Image.Resampling.BILINEAR
-    resized = image.convert(mode).resize((side, side), resampling)
+    resized = _opaque(image).convert(mode).resize((side, side), resampling)
     return np.asarray(resized, np.uint8).reshape(side, side, settings.channels).transpose(2, 0, 1)
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    """The image as it looks on black: the colours under transparent pixels are nobody's to see."""
+    if not image.has_transparency_data:
+        return image
+    return Image.alpha_composite(Image.new("RGBA", image.size, "black"), image.convert("RGBA"))
 
 
 def _joined(
@@ -158,11 +199,17 @@ def _joined(
     return Images(np.concatenate([train[0], test[0]]), np.concatenate([train[1], test[1]]), len(train[0]))
 
 
-def _split(images: NDArray[np.uint8], labels: NDArray[np.int64], test_fraction: float) -> Images:
-    rows = np.arange(len(labels))
-    try:
-        train, test = train_test_split(rows, test_size=test_fraction, stratify=labels, random_state=TEST_SPLIT_SEED)
-    except ValueError as error:
-        raise DataError(f"cannot hold back dataset.test_fraction = {test_fraction} of every class: {error}") from error
+def _split(
+    images: NDArray[np.uint8], labels: NDArray[np.int64], classes: Sequence[str], settings: config.OwnImages
+) -> Images:
+    """Hold `test_fraction` of every class back, at least one image. Raises DataError when a class has none left."""
+    train, test = hold_out(labels, settings.test_fraction, np.random.default_rng(TEST_SPLIT_SEED))
+    counts = np.bincount(labels, minlength=len(classes))
+    for name, count, left in zip(classes, counts, np.bincount(labels[train], minlength=len(classes)), strict=True):
+        if not left:
+            raise DataError(
+                f"{settings.path}: class {name!r} has {count} image(s), none left to train on after "
+                f"dataset.test_fraction = {settings.test_fraction}; give the class more images or lower the fraction"
+            )
     order = np.concatenate([train, test])
     return Images(images[order], labels[order], len(train))
