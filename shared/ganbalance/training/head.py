@@ -4,7 +4,7 @@
 
 with the logistic (softmax for many classes) loss. The strength `l2` is chosen for every arm from the same grid
 by validation AUC, each solution starting from the last; the ranking of arms can flip with this strength, so a
-comparison at one fixed value would prove nothing.
+comparison at one fixed value would prove nothing. What the penalty shrank is scaled back: see `calibration`.
 """
 
 import warnings
@@ -17,6 +17,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
+
+from ganbalance.training import calibration
 
 TOLERANCE = 1e-6  # largest entry of the gradient of the objective at the solution
 MAX_ITERATIONS = 10_000
@@ -49,7 +51,7 @@ class Head:
 
     l2: float
     tried: tuple[Tried, ...]
-    predict: Callable[[NDArray[np.float32]], Floats]  # features (n, d) -> probabilities (n, K)
+    predict: Callable[[NDArray[np.float32]], Floats]  # features (n, d) -> calibrated probabilities (n, K)
 
 
 def fit(  # noqa: PLR0913 - one solve is all of these
@@ -86,12 +88,19 @@ def fit(  # noqa: PLR0913 - one solve is all of these
         on_progress(len(tried), len(grid))
     assert best is not None  # noqa: S101 - the grid has at least one entry
     chosen, model.coef_, model.intercept_ = best
-    return Head(chosen, tuple(tried), lambda features: model.predict_proba(_standardised(scaler, features)))
+    calibrated = calibration.fit(_logits(model, inputs), train.labels, train.weights)
+    return Head(chosen, tuple(tried), lambda features: calibrated(_logits(model, _standardised(scaler, features))))
 
 
 def fit_scaler(features: NDArray[np.float32]) -> StandardScaler:
     """Standardise with the mean and deviation of `features` (n, d), in float64."""
     return StandardScaler().fit(features.astype(np.float64))
+
+
+def _logits(model: LogisticRegression, inputs: Floats) -> Floats:
+    """One logit per class, float64 (n, K)."""
+    logits: Floats = model.decision_function(inputs)
+    return np.stack([np.zeros_like(logits), logits], axis=1) if logits.ndim == 1 else logits
 
 
 def _standardised(scaler: StandardScaler, features: NDArray[np.float32]) -> Floats:
