@@ -26,11 +26,11 @@ def progress_log(path: Path, done: int, total: int) -> Path:
 
 
 def test_nothing_is_promised_while_nothing_is_known(lab: Lab, tmp_path: Path) -> None:
-    assert Estimate(lab.plan, lab.state(tmp_path), 2).seconds_left({}) is None
+    assert Estimate(lab.state(tmp_path), 2).seconds_left({}) is None
 
 
 def test_a_running_stage_promises_by_its_own_progress(lab: Lab, tmp_path: Path) -> None:
-    estimate = Estimate(lab.plan, lab.state(tmp_path), 1)
+    estimate = Estimate(lab.state(tmp_path), 1)
     name = "train-gan/dcgan/class-1/seed-0"
     log = progress_log(tmp_path / "log", 25, 100)
     # 10 s for a quarter: 40 s each, less the 10 s already spent
@@ -41,14 +41,14 @@ def test_a_running_stage_promises_by_its_own_progress(lab: Lab, tmp_path: Path) 
 def test_workers_share_what_is_left(lab: Lab, tmp_path: Path) -> None:
     log = progress_log(tmp_path / "log", 1, 2)
     running = {"dataset": AtWork(5.0, log)}
-    one, two = (Estimate(lab.plan, lab.state(tmp_path), workers).seconds_left(running) for workers in (1, 2))
+    one, two = (Estimate(lab.state(tmp_path), workers).seconds_left(running) for workers in (1, 2))
     assert one is not None
     assert two == pytest.approx(one / 2)
 
 
 def test_a_finished_run_has_no_time_left(lab: Lab, tmp_path: Path) -> None:
     lab.run_all(tmp_path)
-    assert Estimate(lab.plan, lab.state(tmp_path), 2).seconds_left({}) == 0
+    assert Estimate(lab.state(tmp_path), 2).seconds_left({}) == 0
 
 
 def test_progress_is_a_json_line_per_interval_where_there_is_no_terminal(

@@ -26,11 +26,12 @@ from ganbalance.models import backbones
 from ganbalance.pipeline import request, runs
 from ganbalance.pipeline.export import export
 from ganbalance.pipeline.local import Failure, LocalRunner
-from ganbalance.pipeline.plan import Plan, make_plan
+from ganbalance.pipeline.plan import make_plan
 from ganbalance.pipeline.state import State
 from ganbalance.reporting import readme, tables
-from ganbalance.store import Store, open_store
+from ganbalance.store import open_store
 from ganbalance.store.artifacts import Artifacts
+from ganbalance.training import device
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -66,8 +67,8 @@ def run(flags: argparse.Namespace) -> int:
         )
         for line in plan.notes:
             print(f"  {line}")
-        failures = _run_stages(flags, plan, store) if to_do else []
-        _show(State(plan, state.artifacts), flags.out / plan.run)
+        failures = _run_stages(flags, state) if to_do else []
+        _show(state, flags.out / plan.run)
     took = time.monotonic() - started
     if failures:
         return _tell(failures)
@@ -134,21 +135,19 @@ def _experiment(flags: argparse.Namespace) -> Experiment:
 
 def _preflight(experiment: Experiment, state: State) -> None:
     """Say what cannot be had before any work is done."""
+    device.resolve(experiment.resources.device)
     if state.commit("dataset") is None:
         open_dataset(experiment.dataset).ensure()
     if state.commit("backbone") is None:
         backbones.find(experiment.classifier.backbone).weights_file(experiment.classifier.weights)
 
 
-def _run_stages(flags: argparse.Namespace, planned: Plan, store: Store) -> list[Failure]:
-    with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
-        state = State(planned, Artifacts(store, Path(scratch)))
-        runner = LocalRunner(
-            planned, state, store=store.url, logs=flags.out / planned.run / "logs", workers=flags.workers
-        )
-        runs.note(store, planned.run, "started", workers=flags.workers)
-        failures = runner.run()
-        runs.note(store, planned.run, "ended", failed=[failure.stage for failure in failures])
+def _run_stages(flags: argparse.Namespace, state: State) -> list[Failure]:
+    store, run = state.artifacts.store, state.plan.run
+    runner = LocalRunner(state, logs=flags.out / run / "logs", workers=flags.workers)
+    runs.note(store, run, "started", workers=flags.workers)
+    failures = runner.run()
+    runs.note(store, run, "ended", failed=[failure.stage for failure in failures])
     return failures
 
 

@@ -10,7 +10,6 @@ from typing import Any, Protocol
 
 from tqdm import tqdm
 
-from ganbalance.pipeline.plan import Plan
 from ganbalance.pipeline.state import State
 
 TAIL_BYTES = 4096
@@ -31,8 +30,8 @@ class Running(Protocol):
 class Estimate:
     """Seconds still to go: the mean of each kind of stage, or, while none has ended, what its progress promises."""
 
-    def __init__(self, plan: Plan, state: State, workers: int) -> None:
-        self._kinds = {node.name: (node.stage, node.gan) for node in plan.nodes}
+    def __init__(self, state: State, workers: int) -> None:
+        self._kinds = {node.name: (node.stage, node.gan) for node in state.plan.nodes}
         self._workers = workers
         self._left = set(self._kinds)
         self._seconds: dict[tuple[str, str | None], list[float]] = {}

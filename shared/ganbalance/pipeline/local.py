@@ -22,7 +22,7 @@ from typing import Literal
 
 from ganbalance.errors import EXIT_BUG, EXIT_DONE, Stopped
 from ganbalance.pipeline.estimate import Estimate
-from ganbalance.pipeline.plan import Node, Plan
+from ganbalance.pipeline.plan import Node
 from ganbalance.pipeline.state import State
 
 POLL_S = 0.5
@@ -58,9 +58,9 @@ class LocalRunner:
     A failed stage holds back only what needs it. Ctrl-C and SIGTERM stop every stage at its next checkpoint.
     """
 
-    def __init__(self, plan: Plan, state: State, *, store: str, logs: Path, workers: int) -> None:
-        self._plan, self._state = plan, state
-        self._store, self._logs, self._workers = store, logs, workers
+    def __init__(self, state: State, *, logs: Path, workers: int) -> None:
+        self._plan, self._state = state.plan, state
+        self._logs, self._workers = logs, workers
         self._running: dict[str, _Running] = {}
         self._failures: dict[str, Failure] = {}
         self._stopping = False
@@ -72,7 +72,7 @@ class LocalRunner:
         """Run until nothing more can be; returns what failed. Raises Stopped after a signal."""
         waiting = {node.name: node for node in self._plan.nodes}
         done = self._collect_done(waiting)
-        estimate = Estimate(self._plan, self._state, self._workers)
+        estimate = Estimate(self._state, self._workers)
         with self._signals(), estimate.bar(already=done) as bar:
             while waiting or self._running:
                 self._start_ready(waiting)
@@ -111,7 +111,7 @@ class LocalRunner:
     def _start(self, node: Node) -> _Running:
         log = self._logs / f"{node.name.replace('/', '.')}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
-        argv = ["--run", self._plan.run, "--store", self._store, "--stage", node.name]
+        argv = ["--run", self._plan.run, "--store", self._state.artifacts.store.url, "--stage", node.name]
         process = self._processes.Process(target=_child, args=(node.program, argv, str(log)), name=node.name)
         process.start()
         return _Running(process, log, time.monotonic())

@@ -21,7 +21,6 @@ from ganbalance.data.canvas import from_canvas
 from ganbalance.errors import DataError, Stopped
 from ganbalance.models.base import SIDE_PX, Gan
 from ganbalance.seeding import derive
-from ganbalance.training import device as devices
 from ganbalance.training.checkpoint import State
 from ganbalance.training.synthesis import sample
 
@@ -80,7 +79,6 @@ def train(  # noqa: PLR0913
     with `diverged_at` set: that is a result. Raises Stopped after a save when `hooks.stopped()`.
     """
     _check(gan, images_NCHW, labels_N)
-    devices.deterministic()
     hooks = hooks or Hooks()
     images_NCHW, labels_N = images_NCHW.to(device), labels_N.to(device)
     order = BatchOrder(n_images=len(images_NCHW), batch_size=gan.config.batch_size, seed=seed, stream=f"{stream}-order")
