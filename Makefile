@@ -47,16 +47,21 @@ check: $(READY) ## lint, format, types, import directions, lock up to date
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	@cp requirements.lock $(VENV)/requirements.lock
-	@$(BIN)/$(call lock_command,$(VENV)/requirements.lock)
-	diff requirements.lock $(VENV)/requirements.lock
+	@mkdir -p $(VENV)/locks/images && cp requirements.lock $(VENV)/locks/ && cp images/*.lock $(VENV)/locks/images/
+	@$(call compile_locks,$(VENV)/locks/)
+	@for lock in $(LOCKS); do diff $$lock $(VENV)/locks/$$lock; done
 
-lock_command = uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --custom-compile-command "make lock" --quiet --output-file $(1)
+# everything, for working on the project; what the programs need; what a report and the command line need
+LOCKS = requirements.lock images/train.lock images/report.lock
+compile = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--custom-compile-command "make lock" --quiet --output-file
+compile_locks = $(compile) $(1)requirements.lock --extra train --extra dev && \
+	$(compile) $(1)images/train.lock --extra train --no-annotate --constraint $(1)requirements.lock && \
+	$(compile) $(1)images/report.lock --no-annotate --constraint $(1)requirements.lock
 
 .PHONY: lock
-lock: $(READY) ## write requirements.lock anew from pyproject.toml
-	$(BIN)/$(call lock_command,requirements.lock)
+lock: $(READY) ## write the locks anew from pyproject.toml
+	@$(call compile_locks)
 
 .PHONY: golden
 golden: $(READY) ## record what the stages write (tests/golden.json), after raising a version

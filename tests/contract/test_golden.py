@@ -10,7 +10,7 @@ import pytest
 from ganbalance.pipeline import stages
 from tests import golden
 
-FLOATS = {"rel": 1.5e-2, "abs": 2e-3}  # two epochs of Adam multiply a rounding, seen between AVX2 and AVX-512
+FLOATS = {"rel": 4e-2, "abs": 2e-3}  # two epochs of Adam and a backbone multiply a rounding: Intel to AMD, 2 %
 ORDER = {"rel": 0.0, "abs": 0.15}  # in standard errors; a grey level rounded the other way here and there is in it
 
 

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ganbalance import config
+from ganbalance import cli, config
 from ganbalance.errors import ConfigError
 from ganbalance.models import gans
-from ganbalance.pipeline import cli
 from ganbalance.reporting import readme, tables
 
 README = Path("README.md").read_text()

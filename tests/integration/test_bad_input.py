@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ganbalance.pipeline import cli, request, runs
+from ganbalance import cli
+from ganbalance.pipeline import request, runs
 from ganbalance.store import open_store
 from jobs import imbalance
 from tests.conftest import Lab

@@ -110,7 +110,7 @@ def test_ctrl_c_on_a_run_leaves_one_that_the_same_command_finishes(
     changes = {"gans": gans, "resources": {"checkpoint_every_s": 0.2}, "arms": ["none", "dcgan"], "seeds": [0]}
     lab = Lab(write(tiny | changes), tmp_path / "store")
     command = [
-        sys.executable, "-m", "ganbalance.pipeline.cli", "run", str(lab.experiment),
+        sys.executable, "-m", "ganbalance.cli", "run", str(lab.experiment),
         "--store", str(lab.store), "--out", str(tmp_path / "out"), "--workers", "2",
     ]  # fmt: skip
     pipe = subprocess.PIPE
@@ -134,7 +134,7 @@ def test_ctrl_c_on_a_run_leaves_one_that_the_same_command_finishes(
 def test_one_failure_does_not_hide_the_others_and_the_report_shows_the_hole(
     tiny: Settings, write: Callable[[Settings], Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    from ganbalance.pipeline import cli
+    from ganbalance import cli
 
     lab = Lab(write(tiny | {"seeds": [0]}), tmp_path / "store")
     assert lab.program("imbalance") == 0
@@ -162,7 +162,7 @@ def test_one_failure_does_not_hide_the_others_and_the_report_shows_the_hole(
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 def test_a_run_that_is_stopped_while_it_starts_its_first_stage_stops(lab: Lab, tmp_path: Path, stop: int) -> None:
     command = [
-        sys.executable, "-m", "ganbalance.pipeline.cli", "run", str(lab.experiment),
+        sys.executable, "-m", "ganbalance.cli", "run", str(lab.experiment),
         "--store", str(lab.store), "--out", str(tmp_path / "out"),
     ]  # fmt: skip
     pipe = subprocess.PIPE

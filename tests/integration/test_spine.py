@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import yaml
 
-from ganbalance.pipeline import cli, request, runs
+from ganbalance import cli
+from ganbalance.pipeline import request, runs
 from ganbalance.store import open_store
 from tests.conftest import Lab, tiny_settings
 

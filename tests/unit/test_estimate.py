@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ganbalance.pipeline.estimate import Estimate
-from ganbalance.pipeline.progress import Progress
+from ganbalance.progress import Progress
 from tests.conftest import Lab
 
 
@@ -55,7 +55,7 @@ def test_progress_is_a_json_line_per_interval_where_there_is_no_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clock = iter([0.0, 1.0, 6.0, 6.0, 7.0])
-    monkeypatch.setattr("ganbalance.pipeline.progress.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("ganbalance.progress.time.monotonic", lambda: next(clock))
     progress = Progress("train-gan/x")
     progress(10, 100, loss=0.5)  # after 1 s: too soon
     progress(60, 100, loss=0.25)  # after 6 s

@@ -26,9 +26,9 @@ from ganbalance.frozen import dump
 from ganbalance.pipeline import provenance, request, runs
 from ganbalance.pipeline.checkpoints import Checkpoints
 from ganbalance.pipeline.plan import Node, Plan, make_plan
-from ganbalance.pipeline.progress import Progress
 from ganbalance.pipeline.stages import Stage
 from ganbalance.pipeline.state import State
+from ganbalance.progress import Progress
 from ganbalance.store import open_store
 from ganbalance.store.artifacts import Artifact, Artifacts, Commit
 
@@ -136,24 +136,21 @@ def _end(name: str, message: str, code: int) -> int:
 
 def _run(name: str, doc: str, bodies: Mapping[type[Stage], Body], argv: Sequence[str] | None) -> int:
     flags = _parser(name, doc).parse_args(argv)
-    if flags.run:
-        if flags.set or flags.seeds:
-            raise ConfigError("--set and --seeds change an experiment; a run (--run) is fixed when it is submitted")
-        record = runs.load(open_store(flags.store), flags.run)
-        experiment, plan = record.experiment, record.plan
-    else:
-        experiment = _requested(flags)
-        plan = make_plan(experiment)
-    chosen = _select(plan, name, flags)
+    if flags.run and (flags.set or flags.seeds):
+        raise ConfigError("--set and --seeds change an experiment; a run (--run) is fixed when it is submitted")
+    record = runs.load(open_store(flags.store), flags.run) if flags.run else _requested(flags)
+    chosen = _select(record.plan, name, flags)
     if flags.dry_run:
-        _explain(experiment, chosen)
+        _explain(record.experiment, chosen)
         return EXIT_DONE
     stop = StopSignal()
     stop.listen()
+    store = open_store(flags.store)
+    runs.submit(store, record)
     with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
-        state = State(plan, Artifacts(open_store(flags.store), Path(scratch)))
+        state = State(record.plan, Artifacts(store, Path(scratch)))
         for node in chosen:
-            run_stage(node, experiment, state, bodies[node.kind], stop, Path(scratch))
+            run_stage(node, record.experiment, state, bodies[node.kind], stop, Path(scratch))
     return EXIT_DONE
 
 
@@ -240,10 +237,7 @@ def _parser(name: str, doc: str) -> argparse.ArgumentParser:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--experiment", type=Path, metavar="FILE", help="an experiment, e.g. jobs/experiments/quick.yaml")
     what.add_argument("--run", help="a run whose record is in the store")
-    default = os.environ.get("GANBALANCE_STORE", ".store")
-    parser.add_argument(
-        "--store", default=default, metavar="URL", help=f"where artifacts are kept (default: {default})"
-    )
+    request.add_store(parser)
     parser.add_argument("--seed", type=int, help="only the stages of this seed, and what they need of this program")
     parser.add_argument("--gan", help="only the stages of this GAN; it need not be among the experiment's arms")
     parser.add_argument("--arm", help="only the stages of this arm")
@@ -253,11 +247,11 @@ def _parser(name: str, doc: str) -> argparse.ArgumentParser:
     return parser
 
 
-def _requested(flags: argparse.Namespace) -> Experiment:
+def _requested(flags: argparse.Namespace) -> runs.Record:
     experiment = request.experiment(flags.experiment, sets=flags.set, seeds=flags.seeds)
     if flags.gan and flags.gan not in experiment.arms:
-        return request.experiment(flags.experiment, sets=flags.set, seeds=flags.seeds, only_gans=[flags.gan])
-    return experiment
+        experiment = request.experiment(flags.experiment, sets=flags.set, seeds=flags.seeds, only_gans=[flags.gan])
+    return runs.Record(experiment=experiment, plan=make_plan(experiment))
 
 
 def _select(plan: Plan, name: str, flags: argparse.Namespace) -> list[Node]:

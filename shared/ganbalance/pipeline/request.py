@@ -1,6 +1,7 @@
 """The flags that say which experiment: the same for every program."""
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ DEFAULT_EXPERIMENT = Path("jobs/experiments/quick.yaml")
 
 
 class Parser(argparse.ArgumentParser):
-    """Usage errors are configuration errors: one line, exit code 78."""
+    """Usage errors are configuration errors: one line, exit code 78. `@FILE` stands for the flags in a file."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings, fromfile_prefix_chars="@")
 
     def error(self, message: str) -> Any:
         """Raise instead of printing and exiting."""
@@ -25,6 +29,14 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", metavar="LIST", help="0,1,5 or 0..9 instead of the experiment's seeds")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting, e.g. gans.dcgan.epochs=50"
+    )
+
+
+def add_store(parser: argparse.ArgumentParser) -> None:
+    """The flag that says where artifacts are kept."""
+    default = os.environ.get("GANBALANCE_STORE", ".store")
+    parser.add_argument(
+        "--store", default=default, metavar="URL", help=f"a folder or s3://bucket/prefix (default: {default})"
     )
 
 

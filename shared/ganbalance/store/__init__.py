@@ -6,11 +6,30 @@ from ganbalance.errors import ConfigError
 from ganbalance.store.base import MissingError, Store
 from ganbalance.store.local import LocalStore
 
-__all__ = ["MissingError", "Store", "open_store"]
+__all__ = ["MissingError", "Store", "make_store", "open_store"]
+
+S3_SCHEME = "s3://"
 
 
 def open_store(url: str) -> Store:
-    """The store at `url`: a folder, which is made when something is first written to it."""
+    """The store at `url`: s3://bucket/prefix, or a folder, which is made when something is first written to it."""
+    if url.startswith(S3_SCHEME):
+        from ganbalance.store.s3 import S3Store  # noqa: PLC0415 - boto3 takes a while to load, and a folder needs none
+
+        return S3Store(url)
     if not url or "://" in url:
-        raise ConfigError(f"store {url!r}: a store is a local folder; give a path without '://'")
+        raise ConfigError(f"store {url!r}: a store is a local folder, without '://', or s3://bucket/prefix")
     return LocalStore(Path(url))
+
+
+def make_store(url: str) -> bool:
+    """Make the bucket or the folder of a store; False if it was there."""
+    if url.startswith(S3_SCHEME):
+        from ganbalance.store.s3 import make_bucket  # noqa: PLC0415
+
+        return make_bucket(url)
+    store = open_store(url)
+    root = Path(store.url)
+    there = root.is_dir()
+    root.mkdir(parents=True, exist_ok=True)
+    return not there

@@ -10,7 +10,7 @@ Two attempts at one key never touch each other's files; the loser of the commit 
 import datetime
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ import pydantic
 from ganbalance.errors import DataError
 from ganbalance.frozen import Frozen, dump
 from ganbalance.keys import digest, sha256_file
+from ganbalance.store import transfer
 from ganbalance.store.base import MissingError, Store
 
 Outcome = Literal["done", "diverged"]
@@ -31,6 +32,10 @@ class File(Frozen):
     path: str
     size: int
     sha256: str
+
+    def is_at(self, path: Path) -> bool:
+        """Whether the local file `path` holds these very bytes."""
+        return path.stat().st_size == self.size and sha256_file(path) == self.sha256
 
 
 class InputRef(Frozen):
@@ -62,12 +67,10 @@ class Commit(Frozen):
 class Artifact:
     """A committed artifact opened for reading; every file is verified before its path is handed out."""
 
-    def __init__(self, store: Store, commit: Commit, scratch: Path) -> None:
+    def __init__(self, artifacts: "Artifacts", commit: Commit) -> None:
         self.commit = commit
-        self._store = store
-        self._scratch = scratch
+        self._artifacts = artifacts
         self._files = {file.path: file for file in commit.files}
-        self._verified: dict[str, Path] = {}
 
     @property
     def names(self) -> list[str]:
@@ -76,28 +79,18 @@ class Artifact:
 
     def path(self, name: str) -> Path:
         """A local path to the verified file `name`. Raises DataError when it is missing or its bytes changed."""
-        if name not in self._verified:
-            self._verified[name] = self._verify(name)
-        return self._verified[name]
+        if name not in self._files:
+            home = f"{self.commit.stage}/{self.commit.key}"
+            raise DataError(f"the artifact {home} has no file {name}, only {', '.join(self.names)}")
+        return self._artifacts.verified(self.commit, [self._files[name]])[name]
+
+    def paths(self) -> dict[str, Path]:
+        """Local paths to all files, verified, fetched side by side."""
+        return self._artifacts.verified(self.commit, self.commit.files)
 
     def json(self, name: str) -> Any:
         """The parsed content of the verified JSON file `name`."""
         return json.loads(self.path(name).read_text())
-
-    def _verify(self, name: str) -> Path:
-        file = self._files.get(name)
-        commit = self.commit
-        home = f"stages/{commit.stage}/{commit.key}"
-        if file is None:
-            raise DataError(f"the artifact {home} has no file {name}, only {', '.join(self.names)}")
-        advice = f"delete {home}/COMMIT.json in the store {self._store.url} and run again to make it anew"
-        try:
-            path = self._store.fetch(f"{home}/attempts/{commit.attempt}/{name}", self._scratch)
-        except MissingError as error:
-            raise DataError(f"{name} of the committed artifact {home} is gone; {advice}") from error
-        if path.stat().st_size != file.size or sha256_file(path) != file.sha256:
-            raise DataError(f"{name} of the artifact {home} is corrupt: its sha256 is not the committed one; {advice}")
-        return path
 
 
 class Artifacts:
@@ -106,6 +99,7 @@ class Artifacts:
     def __init__(self, store: Store, scratch: Path) -> None:
         self.store = store
         self._scratch = scratch
+        self._verified: dict[str, Path] = {}  # attempts never change: what was verified once need not be again
 
     def find(self, stage: str, key: str) -> Commit | None:
         """The commit of a key, or None while the artifact does not exist. Raises DataError when it is unreadable."""
@@ -123,7 +117,26 @@ class Artifacts:
 
     def open(self, commit: Commit) -> Artifact:
         """The artifact of a commit, for reading."""
-        return Artifact(self.store, commit, self._scratch)
+        return Artifact(self, commit)
+
+    def verified(self, commit: Commit, files: Sequence[File]) -> dict[str, Path]:
+        """Local paths to files of a commit whose bytes are the committed ones: file -> path. Raises DataError."""
+        named = {_attempt_name(commit.stage, commit.key, commit.attempt, file.path): file for file in files}
+        for last in (False, True):  # bytes that were damaged on the way get a second chance
+            wanted = {name: file.size for name, file in named.items() if name not in self._verified}
+            try:
+                found = transfer.fetch_all(self.store, wanted, self._scratch, f"{commit.stage} {commit.key[:8]}")
+            except MissingError as error:
+                raise DataError(f"a file of a committed artifact is gone: {error}; {self._advice(commit)}") from error
+            self._verified |= {name: path for name, path in found.items() if named[name].is_at(path)}
+            if last and (corrupt := wanted.keys() - self._verified.keys()):
+                told = f"{min(corrupt)} is corrupt: its sha256 is not the committed one"
+                raise DataError(f"{told}; {self._advice(commit)}")
+        return {file.path: self._verified[name] for name, file in named.items()}
+
+    def _advice(self, commit: Commit) -> str:
+        name = _commit_name(commit.stage, commit.key)
+        return f"delete {name} in the store {self.store.url} and run again to make it anew"
 
     def is_current(self, commit: Commit, inputs: Mapping[str, Commit]) -> bool:
         """Whether `commit` was made from the very bytes that its `inputs` have now."""
@@ -163,8 +176,8 @@ class Artifacts:
             metrics=metrics,
             provenance=provenance,
         )
-        for file in files:
-            self.store.put(_attempt_name(stage, key, attempt, file.path), folder / file.path)
+        uploads = {_attempt_name(stage, key, attempt, file.path): folder / file.path for file in files}
+        transfer.put_all(self.store, uploads, f"{stage} {key[:8]}")
         standing = self._publish(ours)
         self._drop_checkpoints(stage, key)
         return standing

@@ -4,16 +4,45 @@ A store knows nothing about stages or artifacts (see `artifacts`); a new kind of
 fills in this class and passes the store contract tests.
 """
 
+import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import ClassVar
 
-from ganbalance.errors import DataError
+from ganbalance.errors import ConfigError, DataError
+
+MARKER = "store.json"
+OnBytes = Callable[[int], object]  # told how many more bytes were moved, from any thread
 
 
 class MissingError(DataError):
     """A name that the store does not hold was read."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file in a store: its name, its size in bytes and when it was written, by the store's own clock."""
+
+    name: str
+    size: int
+    modified: datetime
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """A write that was begun and has not ended: `name` tells a person what it is, `handle` tells the store."""
+
+    name: str
+    size: int
+    modified: datetime
+    handle: str
+
+
+def ignore(n_bytes: int) -> None:
+    """Nobody wants to know."""
 
 
 class Store(ABC):
@@ -25,27 +54,77 @@ class Store(ABC):
 
     FORMAT: ClassVar[int] = 1  # raised when the layout of `artifacts` or `runs` changes
     url: str
+    _marked = False
 
-    @abstractmethod
-    def put(self, name: str, source: Path) -> None:
+    def put(self, name: str, source: Path, on_bytes: OnBytes = ignore) -> None:
         """Keep the bytes of the local file `source` under `name`, replacing what was there."""
+        self._mark()
+        self._put(name, source, on_bytes)
 
-    @abstractmethod
     def create(self, name: str, data: bytes) -> bool:
-        """Keep `data` under `name` unless the name exists; True if this call made it."""
+        """Keep `data` under `name` unless the name exists; True if this call made it.
+
+        Where the store cannot refuse a second writer, both may be told True; readers see the last one.
+        """
+        self._mark()
+        return self._create(name, data)
 
     @abstractmethod
     def read(self, name: str) -> bytes:
         """The bytes under `name`. Raises MissingError."""
 
     @abstractmethod
-    def fetch(self, name: str, scratch: Path) -> Path:
+    def fetch(self, name: str, scratch: Path, on_bytes: OnBytes = ignore) -> Path:
         """A local file with the bytes under `name`: in place, or a copy inside `scratch`. Raises MissingError."""
 
     @abstractmethod
+    def entries(self, prefix: str) -> Iterator[Entry]:
+        """Every file whose name starts with the folder `prefix` ("" for all), sorted; empty when there is none."""
+
     def names(self, prefix: str) -> Iterator[str]:
-        """Every name that starts with the folder `prefix`, sorted; empty when there is none."""
+        """The names of `entries`."""
+        return (entry.name for entry in self.entries(prefix))
 
     @abstractmethod
     def delete(self, name: str) -> None:
         """Forget `name`; nothing happens when it is not there."""
+
+    @abstractmethod
+    def unfinished(self) -> Iterator[Unfinished]:
+        """Writes that were begun and have not ended: under way now, or left by a process that was killed."""
+
+    @abstractmethod
+    def discard(self, write: Unfinished) -> None:
+        """Give up an unfinished write and free its space."""
+
+    @abstractmethod
+    def _put(self, name: str, source: Path, on_bytes: OnBytes) -> None: ...
+
+    @abstractmethod
+    def _create(self, name: str, data: bytes) -> bool: ...
+
+    def _mark(self) -> None:
+        """Mark a new store with its format, at the first write: looking must leave no trace."""
+        if not self._marked:
+            self._create(MARKER, self._marker())
+            self._marked = True
+
+    def _marker(self) -> bytes:
+        return json.dumps({"ganbalance_store": self.FORMAT}).encode()
+
+    def _check_format(self) -> bool:
+        """Whether the store is marked already; one that another version wrote is refused."""
+        try:
+            found = json.loads(self.read(MARKER))["ganbalance_store"]
+        except MissingError:
+            return False
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(
+                f"{self.url}/{MARKER} is not a store marker; choose another store (--store, STORE=...)"
+            ) from error
+        if found != self.FORMAT:
+            raise ConfigError(
+                f"the store {self.url} has format {found}, this version of ganbalance reads format {self.FORMAT}; "
+                "choose another store (--store, STORE=...) or the version that wrote it"
+            )
+        return True

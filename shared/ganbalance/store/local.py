@@ -1,18 +1,18 @@
 """A store that is a folder."""
 
+import datetime
 import errno
-import json
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ganbalance.errors import ConfigError, DataError, UnavailableError
-from ganbalance.store.base import MissingError, Store
+from ganbalance.errors import ConfigError, UnavailableError
+from ganbalance.store.base import Entry, MissingError, OnBytes, Store, Unfinished, ignore
 
-MARKER = "store.json"
 TEMPORARY = ".tmp"
 REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
 
@@ -25,18 +25,14 @@ class LocalStore(Store):
         self.url = str(self.root)
         self._marked = self._check_format()
 
-    def put(self, name: str, source: Path) -> None:
-        self._mark()
+    def _put(self, name: str, source: Path, on_bytes: OnBytes) -> None:
         with self._told("write", name), self._fresh() as temporary:
             shutil.copyfile(source, temporary)
             _sync(temporary)
             target = self._path(name)
             target.parent.mkdir(parents=True, exist_ok=True)
             temporary.replace(target)
-
-    def create(self, name: str, data: bytes) -> bool:
-        self._mark()
-        return self._create(name, data)
+            on_bytes(target.stat().st_size)
 
     def _create(self, name: str, data: bytes) -> bool:
         with self._told("write", name), self._fresh() as temporary:
@@ -54,15 +50,25 @@ class LocalStore(Store):
         with self._told("read", name):
             return self._path(name).read_bytes()
 
-    def fetch(self, name: str, scratch: Path) -> Path:
+    def fetch(self, name: str, scratch: Path, on_bytes: OnBytes = ignore) -> Path:
         path = self._path(name)
         with self._told("read", name):
-            path.stat()
+            on_bytes(path.stat().st_size)
         return path
 
-    def names(self, prefix: str) -> Iterator[str]:
-        top = self._path(prefix)
-        yield from sorted(path.relative_to(self.root).as_posix() for path in top.rglob("*") if path.is_file())
+    def entries(self, prefix: str) -> Iterator[Entry]:
+        paths = {path.relative_to(self.root).as_posix(): path for path in self._path(prefix).rglob("*")}
+        for name in sorted(paths):
+            if not name.startswith(TEMPORARY) and (size_and_time := _size_and_time(paths[name])):
+                yield Entry(name, *size_and_time)
+
+    def unfinished(self) -> Iterator[Unfinished]:
+        for path in sorted((self.root / TEMPORARY).glob("*")):
+            if size_and_time := _size_and_time(path):
+                yield Unfinished(f"{TEMPORARY}/{path.name}", *size_and_time, handle=path.name)
+
+    def discard(self, write: Unfinished) -> None:
+        self.delete(f"{TEMPORARY}/{write.handle}")
 
     def delete(self, name: str) -> None:
         with self._told("delete", name):
@@ -94,32 +100,23 @@ class LocalStore(Store):
         except OSError as error:
             where = f"cannot {verb} {name} in the store {self.url}: {os.strerror(error.errno or 0)}"
             if error.errno in REFUSED:
-                raise ConfigError(f"{where}; choose another store (STORE=...) or mend its permissions") from error
+                advice = "choose another store (--store, STORE=...) or mend its permissions"
+                raise ConfigError(f"{where}; {advice}") from error
             raise UnavailableError(f"{where}; mend that and run the same command again") from error
-
-    def _mark(self) -> None:
-        """Mark a new store with its format, at the first write: looking must leave no trace."""
-        if not self._marked:
-            self._create(MARKER, json.dumps({"ganbalance_store": self.FORMAT}).encode())
-            self._marked = True
-
-    def _check_format(self) -> bool:
-        """Whether the store is marked already; one that another version wrote is refused."""
-        try:
-            found = json.loads(self.read(MARKER))["ganbalance_store"]
-        except MissingError:
-            return False
-        except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{self.root / MARKER} is not a store marker; choose another store (STORE=...)") from error
-        if found != self.FORMAT:
-            raise ConfigError(
-                f"the store {self.url} has format {found}, this version of ganbalance reads format {self.FORMAT}; "
-                "choose another store (STORE=...) or the version that wrote it"
-            )
-        return True
 
 
 def _sync(path: Path) -> None:
     """Have the bytes on the disk before a name points at them: a power cut must not leave a torn file."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
+
+
+def _size_and_time(path: Path) -> tuple[int, datetime.datetime] | None:
+    """None for what is no file, or is gone by now."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(found.st_mode):
+        return None
+    return found.st_size, datetime.datetime.fromtimestamp(found.st_mtime, datetime.UTC)

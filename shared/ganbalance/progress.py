@@ -1,9 +1,9 @@
-"""Progress of one stage: a bar on a terminal, a JSON line per interval elsewhere."""
+"""Progress of long work: a bar on a terminal, a JSON line per interval elsewhere."""
 
 import json
 import sys
 import time
-from typing import Any
+from typing import Any, Literal
 
 from tqdm import tqdm
 
@@ -11,10 +11,13 @@ INTERVAL_S = 5.0
 
 
 class Progress:
-    """Call it with how much is done; it decides when that is worth saying."""
+    """Call it with how much is done; it decides when that is worth saying.
 
-    def __init__(self, stage: str) -> None:
-        self._stage = stage
+    `what` names the work, and `kind` says whether that is a stage or a transfer of its files.
+    """
+
+    def __init__(self, what: str, kind: Literal["stage", "transfer"] = "stage") -> None:
+        self._what, self._kind = what, kind
         self._started = self._told = time.monotonic()
         self._bar: tqdm[Any] | None = None
 
@@ -24,7 +27,7 @@ class Progress:
             self._draw(done, total, unit, fields)
         elif time.monotonic() - self._told >= INTERVAL_S:
             self._told = time.monotonic()
-            row = {"stage": self._stage, "done": done, "total": total, "unit": unit}
+            row = {self._kind: self._what, "done": done, "total": total, "unit": unit}
             shown = {name: round(value, 4) for name, value in fields.items()}
             print(json.dumps(row | {"seconds": round(self._told - self._started, 1)} | shown), flush=True)
 
@@ -36,6 +39,6 @@ class Progress:
     def _draw(self, done: int, total: int, unit: str, fields: dict[str, float]) -> None:
         if self._bar is None or self._bar.total != total:
             self.close()
-            self._bar = tqdm(total=total, unit=f" {unit}", desc=self._stage, unit_scale=True)
+            self._bar = tqdm(total=total, unit=f" {unit}", desc=self._what, unit_scale=True)
         self._bar.set_postfix({name: f"{value:.3f}" for name, value in fields.items()}, refresh=False)
         self._bar.update(done - self._bar.n)

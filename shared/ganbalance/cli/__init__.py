@@ -1,0 +1,48 @@
+"""ganbalance: should you train a GAN to balance your image data, and which one?
+
+ganbalance run  jobs/experiments/quick.yaml              run what is not done yet, then the report
+ganbalance plan jobs/experiments/honest.yaml             what would run, and what is done already
+ganbalance run  jobs/experiments/quick.yaml --gan "vanilla dcgan" --seeds 0..9 --set gans.dcgan.epochs=50
+ganbalance doctor --store s3://bucket/prefix             is the store all right, and what to mend if not
+ganbalance store ls                                      the runs in a store
+ganbalance export --run quick-1a2b3c4d --to pngs/        real and synthetic training images as PNG folders
+
+Exit codes: 0 done, 65 bad data, 75 try again, 78 bad configuration, 143 stopped, 1 a bug.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from ganbalance.cli import experiments, results
+from ganbalance.errors import GanbalanceError, Stopped, UnavailableError
+from ganbalance.pipeline import request
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The console command; returns the exit code."""
+    try:
+        flags = _parser().parse_args(argv)
+        code: int = flags.command(flags)
+        return code
+    except GanbalanceError as error:
+        print(f"ganbalance: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        return UnavailableError.exit_code  # whoever read the output has gone
+    except OSError as error:
+        print(f"ganbalance: {error}; mend that and run the same command again", file=sys.stderr)
+        return UnavailableError.exit_code
+    except KeyboardInterrupt:
+        print("ganbalance: stopped", file=sys.stderr)
+        return Stopped.exit_code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = request.Parser(
+        prog="ganbalance", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=request.Parser)
+    for group in (experiments, results):
+        group.add_to(commands)
+    return parser

@@ -1,0 +1,164 @@
+"""Commands that take an experiment: run, plan, data."""
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from ganbalance.cli import results
+from ganbalance.config import Experiment
+from ganbalance.data.datasets import open_dataset
+from ganbalance.errors import EXIT_DONE, UnavailableError
+from ganbalance.models import backbones
+from ganbalance.pipeline import request, runs
+from ganbalance.pipeline.local import Failure, LocalRunner
+from ganbalance.pipeline.plan import make_plan
+from ganbalance.pipeline.state import State
+from ganbalance.store import open_store
+from ganbalance.store.artifacts import Artifacts
+
+
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add these commands."""
+    runner = commands.add_parser("run", help="run what is not done yet, then the report")
+    _add_experiment(runner)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    runner.add_argument("--workers", type=_positive, default=cores, help=f"stages at a time (default: {cores})")
+    results.add_out(runner)
+    runner.set_defaults(command=run)
+
+    planner = commands.add_parser("plan", help="what would run, and what is done already")
+    _add_experiment(planner)
+    planner.add_argument(
+        "--record", type=Path, metavar="FILE",
+        help="keep the run's record in the store, and its name in FILE as a flag: the programs take @FILE",
+    )  # fmt: skip
+    planner.set_defaults(command=plan)
+
+    data = commands.add_parser("data", help="get the images and the backbone's weights that an experiment needs")
+    _add_request(data)
+    data.set_defaults(command=get_data)
+
+
+def run(flags: argparse.Namespace) -> int:
+    """Run what is not done, lay the report out, print its table."""
+    started = time.monotonic()
+    experiment = _experiment(flags)
+    plan = make_plan(experiment)
+    store = open_store(flags.store)
+    with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
+        state = State(plan, Artifacts(store, Path(scratch)))
+        to_do = [node for node in plan.nodes if not state.is_settled(node.name)]
+        _preflight(experiment, state)
+        runs.submit(store, runs.Record(experiment=experiment, plan=plan))
+        print(
+            f"run {plan.run}: {len(plan.nodes)} stages, {len(plan.nodes) - len(to_do)} done already, store {store.url}"
+        )
+        for line in plan.notes:
+            print(f"  {line}")
+        failures = _run_stages(flags, state) if to_do else []
+        results.lay_out(state, flags.out / plan.run)
+    took = time.monotonic() - started
+    if failures:
+        return _tell(failures)
+    print(f"everything was done already ({took:.1f} s)" if not to_do else f"finished in {took:.0f} s")
+    return EXIT_DONE
+
+
+def plan(flags: argparse.Namespace) -> int:
+    """Print the stages of an experiment and which are done; run none."""
+    experiment = _experiment(flags)
+    planned = make_plan(experiment)
+    store = open_store(flags.store)
+    with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
+        state = State(planned, Artifacts(store, Path(scratch)))
+        done = {node.name for node in planned.nodes if state.is_settled(node.name)}
+    print(f"run {planned.run}")
+    for node in planned.nodes:
+        print(f"  {'done ' if node.name in done else 'to do'}  {node.key[:12]}  {node.name}")
+    to_do = Counter(node.stage for node in planned.nodes if node.name not in done)
+    print(f"{len(done)} done, {sum(to_do.values())} to do" + "".join(f", {n} {stage}" for stage, n in to_do.items()))
+    for line in planned.notes:
+        print(f"note: {line}")
+    if flags.record:
+        runs.submit(store, runs.Record(experiment=experiment, plan=planned))
+        flags.record.write_text(f"--run={planned.run}\n")
+    return EXIT_DONE
+
+
+def get_data(flags: argparse.Namespace) -> int:
+    """Get what an experiment needs from outside, unless it is here, and check it."""
+    experiment = _experiment(flags)
+    source = open_dataset(experiment.dataset)
+    source.ensure()
+    images = source.load()
+    n_test = len(images.labels) - images.n_train
+    print(f"{experiment.dataset.name} is here and whole: {images.n_train:,} training and {n_test:,} test images")
+    settings = experiment.classifier
+    weights = backbones.find(settings.backbone).weights_file(settings.weights)
+    print(f"the weights of {settings.backbone} are here: {weights}")
+    return EXIT_DONE
+
+
+def _experiment(flags: argparse.Namespace) -> Experiment:
+    return request.experiment(
+        flags.experiment, sets=flags.set, seeds=flags.seeds, only_gans=None if flags.gan is None else flags.gan.split()
+    )
+
+
+def _preflight(experiment: Experiment, state: State) -> None:
+    """Say what cannot be had before any work is done."""
+    from ganbalance.training import device  # noqa: PLC0415 - torch takes seconds to load, and only a run needs it
+
+    device.resolve(experiment.resources.device)
+    if state.commit("dataset") is None:
+        open_dataset(experiment.dataset).ensure()
+    if state.commit("backbone") is None:
+        backbones.find(experiment.classifier.backbone).weights_file(experiment.classifier.weights)
+
+
+def _run_stages(flags: argparse.Namespace, state: State) -> list[Failure]:
+    store, run = state.artifacts.store, state.plan.run
+    runner = LocalRunner(state, logs=flags.out / run / "logs", workers=flags.workers)
+    runs.note(store, run, "started", workers=flags.workers)
+    failures = runner.run()
+    runs.note(store, run, "ended", failed=[failure.stage for failure in failures])
+    return failures
+
+
+def _tell(failures: list[Failure]) -> int:
+    """One line per failed stage; returns the exit code of the first."""
+    failed = [failure for failure in failures if failure.code != EXIT_DONE]
+    for failure in failed:
+        print(
+            f"failed: {failure.stage} (exit {failure.code}): {failure.cause}\n        log: {failure.log}",
+            file=sys.stderr,
+        )
+    held_back = len(failures) - len(failed)
+    print(
+        f"{len(failed)} failed, {held_back} held back by them; mend that and run the same command again",
+        file=sys.stderr,
+    )
+    # killed by a signal: memory or the node, so trying again may help
+    return failed[0].code if failed[0].code > 0 else UnavailableError.exit_code
+
+
+def _add_request(parser: argparse.ArgumentParser) -> None:
+    default = request.DEFAULT_EXPERIMENT
+    parser.add_argument("experiment", type=Path, nargs="?", default=default, help=f"an experiment (default: {default})")
+    parser.add_argument("--gan", metavar="NAMES", help='these GANs instead of the experiment\'s, e.g. "dcgan wgan-gp"')
+    request.add_overrides(parser)
+
+
+def _add_experiment(parser: argparse.ArgumentParser) -> None:
+    _add_request(parser)
+    request.add_store(parser)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: give a whole number of at least 1")
+    return int(text)

@@ -1,0 +1,94 @@
+"""Commands that take what came out: fetch-report, export, table."""
+
+import argparse
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+from ganbalance.errors import EXIT_DONE, ConfigError, DataError
+from ganbalance.pipeline import request, runs
+from ganbalance.pipeline.export import export
+from ganbalance.pipeline.state import State
+from ganbalance.reporting import readme, tables
+from ganbalance.store import open_store
+from ganbalance.store.artifacts import Artifacts
+
+
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add these commands."""
+    fetcher = commands.add_parser("fetch-report", help="lay out a run's report")
+    _add_run(fetcher)
+    add_out(fetcher)
+    fetcher.set_defaults(command=fetch_report)
+
+    exporter = commands.add_parser("export", help="real and synthetic training images as PNG folders")
+    _add_run(exporter)
+    exporter.add_argument("--seed", type=int, help="only this seed's images")
+    exporter.add_argument("--gan", help="only this GAN's images beside the real ones")
+    exporter.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="a folder that is empty or new")
+    exporter.set_defaults(command=export_images)
+
+    printer = commands.add_parser("table", help="a report's table in markdown")
+    printer.add_argument("summary", type=Path, help="a summary.json that the report wrote")
+    printer.add_argument("--into", type=Path, metavar="FILE", help="replace the table between this file's markers")
+    printer.set_defaults(command=table)
+
+
+def add_out(parser: argparse.ArgumentParser) -> None:
+    """The flag that says where reports are laid out."""
+    parser.add_argument("--out", type=Path, default=Path("out"), help="where the report is laid out (default: out)")
+
+
+def fetch_report(flags: argparse.Namespace) -> int:
+    """Lay a run's report out and print its table."""
+    store = open_store(flags.store)
+    record = runs.load(store, flags.run)
+    with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
+        if not lay_out(State(record.plan, Artifacts(store, Path(scratch))), flags.out / flags.run):
+            raise DataError(f"run {flags.run} has no report yet; its report program writes one")
+    return EXIT_DONE
+
+
+def export_images(flags: argparse.Namespace) -> int:
+    """Write training images as PNG files, a folder per class."""
+    store = open_store(flags.store)
+    record = runs.load(store, flags.run)
+    with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
+        state = State(record.plan, Artifacts(store, Path(scratch)))
+        written = export(state, seed=flags.seed, gan=flags.gan, to=flags.to)
+    print(f"wrote {written:,} images to {flags.to}")
+    return EXIT_DONE
+
+
+def table(flags: argparse.Namespace) -> int:
+    """Print a report's table, or put it between the markers of a markdown file."""
+    try:
+        text = tables.readme(json.loads(flags.summary.read_text()))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{flags.summary} is not a summary.json that the report wrote ({error!r})") from error
+    if flags.into is None:
+        print(text)
+    else:
+        flags.into.write_text(readme.replace_table(flags.into.read_text(), text))
+        print(f"wrote the table into {flags.into}")
+    return EXIT_DONE
+
+
+def lay_out(state: State, folder: Path) -> bool:
+    """Copy the report's files to `folder` and print its table; False while there is no report."""
+    commit = state.commit("report")
+    if commit is None:
+        return False
+    for name, path in state.artifacts.open(commit).paths().items():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+    print(f"\n{tables.terminal(json.loads((folder / 'summary.json').read_text()))}\n")
+    print(f"report: {folder / 'report.html'}")
+    return True
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--run", required=True, help="a run, as 'ganbalance plan' names it")
+    request.add_store(parser)

@@ -1,0 +1,325 @@
+"""A store that is a bucket of any S3 server, or a prefix in one: s3://bucket/prefix.
+
+Set up as every S3 program is: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE or a role;
+AWS_ENDPOINT_URL for a server that is not Amazon's; AWS_REGION; AWS_CA_BUNDLE; AWS_MAX_ATTEMPTS.
+GANBALANCE_S3_ADDRESSING=path|virtual, or addressing_style in the profile, says where the bucket goes in an address.
+"""
+
+import hashlib
+import os
+import random
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import boto3
+import botocore.exceptions as failures
+from botocore.config import Config
+from s3transfer.exceptions import RetriesExceededError
+from s3transfer.futures import TransferFuture
+from s3transfer.manager import TransferConfig, TransferManager
+from s3transfer.subscribers import BaseSubscriber
+
+from ganbalance.errors import ConfigError, GanbalanceError, UnavailableError
+from ganbalance.store.base import MARKER, Entry, MissingError, OnBytes, Store, Unfinished, ignore
+
+ADDRESSING = "GANBALANCE_S3_ADDRESSING"
+CONNECT_TIMEOUT_S = 5
+READ_TIMEOUT_S = 60
+MAX_ATTEMPTS = 6  # with jittered doubling waits: 15 s on average until a server counts as gone
+CONFLICT_WAIT_S = 0.2
+MIB = 1024**2
+TRANSFER = TransferConfig(
+    multipart_threshold=16 * MIB,
+    multipart_chunksize=16 * MIB,
+    max_request_concurrency=10,
+    max_in_memory_download_chunks=4,
+    max_io_queue_size=128,  # chunks of 256 KiB that wait for the disk: memory does not grow with the file
+)
+
+KEYS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, to a key that this server knows"
+MISSING = {"NoSuchKey", "404"}
+# error code -> what to change; the request would be refused again however often it is made
+ADVICE = {
+    "NoSuchBucket": "make the bucket with 'ganbalance store init', or name another one in the store's URL",
+    "InvalidBucketName": "name another bucket in the store's URL",
+    "InvalidAccessKeyId": KEYS,
+    "SignatureDoesNotMatch": KEYS,
+    "AuthFailure": KEYS,
+    "InvalidToken": "renew AWS_SESSION_TOKEN",
+    "ExpiredToken": "renew AWS_SESSION_TOKEN",
+    "AccessDenied": "allow this key s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket on the bucket",
+    "PermanentRedirect": "set AWS_REGION to the bucket's region",
+    "AuthorizationHeaderMalformed": "set AWS_REGION to the bucket's region",
+    "IllegalLocationConstraintException": "set AWS_REGION to the bucket's region",
+    "KeyTooLongError": "shorten the prefix in the store's URL",
+}
+ADVICE |= {"401": KEYS, "403": ADVICE["AccessDenied"], "301": ADVICE["PermanentRedirect"]}
+# the same, for what is no fault of the request: the same command may succeed later, or on another machine
+PASSING = {
+    "RequestTimeTooSkewed": "set this machine's clock (NTP): it is too far from the server's",
+    "RequestExpired": "set this machine's clock (NTP): it is too far from the server's",
+    "XMinioStorageFull": "free some space on the server",
+    "QuotaExceeded": "free some space in the bucket, or raise its quota",
+    "XMinioAdminBucketQuotaExceeded": "free some space in the bucket, or raise its quota",
+}
+NO_CREDENTIALS = (
+    failures.NoCredentialsError, failures.PartialCredentialsError, failures.CredentialRetrievalError,
+    failures.TokenRetrievalError, failures.ProfileNotFound,
+)  # fmt: skip
+NOT_SUPPORTED = {"NotImplemented", "501", "InvalidArgument", "InvalidRequest"}
+
+
+class S3Store(Store):
+    """Objects under one prefix of one bucket."""
+
+    def __init__(self, url: str) -> None:
+        self.bucket, self.prefix = split_url(url)
+        self.url = f"s3://{self.bucket}/{self.prefix}".rstrip("/")
+        with _told(f"cannot use the store {self.url}"):
+            self._client = _client()
+        self.endpoint = str(self._client.meta.endpoint_url)
+        self._transfers = TransferManager(self._client, TRANSFER)
+        self._marked = self._check_format()
+
+    def _put(self, name: str, source: Path, on_bytes: OnBytes) -> None:
+        with self._told("write", name):
+            _wait(self._transfers.upload(str(source), self.bucket, self._key(name), subscribers=[_Teller(on_bytes)]))
+
+    def _create(self, name: str, data: bytes) -> bool:
+        if name == MARKER or self.conditional_writes:
+            return self._put_if_absent(name, data) is not False
+        if any(self.entries(name, is_folder=False)):
+            return False
+        with self._told("write", name):
+            self._client.put_object(Bucket=self.bucket, Key=self._key(name), Body=data)
+        return self.read(name) == data  # a writer that raced us may have been later
+
+    @cached_property
+    def conditional_writes(self) -> bool:
+        """Whether the server refuses a second writer of one name, found out with the marker that every store holds."""
+        self._mark()
+        return self._put_if_absent(MARKER, self._marker()) is False
+
+    def _put_if_absent(self, name: str, data: bytes) -> bool | None:
+        """True if the object was made, False if the server refused because it exists, None if it cannot tell."""
+        request = {"Bucket": self.bucket, "Key": self._key(name), "Body": data}
+        for _ in range(MAX_ATTEMPTS):
+            try:
+                with self._told("write", name):
+                    self._client.put_object(**request, IfNoneMatch="*")
+                return True
+            except GanbalanceError as error:
+                code, status = _code(error.__cause__)
+                if status == 412:  # noqa: PLR2004 - precondition failed: it exists
+                    return False
+                if code in NOT_SUPPORTED:
+                    self._put_plainly(request, name)
+                    return None
+                if status != 409:  # noqa: PLR2004 - conflict: another write of this name is under way
+                    raise
+                time.sleep(CONFLICT_WAIT_S * (1 + random.random()))  # noqa: S311 - jitter is no secret
+        raise UnavailableError(f"cannot write {name} in the store {self.url}: others write it all the time; try again")
+
+    def _put_plainly(self, request: dict[str, Any], name: str) -> None:
+        with self._told("write", name):
+            self._client.put_object(**request)
+
+    def read(self, name: str) -> bytes:
+        for attempt in range(MAX_ATTEMPTS):
+            try:
+                with self._told("read", name):
+                    data: bytes = self._client.get_object(Bucket=self.bucket, Key=self._key(name))["Body"].read()
+                    return data
+            except UnavailableError as error:
+                # the client retries what fails before the body; a body that breaks off is left to us
+                if attempt == MAX_ATTEMPTS - 1 or not isinstance(error.__cause__, _BROKEN_OFF):
+                    raise
+        raise AssertionError("unreachable")
+
+    def fetch(self, name: str, scratch: Path, on_bytes: OnBytes = ignore) -> Path:
+        folder = scratch / "fetched" / hashlib.sha256(name.encode()).hexdigest()[:24]
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / name.rpartition("/")[2]
+        with self._told("read", name):
+            # written under a temporary name, then renamed
+            _wait(self._transfers.download(self.bucket, self._key(name), str(path), subscribers=[_Teller(on_bytes)]))
+        return path
+
+    def entries(self, prefix: str, *, is_folder: bool = True) -> Iterator[Entry]:
+        start = self._key(f"{prefix}/" if prefix and is_folder else prefix)
+        with self._told("list", prefix or "everything"):
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=start)
+            found = [
+                Entry(item["Key"].removeprefix(self._key("")), item["Size"], item["LastModified"])
+                for page in pages
+                for item in page.get("Contents", ())
+            ]
+        # not every server lists in the order of the names
+        yield from sorted(found, key=lambda entry: entry.name)
+
+    def delete(self, name: str) -> None:
+        with self._told("delete", name):
+            self._client.delete_object(Bucket=self.bucket, Key=self._key(name))
+
+    def unfinished(self) -> Iterator[Unfinished]:
+        """Multipart uploads. Some servers (MinIO) list none of them and drop them by themselves after a day."""
+        with self._told("list", "unfinished uploads"):
+            pages = self._client.get_paginator("list_multipart_uploads")
+            for page in pages.paginate(Bucket=self.bucket, Prefix=self._key("")):
+                for upload in page.get("Uploads", ()):
+                    name = upload["Key"].removeprefix(self._key(""))
+                    yield Unfinished(name, 0, upload["Initiated"], handle=upload["UploadId"])
+
+    def discard(self, write: Unfinished) -> None:
+        with self._told("delete", write.name):
+            self._client.abort_multipart_upload(Bucket=self.bucket, Key=self._key(write.name), UploadId=write.handle)
+
+    def _key(self, name: str) -> str:
+        return f"{self.prefix}/{name}" if self.prefix else name
+
+    @contextmanager
+    def _told(self, verb: str, name: str) -> Iterator[None]:
+        try:
+            with _told(f"cannot {verb} {name} in the store {self.url} ({self.endpoint})"):
+                yield
+        except MissingError as error:
+            raise MissingError(f"the store {self.url} holds no {name}") from error.__cause__
+
+
+def make_bucket(url: str) -> bool:
+    """Make the bucket of an s3:// URL; False if it was there."""
+    bucket, _ = split_url(url)
+    with _told(f"cannot make the bucket of {url}"):
+        client = _client()
+        try:
+            client.head_bucket(Bucket=bucket)
+            return False
+        except failures.ClientError as error:
+            if _code(error)[1] != 404:  # noqa: PLR2004
+                raise
+        region = client.meta.region_name
+        place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        try:
+            client.create_bucket(Bucket=bucket, **place)
+        except (client.exceptions.BucketAlreadyOwnedByYou, client.exceptions.BucketAlreadyExists):
+            return False
+    return True
+
+
+def split_url(url: str) -> tuple[str, str]:
+    """Bucket and prefix of an s3:// URL; the prefix has no slash at its ends. Raises ConfigError."""
+    matched = re.fullmatch(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/([^?#]*))?", url)
+    prefix = (matched[2] or "").strip("/") if matched else ""
+    if not matched or any(part in ("", ".", "..") for part in prefix.split("/") if prefix):
+        raise ConfigError(
+            f"store {url!r}: an S3 store is s3://bucket or s3://bucket/prefix; a bucket's name has 3 to 63 "
+            "characters, lower-case letters, digits, dots and hyphens"
+        )
+    return matched[1], prefix
+
+
+def _client() -> Any:
+    """A client as the environment asks for it."""
+    session = boto3.Session()
+    region = session.region_name or os.environ.get("AWS_REGION") or "us-east-1"
+    # only a client knows which endpoint the environment, the profile and the region amount to
+    is_amazon = ".amazonaws.com" in session.client("s3", region_name=region).meta.endpoint_url
+    config = Config(
+        region_name=region,
+        connect_timeout=CONNECT_TIMEOUT_S,
+        read_timeout=READ_TIMEOUT_S,
+        retries={"mode": "standard", "total_max_attempts": int(os.environ.get("AWS_MAX_ATTEMPTS", MAX_ATTEMPTS))},
+        max_pool_connections=2 * TRANSFER.max_request_concurrency,
+        s3={"addressing_style": _addressing(session, is_amazon=is_amazon)},
+        user_agent_extra="ganbalance",
+    )
+    if not is_amazon:  # many servers know nothing of the newer checksums
+        config = config.merge(
+            Config(request_checksum_calculation="when_required", response_checksum_validation="when_required")
+        )
+    return session.client("s3", config=config)
+
+
+def _addressing(session: boto3.Session, *, is_amazon: bool) -> str:
+    """bucket.server/name ("virtual") or server/bucket/name ("path")."""
+    if given := os.environ.get(ADDRESSING):
+        if given not in ("path", "virtual"):
+            raise ConfigError(f"{ADDRESSING}={given!r}: give path or virtual")
+        return given
+    profile: dict[str, Any] = session._session.get_scoped_config()
+    of_profile = profile.get("s3", {})
+    default = "auto" if is_amazon else "path"
+    return str(of_profile.get("addressing_style", default)) if isinstance(of_profile, dict) else default
+
+
+class _Teller(BaseSubscriber):  # type: ignore[misc]
+    """Passes on how many bytes were moved."""
+
+    def __init__(self, on_bytes: OnBytes) -> None:
+        self._on_bytes = on_bytes
+
+    def on_progress(self, bytes_transferred: int, **_: Any) -> None:
+        """Called by the transfer, from any of its threads; negative when a part starts again."""
+        self._on_bytes(bytes_transferred)
+
+
+def _wait(transfer: TransferFuture) -> None:
+    """Wait for a transfer; whatever interrupts the wait ends the transfer too."""
+    try:
+        transfer.result()
+    except BaseException:
+        transfer.cancel()
+        raise
+
+
+_BROKEN_OFF = (failures.ResponseStreamingError, failures.IncompleteReadError, failures.ReadTimeoutError, OSError)
+
+
+def _code(error: BaseException | None) -> tuple[str, int]:
+    """The server's error code and the HTTP status; empty and 0 for what no server said."""
+    if not isinstance(error, failures.ClientError):
+        return "", 0
+    answer = error.response
+    return str(answer.get("Error", {}).get("Code", "")), int(
+        answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    )
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Say in one line what failed and which setting to change."""
+    try:
+        yield
+    except failures.ClientError as error:
+        raise _refused(what, error) from error
+    except RetriesExceededError as error:
+        raise UnavailableError(f"{what}: {error.last_exception}; try again later") from error.last_exception
+    except NO_CREDENTIALS as error:
+        raise ConfigError(f"{what}: {error}; {KEYS}") from error
+    except failures.SSLError as error:
+        advice = "set AWS_CA_BUNDLE to the file of the authority that signed the server's certificate"
+        raise ConfigError(f"{what}: {error}; {advice}, or mend AWS_ENDPOINT_URL") from error
+    except (failures.ConnectionError, failures.HTTPClientError, failures.IncompleteReadError, ConnectionError) as error:
+        raise UnavailableError(f"{what}: {error}; see that AWS_ENDPOINT_URL is right and the server is up") from error
+    except (failures.BotoCoreError, ValueError) as error:
+        raise ConfigError(f"{what}: {error}; mend AWS_ENDPOINT_URL and the other AWS_ settings") from error
+
+
+def _refused(what: str, error: failures.ClientError) -> GanbalanceError:
+    """What the server's answer means to a user."""
+    code, status = _code(error)
+    if code in MISSING:
+        return MissingError(what)
+    said = str(error.response.get("Error", {}).get("Message") or code).rstrip(".")
+    if code in PASSING:
+        return UnavailableError(f"{what}: {said}; {PASSING[code]}")
+    if code in ADVICE:
+        return ConfigError(f"{what}: {said}; {ADVICE[code]}")
+    if status >= 500 or code in ("SlowDown", "RequestTimeout") or status in (408, 429):  # noqa: PLR2004
+        return UnavailableError(f"{what}: the server says {status} {said}; try again later")
+    return ConfigError(f"{what}: the server refuses it, {status} {code}: {said}; 'ganbalance doctor' may tell why")
