@@ -1,7 +1,7 @@
 """A tiny experiment on images made here: every stage real, every stage quick."""
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,9 @@ import yaml
 from ganbalance.pipeline import request
 from ganbalance.pipeline.plan import Node, Plan, make_plan
 from ganbalance.pipeline.state import State
-from ganbalance.store import open_store
+from ganbalance.store import make_store, open_store
 from ganbalance.store.artifacts import Artifacts
+from tests import servers
 
 SIDE_PX = 16
 
@@ -108,6 +109,36 @@ class Lab:
 def lab(tiny: dict[str, Any], write: Callable[[dict[str, Any]], Path], tmp_path: Path) -> Lab:
     """A tiny experiment with nothing done yet."""
     return Lab(write(tiny), tmp_path / "store")
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[servers.Server]:
+    """An S3 server that is quick to start; it checks no signatures."""
+    with servers.moto() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Server]:
+    """A real S3 server."""
+    with servers.seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as server:
+        yield server
+
+
+@pytest.fixture
+def use_s3(monkeypatch: pytest.MonkeyPatch) -> Callable[[servers.Server], str]:
+    """Point the AWS settings at a server and make a bucket; returns the URL of an empty store in it."""
+
+    def use(server: servers.Server) -> str:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        for name in ("AWS_PROFILE", "AWS_CA_BUNDLE", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN"):
+            monkeypatch.delenv(name, raising=False)
+        url = servers.new_bucket_url()
+        make_store(url)
+        return url
+
+    return use
 
 
 @pytest.fixture(scope="session")
