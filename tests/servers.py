@@ -7,12 +7,16 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 READY_S = 60
@@ -106,7 +110,7 @@ def _wait_for(server: Server, process: subprocess.Popen[bytes], log: Path) -> No
     deadline = time.monotonic() + READY_S
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            urllib.request.urlopen(server.endpoint, timeout=2).close()
+            urllib.request.urlopen(server.endpoint, timeout=2).close()  # noqa: S310 - the address is ours
             return
         except urllib.error.HTTPError as error:
             error.close()
@@ -115,12 +119,7 @@ def _wait_for(server: Server, process: subprocess.Popen[bytes], log: Path) -> No
         except OSError:
             pass
         time.sleep(0.2)
-    raise AssertionError(f"{command_name(process)} does not answer:\n{log.read_text(errors='replace')[-2000:]}")
-
-
-def command_name(process: subprocess.Popen[bytes]) -> str:
-    assert isinstance(process.args, list)
-    return str(process.args[0])
+    raise AssertionError(f"{server.endpoint} does not answer:\n{log.read_text(errors='replace')[-2000:]}")
 
 
 def free_port() -> int:
@@ -129,3 +128,91 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+class FaultyProxy:
+    """Stands before an S3 server and does to the next answers what networks and busy servers do.
+
+    `faults` are taken one per request: a number is answered in the server's place, "drop" closes the connection
+    before the request is passed on, "lose" after it, "cut" breaks the answer's body off half way, "flip" damages
+    a byte of it, "slow" waits `slow_s` first. `strip` names headers that never reach the server.
+    """
+
+    def __init__(self, upstream: Server, *, strip: Collection[str] = (), slow_s: float = 1.0) -> None:
+        self.faults: deque[str | int] = deque()
+        self.seen: list[tuple[str, str]] = []  # method and path of every request
+        self.strip = {name.lower() for name in strip}
+        self.slow_s = slow_s
+        self.upstream = upstream
+
+    @contextmanager
+    def running(self) -> Iterator[Server]:
+        """The upstream server, as seen through this proxy."""
+        handler = type("Handler", (_ProxyHandler,), {"proxy": self})
+        with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            yield replace(self.upstream, endpoint=f"http://127.0.0.1:{server.server_address[1]}")
+            server.shutdown()
+
+
+class _ProxyHandler(BaseHTTPRequestHandler):
+    proxy: FaultyProxy
+    protocol_version = "HTTP/1.1"
+
+    def handle_one_request(self) -> None:
+        with suppress(ConnectionError):
+            super().handle_one_request()
+
+    def _answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        proxy = self.proxy
+        proxy.seen.append((self.command, self.path))
+        fault = proxy.faults.popleft() if proxy.faults else None
+        if fault == "drop":
+            self._close()
+        elif isinstance(fault, int):
+            self._send(fault, {}, b"")
+        else:
+            if fault == "slow":
+                time.sleep(proxy.slow_s)
+            self._pass_on(body, fault)
+
+    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _answer
+
+    def _pass_on(self, body: bytes, fault: object) -> None:
+        dropped = self.proxy.strip | {"expect"}  # answered here already
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in dropped}
+        upstream = HTTPConnection(self.proxy.upstream.endpoint.removeprefix("http://"))
+        try:
+            upstream.request(self.command, self.path, body, headers)
+            answer = upstream.getresponse()
+            content = answer.read()
+        finally:
+            upstream.close()
+        if fault == "lose":
+            self._close()
+        else:
+            self._send(answer.status, dict(answer.getheaders()), content, fault)
+
+    def _send(self, status: int, headers: dict[str, str], content: bytes, fault: object = None) -> None:
+        self.send_response_only(status)
+        dropped = {"connection", "transfer-encoding"} | ({"content-length"} if self.command != "HEAD" else set())
+        for name, value in headers.items():
+            if name.lower() not in dropped:
+                self.send_header(name, value)
+        if self.command != "HEAD":
+            self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if fault == "flip":
+            content = content[:-1] + bytes([content[-1] ^ 1])
+        self.wfile.write(content[: len(content) // 2] if fault == "cut" else content)
+        if fault == "cut":
+            self._close()
+
+    def _close(self) -> None:
+        self.close_connection = True
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name that http.server gives it
+        """Say nothing."""

@@ -1,24 +1,53 @@
 """Every store keeps the same promises."""
 
 import errno
+import itertools
 import os
+import random
+import signal
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ganbalance.errors import ConfigError, DataError, UnavailableError
-from ganbalance.store import MissingError, Store, open_store
+from ganbalance.store import MissingError, Store, open_store, transfer
 from ganbalance.store.artifacts import Artifacts, Commit, new_attempt
+from tests import servers
 
-STORES: dict[str, Callable[[Path], str]] = {"local": lambda tmp_path: str(tmp_path / "store")}
+STORES = ["local", "moto", "moto-unconditional", "seaweedfs"]
+GIVEN = "GANBALANCE_TEST_S3_ENDPOINT"  # one more server to hold to the contract, with ..._ACCESS_KEY and ..._SECRET_KEY
 
 
-@pytest.fixture(params=STORES)
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return STORES[request.param](tmp_path)
+@pytest.fixture(params=[*STORES, *(["given"] if GIVEN in os.environ else [])])
+def url(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    use_s3: Callable[[servers.Server], str],
+    unconditional: servers.Server,
+) -> str:
+    """An empty store of every kind in turn."""
+    if request.param == "local":
+        return str(tmp_path / "store")
+    if request.param == "moto-unconditional":
+        return use_s3(unconditional)
+    if request.param == "given":
+        keys = (os.environ[GIVEN.replace("ENDPOINT", name)] for name in ("ACCESS_KEY", "SECRET_KEY"))
+        return use_s3(servers.Server(os.environ[GIVEN], *keys))
+    return use_s3(request.getfixturevalue(request.param))
+
+
+@pytest.fixture(scope="session")
+def unconditional(moto: servers.Server) -> Iterator[servers.Server]:
+    """A server that knows nothing of conditional writes."""
+    with servers.FaultyProxy(moto, strip=["If-None-Match"]).running() as server:
+        yield server
 
 
 @pytest.fixture
@@ -166,19 +195,133 @@ def test_a_commit_from_other_inputs_is_replaced(artifacts: Artifacts, tmp_path: 
     assert artifacts.find("stage", "k") == again
 
 
-def _race(url: str, folder: str, scratch: str, number: int) -> str:
-    (Path(folder) / "file").write_text(str(number))
-    return commit(Artifacts(open_store(url), Path(scratch)), Path(folder)).attempt
+def _race(url: str, folder: Path, environment: dict[str, str], number: int, start: Any) -> str:
+    os.environ.update(environment)
+    (folder / "file").write_text(str(number))
+    artifacts = Artifacts(open_store(url), folder)
+    start.wait()
+    return commit(artifacts, folder).attempt
 
 
-def test_racing_processes_end_with_one_and_the_same_artifact(url: str, tmp_path: Path) -> None:
-    jobs = [(url, str(a_folder(tmp_path)), str(tmp_path), number) for number in range(8)]
-    with get_context("forkserver").Pool(4) as pool:
-        adopted = set(pool.starmap(_race, jobs))
-    assert len(adopted) == 1
-    found = Artifacts(open_store(url), tmp_path).find("stage", "k")
-    assert found is not None
-    assert adopted == {found.attempt}
+def test_racing_processes_end_with_one_and_the_same_valid_artifact(url: str, tmp_path: Path) -> None:
+    """The prize goes to one of eight; where the store cannot refuse the others, readers still agree afterwards."""
+    aws = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    processes = get_context("forkserver")
+    with processes.Manager() as manager, processes.Pool(8) as pool:
+        start = manager.Barrier(8)
+        adopted = set(pool.starmap(_race, [(url, a_folder(tmp_path), aws, number, start) for number in range(8)]))
+    read = [Artifacts(open_store(url), tmp_path / str(reader)) for reader in range(3)]
+    found = [artifacts.find("stage", "k") for artifacts in read]
+    assert found[0] is not None
+    assert found[0] == found[1] == found[2]
+    assert found[0].attempt in adopted
+    assert len({artifacts.open(found[0]).path("file").read_bytes() for artifacts in read}) == 1
+    if getattr(open_store(url), "conditional_writes", True):
+        assert adopted == {found[0].attempt}
+
+
+def test_a_reader_during_writes_sees_one_of_the_whole_files(store: Store, tmp_path: Path) -> None:
+    contents = [letter * 3_000_000 for letter in (b"a", b"b")]
+    sources = [tmp_path / "a", tmp_path / "b"]
+    for source, content in zip(sources, contents, strict=True):
+        source.write_bytes(content)
+    store.put("name", sources[0])
+    stop = threading.Event()
+
+    def write() -> None:
+        for source in itertools.cycle(sources):
+            store.put("name", source)
+            if stop.is_set():
+                return
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write)
+        seen = [store.fetch("name", tmp_path / str(turn)).read_bytes() for turn in range(8)]
+        seen += [store.read("name") for _ in range(8)]
+        stop.set()
+        writing.result()
+    assert all(content in contents for content in seen)
+
+
+def _die_before_the_commit(url: str, folder: Path, environment: dict[str, str]) -> None:
+    os.environ.update(environment)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Artifacts, "_publish", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+        commit(Artifacts(open_store(url), folder), folder)
+
+
+def test_a_crash_between_the_files_and_the_commit_leaves_no_artifact_and_the_next_attempt_makes_one(
+    url: str, tmp_path: Path
+) -> None:
+    aws = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    dying = get_context("forkserver").Process(
+        target=_die_before_the_commit, args=(url, a_folder(tmp_path, file=b"lost"), aws)
+    )
+    dying.start()
+    dying.join()
+    assert dying.exitcode == -signal.SIGKILL
+    artifacts = Artifacts(open_store(url), tmp_path)
+    assert [name for name in artifacts.store.names("stages") if name.endswith("/file")]
+    assert artifacts.find("stage", "k") is None
+    made = commit(artifacts, a_folder(tmp_path, file=b"kept"))
+    assert artifacts.open(made).path("file").read_bytes() == b"kept"
+
+
+def test_all_files_of_an_artifact_are_fetched_together(artifacts: Artifacts, tmp_path: Path) -> None:
+    made = commit(artifacts, a_folder(tmp_path, **{f"file-{number}": bytes([number]) for number in range(20)}))
+    paths = Artifacts(artifacts.store, tmp_path / "other").open(made).paths()
+    assert {name: path.read_bytes() for name, path in paths.items()} == {
+        f"file-{number}": bytes([number]) for number in range(20)
+    }
+
+
+def test_a_file_of_several_parts_keeps_its_bytes_and_its_progress_adds_up(store: Store, tmp_path: Path) -> None:
+    content = random.Random(0).randbytes(40 * 1024**2 + 1)  # noqa: S311 - any bytes do
+    told: list[int] = []
+    store.put("large", a_file(tmp_path, content), told.append)
+    assert sum(told) == len(content)
+    told.clear()
+    assert store.fetch("large", tmp_path, told.append).read_bytes() == content
+    assert sum(told) == len(content)
+
+
+@pytest.mark.parametrize(
+    "name", ["ä/日本語/😀", "a b+c%d&e=f?g#h/~!*'()", f"{'long-' * 40}/{'name-' * 40}/{'x' * 200}", "a/.hidden", "a/-"]
+)
+def test_any_name_is_kept_as_it_is(store: Store, tmp_path: Path, name: str) -> None:
+    store.put(name, a_file(tmp_path, b"put"))
+    assert store.read(name) == b"put"
+    assert store.fetch(name, tmp_path).read_bytes() == b"put"
+    assert name in store.names("")
+    assert list(store.names(name.rpartition("/")[0])) == [name]
+    store.delete(name)
+    assert store.create(name, b"created")
+    assert store.read(name) == b"created"
+
+
+def test_a_name_that_is_too_long_is_refused_with_what_to_change(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"store .*; "):
+        store.put("/".join(["x" * 300] * 5), a_file(tmp_path))
+
+
+def test_every_file_has_a_size_and_the_time_it_was_written(store: Store, tmp_path: Path) -> None:
+    store.put("folder/file", a_file(tmp_path, b"12345"))
+    (entry,) = store.entries("folder")
+    assert (entry.name, entry.size) == ("folder/file", 5)
+    assert abs(datetime.now(UTC) - entry.modified) < timedelta(minutes=1)
+
+
+def test_ten_thousand_artifacts_are_listed_whole_and_in_order(store: Store, request: pytest.FixtureRequest) -> None:
+    is_slow = "moto" in request.node.callspec.params["url"]  # to write to; still more than a page of a list holds
+    names = [f"stages/stage/{number:05d}/COMMIT.json" for number in range(1_200 if is_slow else 10_000)]
+    transfer.side_by_side(lambda name: store.create(name, b"{}"), names)
+    assert list(store.names("stages")) == names
+
+
+def test_nothing_is_unfinished_when_all_is_done(store: Store, tmp_path: Path) -> None:
+    store.put("a", a_file(tmp_path))
+    store.create("b", b"")
+    assert list(store.unfinished()) == []
 
 
 def test_only_the_last_two_checkpoints_of_an_attempt_are_kept(artifacts: Artifacts, tmp_path: Path) -> None:

@@ -12,13 +12,16 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import boto3
 import botocore.exceptions as failures
+from botocore import UNSIGNED
 from botocore.config import Config
+from botocore.httpsession import where as authorities_file
 from s3transfer.exceptions import RetriesExceededError
 from s3transfer.futures import TransferFuture
 from s3transfer.manager import TransferConfig, TransferManager
@@ -32,6 +35,7 @@ CONNECT_TIMEOUT_S = 5
 READ_TIMEOUT_S = 60
 MAX_ATTEMPTS = 6  # with jittered doubling waits: 15 s on average until a server counts as gone
 CONFLICT_WAIT_S = 0.2
+KEY_BYTES = 1024
 MIB = 1024**2
 TRANSFER = TransferConfig(
     multipart_threshold=16 * MIB,
@@ -77,11 +81,12 @@ NOT_SUPPORTED = {"NotImplemented", "501", "InvalidArgument", "InvalidRequest"}
 class S3Store(Store):
     """Objects under one prefix of one bucket."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, attempts: int | None = None) -> None:
         self.bucket, self.prefix = split_url(url)
         self.url = f"s3://{self.bucket}/{self.prefix}".rstrip("/")
         with _told(f"cannot use the store {self.url}"):
-            self._client = _client()
+            self._client = _client(attempts)
+        self._attempts = attempts or MAX_ATTEMPTS
         self.endpoint = str(self._client.meta.endpoint_url)
         self._transfers = TransferManager(self._client, TRANSFER)
         self._marked = self._check_format()
@@ -130,15 +135,15 @@ class S3Store(Store):
             self._client.put_object(**request)
 
     def read(self, name: str) -> bytes:
-        for attempt in range(MAX_ATTEMPTS):
-            try:
-                with self._told("read", name):
-                    data: bytes = self._client.get_object(Bucket=self.bucket, Key=self._key(name))["Body"].read()
+        with self._told("read", name):
+            for left in reversed(range(MAX_ATTEMPTS)):
+                body = self._client.get_object(Bucket=self.bucket, Key=self._key(name))["Body"]
+                try:
+                    data: bytes = body.read()
                     return data
-            except UnavailableError as error:
-                # the client retries what fails before the body; a body that breaks off is left to us
-                if attempt == MAX_ATTEMPTS - 1 or not isinstance(error.__cause__, _BROKEN_OFF):
-                    raise
+                except _BROKEN_OFF:  # the client tries again what fails before the body; the rest is left to us
+                    if not left:
+                        raise
         raise AssertionError("unreachable")
 
     def fetch(self, name: str, scratch: Path, on_bytes: OnBytes = ignore) -> Path:
@@ -180,7 +185,13 @@ class S3Store(Store):
             self._client.abort_multipart_upload(Bucket=self.bucket, Key=self._key(write.name), UploadId=write.handle)
 
     def _key(self, name: str) -> str:
-        return f"{self.prefix}/{name}" if self.prefix else name
+        key = f"{self.prefix}/{name}" if self.prefix else name
+        if len(key.encode()) > KEY_BYTES:
+            raise ConfigError(
+                f"{name} in the store {self.url} makes a key of {len(key.encode())} bytes, S3 takes {KEY_BYTES}; "
+                f"{ADVICE['KeyTooLongError']}"
+            )
+        return key
 
     @contextmanager
     def _told(self, verb: str, name: str) -> Iterator[None]:
@@ -223,8 +234,48 @@ def split_url(url: str) -> tuple[str, str]:
     return matched[1], prefix
 
 
-def _client() -> Any:
+@dataclass(frozen=True)
+class Setup:
+    """What the environment and the profile amount to for one bucket; holds no secret."""
+
+    endpoint: str
+    address: str  # of the bucket
+    addressing: str
+    region: str
+    authorities: str  # the file with the certificates that are trusted
+    profile: str
+
+
+def setup(bucket: str) -> Setup:
+    """How the bucket will be reached. Asks nobody."""
+    with _told("cannot use the S3 settings"):
+        session, client = boto3.Session(), _client(signature_version=UNSIGNED)
+        bundle = session._session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")
+        return Setup(
+            endpoint=client.meta.endpoint_url,
+            address=client.generate_presigned_url("list_objects_v2", {"Bucket": bucket}).partition("?")[0],
+            addressing=client.meta.config.s3["addressing_style"],
+            region=client.meta.region_name,
+            authorities=bundle or authorities_file(),
+            profile=session.profile_name,
+        )
+
+
+def credentials_source() -> str | None:
+    """Which of the client's sources of keys has some, by the client's name for it; None when none has."""
+    with _told("cannot get credentials"):
+        found = boto3.Session().get_credentials()
+        return None if found is None else str(found.method)
+
+
+def code_of(error: GanbalanceError) -> str:
+    """The server's own code for what this store's error tells; empty when no server said anything."""
+    return _code(error.__cause__)[0]
+
+
+def _client(attempts: int | None = None, **more: Any) -> Any:
     """A client as the environment asks for it."""
+    attempts = _attempts()
     session = boto3.Session()
     region = session.region_name or os.environ.get("AWS_REGION") or "us-east-1"
     # only a client knows which endpoint the environment, the profile and the region amount to
@@ -233,16 +284,24 @@ def _client() -> Any:
         region_name=region,
         connect_timeout=CONNECT_TIMEOUT_S,
         read_timeout=READ_TIMEOUT_S,
-        retries={"mode": "standard", "total_max_attempts": int(os.environ.get("AWS_MAX_ATTEMPTS", MAX_ATTEMPTS))},
+        retries={"mode": "standard", "total_max_attempts": attempts or _attempts()},
         max_pool_connections=2 * TRANSFER.max_request_concurrency,
         s3={"addressing_style": _addressing(session, is_amazon=is_amazon)},
         user_agent_extra="ganbalance",
+        **more,
     )
     if not is_amazon:  # many servers know nothing of the newer checksums
         config = config.merge(
             Config(request_checksum_calculation="when_required", response_checksum_validation="when_required")
         )
     return session.client("s3", config=config)
+
+
+def _attempts() -> int:
+    given = os.environ.get("AWS_MAX_ATTEMPTS", str(MAX_ATTEMPTS))
+    if not given.isdecimal() or int(given) < 1:
+        raise ConfigError(f"AWS_MAX_ATTEMPTS={given!r}: give a whole number of at least 1")
+    return int(given)
 
 
 def _addressing(session: boto3.Session, *, is_amazon: bool) -> str:
@@ -277,7 +336,7 @@ def _wait(transfer: TransferFuture) -> None:
         raise
 
 
-_BROKEN_OFF = (failures.ResponseStreamingError, failures.IncompleteReadError, failures.ReadTimeoutError, OSError)
+_BROKEN_OFF = (failures.ResponseStreamingError, failures.IncompleteReadError, failures.ReadTimeoutError)
 
 
 def _code(error: BaseException | None) -> tuple[str, int]:
