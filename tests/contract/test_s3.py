@@ -329,7 +329,7 @@ def test_memory_does_not_grow_with_the_file(seaweedfs: servers.Server, use_s3: U
 
 
 def test_an_upload_that_was_killed_is_found_and_can_be_discarded(store: s3.S3Store, tmp_path: Path) -> None:
-    begun = store._client.create_multipart_upload(Bucket=store.bucket, Key=f"{store.prefix}/x/large")
+    begun = store.client.create_multipart_upload(Bucket=store.bucket, Key=f"{store.prefix}/x/large")
     (found,) = store.unfinished()
     assert (found.name, found.handle) == ("x/large", begun["UploadId"])
     assert abs(datetime.datetime.now(datetime.UTC) - found.modified) < datetime.timedelta(minutes=1)
