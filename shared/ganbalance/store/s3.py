@@ -85,10 +85,9 @@ class S3Store(Store):
         self.bucket, self.prefix = split_url(url)
         self.url = f"s3://{self.bucket}/{self.prefix}".rstrip("/")
         with _told(f"cannot use the store {self.url}"):
-            self._client = _client(attempts)
-        self._attempts = attempts or MAX_ATTEMPTS
-        self.endpoint = str(self._client.meta.endpoint_url)
-        self._transfers = TransferManager(self._client, TRANSFER)
+            self.client = _client(attempts)
+        self.endpoint = str(self.client.meta.endpoint_url)
+        self._transfers = TransferManager(self.client, TRANSFER)
         self._marked = self._check_format()
 
     def _put(self, name: str, source: Path, on_bytes: OnBytes) -> None:
@@ -98,11 +97,17 @@ class S3Store(Store):
     def _create(self, name: str, data: bytes) -> bool:
         if name == MARKER or self.conditional_writes:
             return self._put_if_absent(name, data) is not False
-        if any(self.entries(name, is_folder=False)):
+        if self._holds(name):
             return False
         with self._told("write", name):
-            self._client.put_object(Bucket=self.bucket, Key=self._key(name), Body=data)
+            self.client.put_object(Bucket=self.bucket, Key=self._key(name), Body=data)
         return self.read(name) == data  # a writer that raced us may have been later
+
+    def _holds(self, name: str) -> bool:
+        """Asked of the list and not of the object: a refusal has a body there that says why."""
+        with self._told("read", name):
+            first = self.client.list_objects_v2(Bucket=self.bucket, Prefix=self._key(name), MaxKeys=1)
+        return any(item["Key"] == self._key(name) for item in first.get("Contents", ()))
 
     @cached_property
     def conditional_writes(self) -> bool:
@@ -116,7 +121,7 @@ class S3Store(Store):
         for _ in range(MAX_ATTEMPTS):
             try:
                 with self._told("write", name):
-                    self._client.put_object(**request, IfNoneMatch="*")
+                    self.client.put_object(**request, IfNoneMatch="*")
                 return True
             except GanbalanceError as error:
                 code, status = _code(error.__cause__)
@@ -132,12 +137,12 @@ class S3Store(Store):
 
     def _put_plainly(self, request: dict[str, Any], name: str) -> None:
         with self._told("write", name):
-            self._client.put_object(**request)
+            self.client.put_object(**request)
 
     def read(self, name: str) -> bytes:
         with self._told("read", name):
             for left in reversed(range(MAX_ATTEMPTS)):
-                body = self._client.get_object(Bucket=self.bucket, Key=self._key(name))["Body"]
+                body = self.client.get_object(Bucket=self.bucket, Key=self._key(name))["Body"]
                 try:
                     data: bytes = body.read()
                     return data
@@ -155,10 +160,10 @@ class S3Store(Store):
             _wait(self._transfers.download(self.bucket, self._key(name), str(path), subscribers=[_Teller(on_bytes)]))
         return path
 
-    def entries(self, prefix: str, *, is_folder: bool = True) -> Iterator[Entry]:
-        start = self._key(f"{prefix}/" if prefix and is_folder else prefix)
+    def entries(self, prefix: str) -> Iterator[Entry]:
+        start = self._key(f"{prefix}/" if prefix else "")
         with self._told("list", prefix or "everything"):
-            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=start)
+            pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=start)
             found = [
                 Entry(item["Key"].removeprefix(self._key("")), item["Size"], item["LastModified"])
                 for page in pages
@@ -169,12 +174,12 @@ class S3Store(Store):
 
     def delete(self, name: str) -> None:
         with self._told("delete", name):
-            self._client.delete_object(Bucket=self.bucket, Key=self._key(name))
+            self.client.delete_object(Bucket=self.bucket, Key=self._key(name))
 
     def unfinished(self) -> Iterator[Unfinished]:
         """Multipart uploads. Some servers (MinIO) list none of them and drop them by themselves after a day."""
         with self._told("list", "unfinished uploads"):
-            pages = self._client.get_paginator("list_multipart_uploads")
+            pages = self.client.get_paginator("list_multipart_uploads")
             for page in pages.paginate(Bucket=self.bucket, Prefix=self._key("")):
                 for upload in page.get("Uploads", ()):
                     name = upload["Key"].removeprefix(self._key(""))
@@ -182,7 +187,7 @@ class S3Store(Store):
 
     def discard(self, write: Unfinished) -> None:
         with self._told("delete", write.name):
-            self._client.abort_multipart_upload(Bucket=self.bucket, Key=self._key(write.name), UploadId=write.handle)
+            self.client.abort_multipart_upload(Bucket=self.bucket, Key=self._key(write.name), UploadId=write.handle)
 
     def _key(self, name: str) -> str:
         key = f"{self.prefix}/{name}" if self.prefix else name
@@ -275,7 +280,7 @@ def code_of(error: GanbalanceError) -> str:
 
 def _client(attempts: int | None = None, **more: Any) -> Any:
     """A client as the environment asks for it."""
-    attempts = _attempts()
+    attempts = attempts or _attempts()
     session = boto3.Session()
     region = session.region_name or os.environ.get("AWS_REGION") or "us-east-1"
     # only a client knows which endpoint the environment, the profile and the region amount to
@@ -284,7 +289,7 @@ def _client(attempts: int | None = None, **more: Any) -> Any:
         region_name=region,
         connect_timeout=CONNECT_TIMEOUT_S,
         read_timeout=READ_TIMEOUT_S,
-        retries={"mode": "standard", "total_max_attempts": attempts or _attempts()},
+        retries={"mode": "standard", "total_max_attempts": attempts},
         max_pool_connections=2 * TRANSFER.max_request_concurrency,
         s3={"addressing_style": _addressing(session, is_amazon=is_amazon)},
         user_agent_extra="ganbalance",
