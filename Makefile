@@ -12,6 +12,10 @@ SEEDS       ?=
 SET         ?=
 WORKERS     ?=
 TORCH_INDEX ?=
+IMAGE       ?= ganbalance
+TAG         ?= local
+DEVICE      ?= cpu
+BUILD_FLAGS ?=
 
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
@@ -20,10 +24,12 @@ REQUEST = "$(EXPERIMENT)" --store "$(STORE)" $(if $(GAN),--gan "$(GAN)") $(if $(
 
 .PHONY: help
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
 	@echo
 	@echo 'run and plan take EXPERIMENT=path.yaml STORE=dir SEEDS=0,1 (or 0..9) GAN="dcgan wgan-gp"'
 	@echo 'SET="gans.dcgan.epochs=50 seeds=[0,1]" (no spaces within a value) WORKERS=2; the environment takes TORCH_INDEX=url PYTHON=python3.12'
+	@echo 'images takes DEVICE=cuda IMAGE=name TAG=tag BASE=image TORCH_INDEX=url BAKE="quick paper" BUILD_FLAGS="--network host"'
+	@echo 'compose-run takes EXPERIMENT GAN SEEDS SET as run does, DEVICE=cuda, and the variables of .env.example'
 
 .PHONY: run
 run: $(READY) ## run an experiment and write its report; the same command again resumes
@@ -38,7 +44,7 @@ data: $(READY) ## get FashionMNIST (Debian's package without root, else torchvis
 	@$(BIN)/ganbalance data
 
 .PHONY: test
-test: $(READY) ## every test
+test: $(READY) ## every test that needs no containers
 	$(BIN)/pytest
 
 .PHONY: check
@@ -47,6 +53,7 @@ check: $(READY) ## lint, format, types, import directions, lock up to date
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint images/Dockerfile
 	@mkdir -p $(VENV)/locks/images && cp requirements.lock $(VENV)/locks/ && cp images/*.lock $(VENV)/locks/images/
 	@$(call compile_locks,$(VENV)/locks/)
 	@for lock in $(LOCKS); do diff $$lock $(VENV)/locks/$$lock; done
@@ -78,6 +85,49 @@ publish: run ## run an experiment and keep its report in reports/ (without the r
 .PHONY: readme
 readme: $(READY) ## put the result table of reports/quick into the README
 	@$(BIN)/ganbalance table reports/quick/summary.json --into README.md
+
+# A variable given to make reaches Docker through the environment, so a build argument that is only named takes its
+# value from there, and one that nobody set keeps the default of the Dockerfile.
+build = docker buildx build --load --file images/Dockerfile --target $(1) --tag $(IMAGE):$(TAG)-$(1) \
+	$(foreach arg,BASE TORCH_INDEX TORCH_VERSION TORCHVISION_VERSION BAKE,--build-arg $(arg)) \
+	--build-arg VERSION=$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' shared/ganbalance/__init__.py) \
+	--build-arg REVISION=$$(git describe --always --abbrev=12 --dirty=+) \
+	--build-arg CREATED=$$(git log -1 --format=%cI) $(BUILD_FLAGS) .
+
+.PHONY: images
+images: ## build the container images: the programs (DEVICE=cpu or cuda), and reports without torch
+	$(call build,$(DEVICE))
+	$(call build,report)
+	@docker image ls --filter reference='$(IMAGE):$(TAG)-*' --format '{{.Repository}}:{{.Tag}}  {{.Size}}'
+
+compose = docker compose $(if $(filter cuda,$(DEVICE)),--file compose.yaml --file compose.gpu.yaml)
+CHAIN = bucket plan imbalance train-gan synthesize train-classifier report fetch-report
+
+# `up` ends when the chain does, but not with its exit code: that is the first in the chain that is not 0. So containers
+# of an earlier run go first.
+.PHONY: compose-run
+compose-run: ## run an experiment in containers, with MinIO for a store; the same command again resumes
+	@mkdir -p "$${OUT:-out}"
+	@$(compose) rm --force $(CHAIN) >/dev/null 2>&1
+	@export OUT_USER="$${OUT_USER:-$$(id -u):$$(id -g)}" \
+		$(if $(SET),PLAN_FLAGS="$(foreach change,$(SET),--set '$(change)')"); \
+	up=0; $(compose) up --no-color $(CHAIN) || up=$$?; \
+	for service in $(CHAIN); do \
+		code=$$($(compose) ps --all --format '{{.ExitCode}}' $$service); \
+		if [ "$${code:-0}" != 0 ]; then \
+			echo "$$service ended with exit code $$code; the same command goes on from there" >&2; exit $$code; \
+		fi; \
+	done; exit $$up
+	@echo "the report is in $${OUT:-out}; MinIO stays up, its console is http://$$($(compose) port minio 9001)"
+
+.PHONY: compose-down
+compose-down: ## stop and remove the containers; the volumes stay
+	@$(compose) --profile '*' down
+	@echo 'the artifacts are kept; delete them with: docker compose down --volumes'
+
+.PHONY: test-containers
+test-containers: $(READY) ## the images and Compose, tested for real; needs Docker and `make images`
+	$(BIN)/pytest tests/e2e
 
 .PHONY: clean
 clean: ## delete the store, the reports in out/ and every cache; keeps the environment

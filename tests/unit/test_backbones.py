@@ -138,6 +138,14 @@ def test_published_weights_are_found_in_torchvisions_cache(tmp_path: Path, monke
     assert backbones.find("resnet18").weights_file(None) == path
 
 
+def test_published_weights_are_found_where_an_image_has_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "none"))
+    monkeypatch.setattr("ganbalance.models.backbones.resnet18.SYSTEM_FOLDER", tmp_path)
+    path = tmp_path / "resnet18-f37072fd.pth"
+    resnet_file(path)
+    assert backbones.find("resnet18").weights_file(None) == path
+
+
 def test_weights_that_cannot_be_had_name_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def unreachable(*args: object, **kwargs: object) -> None:
         raise OSError("no network")

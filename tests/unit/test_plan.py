@@ -198,3 +198,9 @@ def test_an_unknown_gan_on_the_command_line_lists_the_known_ones(
 def test_reports_and_run_records_need_no_torch(module: str) -> None:
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_without_torch_a_plan_says_that_it_is_missing(tiny: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ganbalance.pipeline.plan.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"torch.*not installed here.*--run"):
+        plan_of(tiny)

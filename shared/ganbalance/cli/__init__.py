@@ -14,7 +14,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from ganbalance.cli import experiments, results
+from ganbalance.cli import doctor, experiments, results, stores
 from ganbalance.errors import GanbalanceError, Stopped, UnavailableError
 from ganbalance.pipeline import request
 
@@ -43,6 +43,6 @@ def _parser() -> argparse.ArgumentParser:
         prog="ganbalance", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=request.Parser)
-    for group in (experiments, results):
+    for group in (experiments, results, doctor, stores):
         group.add_to(commands)
     return parser

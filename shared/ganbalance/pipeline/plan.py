@@ -6,6 +6,7 @@ dataset ──► imbalance ──► train-gan ──► synthesize ──► f
 """
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 from ganbalance import arms
@@ -86,6 +87,11 @@ class _Builder:
 
 def make_plan(experiment: Experiment) -> Plan:
     """Every stage of `experiment`. Raises ConfigError for what cannot work, DataError when own images are missing."""
+    if find_spec("torch") is None:
+        raise ConfigError(
+            "a plan reads the settings of GANs from their code, which needs torch, and it is not installed here; "
+            "plan where it is ('ganbalance plan --record FILE'), then name the run: --run"
+        )
     dataset = _dataset(experiment)
     keep = _keep(experiment, dataset)
     names, notes = _possible_arms(experiment, keep)

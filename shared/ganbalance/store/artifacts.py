@@ -103,7 +103,7 @@ class Artifacts:
 
     def find(self, stage: str, key: str) -> Commit | None:
         """The commit of a key, or None while the artifact does not exist. Raises DataError when it is unreadable."""
-        name = _commit_name(stage, key)
+        name = commit_name(stage, key)
         try:
             raw = self.store.read(name)
         except MissingError:
@@ -121,7 +121,7 @@ class Artifacts:
 
     def verified(self, commit: Commit, files: Sequence[File]) -> dict[str, Path]:
         """Local paths to files of a commit whose bytes are the committed ones: file -> path. Raises DataError."""
-        named = {_attempt_name(commit.stage, commit.key, commit.attempt, file.path): file for file in files}
+        named = {attempt_name(commit.stage, commit.key, commit.attempt, file.path): file for file in files}
         for last in (False, True):  # bytes that were damaged on the way get a second chance
             wanted = {name: file.size for name, file in named.items() if name not in self._verified}
             try:
@@ -135,7 +135,7 @@ class Artifacts:
         return {file.path: self._verified[name] for name, file in named.items()}
 
     def _advice(self, commit: Commit) -> str:
-        name = _commit_name(commit.stage, commit.key)
+        name = commit_name(commit.stage, commit.key)
         return f"delete {name} in the store {self.store.url} and run again to make it anew"
 
     def is_current(self, commit: Commit, inputs: Mapping[str, Commit]) -> bool:
@@ -176,14 +176,14 @@ class Artifacts:
             metrics=metrics,
             provenance=provenance,
         )
-        uploads = {_attempt_name(stage, key, attempt, file.path): folder / file.path for file in files}
+        uploads = {attempt_name(stage, key, attempt, file.path): folder / file.path for file in files}
         transfer.put_all(self.store, uploads, f"{stage} {key[:8]}")
         standing = self._publish(ours)
         self._drop_checkpoints(stage, key)
         return standing
 
     def _publish(self, ours: Commit) -> Commit:
-        name = _commit_name(ours.stage, ours.key)
+        name = commit_name(ours.stage, ours.key)
         data = json.dumps(dump(ours), indent=1).encode()
         while not self.store.create(name, data):
             standing = self.find(ours.stage, ours.key)
@@ -194,7 +194,7 @@ class Artifacts:
 
     def save_checkpoint(self, stage: str, key: str, attempt: str, step: int, source: Path) -> None:
         """Keep the file `source` as the attempt's checkpoint at `step`, and only the last two of them."""
-        self.store.put(_attempt_name(stage, key, attempt, f"checkpoints/{step:012d}"), source)
+        self.store.put(attempt_name(stage, key, attempt, f"checkpoints/{step:012d}"), source)
         mine = [name for name in self._checkpoints(stage, key) if f"/attempts/{attempt}/" in name]
         for name in mine[KEPT_CHECKPOINTS:]:
             self.store.delete(name)
@@ -219,9 +219,11 @@ def new_attempt() -> str:
     return f"{now}-{secrets.token_hex(4)}"
 
 
-def _commit_name(stage: str, key: str) -> str:
+def commit_name(stage: str, key: str) -> str:
+    """The name in the store of a key's COMMIT.json."""
     return f"stages/{stage}/{key}/COMMIT.json"
 
 
-def _attempt_name(stage: str, key: str, attempt: str, file: str) -> str:
+def attempt_name(stage: str, key: str, attempt: str, file: str) -> str:
+    """The name in the store of a file of an attempt."""
     return f"stages/{stage}/{key}/attempts/{attempt}/{file}"

@@ -13,6 +13,8 @@ from ganbalance.errors import DataError
 from ganbalance.models.backbones.base import Backbone
 
 WEIGHTS = ResNet18_Weights.IMAGENET1K_V1
+FILE = str(WEIGHTS.url).rpartition("/")[2]
+SYSTEM_FOLDER = Path("/usr/share/ganbalance/weights")  # baked into an image, or put there for every user
 
 
 class ResNet18(Backbone):
@@ -27,8 +29,8 @@ class ResNet18(Backbone):
         return network
 
     def published(self) -> Path | None:
-        path = self._cache()
-        return path if path.is_file() else None
+        places = (SYSTEM_FOLDER / FILE, self._cache())
+        return next((path for path in places if path.is_file()), None)
 
     def download(self) -> Path:
         try:
@@ -37,8 +39,8 @@ class ResNet18(Backbone):
             torch.hub.download_url_to_file(str(WEIGHTS.url), str(self._cache()), self.sha256[:8], progress=False)
         except (URLError, OSError, RuntimeError) as error:
             raise DataError(
-                f"the weights of resnet18 are not at {self._cache()} and cannot be downloaded here ({error}); "
-                "put the file there, name it in classifier.weights, or run with the other backbone: "
+                f"the weights of resnet18 are not in {SYSTEM_FOLDER} or {self._cache().parent} and cannot be "
+                f"downloaded here ({error}); put {FILE} there, name it in classifier.weights, or run with the other one: "
                 'SET="classifier.backbone=efficientnet-lite0"'
             ) from error
         return self._cache()
@@ -49,4 +51,4 @@ class ResNet18(Backbone):
     def _cache(self) -> Path:
         """Where torchvision keeps it: under TORCH_HOME."""
         hub: str = torch.hub.get_dir()
-        return Path(hub) / "checkpoints" / str(WEIGHTS.url).rpartition("/")[2]
+        return Path(hub) / "checkpoints" / FILE

@@ -1,0 +1,74 @@
+"""Sizes, ages and tables as people write and read them."""
+
+import argparse
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+UNITS = {
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+}
+STEP = 1000
+NOTHING = "–"
+
+
+def size(n_bytes: float) -> str:
+    """12.3 MB; a MB is a million bytes."""
+    unit = "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if n_bytes < STEP:
+            break
+        n_bytes, unit = n_bytes / STEP, larger
+    return f"{n_bytes:.0f} B" if unit == "B" else f"{n_bytes:.1f} {unit}"
+
+
+def age(text: str) -> timedelta:
+    """The type of a flag: 7d, 12h, 30m, 0s."""
+    matched = re.fullmatch(r"(\d{1,6})([smhd])", text)
+    if not matched:
+        raise argparse.ArgumentTypeError(f"{text!r}: give a number and a unit, such as 7d, 12h, 30m or 0s")
+    return int(matched[1]) * UNITS[matched[2]]
+
+
+def as_age(duration: timedelta) -> str:
+    """What `age` reads, in the largest unit that goes into it."""
+    fitting = [unit for unit, length in UNITS.items() if duration >= length and not duration % length]
+    unit = fitting[-1] if fitting else "s"
+    return f"{duration // UNITS[unit]}{unit}"
+
+
+def seconds(text: str) -> float:
+    """The type of a flag: a number of seconds."""
+    if not re.fullmatch(r"\d{1,9}(\.\d+)?", text):
+        raise argparse.ArgumentTypeError(f"{text!r}: give a number of seconds")
+    return float(text)
+
+
+def took(duration_s: float | None) -> str:
+    """12.3 s."""
+    return NOTHING if duration_s is None else f"{duration_s:,.1f} s"
+
+
+def when(time: datetime | None) -> str:
+    """A time in UTC, to the minute."""
+    return NOTHING if time is None else f"{time.astimezone(UTC):%Y-%m-%d %H:%M}"
+
+
+def counted(n: int, noun: str) -> str:
+    """1 file, 2 files."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> str:
+    """Columns side by side; those whose heads are named in `right` end at the same place."""
+    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
+    return "\n".join(
+        "  ".join(
+            text.rjust(width) if name in right else text.ljust(width)
+            for text, width, name in zip(row, widths, head, strict=True)
+        ).rstrip()
+        for row in (head, *rows)
+    )

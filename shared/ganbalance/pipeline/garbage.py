@@ -1,0 +1,173 @@
+"""What a store holds that nobody needs, found first and deleted only when asked for.
+
+    committed artifacts that no run references            COMMIT.json goes first: no reader sees one without its files
+    attempts that a COMMIT does not name                  failed, killed, or lost a race
+    attempts at what has no COMMIT                        failed or killed, with their checkpoints
+    files of a committed attempt that are not part of it  checkpoints, mostly
+    writes that were begun and never ended
+
+All of it only when nothing was written to it for the retention time, by the store's clock. What a run references
+and a COMMIT names is never among it, and neither is anything under a COMMIT that is unreadable.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import chain
+
+from ganbalance.errors import DataError, UnavailableError
+from ganbalance.pipeline.inventory import Address, Holding, Inventory, find, references
+from ganbalance.store import Store
+from ganbalance.store.artifacts import Commit, attempt_name
+from ganbalance.store.base import Entry, Unfinished
+from ganbalance.store.transfer import side_by_side
+
+BATCH = 64  # deletions between two looks at the runs
+
+
+@dataclass(frozen=True, eq=False)
+class Garbage(ABC):
+    """Something that can go, why, how many bytes that frees, and when it was last written to."""
+
+    what: str
+    reason: str
+    size: int
+    modified: datetime
+
+    @abstractmethod
+    def delete(self, store: Store) -> bool:
+        """Delete it, unless it changed since it was found; True if it is gone."""
+
+
+@dataclass(frozen=True, eq=False)
+class Files(Garbage):
+    """Files under the folder `what`, in the order in which they go; those named in `spared` stay.
+
+    `commit` is what stood at the address when they were found.
+    """
+
+    at: Address
+    commit: Commit | None
+    entries: tuple[Entry, ...]
+    spared: frozenset[str]
+
+    def delete(self, store: Store) -> bool:
+        """An attempt may have been committed, or written to, in between; then it stays."""
+        try:
+            if find(store, self.at) != self.commit:
+                return False
+        except DataError:
+            return False
+        if {entry for entry in store.entries(self.what) if entry.name not in self.spared} != set(self.entries):
+            return False
+        for entry in self.entries:
+            store.delete(entry.name)
+        return True
+
+
+@dataclass(frozen=True, eq=False)
+class Write(Garbage):
+    """A write that was begun and never ended."""
+
+    write: Unfinished
+
+    def delete(self, store: Store) -> bool:
+        """One that has ended by now is no longer there to be given up."""
+        store.discard(self.write)
+        return True
+
+
+@dataclass(frozen=True)
+class Found:
+    """Garbage that may go, garbage that is too young, and what is left alone because its COMMIT is unreadable."""
+
+    old: list[Garbage]
+    young: list[Garbage]
+    unreadable: list[DataError]
+    runs: frozenset[str]  # whose needs are known
+
+
+def collect(store: Store, older_than: timedelta) -> Found:
+    """All garbage of a store. Raises DataError when a run's record is unreadable: then nobody knows what it needs."""
+    inventory = Inventory(store)
+    needed = _needed(inventory)
+    commits = inventory.commits(inventory.committed)
+    found = [
+        piece
+        for at, holding in inventory.holdings.items()
+        if at not in inventory.problems
+        for piece in _pieces(at, holding, commits.get(at), is_needed=at in needed)
+    ]
+    found += [_unfinished(write) for write in store.unfinished()]
+    limit = _now(inventory, found) - older_than
+    old = [piece for piece in found if piece.modified <= limit]
+    young = [piece for piece in found if piece.modified > limit]
+    return Found(old, young, list(inventory.problems.values()), frozenset(inventory.recorded))
+
+
+def _now(inventory: Inventory, found: list[Garbage]) -> datetime:
+    """Our clock, or the store's newest file where the store's clock is ahead."""
+    return max([datetime.now(UTC), inventory.newest or datetime.min.replace(tzinfo=UTC), *(p.modified for p in found)])
+
+
+def _needed(inventory: Inventory) -> set[Address]:
+    states = inventory.states(inventory.records())
+    if broken := [run for run in inventory.recorded if run in inventory.problems]:
+        raise DataError(
+            f"what run {broken[0]} needs is not known, so nothing is deleted: {inventory.problems[broken[0]]}"
+        )
+    return {at for state in states.values() for at in references(state)}
+
+
+def _pieces(at: Address, holding: Holding, commit: Commit | None, *, is_needed: bool) -> Iterator[Garbage]:
+    """The garbage under one address."""
+    if commit is not None and holding.committed is not None and not is_needed:
+        everything = [holding.committed, *chain.from_iterable(holding.attempts.values())]
+        yield _files(f"stages/{at}", "no run references it", at, commit, everything)
+        return
+    for attempt, files in holding.attempts.items():
+        folder = f"stages/{at}/attempts/{attempt}"
+        if commit is None:
+            yield _files(folder, "attempt without a COMMIT: failed, killed or at work", at, commit, files)
+        elif attempt != commit.attempt:
+            yield _files(folder, "attempt that failed, was killed or lost a race", at, commit, files)
+        else:
+            named = frozenset(attempt_name(*at, attempt, file.path) for file in commit.files)
+            if left := [file for file in files if file.name not in named]:
+                yield _files(folder, "left over in a committed attempt", at, commit, left, named)
+
+
+def _files(  # noqa: PLR0913 - what a piece is made of
+    what: str,
+    reason: str,
+    at: Address,
+    commit: Commit | None,
+    files: list[Entry],
+    spared: frozenset[str] = frozenset(),
+) -> Garbage:
+    size, modified = sum(file.size for file in files), max(file.modified for file in files)
+    return Files(what, reason, size, modified, at=at, commit=commit, entries=tuple(files), spared=spared)
+
+
+def _unfinished(write: Unfinished) -> Garbage:
+    return Write(write.name, "write that never ended", write.size, write.modified, write=write)
+
+
+def sweep(store: Store, found: Found) -> list[Garbage]:
+    """Delete what may go; returns what was kept, because it changed since it was found.
+
+    Raises UnavailableError when a run was recorded meanwhile: it may need some of this.
+    """
+    kept = []
+    for start in range(0, len(found.old), BATCH):
+        _check_runs(store, found.runs)
+        batch = found.old[start : start + BATCH]
+        gone = side_by_side(lambda piece: piece.delete(store), batch)
+        kept += [piece for piece in batch if not gone[piece]]
+    return kept
+
+
+def _check_runs(store: Store, known: frozenset[str]) -> None:
+    if new := set(Inventory(store, "runs").recorded) - known:
+        raise UnavailableError(f"run {min(new)} was recorded meanwhile and may need some of this; run the same again")

@@ -1,0 +1,157 @@
+"""What a store holds: one listing, then the small records in it side by side; never a request per artifact."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from ganbalance.errors import DataError
+from ganbalance.pipeline import runs, stages
+from ganbalance.pipeline.plan import Node
+from ganbalance.pipeline.runs import Record
+from ganbalance.pipeline.state import State
+from ganbalance.store import Store
+from ganbalance.store.artifacts import Artifacts, Commit, commit_name
+from ganbalance.store.base import Entry
+from ganbalance.store.transfer import side_by_side
+
+Name = TypeVar("Name", bound="str | Address")
+Found = TypeVar("Found")
+
+
+class Address(NamedTuple):
+    """Where an artifact is: stages/<stage>/<key>."""
+
+    stage: str
+    key: str
+
+    def __str__(self) -> str:
+        return f"{self.stage}/{self.key}"
+
+
+@dataclass
+class Holding:
+    """What lies under one address."""
+
+    committed: Entry | None = None
+    attempts: dict[str, list[Entry]] = field(default_factory=dict)
+
+    @property
+    def checkpoint(self) -> int | None:
+        """The step of the checkpoint that is furthest on."""
+        names = [entry.name for files in self.attempts.values() for entry in files if "/checkpoints/" in entry.name]
+        steps = [int(step) for name in names if (step := name.rpartition("/")[2]).isdecimal()]
+        return max(steps, default=None)
+
+
+class Inventory:
+    """A store at one moment. What turns out to be unreadable raises nothing; `problems` says what is wrong with it."""
+
+    def __init__(self, store: Store, prefix: str = "") -> None:
+        self.store = store
+        self.n_bytes = 0
+        self.newest: datetime | None = None
+        self.runs: dict[str, list[Entry]] = {}
+        self.holdings: dict[Address, Holding] = {}
+        self.problems: dict[str | Address, DataError] = {}  # by run or address, of what was read so far
+        for entry in store.entries(prefix):
+            self._add(entry)
+
+    def _add(self, entry: Entry) -> None:
+        self.n_bytes += entry.size
+        self.newest = max(self.newest or entry.modified, entry.modified)
+        match entry.name.split("/"):
+            case ["runs", run, *_]:
+                self.runs.setdefault(run, []).append(entry)
+            case ["stages", stage, key, "COMMIT.json"]:
+                self._holding(stage, key).committed = entry
+            case ["stages", stage, key, "attempts", attempt, _, *_]:
+                self._holding(stage, key).attempts.setdefault(attempt, []).append(entry)
+
+    def _holding(self, stage: str, key: str) -> Holding:
+        return self.holdings.setdefault(Address(stage, key), Holding())
+
+    @property
+    def recorded(self) -> list[str]:
+        """The runs that have a record."""
+        return [run for run, files in self.runs.items() if any(file.name == f"runs/{run}/run.json" for file in files)]
+
+    @property
+    def committed(self) -> list[Address]:
+        """Where there is an artifact."""
+        return [address for address, holding in self.holdings.items() if holding.committed]
+
+    def records(self) -> dict[str, Record]:
+        """The record of every run that has a readable one."""
+        return self._read(lambda run: record(self.store, run), self.recorded)
+
+    def commits(self, addresses: Iterable[Address]) -> dict[Address, Commit]:
+        """The commits at these addresses that are there and readable."""
+        there = set(addresses) & set(self.committed)
+        found = self._read(lambda address: find(self.store, address), there)
+        return {address: commit for address, commit in found.items() if commit is not None}
+
+    def _read(self, read: Callable[[Name], Found], names: Iterable[Name]) -> dict[Name, Found]:
+        """Side by side; what is wrong with one keeps nobody from the others."""
+
+        def attempt(name: Name) -> Found | DataError:
+            try:
+                return read(name)
+            except DataError as error:
+                return error
+
+        found = side_by_side(attempt, names)
+        self.problems |= {name: error for name, error in found.items() if isinstance(error, DataError)}
+        return {name: value for name, value in found.items() if not isinstance(value, DataError)}
+
+    def states(self, records: Mapping[str, Record]) -> dict[str, State]:
+        """Runs held against the store; what they look up was read beforehand, an unreadable commit counts as none."""
+        keyed_by_what_is_there = {address for address in self.holdings if is_open(address.stage)}
+        planned = {Address(node.stage, node.key) for record in records.values() for node in record.plan.nodes}
+        artifacts = _Read(self.store, self.commits(planned | keyed_by_what_is_there))
+        return {run: State(record.plan, artifacts) for run, record in records.items()}
+
+
+def record(store: Store, run: str) -> Record:
+    """A run's record, if this version knows all its stages. Raises ConfigError when there is no such run, DataError."""
+    found = runs.load(store, run)
+    if strange := {node.stage for node in found.plan.nodes} - stages.ALL.keys():
+        raise DataError(f"run {run} has stages that this version of ganbalance does not know: {', '.join(strange)}")
+    return found
+
+
+def find(store: Store, address: Address) -> Commit | None:
+    """The commit at an address now. Raises DataError when it is unreadable or lies where it does not belong."""
+    commit = Artifacts(store, Path()).find(*address)
+    if commit is not None and Address(commit.stage, commit.key) != address:
+        name = commit_name(*address)
+        raise DataError(f"{name} in the store {store.url} is the commit of {commit.stage}/{commit.key}; delete it")
+    return commit
+
+
+def address(state: State, node: Node) -> Address:
+    """Where the artifact of a stage is, or will be, as things stand."""
+    return Address(node.stage, state.key(node))
+
+
+def references(state: State) -> set[Address]:
+    """Every address at which a run has, or looks for, an artifact; of its report also where the whole one goes."""
+    nodes = state.plan.nodes
+    return {address(state, node) for node in nodes} | {Address(node.stage, node.key) for node in nodes}
+
+
+def is_open(stage: str) -> bool:
+    """Whether the stage is keyed by those inputs that are there."""
+    return stage in stages.ALL and stages.ALL[stage].takes_what_is_there
+
+
+class _Read(Artifacts):
+    """Artifacts whose commits were read beforehand."""
+
+    def __init__(self, store: Store, commits: Mapping[Address, Commit]) -> None:
+        super().__init__(store, Path())
+        self._commits = commits
+
+    def find(self, stage: str, key: str) -> Commit | None:
+        return self._commits.get(Address(stage, key))

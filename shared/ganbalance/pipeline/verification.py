@@ -1,0 +1,111 @@
+"""Whether every byte of every artifact is the committed one."""
+
+import errno
+import tempfile
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ganbalance.errors import DataError
+from ganbalance.frozen import dump
+from ganbalance.keys import digest
+from ganbalance.pipeline.inventory import Address, Inventory, record, references
+from ganbalance.pipeline.listing import size
+from ganbalance.progress import Progress
+from ganbalance.store import MissingError, Store
+from ganbalance.store.artifacts import Commit, File, attempt_name, commit_name
+from ganbalance.store.transfer import side_by_side
+
+UNREADABLE = {errno.EACCES, errno.EIO}  # of a file in place; others are about this machine, not about the file
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What was looked at, what is broken and what is out of date: address -> one line for each thing."""
+
+    artifacts: int
+    n_bytes: int
+    broken: dict[Address, list[str]]
+    stale: dict[Address, list[str]]
+
+
+def verify(store: Store, run: str | None = None) -> Verified:
+    """Hash every file of every artifact, or of those of one run. Raises ConfigError when there is no such run."""
+    inventory = Inventory(store)
+    wanted = set(inventory.committed)
+    if run is not None:
+        wanted &= references(inventory.states({run: record(store, run)})[run])
+    commits = inventory.commits(inventory.committed)
+    chosen = {at: commit for at, commit in commits.items() if at in wanted}
+    checked = _check_all(store, chosen)
+    unreadable = {at: [str(inventory.problems[at])] for at in wanted if at in inventory.problems}
+    return Verified(
+        artifacts=len(wanted),
+        n_bytes=sum(size(commit) for commit in chosen.values()),
+        broken=_sorted({at: told for at, told in checked.items() if told} | unreadable),
+        stale=_sorted({at: told for at, commit in chosen.items() if (told := _changed_inputs(commit, commits))}),
+    )
+
+
+def _sorted(told: Mapping[Address, list[str]]) -> dict[Address, list[str]]:
+    return {at: told[at] for at in sorted(told)}
+
+
+def _check_all(store: Store, commits: Mapping[Address, Commit]) -> dict[Address, list[str]]:
+    """Side by side; of what is fetched no more is on the disk than what is being hashed."""
+    progress, lock, done = Progress("verify", "transfer"), threading.Lock(), 0
+    total = sum(size(commit) for commit in commits.values())
+
+    def check(at: Address) -> list[str]:
+        nonlocal done
+        told = _check(store, commits[at])
+        with lock:
+            done += size(commits[at])
+            progress(done, total, "B")
+        return told
+
+    try:
+        return side_by_side(check, commits)
+    finally:
+        progress.close()
+
+
+def _check(store: Store, commit: Commit) -> list[str]:
+    """What is wrong with an artifact, and what to delete."""
+    told = [problem for file in commit.files if (problem := _check_file(store, commit, file))]
+    result = {"files": [dump(file) for file in commit.files], "outcome": commit.outcome, "metrics": commit.metrics}
+    if digest(result) != commit.digest:
+        told.append("its COMMIT contradicts itself: the digest is not that of its files and metrics")
+    name = commit_name(commit.stage, commit.key)
+    return [*told, f"delete {name} in the store {store.url} and run again to make it anew"] if told else []
+
+
+def _check_file(store: Store, commit: Commit, file: File) -> str | None:
+    name = attempt_name(commit.stage, commit.key, commit.attempt, file.path)
+    for _ in range(2):  # bytes that were damaged on the way get a second chance
+        with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
+            try:
+                if file.is_at(store.fetch(name, Path(scratch))):
+                    return None
+            except MissingError:
+                return f"{name} is missing"
+            except DataError as error:
+                return f"{name} is unreadable: {error}"
+            except OSError as error:
+                if error.errno not in UNREADABLE:
+                    raise
+                return f"{name} is unreadable: {error.strerror}"
+    return f"{name} is corrupt: its sha256 is not the committed one"
+
+
+def _changed_inputs(commit: Commit, commits: Mapping[Address, Commit]) -> list[str]:
+    """The inputs that are no longer what the artifact was made from."""
+    told = []
+    for role, ref in commit.inputs.items():
+        parent = commits.get(Address(ref.stage, ref.key))
+        if parent is None:
+            told.append(f"its input {role} ({ref.stage}/{ref.key[:12]}) is gone")
+        elif parent.digest != ref.digest:
+            told.append(f"its input {role} ({ref.stage}/{ref.key[:12]}) was made anew since, with other bytes")
+    return told

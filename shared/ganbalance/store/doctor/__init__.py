@@ -1,0 +1,48 @@
+"""Is a store all right, and what is to be mended if not: one finding per check, in the order in which trouble spreads.
+
+Looking leaves no trace: trials are written to a store of their own, `.doctor/<token>` inside the examined one, and
+removed whatever happens. So the examined store is not marked by it, and no writer is disturbed.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+
+from ganbalance.errors import EXIT_DONE
+from ganbalance.store import S3_SCHEME
+from ganbalance.store.doctor.checks import Check, Finding, failure, findings, redacted
+from ganbalance.store.doctor.folder import folder_checks
+
+__all__ = ["Finding", "examine", "redacted", "verdict"]
+
+
+def examine(url: str) -> Iterator[Finding]:
+    """Every check of the store at `url`, each as soon as it is made. Raises nothing."""
+    try:
+        patient = _checks(url)
+    except Exception as error:  # a URL can be wrong in more ways than one thinks of
+        yield failure("store", error)
+        return
+    with patient as checks:
+        yield from findings(checks)
+
+
+def verdict(url: str, found: Sequence[Finding]) -> tuple[str, int]:
+    """One line for all findings, and the exit code: that of the first failure."""
+    failed = [finding for finding in found if finding.state == "FAIL"]
+    warned = [finding.check for finding in found if finding.state == "warn"]
+    if failed:
+        first, *others = (finding.check for finding in failed)
+        then = f", then {', '.join(others)}" if others else ""
+        return f"the store cannot be used: mend {first}{then}; then run 'ganbalance doctor' again", failed[0].exit_code
+    go_on = f"go on with 'ganbalance run --store {redacted(url)}'"
+    if warned:
+        return f"the store can be used, but look after {', '.join(warned)}; {go_on}", EXIT_DONE
+    return f"the store is all right; {go_on}", EXIT_DONE
+
+
+def _checks(url: str) -> AbstractContextManager[list[Check]]:
+    if not url.startswith(S3_SCHEME):
+        return folder_checks(url)
+    from ganbalance.store.doctor.bucket import bucket_checks  # noqa: PLC0415 - boto3 takes a while to load
+
+    return bucket_checks(url)

@@ -1,0 +1,125 @@
+"""The checks of a store that is a folder. One that is not there yet is tried where it would be made."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+
+from ganbalance.errors import ConfigError
+from ganbalance.store import open_store
+from ganbalance.store.base import MARKER
+from ganbalance.store.doctor.checks import ANOTHER, CONTENT, TRIALS, Check, Said, same
+from ganbalance.store.local import LocalStore
+
+LOW_BYTES = 5e9  # the environment of one honest run, its checkpoints and images
+MOUNTS = Path("/proc/self/mounts")
+FLEETING = {"tmpfs": "memory: gone after a restart", "overlay": "in a container, it goes with the container"}
+
+
+def folder_checks(url: str) -> AbstractContextManager[list[Check]]:
+    """The checks of the folder `url`; the context removes what they leave. Raises ConfigError for what is none."""
+    if not url or "://" in url or "\0" in url:
+        open_store(url.replace("\0", "://"))  # says what a store is
+    try:
+        return _tidied(Folder(Path(url).expanduser().absolute()))
+    except RuntimeError as error:
+        raise ConfigError(f"store {url!r}: {error}; write the folder's path out, without ~") from error
+
+
+class Folder:
+    """A folder and the place for trials in it, or in the nearest parent that exists."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.home = next(path for path in (root, *root.parents) if os.path.lexists(path))
+        self.trial = self.home / TRIALS / secrets.token_hex(6)
+
+    def checks(self) -> list[Check]:
+        """From the folder to what can be done in it."""
+        return [
+            Check("folder", self.folder),
+            Check("format", self.format, ["folder"]),
+            Check("write", self.write, ["folder"]),
+            Check("read", lambda: same((self.trial / "trial").read_bytes()), ["write"]),
+            Check("create once", self.create_once, ["write"]),
+            Check("delete", self.delete, ["write"]),
+            Check("free space", self.free_space, ["folder"]),
+            Check("file system", self.file_system, ["folder"]),
+        ]
+
+    def folder(self) -> Said:
+        """It is a folder, or can become one."""
+        if not self.home.is_dir():
+            raise ConfigError(f"{self.home} is no folder; {ANOTHER}")
+        if self.home == self.root:
+            return Said(f"{self.root} is there")
+        return Said(f"{self.root} is not there yet: the first write makes it in {self.home}")
+
+    def format(self) -> Said:
+        """No other version has written it."""
+        store = LocalStore(self.root)  # refuses another format
+        return Said("a store of this version" if (store.root / MARKER).exists() else "new: nothing was written yet")
+
+    def write(self) -> Said:
+        """A file can be made."""
+        self.trial.mkdir(parents=True)
+        (self.trial / "trial").write_bytes(CONTENT)
+        return Said("a file was written")
+
+    def create_once(self) -> Said:
+        """A second writer of a name is refused, which takes hard links."""
+        store = LocalStore(self.trial / "store")
+        try:
+            made = [store.create("once", CONTENT), store.create("once", b"")]
+        except ConfigError as error:
+            told = "the file system makes no hard links, by which two writers are told apart"
+            raise ConfigError(
+                f"{told}; choose a store on another file system (not FAT, not every network's)"
+            ) from error
+        if made != [True, False]:
+            raise ConfigError(f"a second writer is not refused; {ANOTHER}")
+        return Said("a second writer is refused")
+
+    def delete(self) -> Said:
+        """What was written can be removed."""
+        shutil.rmtree(self.trial)
+        return Said("what was written is gone")
+
+    def free_space(self) -> Said:
+        """There is room for a run."""
+        free = shutil.disk_usage(self.home).free
+        text = f"{free / 1e9:.1f} GB"
+        if free < LOW_BYTES:
+            return Said(f"only {text}", "warn", f"free some space, or {ANOTHER}: {LOW_BYTES / 1e9:.0f} GB and more")
+        return Said(text)
+
+    def file_system(self) -> Said:
+        """What kind it is, where Linux tells."""
+        kind = _kind(self.home.resolve())
+        return Said(f"{kind}: {FLEETING[kind]}" if kind in FLEETING else kind, "note")
+
+    def clean_up(self) -> None:
+        """Remove what is left of the trials; a folder that others try in stays."""
+        shutil.rmtree(self.trial, ignore_errors=True)
+        with suppress(OSError):
+            self.trial.parent.rmdir()
+
+
+@contextmanager
+def _tidied(folder: Folder) -> Iterator[list[Check]]:
+    try:
+        yield folder.checks()
+    finally:
+        folder.clean_up()
+
+
+def _kind(path: Path) -> str:
+    """The type of the file system that holds `path`: that of the deepest mount above it, the latest of several."""
+    if not MOUNTS.exists():
+        return "of a type that this system does not tell"
+    mounts = [line.split(" ")[1:3] for line in MOUNTS.read_text(errors="replace").splitlines()]
+    above = [(len(at), kind) for at, kind in mounts if path.is_relative_to(at.replace("\\040", " "))]
+    deepest = max((length for length, _ in above), default=0)
+    return next((kind for length, kind in reversed(above) if length == deepest), "unknown")

@@ -1,0 +1,308 @@
+"""Looking after a store: init, ls, show, over folders and S3; cp, gc and verify have files of their own."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ganbalance.cli import stores, text
+from ganbalance.keys import KEY_CHARS, digest
+from ganbalance.pipeline import listing, runs
+from ganbalance.pipeline.inventory import Inventory
+from ganbalance.pipeline.plan import Node, Plan
+from ganbalance.store import Store, open_store, transfer
+from ganbalance.store.artifacts import Commit, commit_name
+from ganbalance.store.base import Entry
+from tests import servers
+from tests.integration.conftest import EVERYWHERE, Said, Stocked, UseS3, file_of, store
+
+COMMANDS = ["init", "ls", "show", "cp", "gc", "verify"]
+
+
+def told(capsys: Said, command: str, *flags: str) -> Any:
+    """What a command says with --json."""
+    assert store(command, *flags, "--json") == 0
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_an_example_in_its_help(capsys: Said, command: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        store(command, "--help")
+    assert ended.value.code == 0
+    assert f"ganbalance store {command} " in capsys.readouterr().out.partition("\n\n")[2]
+
+
+# init
+
+
+def test_a_store_is_made_once_and_the_second_time_it_is_there(
+    tmp_path: Path, moto: servers.Server, use_s3: UseS3, capsys: Said
+) -> None:
+    use_s3(moto)
+    for url in (str(tmp_path / "a" / "store"), servers.new_bucket_url()):
+        for says in ("made the store", "is there already"):
+            assert store("init", "--store", url) == 0
+            assert says in capsys.readouterr().out
+        assert list(open_store(url).names("")) == []
+
+
+def test_a_server_that_is_still_starting_is_waited_for(
+    moto: servers.Server, use_s3: UseS3, capsys: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = servers.FaultyProxy(moto)
+    with proxy.running() as server:
+        use_s3(server)
+        monkeypatch.setattr(stores, "WAIT_STEP_S", 0.01)
+        proxy.faults.extend(["drop", 503, 503])
+        assert store("init", "--store", servers.new_bucket_url(), "--wait", "30") == 0
+    said = capsys.readouterr()
+    assert said.err.count("waiting for the store") == 3
+    assert "made the store" in said.out
+
+
+def test_a_server_that_stays_away_ends_the_wait_with_75_and_one_line(
+    use_s3: UseS3, moto: servers.Server, capsys: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_s3(moto)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{servers.free_port()}")
+    assert store("init", "--store", servers.new_bucket_url(), "--wait", "0.01") == 75
+    assert "did not answer within 0.01 s" in capsys.readouterr().err.splitlines()[-1]
+    assert "AWS_MAX_ATTEMPTS" not in os.environ
+
+
+def test_a_wrong_request_is_not_waited_for(capsys: Said) -> None:
+    assert store("init", "--store", "s3://A", "--wait", "3600") == 78
+    assert store("init", "--store", "http://a", "--wait", "3600") == 78
+    assert store("init", "--wait", "-1") == 78
+    assert "waiting" not in capsys.readouterr().err
+
+
+# ls and show
+
+
+def test_runs_are_listed_with_what_is_done(stocked: Stocked, capsys: Said) -> None:
+    cell = stocked.commit(stocked.runs[1], "train-classifier/oracle/seed-0")
+    stocked.store.delete(commit_name(cell.stage, cell.key))
+    rows = {row["run"]: row for row in told(capsys, "ls", "--store", stocked.url)}
+    assert set(rows) == set(stocked.runs)
+    whole, half = (rows[run] for run in stocked.runs)
+    assert (whole["done"], whole["stages"], whole["report"]) == (10, 10, "yes")
+    assert (half["done"], half["stages"], half["report"]) == (10, 12, "no")
+    commits = [
+        stocked.commit(stocked.runs[0], node.name) for node in runs.load(stocked.store, stocked.runs[0]).plan.nodes
+    ]
+    assert whole["size"] == sum(file.size for commit in commits for file in commit.files)
+    assert store("ls", "--store", stocked.url) == 0
+    said = capsys.readouterr().out
+    assert "10/12" in said
+    assert said.splitlines()[-1].startswith("2 runs, 12 artifacts, ")
+
+
+def test_a_run_was_recorded_when_its_first_event_says_even_in_a_copy(stocked: Stocked, capsys: Said) -> None:
+    run = stocked.runs[0]
+    stocked.store.create(f"runs/{run}/events/20200102T030405-00000000.json", b'{"event": "started"}')
+    rows = {row["run"]: row for row in told(capsys, "ls", "--store", stocked.url)}
+    assert rows[run]["recorded"] == "2020-01-02T03:04:05Z"
+
+
+@EVERYWHERE
+def test_the_stages_of_a_run_are_listed_with_their_state(stocked: Stocked, capsys: Said) -> None:
+    run = stocked.runs[0]
+    gan, cell, none = (
+        stocked.commit(run, name)
+        for name in ("train-gan/dcgan/class-1/seed-0", "train-classifier/dcgan/seed-0", "train-classifier/none/seed-0")
+    )
+    for step in (7, 40):
+        stocked.store.create(f"stages/train-gan/{gan.key}/attempts/a/checkpoints/{step:012d}", b"")
+    stocked.store.delete(commit_name(gan.stage, gan.key))
+    stocked.replace(commit_name(cell.stage, cell.key), b"{")
+    diverged = none.model_copy(update={"outcome": "diverged"})
+    stocked.replace(commit_name(none.stage, none.key), diverged.model_dump_json().encode())
+    rows = {row["name"]: row for row in told(capsys, "ls", run, "--store", stocked.url)}
+    states = {name: row["state"] for name, row in rows.items()}
+    assert states == dict.fromkeys(["dataset", "backbone", "features/real", "imbalance/seed-0"], "done") | {
+        "train-gan/dcgan/class-1/seed-0": "checkpoint",
+        "synthesize/dcgan/class-1/seed-0": "to do",
+        "features/dcgan/class-1/seed-0": "to do",
+        "train-classifier/dcgan/seed-0": "corrupt",
+        "train-classifier/none/seed-0": "diverged",
+        "report": "to do",
+    }
+    assert (rows["dataset"]["files"], rows["dataset"]["seconds"]) == (2, 1.5)
+    assert store("ls", run, "--store", stocked.url) == 0
+    said = capsys.readouterr().out
+    assert "checkpoint at step 40" in said
+    assert gan.key[:12] in said
+
+
+def test_an_unreadable_record_is_told_and_hides_no_other_run(stocked_folder: Stocked, capsys: Said) -> None:
+    stocked_folder.replace(f"runs/{stocked_folder.runs[0]}/run.json", b"{")
+    assert store("ls", "--store", stocked_folder.url) == 0
+    said = capsys.readouterr().out
+    assert "unreadable" in said
+    assert "12/12" in said
+
+
+def test_a_run_that_is_not_there_is_a_configuration_error_that_names_those_that_are(
+    stocked_folder: Stocked, capsys: Said
+) -> None:
+    for flags in (["ls", "nothing"], ["show", "nothing"], ["verify", "--run", "nothing"]):
+        assert store(*flags, "--store", stocked_folder.url) == 78
+        assert stocked_folder.runs[0] in capsys.readouterr().err
+
+
+def many_artifacts(n_runs: int, n_stages: int, like: runs.Record) -> dict[str, bytes]:
+    """Runs whose stages were all committed: name -> bytes."""
+    files: dict[str, bytes] = {}
+    for r in range(n_runs):
+        keys = [digest([r, i])[:KEY_CHARS] for i in range(n_stages)]
+        nodes = tuple(Node(name=f"d/{k}", stage="imbalance", config={}, inputs={}, key=k, seed=0) for k in keys)
+        record = runs.Record(experiment=like.experiment, plan=Plan(run=f"many-{r}", nodes=nodes, notes=()))
+        files[f"runs/many-{r}/run.json"] = record.model_dump_json().encode()
+        for key in keys:
+            commit = Commit(
+                stage="imbalance", key=key, attempt="a", outcome="done", files=[], digest="", inputs={}, metrics={},
+                provenance={},
+            )  # fmt: skip
+            files[commit_name("imbalance", key)] = commit.model_dump_json().encode()
+            files[f"stages/imbalance/{key}/attempts/a/file"] = b""
+    return files
+
+
+class Memory(Store):
+    """Files in memory, and a record of what was asked for."""
+
+    def __init__(self, files: dict[str, bytes]) -> None:
+        self.url = "memory"
+        self.files = files
+        self.asked: list[tuple[str, str]] = []
+
+    def entries(self, prefix: str) -> Iterator[Entry]:
+        self.asked.append(("list", prefix))
+        return (Entry(name, len(self.files[name]), datetime.now(UTC)) for name in sorted(self.files))
+
+    def read(self, name: str) -> bytes:
+        self.asked.append(("read", name))
+        return self.files[name]
+
+    def refuse(self, *_: Any) -> Any:
+        raise AssertionError("listing reads, and fetches nothing")
+
+    fetch = delete = unfinished = discard = _put = _create = refuse
+
+
+def test_ten_thousand_artifacts_are_listed_once_and_each_record_is_read_once(two_runs: Stocked) -> None:
+    files = many_artifacts(20, 500, runs.load(two_runs.store, two_runs.runs[0]))
+    memory = Memory(files)
+    rows = listing.runs_of(Inventory(memory))
+    assert [(row.done, row.stages) for row in rows] == [(500, 500)] * 20
+    records = [("read", name) for name in files if name.endswith(".json")]
+    assert sorted(memory.asked) == sorted([("list", ""), *records])
+
+
+def test_a_server_is_asked_for_its_list_once_and_for_each_record_once(
+    two_runs: Stocked, moto: servers.Server, use_s3: UseS3, capsys: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = many_artifacts(2, 60, runs.load(two_runs.store, two_runs.runs[0]))
+    url = use_s3(moto)
+    target = open_store(url)
+    transfer.side_by_side(lambda name: target.create(name, files[name]), files)
+    proxy = servers.FaultyProxy(moto)
+    with proxy.running() as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.endpoint)
+        assert {row["done"] for row in told(capsys, "ls", "--store", url)} == {60}
+    lists = [path for _, path in proxy.seen if "list-type=2" in path]
+    assert len(lists) == 1
+    assert len(proxy.seen) == 1 + 120 + 2 + 1  # commits, records, the store's marker
+
+
+def test_a_run_is_shown_with_its_settings_and_its_history(stocked: Stocked, capsys: Said) -> None:
+    run = stocked.runs[1]
+    shown = told(capsys, "show", run, "--store", stocked.url)
+    assert shown["experiment"]["arms"] == ["none", "threshold", "dcgan", "oracle"]
+    assert (shown["seeds"], shown["done"], shown["report"]) == ([0], 12, "yes")
+    assert [(event["event"], event["workers"]) for event in shown["events"]] == [("started", 2)]
+    assert store("show", run, "--store", stocked.url) == 0
+    assert yaml.safe_load(capsys.readouterr().out)["experiment"]["name"] == "tiny"
+
+
+@EVERYWHERE
+def test_an_artifact_is_shown_by_the_start_of_its_key_or_by_its_place_in_a_run(stocked: Stocked, capsys: Said) -> None:
+    name = "train-classifier/dcgan/seed-0"
+    commit = stocked.commit(stocked.runs[0], name)
+    stocked.store.create(f"stages/{commit.stage}/{commit.key}/attempts/lost/file", b"")
+    shown = told(capsys, "show", f"{commit.stage}/{commit.key[:6]}", "--store", stocked.url)
+    assert shown == told(capsys, "show", f"{stocked.runs[1]}:{name}", "--store", stocked.url)
+    assert shown["files"] == [file.model_dump() for file in commit.files]
+    assert shown["inputs"]["dataset"]["digest"] == commit.inputs["dataset"].digest
+    assert (shown["metrics"], shown["provenance"]["git_commit"]) == ({"images": 0.1}, "abc")
+    assert shown["runs"] == sorted(stocked.runs)
+    assert shown["other_attempts"] == ["lost"]
+    assert store("show", f"{commit.stage}/{commit.key}", "--store", stocked.url) == 0
+    assert commit.files[0].sha256 in capsys.readouterr().out
+
+
+def test_a_report_is_shown_with_the_run_that_it_is_of(stocked_folder: Stocked, capsys: Said) -> None:
+    for run in stocked_folder.runs:
+        assert told(capsys, "show", f"{run}:report", "--store", stocked_folder.url)["runs"] == [run]
+
+
+def test_a_stage_without_an_artifact_is_shown_with_its_attempts(stocked_folder: Stocked, capsys: Said) -> None:
+    commit = stocked_folder.commit(stocked_folder.runs[0], "train-gan/dcgan/class-1/seed-0")
+    stocked_folder.store.create(file_of(commit, "checkpoints/000000000012"), b"")
+    stocked_folder.store.delete(commit_name(commit.stage, commit.key))
+    shown = told(capsys, "show", f"train-gan/{commit.key}", "--store", stocked_folder.url)
+    assert (shown["state"], shown["checkpoint"], shown["other_attempts"]) == ("to do", 12, [commit.attempt])
+
+
+def test_what_names_no_artifact_or_several_is_a_configuration_error(stocked_folder: Stocked, capsys: Said) -> None:
+    for key in ("abcdefg1", "abcdefg2"):
+        stocked_folder.store.create(f"stages/report/{key}/attempts/a/file", b"")
+    wrong = {"report/abcde": "at least 6", "report/abcdef": "2 artifacts", "report/0123456789": "no report/0123456789"}
+    for what, says in wrong.items():
+        assert store("show", what, "--store", stocked_folder.url) == 78
+        assert says in capsys.readouterr().err
+
+
+# all of them
+
+
+def test_no_command_needs_torch(stocked_folder: Stocked, tmp_path: Path) -> None:
+    run, url = stocked_folder.runs[0], stocked_folder.url
+    commands = [
+        ["init", "--store", str(tmp_path / "new")], ["ls", "--store", url], ["ls", run, "--store", url],
+        ["show", run, "--store", url], ["show", f"{run}:report", "--store", url], ["verify", "--store", url],
+        ["gc", "--delete", "--store", url], ["cp", "--run", run, url, str(tmp_path / "new")],
+    ]  # fmt: skip
+    program = (
+        "import sys\n"
+        "class Without:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.partition('.')[0] in ('torch', 'torchvision', 'timm', 'safetensors'):\n"
+        "            raise ModuleNotFoundError(name)\n"
+        "sys.meta_path.insert(0, Without())\n"
+        "from ganbalance import cli\n"
+        f"sys.exit(max(cli.main(['store', *command]) for command in {commands}))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("n_bytes", "told"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (12_345_678, "12.3 MB"), (5e15, "5000.0 TB")]
+)
+def test_sizes_are_told_in_the_largest_unit_that_fits(n_bytes: float, told: str) -> None:
+    assert text.size(n_bytes) == told
+
+
+@pytest.mark.parametrize("age", ["0s", "30m", "12h", "7d"])
+def test_an_age_is_written_as_it_is_read(age: str) -> None:
+    assert text.as_age(text.age(age)) == age
