@@ -67,11 +67,12 @@ def moto() -> Iterator[Server]:
 @contextmanager
 def seaweedfs(folder: Path) -> Iterator[Server]:
     """SeaweedFS' single-process server, from pip."""
-    server = Server(f"http://127.0.0.1:{free_port()}")
+    s3, master, volume, filer, admin = _ports_in_pairs(5)
+    server = Server(f"http://127.0.0.1:{s3}")
     command = [
         str(Path(sys.executable).with_name("weed")), "mini", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
-        f"-s3.port={server.endpoint.rpartition(':')[2]}", f"-master.port={free_port()}",
-        f"-volume.port={free_port()}", f"-filer.port={free_port()}", "-admin.ui=false", "-webdav=false",
+        f"-s3.port={s3}", f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}",
+        f"-admin.port={admin}", "-admin.ui=false", "-webdav=false",
     ]  # fmt: skip
     with running(command, server, log=folder / "log"):
         yield server
@@ -120,6 +121,23 @@ def _wait_for(server: Server, process: subprocess.Popen[bytes], log: Path) -> No
             pass
         time.sleep(0.2)
     raise AssertionError(f"{server.endpoint} does not answer:\n{log.read_text(errors='replace')[-2000:]}")
+
+
+def _ports_in_pairs(n: int) -> list[int]:
+    """Free ports p where p + 10,000 is free too: SeaweedFS listens at both."""
+    found: list[int] = []
+    while len(found) < n:
+        port = 10_000 + secrets.randbelow(10_000)  # below what the system hands out by itself
+        if port not in found and _is_free(port) and _is_free(port + 10_000):
+            found.append(port)
+    return found
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe, suppress(OSError):
+        probe.bind(("127.0.0.1", port))
+        return True
+    return False
 
 
 def free_port() -> int:

@@ -353,6 +353,11 @@ def test_a_url_of_an_unknown_kind_is_refused(url: str) -> None:
         open_store(url)
 
 
+def test_a_home_folder_of_nobody_is_refused() -> None:
+    with pytest.raises(ConfigError, match="whole path"):
+        open_store("~nobody-of-that-name/store")
+
+
 def test_looking_into_a_store_leaves_no_trace(tmp_path: Path) -> None:
     assert list(open_store(str(tmp_path / "store")).names("runs")) == []
     assert not (tmp_path / "store").exists()

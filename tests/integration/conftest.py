@@ -1,5 +1,6 @@
 """Two runs that share stages, in a store of every kind."""
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,6 +25,12 @@ UseS3 = Callable[[servers.Server], str]
 def store(command: str, *flags: str) -> int:
     """`ganbalance store COMMAND`."""
     return cli.main(["store", command, *flags])
+
+
+def told(capsys: Said, command: str, *flags: str) -> Any:
+    """What a command says with --json."""
+    assert store(command, *flags, "--json") == 0
+    return json.loads(capsys.readouterr().out)
 
 
 def file_of(commit: Commit, file: str = "result") -> str:

@@ -218,6 +218,7 @@ def test_a_url_that_is_none_fails_in_one_line(url: str) -> None:
     said = told(url)
     assert (failed(said)["check"], said["exit_code"]) == ("store", 78)
     assert len(said["checks"]) == 1
+    assert failed(said)["mend"]
 
 
 @pytest.mark.parametrize("endpoint", ["no url", "http://", "http://127.0.0.1:99999", "ftp://x", "http://a..b:9000"])

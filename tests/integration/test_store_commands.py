@@ -1,35 +1,22 @@
 """Looking after a store: init, ls, show, over folders and S3; cp, gc and verify have files of their own."""
 
-import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from ganbalance.cli import stores, text
-from ganbalance.keys import KEY_CHARS, digest
-from ganbalance.pipeline import listing, runs
-from ganbalance.pipeline.inventory import Inventory
-from ganbalance.pipeline.plan import Node, Plan
-from ganbalance.store import Store, open_store, transfer
+from ganbalance.pipeline import runs
+from ganbalance.store import open_store
 from ganbalance.store.artifacts import Commit, commit_name
-from ganbalance.store.base import Entry
 from tests import servers
-from tests.integration.conftest import EVERYWHERE, Said, Stocked, UseS3, file_of, store
+from tests.integration.conftest import EVERYWHERE, Said, Stocked, UseS3, file_of, store, told
 
 COMMANDS = ["init", "ls", "show", "cp", "gc", "verify"]
-
-
-def told(capsys: Said, command: str, *flags: str) -> Any:
-    """What a command says with --json."""
-    assert store(command, *flags, "--json") == 0
-    return json.loads(capsys.readouterr().out)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -143,6 +130,21 @@ def test_the_stages_of_a_run_are_listed_with_their_state(stocked: Stocked, capsy
     assert gan.key[:12] in said
 
 
+def test_a_report_that_goes_with_half_a_run_is_told_as_partial(
+    stocked: Stocked, make: Callable[..., Commit], capsys: Said
+) -> None:
+    run = stocked.runs[0]
+    cell = stocked.commit(run, "train-classifier/dcgan/seed-0")
+    stocked.store.delete(commit_name(cell.stage, cell.key))
+    state = stocked.state(run, Path())
+    node = state.plan.node("report")
+    partial = make(stocked.store, "report", state.key(node), inputs=state.inputs(node).commits)
+    row = next(row for row in told(capsys, "ls", "--store", stocked.url) if row["run"] == run)
+    assert (row["done"], row["report"]) == (8, "partial")
+    report = told(capsys, "ls", run, "--store", stocked.url)[-1]
+    assert (report["state"], report["key"]) == ("partial", partial.key)
+
+
 def test_an_unreadable_record_is_told_and_hides_no_other_run(stocked_folder: Stocked, capsys: Said) -> None:
     stocked_folder.replace(f"runs/{stocked_folder.runs[0]}/run.json", b"{")
     assert store("ls", "--store", stocked_folder.url) == 0
@@ -157,71 +159,6 @@ def test_a_run_that_is_not_there_is_a_configuration_error_that_names_those_that_
     for flags in (["ls", "nothing"], ["show", "nothing"], ["verify", "--run", "nothing"]):
         assert store(*flags, "--store", stocked_folder.url) == 78
         assert stocked_folder.runs[0] in capsys.readouterr().err
-
-
-def many_artifacts(n_runs: int, n_stages: int, like: runs.Record) -> dict[str, bytes]:
-    """Runs whose stages were all committed: name -> bytes."""
-    files: dict[str, bytes] = {}
-    for r in range(n_runs):
-        keys = [digest([r, i])[:KEY_CHARS] for i in range(n_stages)]
-        nodes = tuple(Node(name=f"d/{k}", stage="imbalance", config={}, inputs={}, key=k, seed=0) for k in keys)
-        record = runs.Record(experiment=like.experiment, plan=Plan(run=f"many-{r}", nodes=nodes, notes=()))
-        files[f"runs/many-{r}/run.json"] = record.model_dump_json().encode()
-        for key in keys:
-            commit = Commit(
-                stage="imbalance", key=key, attempt="a", outcome="done", files=[], digest="", inputs={}, metrics={},
-                provenance={},
-            )  # fmt: skip
-            files[commit_name("imbalance", key)] = commit.model_dump_json().encode()
-            files[f"stages/imbalance/{key}/attempts/a/file"] = b""
-    return files
-
-
-class Memory(Store):
-    """Files in memory, and a record of what was asked for."""
-
-    def __init__(self, files: dict[str, bytes]) -> None:
-        self.url = "memory"
-        self.files = files
-        self.asked: list[tuple[str, str]] = []
-
-    def entries(self, prefix: str) -> Iterator[Entry]:
-        self.asked.append(("list", prefix))
-        return (Entry(name, len(self.files[name]), datetime.now(UTC)) for name in sorted(self.files))
-
-    def read(self, name: str) -> bytes:
-        self.asked.append(("read", name))
-        return self.files[name]
-
-    def refuse(self, *_: Any) -> Any:
-        raise AssertionError("listing reads, and fetches nothing")
-
-    fetch = delete = unfinished = discard = _put = _create = refuse
-
-
-def test_ten_thousand_artifacts_are_listed_once_and_each_record_is_read_once(two_runs: Stocked) -> None:
-    files = many_artifacts(20, 500, runs.load(two_runs.store, two_runs.runs[0]))
-    memory = Memory(files)
-    rows = listing.runs_of(Inventory(memory))
-    assert [(row.done, row.stages) for row in rows] == [(500, 500)] * 20
-    records = [("read", name) for name in files if name.endswith(".json")]
-    assert sorted(memory.asked) == sorted([("list", ""), *records])
-
-
-def test_a_server_is_asked_for_its_list_once_and_for_each_record_once(
-    two_runs: Stocked, moto: servers.Server, use_s3: UseS3, capsys: Said, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    files = many_artifacts(2, 60, runs.load(two_runs.store, two_runs.runs[0]))
-    url = use_s3(moto)
-    target = open_store(url)
-    transfer.side_by_side(lambda name: target.create(name, files[name]), files)
-    proxy = servers.FaultyProxy(moto)
-    with proxy.running() as server:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", server.endpoint)
-        assert {row["done"] for row in told(capsys, "ls", "--store", url)} == {60}
-    lists = [path for _, path in proxy.seen if "list-type=2" in path]
-    assert len(lists) == 1
-    assert len(proxy.seen) == 1 + 120 + 2 + 1  # commits, records, the store's marker
 
 
 def test_a_run_is_shown_with_its_settings_and_its_history(stocked: Stocked, capsys: Said) -> None:

@@ -134,6 +134,16 @@ def test_one_young_file_protects_its_whole_attempt_and_no_other(stocked_folder: 
     assert [name in stocked_folder.contents() for name in names] == [True, True, False]
 
 
+def test_a_file_from_the_future_makes_nothing_older_than_it_is(stocked_folder: Stocked) -> None:
+    names = [f"stages/train-gan/{'0' * 32}/attempts/{attempt}/file" for attempt in ("young", "from-tomorrow")]
+    for name in names:
+        stocked_folder.store.create(name, b"")
+    os.utime(Path(stocked_folder.url) / names[1], (time.time() + 24 * HOUR_S,) * 2)
+    for age, left in (("1h", names), ("0s", [])):
+        assert gc(stocked_folder, "--older-than", age, "--delete") == 0
+        assert [name for name in names if name in stocked_folder.contents()] == left
+
+
 @EVERYWHERE
 def test_the_report_that_goes_with_what_is_there_now_stays_and_older_ones_go(stocked: Stocked, make: Make) -> None:
     run = stocked.runs[0]
@@ -155,13 +165,16 @@ def test_the_report_that_goes_with_what_is_there_now_stays_and_older_ones_go(sto
 
 @EVERYWHERE
 def test_an_attempt_that_is_committed_after_it_was_found_stays(stocked: Stocked, make: Make) -> None:
-    name = f"stages/imbalance/{'3' * 32}/attempts/late/other"
-    stocked.store.create(name, b"")
+    made = make(stocked.store, "imbalance", "3" * 32, attempt="late")
+    name = commit_name(made.stage, made.key)
+    committing = stocked.store.read(name)
+    stocked.store.delete(name)
     found = garbage.collect(stocked.store, NOW)
     assert [piece.what for piece in found.old] == [f"stages/imbalance/{'3' * 32}/attempts/late"]
-    make(stocked.store, "imbalance", "3" * 32, attempt="late")
+    stocked.store.create(name, committing)
+    before = stocked.contents()
     assert garbage.sweep(stocked.store, found) == found.old
-    assert name in stocked.contents()
+    assert stocked.contents() == before
 
 
 def test_an_attempt_that_is_written_to_after_it_was_found_stays(stocked: Stocked) -> None:
@@ -236,7 +249,9 @@ def test_what_lies_under_an_unreadable_commit_is_left_alone_and_told(
     before = stocked.contents()
     assert gc(stocked, "--older-than", "0s", "--delete") == 0
     assert stocked.contents() == before
-    assert "left alone: stages/train-classifier" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "left alone: stages/train-classifier" in said
+    assert "no garbage" in said
 
 
 def test_no_reader_ever_sees_a_commit_whose_files_are_going(

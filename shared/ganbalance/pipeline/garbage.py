@@ -100,15 +100,11 @@ def collect(store: Store, older_than: timedelta) -> Found:
         for piece in _pieces(at, holding, commits.get(at), is_needed=at in needed)
     ]
     found += [_unfinished(write) for write in store.unfinished()]
-    limit = _now(inventory, found) - older_than
-    old = [piece for piece in found if piece.modified <= limit]
-    young = [piece for piece in found if piece.modified > limit]
+    now = datetime.now(UTC)
+    # a clock that is ahead of ours makes things younger, never older than they are
+    is_old = {piece: max(timedelta(0), now - piece.modified) >= older_than for piece in found}
+    old, young = ([piece for piece in found if is_old[piece] == wanted] for wanted in (True, False))
     return Found(old, young, list(inventory.problems.values()), frozenset(inventory.recorded))
-
-
-def _now(inventory: Inventory, found: list[Garbage]) -> datetime:
-    """Our clock, or the store's newest file where the store's clock is ahead."""
-    return max([datetime.now(UTC), inventory.newest or datetime.min.replace(tzinfo=UTC), *(p.modified for p in found)])
 
 
 def _needed(inventory: Inventory) -> set[Address]:

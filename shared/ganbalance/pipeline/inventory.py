@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -51,7 +50,6 @@ class Inventory:
     def __init__(self, store: Store, prefix: str = "") -> None:
         self.store = store
         self.n_bytes = 0
-        self.newest: datetime | None = None
         self.runs: dict[str, list[Entry]] = {}
         self.holdings: dict[Address, Holding] = {}
         self.problems: dict[str | Address, DataError] = {}  # by run or address, of what was read so far
@@ -60,7 +58,6 @@ class Inventory:
 
     def _add(self, entry: Entry) -> None:
         self.n_bytes += entry.size
-        self.newest = max(self.newest or entry.modified, entry.modified)
         match entry.name.split("/"):
             case ["runs", run, *_]:
                 self.runs.setdefault(run, []).append(entry)

@@ -21,7 +21,10 @@ class LocalStore(Store):
     """Files under one root folder; new files are written beside it and renamed into place."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root.expanduser().absolute()
+        try:
+            self.root = root.expanduser().absolute()
+        except RuntimeError as error:  # ~somebody who is not here
+            raise ConfigError(f"store {str(root)!r}: {error}; give the folder's whole path") from error
         self.url = str(self.root)
         self._marked = self._check_format()
 

@@ -40,7 +40,7 @@ class ResNet18(Backbone):
         except (URLError, OSError, RuntimeError) as error:
             raise DataError(
                 f"the weights of resnet18 are not in {SYSTEM_FOLDER} or {self._cache().parent} and cannot be "
-                f"downloaded here ({error}); put {FILE} there, name it in classifier.weights, or run with the other one: "
+                f"downloaded here ({error}); put {FILE} there, name it in classifier.weights, or run with the other: "
                 'SET="classifier.backbone=efficientnet-lite0"'
             ) from error
         return self._cache()

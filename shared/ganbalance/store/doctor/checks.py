@@ -58,12 +58,17 @@ def findings(checks: Iterable[Check]) -> Iterator[Finding]:
         yield finding
 
 
+GUESSABLE = 4  # characters; a shorter secret is part of any word
+
+
 def failure(check: str, error: Exception) -> Finding:
     """The finding that an error amounts to."""
     known = error if isinstance(error, GanbalanceError) else _typed(error)
-    text, _, mend = str(known).rpartition("; ")
-    if not text or "ganbalance doctor" in mend:
-        text, mend = text or mend, "look the server's answer up in its documentation and its log"
+    text, parted, mend = str(known).rpartition("; ")
+    if not parted:
+        text, mend = mend, "give --store (or STORE=...) a store as told here"
+    if "ganbalance doctor" in mend:
+        mend = "look the server's answer up in its documentation and its log"
     return Finding(check, "FAIL", redacted(" ".join(text.split())), redacted(mend), known.exit_code)
 
 
@@ -71,7 +76,9 @@ def redacted(text: str) -> str:
     """The text without the secrets that a URL or the environment may have brought into it."""
     text = re.sub(r"//[^\s/@]+@|//[^\s@]*:[^\s@]*@", "//***@", text)
     for name in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
-        text = text.replace(os.environ.get(name) or "\0", "***")
+        secret = os.environ.get(name, "")
+        if len(secret) >= GUESSABLE:
+            text = text.replace(secret, "***")
     return text
 
 
