@@ -127,14 +127,14 @@ def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Serv
 
 @pytest.fixture
 def use_s3(monkeypatch: pytest.MonkeyPatch) -> Callable[[servers.Server], str]:
-    """Point the AWS settings at a server and make a bucket; returns the URL of an empty store in it."""
+    """Point the AWS settings at a server returns the URL of an empty store in its bucket."""
 
     def use(server: servers.Server) -> str:
         for name, value in server.environment.items():
             monkeypatch.setenv(name, value)
         for name in ("AWS_PROFILE", "AWS_CA_BUNDLE", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN"):
             monkeypatch.delenv(name, raising=False)
-        url = servers.new_bucket_url()
+        url = servers.new_prefix_url()
         make_store(url)
         return url
 

@@ -43,6 +43,7 @@ class Project:
         self.environment = {
             "COMPOSE_PROJECT_NAME": self.name,
             "COMPOSE_DISABLE_ENV_FILE": "1",
+            "COMPOSE_FILE": "compose.yaml",  # and no compose.override.yaml
             "MINIO_PORT": str(self.port),
             "MINIO_CONSOLE_PORT": str(servers.free_port()),
             "SEAWEEDFS_PORT": str(servers.free_port()),

@@ -49,6 +49,11 @@ def new_bucket_url() -> str:
     return f"s3://test-{secrets.token_hex(6)}/a/prefix"
 
 
+def new_prefix_url() -> str:
+    """The URL of a store with a prefix of its own in a bucket that all share: SeaweedFS has room for few buckets."""
+    return f"s3://tests/{secrets.token_hex(6)}/a/prefix"
+
+
 @contextmanager
 def moto() -> Iterator[Server]:
     """moto's server in a thread."""
