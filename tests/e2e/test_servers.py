@@ -12,7 +12,7 @@ from tests.containers import ROOT, Project, docker
 
 
 @pytest.fixture
-def weed() -> Iterator[str]:
+def weed(project: Project) -> Iterator[str]:
     """An image of the SeaweedFS that the tests have from pip."""
     name = "ganbalance-test-seaweedfs"
     program = Path(sys.executable).with_name("weed")
@@ -21,6 +21,7 @@ def weed() -> Iterator[str]:
         made = docker("import", "-", name, stdin=tar.stdout)
     assert made.returncode == 0, made.stderr
     yield name
+    project.compose("--profile=seaweedfs", "rm", "--stop", "--force", "seaweedfs")
     docker("image", "rm", name)
 
 
