@@ -63,12 +63,13 @@ def test_every_preset_is_in_the_readme() -> None:
         assert f"`{path.stem}`" in README
 
 
-def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_has_an_example_of_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    (commands,) = (action.choices for action in cli._parser()._actions if isinstance(action.choices, dict))
+    assert {"run", "store"} <= set(commands)
     with pytest.raises(SystemExit):
         cli.main(["--help"])
     said = capsys.readouterr().out
-    for command in ("run", "plan", "data", "export", "table"):
-        assert f"ganbalance {command}" in said
+    assert not [command for command in commands if not re.search(rf"^ganbalance {command}\s", said, re.MULTILINE)]
 
 
 def test_make_help_lists_every_public_target() -> None:

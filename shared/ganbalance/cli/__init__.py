@@ -1,11 +1,14 @@
 """ganbalance: should you train a GAN to balance your image data, and which one?
 
-ganbalance run  jobs/experiments/quick.yaml              run what is not done yet, then the report
+ganbalance data jobs/experiments/quick.yaml              get the images and the backbone's weights that it needs
 ganbalance plan jobs/experiments/honest.yaml             what would run, and what is done already
+ganbalance run  jobs/experiments/quick.yaml              run what is not done yet, then the report
 ganbalance run  jobs/experiments/quick.yaml --gan "vanilla dcgan" --seeds 0..9 --set gans.dcgan.epochs=50
+ganbalance fetch-report --run quick-1a2b3c4d             lay out the report of a run, wherever it ran
+ganbalance export --run quick-1a2b3c4d --to pngs/        real and synthetic training images as PNG folders
+ganbalance table reports/quick/summary.json              a report's table in markdown
 ganbalance doctor --store s3://bucket/prefix             is the store all right, and what to mend if not
 ganbalance store ls                                      the runs in a store
-ganbalance export --run quick-1a2b3c4d --to pngs/        real and synthetic training images as PNG folders
 
 Exit codes: 0 done, 65 bad data, 75 try again, 78 bad configuration, 143 stopped, 1 a bug.
 """
