@@ -15,11 +15,12 @@ from ganbalance import cli
 from ganbalance.errors import UnavailableError
 from ganbalance.pipeline import garbage, runs
 from ganbalance.pipeline.state import State
-from ganbalance.store import Store, open_store
+from ganbalance.store import Store, make_store, open_store
 from ganbalance.store.artifacts import Artifacts, Commit, commit_name, new_attempt
 from ganbalance.store.local import TEMPORARY, LocalStore
 from ganbalance.store.s3 import S3Store
-from tests.integration.conftest import EVERYWHERE, Stocked
+from tests import servers
+from tests.integration.conftest import EVERYWHERE, Stocked, UseS3
 
 NOW = timedelta(0)
 HOUR_S = 3600
@@ -263,6 +264,17 @@ def test_no_reader_ever_sees_a_commit_whose_files_are_going(
     assert gc(stocked_folder, "--older-than", "0s", "--delete") == 0
     assert deleted[0] == commit_name(made.stage, made.key)
     assert len(deleted) == 2
+
+
+def test_what_others_are_writing_into_the_same_bucket_is_not_ours_to_end(moto: servers.Server, use_s3: UseS3) -> None:
+    use_s3(moto)
+    make_store(url := servers.new_bucket_url().removesuffix("/a/prefix"))
+    store = open_store(url)
+    assert isinstance(store, S3Store)
+    for name in ("videos/large.mp4", "another-store/stages/begun", "stages/begun"):
+        store.client.create_multipart_upload(Bucket=store.bucket, Key=name)
+    assert cli.main(["store", "gc", "--store", url, "--older-than", "0s", "--delete"]) == 0
+    assert sorted(write.name for write in store.unfinished()) == ["another-store/stages/begun", "videos/large.mp4"]
 
 
 def test_an_unreadable_age_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:

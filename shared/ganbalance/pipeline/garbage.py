@@ -21,9 +21,12 @@ from ganbalance.pipeline.inventory import Address, Holding, Inventory, find, ref
 from ganbalance.store import Store
 from ganbalance.store.artifacts import Commit, attempt_name
 from ganbalance.store.base import Entry, Unfinished
+from ganbalance.store.local import TEMPORARY
 from ganbalance.store.transfer import side_by_side
 
 BATCH = 64  # deletions between two looks at the runs
+# where a store's own writes are: one at the root of a bucket shares it with whatever else is in there
+OWN = ("stages/", "runs/", f"{TEMPORARY}/")
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +102,7 @@ def collect(store: Store, older_than: timedelta) -> Found:
         if at not in inventory.problems
         for piece in _pieces(at, holding, commits.get(at), is_needed=at in needed)
     ]
-    found += [_unfinished(write) for write in store.unfinished()]
+    found += [_unfinished(write) for write in store.unfinished() if write.name.startswith(OWN)]
     now = datetime.now(UTC)
     # a clock that is ahead of ours makes things younger, never older than they are
     is_old = {piece: max(timedelta(0), now - piece.modified) >= older_than for piece in found}
