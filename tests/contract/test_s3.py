@@ -202,6 +202,15 @@ def test_a_wrong_key_names_the_keys(seaweedfs: servers.Server, use_s3: UseS3, mo
         assert seaweedfs.secret_key not in str(error)
 
 
+def test_a_wrong_key_is_told_from_a_missing_right_when_a_bucket_is_made(
+    seaweedfs: servers.Server, use_s3: UseS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = use_s3(seaweedfs)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    with pytest.raises(ConfigError, match="AWS_SECRET_ACCESS_KEY"):
+        make_store(url)
+
+
 def test_no_key_at_all_names_the_keys(seaweedfs: servers.Server, use_s3: UseS3, monkeypatch) -> None:
     url = use_s3(seaweedfs)
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
@@ -300,6 +309,18 @@ def test_a_custom_endpoint_is_addressed_by_path_and_amazon_as_it_likes(
     assert client.meta.config.s3["addressing_style"] == "auto"
     assert client.meta.region_name == "eu-central-1"
     assert client.meta.config.request_checksum_calculation == "when_supported"
+
+
+def test_a_region_of_the_environment_wins_over_the_profiles(
+    moto: servers.Server, use_s3: UseS3, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    use_s3(moto)
+    (tmp_path / "config").write_text("[default]\nregion = us-west-2\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    assert s3._client().meta.region_name == "eu-central-1"
+    monkeypatch.delenv("AWS_REGION")
+    assert s3._client().meta.region_name == "us-west-2"
 
 
 # ── large files ──────────────────────────────────────────────────────────────

@@ -213,7 +213,7 @@ def make_bucket(url: str) -> bool:
     with _told(f"cannot make the bucket of {url}"):
         client = _client()
         try:
-            client.head_bucket(Bucket=bucket)
+            client.list_objects_v2(Bucket=bucket, MaxKeys=1)  # unlike a HEAD, a refusal has a body that says why
             return False
         except failures.ClientError as error:
             if _code(error)[1] != 404:  # noqa: PLR2004
@@ -282,7 +282,8 @@ def _client(attempts: int | None = None, **more: Any) -> Any:
     """A client as the environment asks for it."""
     attempts = attempts or _attempts()
     session = boto3.Session()
-    region = session.region_name or os.environ.get("AWS_REGION") or "us-east-1"
+    # boto3 itself reads AWS_DEFAULT_REGION and the profile only; what is said to this program comes first
+    region = os.environ.get("AWS_REGION") or session.region_name or "us-east-1"
     # only a client knows which endpoint the environment, the profile and the region amount to
     is_amazon = ".amazonaws.com" in session.client("s3", region_name=region).meta.endpoint_url
     config = Config(
