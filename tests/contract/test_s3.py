@@ -273,6 +273,20 @@ def test_an_endpoint_that_is_no_address_is_named(
     assert "AWS_ENDPOINT_URL" in str(told(url))
 
 
+def test_a_password_in_an_address_is_refused_and_not_repeated(
+    moto: servers.Server, use_s3: UseS3, monkeypatch: pytest.MonkeyPatch, few_attempts: None
+) -> None:
+    url = use_s3(moto)
+    for address in ("s3://me:hush-hush@bucket/prefix", "http://me:hush-hush@server/bucket"):
+        assert "hush-hush" not in str(told(address))
+    for port in (servers.free_port(), "notaport"):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://me:hush-hush@127.0.0.1:{port}")
+        error = told(url)
+        assert isinstance(error, ConfigError)
+        assert "AWS_ENDPOINT_URL" in str(error)
+        assert "hush-hush" not in str(error)
+
+
 @pytest.mark.parametrize("attempts", ["none", "0", "-1"])
 def test_a_number_of_attempts_that_is_none_is_named(moto, use_s3: UseS3, monkeypatch, attempts: str) -> None:
     url = use_s3(moto)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ganbalance.errors import ConfigError
-from ganbalance.store.base import MissingError, Store
+from ganbalance.store.base import MissingError, Store, redacted
 from ganbalance.store.local import LocalStore
 
 __all__ = ["MissingError", "Store", "make_store", "open_store"]
@@ -18,7 +18,7 @@ def open_store(url: str) -> Store:
 
         return S3Store(url)
     if not url or "://" in url:
-        raise ConfigError(f"store {url!r}: a store is a local folder, without '://', or s3://bucket/prefix")
+        raise ConfigError(f"store {redacted(url)!r}: a store is a local folder, without '://', or s3://bucket/prefix")
     return LocalStore(Path(url))
 
 

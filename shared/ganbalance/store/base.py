@@ -5,6 +5,8 @@ fills in this class and passes the store contract tests.
 """
 
 import json
+import os
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from typing import ClassVar
 from ganbalance.errors import ConfigError, DataError
 
 MARKER = "store.json"
+GUESSABLE = 4  # characters; a shorter secret is part of any word
 OnBytes = Callable[[int], object]  # told how many more bytes were moved, from any thread
 
 
@@ -43,6 +46,16 @@ class Unfinished:
 
 def ignore(n_bytes: int) -> None:
     """Nobody wants to know."""
+
+
+def redacted(text: str) -> str:
+    """The text without the secrets that a URL or the environment may have brought into it."""
+    text = re.sub(r"//[^\s/@]+@|//[^\s@]*:[^\s@]*@", "//***@", text)
+    for name in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        secret = os.environ.get(name, "")
+        if len(secret) >= GUESSABLE:
+            text = text.replace(secret, "***")
+    return text
 
 
 class Store(ABC):

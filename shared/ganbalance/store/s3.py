@@ -28,7 +28,7 @@ from s3transfer.manager import TransferConfig, TransferManager
 from s3transfer.subscribers import BaseSubscriber
 
 from ganbalance.errors import ConfigError, GanbalanceError, UnavailableError
-from ganbalance.store.base import MARKER, Entry, MissingError, OnBytes, Store, Unfinished, ignore
+from ganbalance.store.base import MARKER, Entry, MissingError, OnBytes, Store, Unfinished, ignore, redacted
 
 ADDRESSING = "GANBALANCE_S3_ADDRESSING"
 CONNECT_TIMEOUT_S = 5
@@ -233,7 +233,7 @@ def split_url(url: str) -> tuple[str, str]:
     prefix = (matched[2] or "").strip("/") if matched else ""
     if not matched or any(part in ("", ".", "..") for part in prefix.split("/") if prefix):
         raise ConfigError(
-            f"store {url!r}: an S3 store is s3://bucket or s3://bucket/prefix; a bucket's name has 3 to 63 "
+            f"store {redacted(url)!r}: an S3 store is s3://bucket or s3://bucket/prefix; a bucket's name has 3 to 63 "
             "characters, lower-case letters, digits, dots and hyphens"
         )
     return matched[1], prefix
@@ -285,7 +285,10 @@ def _client(attempts: int | None = None, **more: Any) -> Any:
     # boto3 itself reads AWS_DEFAULT_REGION and the profile only; what is said to this program comes first
     region = os.environ.get("AWS_REGION") or session.region_name or "us-east-1"
     # only a client knows which endpoint the environment, the profile and the region amount to
-    is_amazon = ".amazonaws.com" in session.client("s3", region_name=region).meta.endpoint_url
+    endpoint = session.client("s3", region_name=region).meta.endpoint_url
+    if "@" in endpoint:  # it would stand in every message and log
+        raise ConfigError("the endpoint's URL carries a name or a password; take them out of AWS_ENDPOINT_URL")
+    is_amazon = ".amazonaws.com" in endpoint
     config = Config(
         region_name=region,
         connect_timeout=CONNECT_TIMEOUT_S,
@@ -372,7 +375,8 @@ def _told(what: str) -> Iterator[None]:
     except (failures.ConnectionError, failures.HTTPClientError, failures.IncompleteReadError, ConnectionError) as error:
         raise UnavailableError(f"{what}: {error}; see that AWS_ENDPOINT_URL is right and the server is up") from error
     except (failures.BotoCoreError, ValueError) as error:
-        raise ConfigError(f"{what}: {error}; mend AWS_ENDPOINT_URL and the other AWS_ settings") from error
+        advice = "mend AWS_ENDPOINT_URL and the other AWS_ settings"
+        raise ConfigError(f"{what}: {redacted(str(error))}; {advice}") from error
 
 
 def _refused(what: str, error: failures.ClientError) -> GanbalanceError:

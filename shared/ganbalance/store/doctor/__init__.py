@@ -9,7 +9,8 @@ from contextlib import AbstractContextManager
 
 from ganbalance.errors import EXIT_DONE
 from ganbalance.store import S3_SCHEME
-from ganbalance.store.doctor.checks import Check, Finding, failure, findings, redacted
+from ganbalance.store.base import redacted
+from ganbalance.store.doctor.checks import Check, Finding, failure, findings
 from ganbalance.store.doctor.folder import folder_checks
 
 __all__ = ["Finding", "examine", "redacted", "verdict"]

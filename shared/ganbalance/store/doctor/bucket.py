@@ -64,8 +64,6 @@ class Bucket:
     def settings(self) -> Said:
         """The environment and the profile make sense."""
         self.setup = s3.setup(self.bucket)
-        if "@" in self.setup.endpoint:
-            raise ConfigError("the endpoint's URL carries a name or a password; take them out of AWS_ENDPOINT_URL")
         self.virtual = self.setup.address.partition("://")[2].startswith(f"{self.bucket}.")
         try:
             self.server = Endpoint(self.setup.address, is_virtual=self.virtual, authorities=self.setup.authorities)

@@ -3,13 +3,12 @@
 A check returns what it saw or raises; the message of an error ends in "; " and what to do.
 """
 
-import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from ganbalance.errors import EXIT_DONE, ConfigError, DataError, GanbalanceError, UnavailableError
+from ganbalance.store.base import redacted
 from ganbalance.store.local import REFUSED
 
 State = Literal["ok", "note", "warn", "FAIL", "skipped"]
@@ -58,9 +57,6 @@ def findings(checks: Iterable[Check]) -> Iterator[Finding]:
         yield finding
 
 
-GUESSABLE = 4  # characters; a shorter secret is part of any word
-
-
 def failure(check: str, error: Exception) -> Finding:
     """The finding that an error amounts to."""
     known = error if isinstance(error, GanbalanceError) else _typed(error)
@@ -70,16 +66,6 @@ def failure(check: str, error: Exception) -> Finding:
     if "ganbalance doctor" in mend:
         mend = "look the server's answer up in its documentation and its log"
     return Finding(check, "FAIL", redacted(" ".join(text.split())), redacted(mend), known.exit_code)
-
-
-def redacted(text: str) -> str:
-    """The text without the secrets that a URL or the environment may have brought into it."""
-    text = re.sub(r"//[^\s/@]+@|//[^\s@]*:[^\s@]*@", "//***@", text)
-    for name in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
-        secret = os.environ.get(name, "")
-        if len(secret) >= GUESSABLE:
-            text = text.replace(secret, "***")
-    return text
 
 
 def same(content: bytes) -> Said:
