@@ -30,6 +30,8 @@ help: ## this list
 	@echo 'SET="gans.dcgan.epochs=50 seeds=[0,1]" (no spaces within a value) WORKERS=2; the environment takes TORCH_INDEX=url PYTHON=python3.12'
 	@echo 'images takes DEVICE=cuda IMAGE=name TAG=tag BASE=image TORCH_INDEX=url BAKE="quick paper" BUILD_FLAGS="--network host"'
 	@echo 'compose-run takes EXPERIMENT GAN SEEDS SET as run does, DEVICE=cuda, and the variables of .env.example'
+	@echo 'deploy takes OVERLAY=local, gpu or a folder, NAMESPACE, COMPONENTS="quota network-policy", KUBECTL="kubectl --context name",'
+	@echo 'and, as load and push do, IMAGE TAG DEVICE; push and deploy take REGISTRY=host/team'
 
 .PHONY: run
 run: $(READY) ## run an experiment and write its report; the same command again resumes
@@ -124,6 +126,111 @@ compose-run: ## run an experiment in containers, with MinIO for a store; the sam
 compose-down: ## stop and remove the containers; the volumes stay
 	@$(compose) --profile '*' down
 	@echo 'the artifacts are kept; delete them with: docker compose down --volumes'
+
+# ---- Kubernetes ------------------------------------------------------------------------------------------------------
+
+NAMESPACE  ?= ganbalance
+OVERLAY    ?= local
+COMPONENTS ?=
+KUBECTL    ?= kubectl
+IMAGE_LOAD ?= kind load docker-image --name ganbalance
+REGISTRY   ?=
+
+# nodes with a GPU want the image for one, unless another is named
+ifeq ($(OVERLAY) $(origin DEVICE),gpu file)
+DEVICE := cuda
+endif
+
+kubectl = $(KUBECTL) --namespace $(NAMESPACE)
+registry_image = $(if $(REGISTRY),$(patsubst %/,%,$(REGISTRY))/)$(IMAGE):$(TAG)-$(1)
+
+.PHONY: cluster
+cluster: ## a Kubernetes on this machine, by kind, with the images of `make images` and MinIO
+	@kind get clusters 2>/dev/null | grep -x ganbalance >/dev/null || kind create cluster --name ganbalance --wait 120s
+	@kind export kubeconfig --name ganbalance
+	@$(MAKE) --no-print-directory load deploy
+
+.PHONY: cluster-delete
+cluster-delete: ## delete that cluster, and with it every artifact in its MinIO
+	@kind delete cluster --name ganbalance
+
+.PHONY: load
+load: ## copy the images into the cluster's nodes (IMAGE_LOAD=command, kind's by default)
+	$(IMAGE_LOAD) $(IMAGE):$(TAG)-$(DEVICE) $(IMAGE):$(TAG)-report
+
+.PHONY: push
+push: ## push the images to a registry that the cluster pulls from (REGISTRY=host/team)
+	@test -n '$(REGISTRY)' || { echo 'REGISTRY is not set; make push REGISTRY=registry.example/team' >&2; exit 78; }
+	@for target in $(DEVICE) report; do \
+		docker tag $(IMAGE):$(TAG)-$$target $(call registry_image,$$target); \
+		docker push $(call registry_image,$$target); \
+	done
+
+# An overlay's own images stand, unless one of these was given: its placeholders are gone by then, so it is patches that
+# put others in.
+given = $(filter-out file,$(foreach name,IMAGE TAG DEVICE REGISTRY,$(origin $(name))))
+deployment = .kustomize/$(NAMESPACE)
+overlay = $(if $(wildcard k8s/overlays/$(OVERLAY)),k8s/overlays/$(OVERLAY),$(OVERLAY))
+image_patch = printf '%s\n' "- target: {kind: $(1), name: $(2)}" '  patch: |-' \
+	"    {apiVersion: $(3), kind: $(1), metadata: {name: any}, $(4)template: {spec: {containers: [{name: program, image: $(5)}]}}$(6)}"
+kustomization = \
+	test -e '$(overlay)' || { echo 'no overlay $(OVERLAY): a name from k8s/overlays or a folder' >&2; exit 78; }; \
+	mkdir -p $(deployment); \
+	{ \
+		printf '%s\n' 'apiVersion: kustomize.config.k8s.io/v1beta1' 'kind: Kustomization' 'namespace: $(NAMESPACE)' \
+			"resources: [$$(realpath --relative-to=$(deployment) '$(overlay)')]" \
+			'components: [$(foreach name,$(COMPONENTS),../../k8s/components/$(name),)]' 'patches:'; \
+		$(if $(given), \
+			$(call image_patch,PodTemplate,imbalance|train-gan|synthesize|train-classifier,v1,,$(call registry_image,$(DEVICE))); \
+			$(call image_patch,PodTemplate,report|driver,v1,,$(call registry_image,report)); \
+			$(call image_patch,Job,minio-bucket,batch/v1,spec: {,$(call registry_image,report),}); \
+		) \
+	} >$(deployment)/kustomization.yaml
+
+# Keys are made by the shell itself and go to kubectl's input: in no argument, no file and no output.
+make_secret = \
+	random() { head -c 48 /dev/urandom | base64 | tr -dc A-Za-z0-9 | cut -c "1-$$1"; }; \
+	printf 'AWS_ACCESS_KEY_ID=%s\nAWS_SECRET_ACCESS_KEY=%s\n' "$$(random 20)" "$$(random 40)" \
+		| $(kubectl) create secret generic ganbalance-s3 --from-env-file=/dev/stdin
+wait_for_minio = \
+	stuck() { \
+		set +e; \
+		$(kubectl) get pods,pvc --selector 'app.kubernetes.io/name in (minio, ganbalance)'; \
+		$(kubectl) logs job/minio-bucket --tail 5; \
+		$(kubectl) get events --field-selector type=Warning --sort-by .lastTimestamp | tail -n 5; \
+		echo 'MinIO or its bucket is not there, see above; the same command again goes on from here'; \
+		exit 1; \
+	}; \
+	$(kubectl) rollout status deployment/minio --timeout 180s || stuck >&2; \
+	for _ in {1..90}; do \
+		ended=$$($(kubectl) get job minio-bucket --output 'jsonpath={.status.conditions[?(@.status=="True")].type}'); \
+		case "$$ended" in *Complete*) break;; *Failed*) stuck >&2;; esac; \
+		sleep 2; \
+	done; \
+	[[ $$ended == *Complete* ]] || stuck >&2
+
+.PHONY: deploy
+deploy: ## put what runs need into the cluster: templates, rights, and with OVERLAY=local MinIO and its keys
+	@$(kustomization)
+	@rendered=$$($(KUBECTL) kustomize $(deployment)); \
+	has() { grep -x "$$1" <<<"$$rendered" >/dev/null; }; \
+	if has 'kind: Namespace'; then $(KUBECTL) apply -k $(deployment) --selector app.kubernetes.io/component=namespace; fi; \
+	secret=$$($(kubectl) get secret ganbalance-s3 --ignore-not-found --output name); \
+	if has '  name: minio-bucket'; then \
+		if [[ -z $$secret ]]; then $(make_secret); secret=made; fi; \
+		$(kubectl) delete job minio-bucket --ignore-not-found; \
+	fi; \
+	$(KUBECTL) apply -k $(deployment); \
+	if has '  name: minio-bucket'; then $(wait_for_minio); fi; \
+	if [[ -n $$secret ]]; then \
+		echo 'namespace $(NAMESPACE) is ready; next: make submit GAN=dcgan$(if $(filter-out ganbalance,$(NAMESPACE)), NAMESPACE=$(NAMESPACE))'; \
+	else \
+		echo 'namespace $(NAMESPACE) has no Secret ganbalance-s3 yet; next: the keys to the store, see k8s/README.md'; \
+	fi
+
+.PHONY: test-cluster
+test-cluster: $(READY) ## tests on the cluster of KUBECONFIG, in namespaces that they make and delete
+	$(BIN)/pytest tests/cluster
 
 .PHONY: test-containers
 test-containers: $(READY) ## the images and Compose, tested for real; needs Docker and `make images`
