@@ -336,6 +336,19 @@ def test_the_furthest_checkpoint_of_any_attempt_comes_first(artifacts: Artifacts
     assert [path.read_bytes() for path in artifacts.checkpoints("stage", "k")] == [b"7", b"5", b"3"]
 
 
+@pytest.mark.parametrize("url", ["local"], indirect=True)
+def test_a_checkpoint_that_goes_while_it_is_looked_at_is_passed_over(
+    artifacts: Artifacts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another attempt commits, and tidies up, between the list and the fetch."""
+    for step in (1, 2):
+        artifacts.save_checkpoint("stage", "k", "attempt", step, a_file(tmp_path, str(step).encode()))
+    listed = list(artifacts.store.names("stages"))
+    artifacts.store.delete(next(name for name in listed if name.endswith("2")))
+    monkeypatch.setattr(artifacts.store, "names", lambda _: listed)
+    assert [path.read_bytes() for path in artifacts.checkpoints("stage", "k")] == [b"1"]
+
+
 def test_checkpoints_are_gone_after_the_commit(artifacts: Artifacts, tmp_path: Path) -> None:
     artifacts.save_checkpoint("stage", "k", "attempt", 1, a_file(tmp_path))
     commit(artifacts, a_folder(tmp_path, file=b""))

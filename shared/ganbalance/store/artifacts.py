@@ -11,8 +11,9 @@ import datetime
 import json
 import secrets
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 
@@ -26,10 +27,20 @@ Outcome = Literal["done", "diverged"]
 KEPT_CHECKPOINTS = 2
 
 
+def _inside(path: str) -> str:
+    """Readers write files where a COMMIT says, so it must not lead out of where they do."""
+    if any(part in ("", ".", "..") for part in path.split("/")):
+        raise ValueError("is no relative path")
+    return path
+
+
+Inside = Annotated[str, pydantic.AfterValidator(_inside)]
+
+
 class File(Frozen):
     """One file of an artifact: its name, size in bytes and SHA-256 in hex."""
 
-    path: str
+    path: Inside
     size: int
     sha256: str
 
@@ -51,7 +62,7 @@ class Commit(Frozen):
 
     stage: str
     key: str
-    attempt: str
+    attempt: Inside
     outcome: Outcome
     files: list[File]
     digest: str
@@ -201,7 +212,11 @@ class Artifacts:
 
     def checkpoints(self, stage: str, key: str) -> list[Path]:
         """Local files of every checkpoint of `key`, of whichever attempt, furthest step first."""
-        return [self.store.fetch(name, self._scratch) for name in self._checkpoints(stage, key)]
+        found = []
+        for name in self._checkpoints(stage, key):
+            with suppress(MissingError):  # another attempt has committed meanwhile, or kept a newer one
+                found.append(self.store.fetch(name, self._scratch))
+        return found
 
     def _checkpoints(self, stage: str, key: str) -> list[str]:
         names = self.store.names(f"stages/{stage}/{key}/attempts")
