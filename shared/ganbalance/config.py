@@ -115,12 +115,25 @@ class Statistics(Frozen):
     replicates: int = Field(2000, ge=200, le=20000)
 
 
+Program = Literal["imbalance", "train-gan", "synthesize", "train-classifier", "report"]
+Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$")]
+
+
+class PodResources(Frozen):
+    """What a pod of one program gets on a cluster, instead of what its pod template says."""
+
+    cpu: Quantity | None = Field(None, description="cores, as Kubernetes writes them: 2 or 500m")
+    memory: Quantity | None = Field(None, description="bytes, as Kubernetes writes them: 8Gi")
+    gpus: int | None = Field(None, ge=0, le=16, description="0 trains on the CPU also where the cluster has GPUs")
+
+
 class Resources(Frozen):
     """What a stage may use. Nothing here changes a key."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = Field(1, ge=1, description="per stage; other counts change the last bits of results")
     checkpoint_every_s: float = Field(60.0, gt=0)
+    pods: dict[Program, PodResources] = Field(default_factory=dict, description="on a cluster, by program")
 
 
 class Experiment(Frozen):

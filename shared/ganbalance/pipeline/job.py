@@ -23,7 +23,7 @@ import threadpoolctl
 from ganbalance.config import Experiment
 from ganbalance.errors import EXIT_BUG, EXIT_DONE, ConfigError, DataError, GanbalanceError, Stopped, UnavailableError
 from ganbalance.frozen import dump
-from ganbalance.pipeline import provenance, request, runs
+from ganbalance.pipeline import pod, provenance, request, runs
 from ganbalance.pipeline.checkpoints import Checkpoints
 from ganbalance.pipeline.plan import Node, Plan, make_plan
 from ganbalance.pipeline.stages import Stage
@@ -108,16 +108,18 @@ def program(doc: str | None, bodies: Mapping[type[Stage], Body]) -> "Main":
     name = next(iter(bodies)).program
 
     def main(argv: Sequence[str] | None = None) -> int:
-        try:
-            return _run(name, doc or "", bodies, argv)
-        except GanbalanceError as error:
-            return _end(name, str(error), error.exit_code)
-        except Exception as error:
-            if _disk_is_full(error):
-                full = f"no space left in {tempfile.gettempdir()}; free some, or set TMPDIR, and run the same again"
-                return _end(name, full, UnavailableError.exit_code)
-            traceback.print_exc()
-            return EXIT_BUG
+        with pod.Log() as log:
+            try:
+                return _run(name, doc or "", bodies, argv, log)
+            except GanbalanceError as error:
+                return _end(name, str(error), error.exit_code)
+            except Exception as error:
+                if _disk_is_full(error):
+                    full = f"no space left in {tempfile.gettempdir()}; free some, or set TMPDIR, and run the same again"
+                    return _end(name, full, UnavailableError.exit_code)
+                traceback.print_exc()
+                pod.leave_word(EXIT_BUG, f"a bug, please report it: {type(error).__name__}: {error}")
+                return EXIT_BUG
 
     return main
 
@@ -131,13 +133,16 @@ def _disk_is_full(error: Exception) -> bool:
 
 def _end(name: str, message: str, code: int) -> int:
     print(f"{name}: {message}", file=sys.stderr, flush=True)
+    pod.leave_word(code, message)
     return code
 
 
-def _run(name: str, doc: str, bodies: Mapping[type[Stage], Body], argv: Sequence[str] | None) -> int:
+def _run(name: str, doc: str, bodies: Mapping[type[Stage], Body], argv: Sequence[str] | None, log: pod.Log) -> int:
     flags = _parser(name, doc).parse_args(argv)
     if flags.run and (flags.set or flags.seeds):
         raise ConfigError("--set and --seeds change an experiment; a run (--run) is fixed when it is submitted")
+    if flags.round:
+        _in_pod(flags, log)
     record = runs.load(open_store(flags.store), flags.run) if flags.run else _requested(flags)
     chosen = _select(record.plan, name, flags)
     if flags.dry_run:
@@ -223,6 +228,15 @@ def _diverged_parent(node: Node, commits: Mapping[str, Commit]) -> str | None:
     return next((node.inputs[role] for role, commit in commits.items() if commit.outcome == "diverged"), None)
 
 
+def _in_pod(flags: argparse.Namespace, log: pod.Log) -> None:
+    """Find out which stage this pod runs, and have its log kept."""
+    if not flags.run:
+        raise ConfigError("--round is of a run: name it with --run")
+    store = open_store(flags.store)
+    log.keep_in(store, flags.run, flags.round)
+    flags.stage = pod.stage_of(store, flags.run, flags.round)
+
+
 @contextmanager
 def _threads(count: int) -> Iterator[None]:
     """A fixed number of threads, whoever starts the program: other counts round differently."""
@@ -241,7 +255,9 @@ def _parser(name: str, doc: str) -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, help="only the stages of this seed, and what they need of this program")
     parser.add_argument("--gan", help="only the stages of this GAN; it need not be among the experiment's arms")
     parser.add_argument("--arm", help="only the stages of this arm")
-    parser.add_argument("--stage", help="only the stage of this name in 'ganbalance plan'")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--stage", help="only the stage of this name in 'ganbalance plan'")
+    which.add_argument("--round", metavar="JOB", help="only the stage that this pod's index has in a Kubernetes Job")
     request.add_overrides(parser)
     parser.add_argument("--dry-run", action="store_true", help="check and print the resolved settings, then stop")
     return parser

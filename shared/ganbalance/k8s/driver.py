@@ -1,0 +1,300 @@
+"""The driver: looks at the Jobs and the COMMITs, and starts what can be started. It keeps nothing in memory.
+
+A group is the stages of one kind and one GAN or arm (`rounds.Group`). When all that a group reads has come to rest, the
+driver starts one Job, the group's next round, over those of its stages that are missing and whose inputs are committed.
+What is there decides, so a driver that dies after any call is followed by another that goes on:
+
+    a Job that is not over             is waited for, whoever made it
+    a stage that this submission ran   is not run again by it: its Job has used up its retries
+    a stage that an older one ran      is run again, in the next round
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from ganbalance.config import Experiment, PodResources
+from ganbalance.errors import DataError
+from ganbalance.k8s import manifest, trouble
+from ganbalance.k8s.client import Cluster
+from ganbalance.k8s.manifest import GROUP, PART, ROUND, RUN
+from ganbalance.k8s.submission import Submission
+from ganbalance.pipeline import pod as in_pod
+from ganbalance.pipeline import rounds, runs
+from ganbalance.pipeline.plan import Node
+from ganbalance.pipeline.rounds import Group, Round
+from ganbalance.pipeline.state import State
+
+Object = dict[str, Any]
+
+POLL_S = 3.0
+JOB_NAME, JOB_INDEX = "batch.kubernetes.io/job-name", "batch.kubernetes.io/job-completion-index"
+STUCK_AFTER_S = 1  # a deadline that has passed: how a Job is ended so that it says Failed
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A stage without a result, and why."""
+
+    stage: str
+    cause: str
+
+
+@dataclass
+class _Seen:
+    """The cluster at one moment."""
+
+    jobs: dict[str, Object]
+    pods: dict[str, list[Object]]  # by Job
+    events: list[Object]
+
+    def active(self) -> list[Object]:
+        return [job for job in self.jobs.values() if trouble.terminal(job) is None]
+
+
+class Driver:
+    """Drives one submission of a run to its end."""
+
+    def __init__(self, cluster: Cluster, experiment: Experiment, state: State, submission: Submission) -> None:
+        self._cluster, self._state, self._submission = cluster, state, submission
+        self._experiment, self._run = experiment, state.plan.run
+        self._groups = rounds.groups(state.plan)
+        self._home = {node.name: group for group, nodes in self._groups.items() for node in nodes}
+        # what follows only spares requests: all of it can be asked for again
+        self._rounds: dict[str, Round] = {}
+        self._told: set[str] = set()
+        self._kept_logs: set[str] = set()
+
+    def run(self) -> list[Failure]:
+        """Drive until nothing is left that could run; the stages without a result."""
+        store = self._state.artifacts.store
+        runs.note(store, self._run, "driver started", submission=self._submission.number)
+        while not self.step():
+            time.sleep(POLL_S)
+        failures = self.failures()
+        runs.note(
+            store, self._run, "driver ended", submission=self._submission.number,
+            failed={failure.stage: failure.cause for failure in failures},
+        )  # fmt: skip
+        return failures
+
+    def step(self) -> bool:
+        """Look once and do what follows from it; True when the run has come to rest."""
+        seen = self._look()
+        self._keep_logs(seen)
+        self._end_stuck(seen)
+        self._tell(seen)
+        started = self._start(seen)
+        self._widen(seen)
+        return not started and not seen.active()
+
+    def failures(self) -> list[Failure]:
+        """The stages that have no result now, the ones that failed before those held back by them."""
+        seen = self._look()
+        causes = {name: cause for job in seen.jobs.values() for name, cause in self._causes(seen, job)}
+        missing = [node for node in self._state.plan.nodes if self._state.commit(node.name) is None]
+        failed = [Failure(node.name, causes[node.name]) for node in missing if node.name in causes]
+        held = [Failure(node.name, "needs what failed") for node in missing if node.name not in causes]
+        return failed + held
+
+    def _look(self) -> _Seen:
+        labels = {RUN: self._run, PART: "stage"}
+        listed = sorted(self._cluster.list("Job", labels), key=lambda job: int(job["metadata"]["labels"][ROUND]))
+        jobs = {job["metadata"]["name"]: job for job in listed}  # what a later round says of a stage holds
+        pods: dict[str, list[Object]] = {name: [] for name in jobs}
+        for pod in self._cluster.list("Pod", labels):
+            pods.setdefault(pod["metadata"]["labels"].get(JOB_NAME, ""), []).append(pod)
+        seen = _Seen(jobs, pods, [])
+        if any(not self._has_pods(seen, job) for job in seen.active()):
+            seen.events = self._cluster.list("Event", fields="reason=FailedCreate")
+        return seen
+
+    @staticmethod
+    def _has_pods(seen: _Seen, job: Object) -> bool:
+        return any(trouble.phase(pod) in ("Pending", "Running") for pod in seen.pods[job["metadata"]["name"]])
+
+    # ---- starting --------------------------------------------------------------------------------------------------
+
+    def _start(self, seen: _Seen) -> bool:
+        """Start the next round of every group that can have one; whether any was, or will be."""
+        free = self._submission.parallel - sum(_width(job) for job in seen.active())
+        active = {job["metadata"]["labels"][GROUP] for job in seen.active()}
+        unrest: set[Group] = set()
+        wanted = False
+        for group, nodes in self._groups.items():
+            if str(group) in active or any(self._home[parent] in unrest for parent in _parents(nodes)):
+                unrest.add(group)
+                continue
+            ran = self._ran(seen, group)
+            ready = [node for node in nodes if node.name not in ran and self._is_ready(node)]
+            if ready:
+                unrest.add(group)
+                wanted = True
+            if ready and free > 0:
+                width = min(free, len(ready))
+                self._start_round(seen, group, ready, width)
+                free -= width
+        return wanted
+
+    def _is_ready(self, node: Node) -> bool:
+        if self._state.commit(node.name) is not None:
+            return False
+        inputs = self._state.inputs(node)
+        if node.kind.takes_what_is_there:
+            return any(role.startswith("cell/") for role in inputs.commits)  # without a single score there is no report
+        return not inputs.missing
+
+    def _ran(self, seen: _Seen, group: Group) -> set[str]:
+        """The stages of a group that this submission has started."""
+        mine = [self._round(name) for name, job in seen.jobs.items() if job["metadata"]["labels"][GROUP] == str(group)]
+        return {stage for of in mine if of.submission == self._submission.number for stage in of.stages}
+
+    def _start_round(self, seen: _Seen, group: Group, ready: Sequence[Node], width: int) -> None:
+        store = self._state.artifacts.store
+        known = rounds.numbers(store, self._run)
+        number = 1 + max((known[job] for job in known if self._round(job).group == str(group)), default=0)
+        job = rounds.job_name(self._run, str(group), number)
+        wish = Round(
+            job=job, group=str(group), number=number, submission=self._submission.number,
+            stages=tuple(node.name for node in ready), keys=tuple(self._state.key(node) for node in ready),
+        )  # fmt: skip
+        standing = rounds.record(store, self._run, wish)
+        program = ready[0].program
+        resources = self._experiment.resources.pods.get(program, PodResources())  # type: ignore[call-overload]
+        template = self._submission.templates[program]
+        made = manifest.stage_job(self._run, standing, template, resources, parallelism=width)
+        if self._cluster.create(made) is None:
+            self._adopt(made)
+        seen.jobs[job] = seen.jobs.get(job, made)
+
+    def _adopt(self, wanted: Object) -> None:
+        """A Job of that name is there: another driver's, if it is the same. Raises DataError when it is not."""
+        name = wanted["metadata"]["name"]
+        found = self._cluster.find("Job", name)
+        hashes = [one["metadata"].get("annotations", {}).get(manifest.SPEC_HASH) for one in (wanted, found) if one]
+        if found is not None and hashes[0] != hashes[1]:
+            raise DataError(
+                f"there is another Job {name}, made from other templates or settings; delete it (kubectl delete job "
+                f"{name}) and resume the run"
+            )
+
+    def _round(self, job: str) -> Round:
+        if job not in self._rounds:
+            self._rounds[job] = rounds.load(self._state.artifacts.store, self._run, job)
+        return self._rounds[job]
+
+    def _widen(self, seen: _Seen) -> None:
+        """Let Jobs have more pods at a time when others have ended; never fewer, since that would kill some."""
+        active = [job for job in seen.active() if "uid" in job["metadata"]]
+        free = self._submission.parallel - sum(_width(job) for job in seen.active())
+        for job in active:
+            more = min(free, _left(job) - job["spec"]["parallelism"])
+            if more > 0:
+                free -= more
+                change = {"spec": {"parallelism": job["spec"]["parallelism"] + more}}
+                self._cluster.patch("Job", job["metadata"]["name"], change)
+
+    # ---- ending and telling ----------------------------------------------------------------------------------------
+
+    def _end_stuck(self, seen: _Seen) -> None:
+        """Give up Jobs whose pods cannot start. A deadline that has passed makes them Failed, as any other failure."""
+        now = datetime.now(UTC)
+        for job in seen.active():
+            name = job["metadata"]["name"]
+            why = trouble.ended_by_us(job) or trouble.stuck(
+                job, seen.pods[name], seen.events, now, self._submission.pending_s
+            )
+            if why and job["spec"].get("activeDeadlineSeconds") != STUCK_AFTER_S:
+                annotated = {"annotations": {manifest.CAUSE: why}}
+                change = {"metadata": annotated, "spec": {"activeDeadlineSeconds": STUCK_AFTER_S}}
+                self._cluster.patch("Job", name, change)
+
+    def _causes(self, seen: _Seen, job: Object) -> Iterator[tuple[str, str]]:
+        """The stages of a Job that failed, each with its cause."""
+        if trouble.terminal(job) is None:
+            return
+        name = job["metadata"]["name"]
+        for index, stage in enumerate(self._round(name).stages):
+            pods = [pod for pod in seen.pods[name] if index_of(pod) == index]
+            if index in trouble.indexes(job["status"].get("completedIndexes")):
+                if self._state.commit(stage) is None:
+                    yield stage, "it was done, and its artifact is gone from the store; resume the run"
+            elif trouble.is_failed(job):
+                yield stage, trouble.cause(job, pods, seen.events)
+
+    def _tell(self, seen: _Seen) -> None:
+        """An Event on each Job at its milestones, for `kubectl describe`."""
+        for name, job in seen.jobs.items():
+            of = self._round(name)
+            if trouble.terminal(job) is None:
+                self._emit(job, "Started", f"{of.group}, round {of.number}: {_counted(len(of.stages))}")
+            elif failed := dict(self._causes(seen, job)):
+                stage, cause = next(iter(failed.items()))
+                self._emit(job, "StagesFailed", f"{len(failed)} of {_counted(len(of.stages))} failed; {stage}: {cause}")
+            else:
+                self._emit(job, "StagesDone", f"{_counted(len(of.stages))} of {of.group} done")
+
+    def _emit(self, job: Object, reason: str, message: str) -> None:
+        name = f"{job['metadata']['name']}.{reason.lower()}"
+        if name in self._told:
+            return
+        now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        event = {
+            "apiVersion": "v1", "kind": "Event", "metadata": {"name": name, "namespace": self._cluster.namespace},
+            "involvedObject": {
+                "apiVersion": "batch/v1", "kind": "Job", "name": job["metadata"]["name"],
+                "namespace": self._cluster.namespace, "uid": job["metadata"]["uid"],
+            },
+            "reason": reason, "message": message[:1000], "type": "Warning" if reason == "StagesFailed" else "Normal",
+            "source": {"component": "ganbalance-driver"}, "firstTimestamp": now, "lastTimestamp": now, "count": 1,
+        }  # fmt: skip
+        print(f"{reason} {job['metadata']['name']}: {message}", flush=True)
+        self._cluster.create(event)  # one of that name says the same
+        self._told.add(name)
+
+    def _keep_logs(self, seen: _Seen) -> None:
+        """Copy the logs of pods that died without doing so themselves."""
+        store = self._state.artifacts.store
+        for job, pods in seen.pods.items():
+            for pod in pods:
+                name = f"{in_pod.log_folder(self._run, job)}/{pod['metadata']['name']}.log"
+                if trouble.phase(pod) != "Failed" or name in self._kept_logs:
+                    continue
+                if name not in set(store.names(in_pod.log_folder(self._run, job))):
+                    log = self._cluster.log(pod["metadata"]["name"])
+                    if log is not None:
+                        store.create(name, log)
+                self._kept_logs.add(name)
+
+
+def index_of(pod: Mapping[str, Any]) -> int:
+    """Which index of its Job a pod runs."""
+    return int(pod["metadata"].get("annotations", {}).get(JOB_INDEX, -1))
+
+
+def told(failures: Sequence[Failure]) -> str:
+    """Failures as lines to read."""
+    return "\n".join(f"failed: {failure.stage}: {failure.cause}" for failure in failures)
+
+
+def _parents(nodes: Sequence[Node]) -> Iterator[str]:
+    names = {node.name for node in nodes}
+    return (parent for node in nodes for parent in node.inputs.values() if parent not in names)
+
+
+def _left(job: Object) -> int:
+    """The indexes of a Job that have not ended."""
+    status = job.get("status", {})
+    ended = trouble.indexes(status.get("completedIndexes")) | trouble.indexes(status.get("failedIndexes"))
+    return int(job["spec"]["completions"]) - len(ended)
+
+
+def _width(job: Object) -> int:
+    """How many pods a Job may have now."""
+    return min(int(job["spec"]["parallelism"]), _left(job))
+
+
+def _counted(n: int) -> str:
+    return f"{n} stage" if n == 1 else f"{n} stages"

@@ -1,0 +1,151 @@
+"""Jobs from pod templates: pure functions from dicts to dicts.
+
+What a pod is (image, security, volumes, resources) stands in the PodTemplates of k8s/, as kustomize left them. Here a
+template is copied, told its arguments and its resources, and put into a Job that knows what an exit code means.
+"""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from ganbalance.config import PodResources
+from ganbalance.errors import ConfigError, DataError
+from ganbalance.keys import digest
+from ganbalance.pipeline.rounds import Round, job_name
+
+Manifest = dict[str, Any]
+
+DOMAIN = "ganbalance.io"
+RUN, PART, GROUP, ROUND, SUBMISSION, TEMPLATE = (
+    f"{DOMAIN}/{name}" for name in ("run", "part", "group", "round", "submission", "template")
+)
+SPEC_HASH, CAUSE, GPU_RESOURCE = (f"{DOMAIN}/{name}" for name in ("spec-hash", "cause", "gpu-resource"))
+CONTAINER = "program"
+DRIVER = "driver"
+PROGRAMS = ("imbalance", "train-gan", "synthesize", "train-classifier", "report")
+TEMPLATES = (*PROGRAMS, DRIVER)
+
+RETRIES_PER_INDEX = 3
+DRIVER_RETRIES = 10
+KEPT_S = 7 * 24 * 3600  # a finished Job, with its pods and their logs
+
+
+def stage_job(run: str, of: Round, template: Manifest, resources: PodResources, *, parallelism: int) -> Manifest:
+    """The Indexed Job of a round: one index per stage, as many at a time as `parallelism` says."""
+    labels = {PART: "stage", RUN: run, GROUP: of.group, ROUND: str(of.number)}
+    labels[SUBMISSION] = str(of.submission)
+    spec = {
+        "completionMode": "Indexed",
+        "completions": len(of.stages),
+        "parallelism": parallelism,
+        "backoffLimitPerIndex": RETRIES_PER_INDEX,
+        "maxFailedIndexes": len(of.stages),  # a stage that fails holds back what reads it, and nothing else
+        "podFailurePolicy": _policy([ConfigError.exit_code], "FailJob", [DataError.exit_code], "FailIndex"),
+    }
+    return _job(of.job, template, labels, spec, ["--run", run, "--round", of.job], resources)
+
+
+def driver_job(run: str, submission: int, template: Manifest) -> Manifest:
+    """The Job of a submission's driver."""
+    labels = {PART: DRIVER, RUN: run, SUBMISSION: str(submission)}
+    spec = {
+        "backoffLimit": DRIVER_RETRIES,
+        "podFailurePolicy": _policy([DataError.exit_code, ConfigError.exit_code], "FailJob"),
+    }
+    arguments = ["--run", run, "--submission", str(submission)]
+    return _job(driver_name(run, submission), template, labels, spec, arguments, PodResources())
+
+
+def driver_name(run: str, submission: int) -> str:
+    """The name of the Job of a submission's driver."""
+    return job_name(run, DRIVER, submission)
+
+
+def spec_hash(manifest: Manifest) -> str:
+    """A name for all of a Job but how many pods it may have at a time, which changes while it runs."""
+    spec = {name: value for name, value in manifest["spec"].items() if name != "parallelism"}
+    return digest([manifest["metadata"]["labels"], spec])[:16]
+
+
+def pod(template: Manifest, resources: PodResources) -> Manifest:
+    """What the Job would make of a template, as a Pod of its own: to ask the API server whether it would take it."""
+    made = _pod_template(template, [], resources)
+    metadata = {"generateName": f"ganbalance-preflight-{template['metadata']['name']}-"}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata | made.get("metadata", {}), "spec": made["spec"]}
+
+
+def _job(  # noqa: PLR0913 - what a Job is made of
+    name: str, template: Manifest, labels: dict[str, str], spec: Manifest, arguments: list[str],
+    resources: PodResources,
+) -> Manifest:  # fmt: skip
+    given = template["metadata"]
+    common = {name: value for name, value in given.get("labels", {}).items() if name != TEMPLATE} | labels
+    pods = _pod_template(template, arguments, resources)
+    pods["metadata"] = {**pods.get("metadata", {}), "labels": pods.get("metadata", {}).get("labels", {}) | common}
+    manifest: Manifest = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name, "labels": common, "annotations": _kept_annotations(given)},
+        "spec": spec | {"podReplacementPolicy": "Failed", "ttlSecondsAfterFinished": KEPT_S, "template": pods},
+    }
+    manifest["metadata"]["annotations"][SPEC_HASH] = spec_hash(manifest)
+    return manifest
+
+
+def _kept_annotations(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """A template's annotations without those that apply to the template as an object."""
+    given: dict[str, str] = metadata.get("annotations", {})
+    return {name: value for name, value in given.items() if "kubernetes.io/" not in name and name != GPU_RESOURCE}
+
+
+def _pod_template(template: Manifest, arguments: list[str], resources: PodResources) -> Manifest:
+    made: Manifest = copy.deepcopy(template["template"])
+    program = next((one for one in made["spec"]["containers"] if one["name"] == CONTAINER), None)
+    if program is None:
+        raise ConfigError(
+            f"the PodTemplate {template['metadata']['name']} has no container {CONTAINER!r}; "
+            "apply the ones in k8s/ (make deploy)"
+        )
+    program["args"] = arguments
+    _give(made["spec"], program, resources, template["metadata"].get("annotations", {}).get(GPU_RESOURCE))
+    return made
+
+
+def _give(spec: Manifest, program: Manifest, resources: PodResources, gpu: str | None) -> None:
+    """Set what the experiment asks for; what it leaves open is the template's to say."""
+    granted = program.setdefault("resources", {})
+    for name, amount in (("cpu", resources.cpu), ("memory", resources.memory)):
+        if amount is not None:
+            granted.setdefault("requests", {})[name] = granted.setdefault("limits", {})[name] = amount
+    if resources.gpus == 0 and gpu:
+        _without_gpu(spec, granted, gpu)
+    elif resources.gpus:
+        if gpu is None:
+            raise ConfigError(
+                f"resources.pods asks for {resources.gpus} GPUs, and the pod templates of this namespace have none; "
+                "deploy an overlay with the gpu component (make deploy OVERLAY=gpu)"
+            )
+        granted.setdefault("limits", {})[gpu] = str(resources.gpus)
+        granted.get("requests", {}).pop(gpu, None)  # follows from the limit
+
+
+def _without_gpu(spec: Manifest, granted: Manifest, gpu: str) -> None:
+    """Take away the GPU and all that leads to a node with one: selectors and tolerations in its vendor's name."""
+    vendor = gpu.partition("/")[0] + "/"
+    for amounts in granted.values():
+        amounts.pop(gpu, None)
+    if selector := spec.get("nodeSelector"):
+        spec["nodeSelector"] = {name: value for name, value in selector.items() if not name.startswith(vendor)}
+    if tolerations := spec.get("tolerations"):
+        spec["tolerations"] = [one for one in tolerations if not one.get("key", "").startswith(vendor)]
+
+
+def _policy(codes: list[int], action: str, more_codes: list[int] | None = None, more: str = "") -> Manifest:
+    """What a pod's end means, the first rule that fits: bad input, a node that goes away, else a try that counts."""
+    rules = [_on_exit(codes, action), *([_on_exit(more_codes, more)] if more_codes else [])]
+    rules.append({"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]})
+    return {"rules": rules}
+
+
+def _on_exit(codes: list[int], action: str) -> Manifest:
+    return {"action": action, "onExitCodes": {"containerName": CONTAINER, "operator": "In", "values": codes}}

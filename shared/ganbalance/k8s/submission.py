@@ -1,0 +1,54 @@
+"""One submission of a run: the pod templates as they were then, and how much may run at a time.
+
+runs/<run>/submissions/<number>.json
+
+The driver reads this and the run's record, so a template that is changed later changes no run that is under way.
+"""
+
+import json
+from typing import Any
+
+import pydantic
+from pydantic import Field
+
+from ganbalance.errors import ConfigError, DataError
+from ganbalance.frozen import Frozen, dump
+from ganbalance.store import MissingError, Store
+
+DIGITS = 6
+
+
+class Submission(Frozen):
+    """What a driver is told. `templates` are PodTemplate objects by name; `pending_s` is how long a pod may wait."""
+
+    run: str
+    number: int = Field(ge=1)
+    parallel: int = Field(ge=1)
+    pending_s: float = Field(gt=0)
+    templates: dict[str, dict[str, Any]]
+
+
+def record(store: Store, wish: Submission) -> bool:
+    """Keep a submission; False when another one has its number."""
+    return store.create(_name(wish.run, wish.number), json.dumps(dump(wish), indent=1).encode())
+
+
+def load(store: Store, run: str, number: int) -> Submission:
+    """A submission of a run. Raises ConfigError when there is none of that number."""
+    name = _name(run, number)
+    try:
+        return Submission.model_validate_json(store.read(name))
+    except MissingError as error:
+        raise ConfigError(f"run {run} has no submission {number} in the store {store.url}; submit it") from error
+    except pydantic.ValidationError as error:
+        raise DataError(f"{name} in the store {store.url} is corrupt or of another version; submit again") from error
+
+
+def last(store: Store, run: str) -> int:
+    """The number of a run's last submission, 0 when there is none."""
+    names = store.names(f"runs/{run}/submissions")
+    return max((int(name.rpartition("/")[2].removesuffix(".json")) for name in names), default=0)
+
+
+def _name(run: str, number: int) -> str:
+    return f"runs/{run}/submissions/{number:0{DIGITS}d}.json"

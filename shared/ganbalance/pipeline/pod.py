@@ -1,0 +1,105 @@
+"""A job program inside a pod: which stage it runs, a copy of its log in the store, and its last word.
+
+GANBALANCE_POD          the pod's name; set by the pod template, and what turns all of this on
+JOB_COMPLETION_INDEX    which stage of the Job's round; set by Kubernetes
+
+runs/<run>/logs/<job>/<pod>.log    what the program printed
+"""
+
+import contextlib
+import json
+import os
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from ganbalance.errors import ConfigError, GanbalanceError
+from ganbalance.pipeline import rounds
+from ganbalance.store import Store
+
+POD = "GANBALANCE_POD"
+INDEX = "JOB_COMPLETION_INDEX"
+LAST_WORD = Path("/dev/termination-log")  # where the kubelet looks
+LONGEST_WORD = 3000  # bytes; the kubelet keeps 4096
+OUTPUTS = (1, 2)
+CHUNK = 65536
+PATIENCE_S = 10.0
+
+
+def stage_of(store: Store, run: str, job: str) -> str:
+    """The stage that this pod is to run. Raises ConfigError outside of an Indexed Job."""
+    stages = rounds.load(store, run, job).stages
+    given = os.environ.get(INDEX, "")
+    if not given.isdecimal() or int(given) >= len(stages):
+        raise ConfigError(
+            f"{INDEX}={given!r}: --round is for the pods of the Job {job}, which have an index below {len(stages)}; "
+            "elsewhere name a stage with --stage"
+        )
+    return stages[int(given)]
+
+
+def leave_word(code: int, cause: str) -> None:
+    """Tell the kubelet in one line of JSON how this ended; outside of a pod nobody is told."""
+    if POD in os.environ:
+        with contextlib.suppress(OSError):
+            LAST_WORD.write_text(json.dumps({"exit_code": code, "cause": cause[:LONGEST_WORD]}) + "\n")
+
+
+def log_folder(run: str, job: str) -> str:
+    """Where the logs of a Job's pods are."""
+    return f"runs/{run}/logs/{job}"
+
+
+class Log:
+    """Copies what the process prints, also from compiled code, to the store when the process ends.
+
+    Does nothing outside of a pod. A log that cannot be kept is no reason to fail.
+    """
+
+    def __init__(self) -> None:
+        self._pod = os.environ.get(POD, "")
+        self._store: Store | None = None
+        self._name = ""
+
+    def keep_in(self, store: Store, run: str, job: str) -> None:
+        """Say where the log belongs; until then it is only printed."""
+        self._store, self._name = store, f"{log_folder(run, job)}/{self._pod}.log"
+
+    def __enter__(self) -> Self:
+        if self._pod:
+            self._file = tempfile.NamedTemporaryFile(prefix="ganbalance-log-")
+            self._console = [os.dup(output) for output in OUTPUTS]
+            reader, writer = os.pipe()
+            for output in OUTPUTS:
+                os.dup2(writer, output)
+            os.close(writer)
+            self._copying = threading.Thread(target=self._copy, args=(reader,), daemon=True)
+            self._copying.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if not self._pod:
+            return
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for console, output in zip(self._console, OUTPUTS, strict=True):
+            os.dup2(console, output)  # which closes the last writing end, and so ends the copying
+        self._copying.join(timeout=PATIENCE_S)  # a child of ours that lives on would hold it up
+        for console in self._console:
+            os.close(console)
+        with self._file:
+            if self._store:
+                try:
+                    self._store.put(self._name, Path(self._file.name))
+                except GanbalanceError as problem:
+                    print(f"the log is not kept: {problem}", file=sys.stderr, flush=True)
+
+    def _copy(self, reader: int) -> None:
+        with os.fdopen(reader, "rb", buffering=0) as source:
+            while chunk := source.read(CHUNK):
+                os.write(self._console[0], chunk)
+                self._file.write(chunk)
+        self._file.flush()
