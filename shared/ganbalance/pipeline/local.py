@@ -28,6 +28,8 @@ from ganbalance.pipeline.state import State
 POLL_S = 0.5
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 PROGRAMS = ("imbalance", "train_gan", "synthesize", "train_classifier", "report")
+# what torch's optimisers and the backbones load at their first use, seconds of work: once here, not in every stage
+LATE = ("torch._dynamo", "timm")
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,8 @@ class LocalRunner:
         self._failures: dict[str, Failure] = {}
         self._stopping = False
         self._processes = multiprocessing.get_context("forkserver")
-        self._processes.set_forkserver_preload([f"jobs.{name}" for name in PROGRAMS])
+        of_store = type(state.artifacts.store).__module__
+        self._processes.set_forkserver_preload([*(f"jobs.{name}" for name in PROGRAMS), *LATE, of_store])
         _start_forkserver()
 
     def run(self) -> list[Failure]:

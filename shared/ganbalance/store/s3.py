@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ import botocore.exceptions as failures
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.httpsession import where as authorities_file
+from botocore.loaders import Loader
 from s3transfer.exceptions import RetriesExceededError
 from s3transfer.futures import TransferFuture
 from s3transfer.manager import TransferConfig, TransferManager
@@ -282,6 +283,7 @@ def _client(attempts: int | None = None, **more: Any) -> Any:
     """A client as the environment asks for it."""
     attempts = attempts or _attempts()
     session = boto3.Session()
+    session._session.register_component("data_loader", _descriptions())
     # boto3 itself reads AWS_DEFAULT_REGION and the profile only; what is said to this program comes first
     region = os.environ.get("AWS_REGION") or session.region_name or "us-east-1"
     # only a client knows which endpoint the environment, the profile and the region amount to
@@ -304,6 +306,13 @@ def _client(attempts: int | None = None, **more: Any) -> Any:
             Config(request_checksum_calculation="when_required", response_checksum_validation="when_required")
         )
     return session.client("s3", config=config)
+
+
+@cache
+def _descriptions() -> Loader:
+    """What Amazon's services look like: megabytes of JSON, which each session would read and parse for itself."""
+    loader: Loader = boto3.Session()._session.get_component("data_loader")
+    return loader
 
 
 def _attempts() -> int:
