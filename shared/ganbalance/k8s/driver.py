@@ -10,7 +10,7 @@ What is there decides, so a driver that dies after any call is followed by anoth
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -19,7 +19,8 @@ from ganbalance.config import Experiment, PodResources
 from ganbalance.errors import DataError
 from ganbalance.k8s import manifest, trouble
 from ganbalance.k8s.client import Cluster
-from ganbalance.k8s.manifest import GROUP, PART, ROUND, RUN
+from ganbalance.k8s.manifest import GROUP
+from ganbalance.k8s.sight import Sight, completed, look, name_of
 from ganbalance.k8s.submission import Submission
 from ganbalance.pipeline import pod as in_pod
 from ganbalance.pipeline import rounds, runs
@@ -30,7 +31,6 @@ from ganbalance.pipeline.state import State
 Object = dict[str, Any]
 
 POLL_S = 3.0
-JOB_NAME, JOB_INDEX = "batch.kubernetes.io/job-name", "batch.kubernetes.io/job-completion-index"
 STUCK_AFTER_S = 1  # a deadline that has passed: how a Job is ended so that it says Failed
 
 
@@ -40,18 +40,6 @@ class Failure:
 
     stage: str
     cause: str
-
-
-@dataclass
-class _Seen:
-    """The cluster at one moment."""
-
-    jobs: dict[str, Object]
-    pods: dict[str, list[Object]]  # by Job
-    events: list[Object]
-
-    def active(self) -> list[Object]:
-        return [job for job in self.jobs.values() if trouble.terminal(job) is None]
 
 
 class Driver:
@@ -82,7 +70,7 @@ class Driver:
 
     def step(self) -> bool:
         """Look once and do what follows from it; True when the run has come to rest."""
-        seen = self._look()
+        seen = look(self._cluster, self._run)
         self._keep_logs(seen)
         self._end_stuck(seen)
         self._tell(seen)
@@ -92,32 +80,16 @@ class Driver:
 
     def failures(self) -> list[Failure]:
         """The stages that have no result now, the ones that failed before those held back by them."""
-        seen = self._look()
+        seen = look(self._cluster, self._run)
         causes = {name: cause for job in seen.jobs.values() for name, cause in self._causes(seen, job)}
         missing = [node for node in self._state.plan.nodes if self._state.commit(node.name) is None]
         failed = [Failure(node.name, causes[node.name]) for node in missing if node.name in causes]
         held = [Failure(node.name, "needs what failed") for node in missing if node.name not in causes]
         return failed + held
 
-    def _look(self) -> _Seen:
-        labels = {RUN: self._run, PART: "stage"}
-        listed = sorted(self._cluster.list("Job", labels), key=lambda job: int(job["metadata"]["labels"][ROUND]))
-        jobs = {job["metadata"]["name"]: job for job in listed}  # what a later round says of a stage holds
-        pods: dict[str, list[Object]] = {name: [] for name in jobs}
-        for pod in self._cluster.list("Pod", labels):
-            pods.setdefault(pod["metadata"]["labels"].get(JOB_NAME, ""), []).append(pod)
-        seen = _Seen(jobs, pods, [])
-        if any(not self._has_pods(seen, job) for job in seen.active()):
-            seen.events = self._cluster.list("Event", fields="reason=FailedCreate")
-        return seen
-
-    @staticmethod
-    def _has_pods(seen: _Seen, job: Object) -> bool:
-        return any(trouble.phase(pod) in ("Pending", "Running") for pod in seen.pods[job["metadata"]["name"]])
-
     # ---- starting --------------------------------------------------------------------------------------------------
 
-    def _start(self, seen: _Seen) -> bool:
+    def _start(self, seen: Sight) -> bool:
         """Start the next round of every group that can have one; whether any was, or will be."""
         free = self._submission.parallel - sum(_width(job) for job in seen.active())
         active = {job["metadata"]["labels"][GROUP] for job in seen.active()}
@@ -146,32 +118,39 @@ class Driver:
             return any(role.startswith("cell/") for role in inputs.commits)  # without a single score there is no report
         return not inputs.missing
 
-    def _ran(self, seen: _Seen, group: Group) -> set[str]:
+    def _ran(self, seen: Sight, group: Group) -> set[str]:
         """The stages of a group that this submission has started."""
         mine = [self._round(name) for name, job in seen.jobs.items() if job["metadata"]["labels"][GROUP] == str(group)]
         return {stage for of in mine if of.submission == self._submission.number for stage in of.stages}
 
-    def _start_round(self, seen: _Seen, group: Group, ready: Sequence[Node], width: int) -> None:
-        store = self._state.artifacts.store
-        known = rounds.numbers(store, self._run)
-        number = 1 + max((known[job] for job in known if self._round(job).group == str(group)), default=0)
+    def _start_round(self, seen: Sight, group: Group, ready: Sequence[Node], width: int) -> None:
+        number = self._next_number(seen, group)
         job = rounds.job_name(self._run, str(group), number)
         wish = Round(
             job=job, group=str(group), number=number, submission=self._submission.number,
             stages=tuple(node.name for node in ready), keys=tuple(self._state.key(node) for node in ready),
         )  # fmt: skip
-        standing = rounds.record(store, self._run, wish)
+        # one that is there already is this driver's, which died before it made the Job, or another one's
+        standing = rounds.record(self._state.artifacts.store, self._run, wish)
         program = ready[0].program
         resources = self._experiment.resources.pods.get(program, PodResources())  # type: ignore[call-overload]
         template = self._submission.templates[program]
         made = manifest.stage_job(self._run, standing, template, resources, parallelism=width)
         if self._cluster.create(made) is None:
             self._adopt(made)
-        seen.jobs[job] = seen.jobs.get(job, made)
+        seen.jobs[job] = made
+
+    def _next_number(self, seen: Sight, group: Group) -> int:
+        """One more than any round of the group whose Job was seen, or is of an older submission and may be gone."""
+        numbers = rounds.numbers(self._state.artifacts.store, self._run)
+        old = {job for job in numbers if self._round(job).submission < self._submission.number}
+        mine = [number for job, number in numbers.items() if self._round(job).group == str(group)
+                and (job in seen.jobs or job in old)]  # fmt: skip
+        return 1 + max(mine, default=0)
 
     def _adopt(self, wanted: Object) -> None:
         """A Job of that name is there: another driver's, if it is the same. Raises DataError when it is not."""
-        name = wanted["metadata"]["name"]
+        name = name_of(wanted)
         found = self._cluster.find("Job", name)
         hashes = [one["metadata"].get("annotations", {}).get(manifest.SPEC_HASH) for one in (wanted, found) if one]
         if found is not None and hashes[0] != hashes[1]:
@@ -185,7 +164,7 @@ class Driver:
             self._rounds[job] = rounds.load(self._state.artifacts.store, self._run, job)
         return self._rounds[job]
 
-    def _widen(self, seen: _Seen) -> None:
+    def _widen(self, seen: Sight) -> None:
         """Let Jobs have more pods at a time when others have ended; never fewer, since that would kill some."""
         active = [job for job in seen.active() if "uid" in job["metadata"]]
         free = self._submission.parallel - sum(_width(job) for job in seen.active())
@@ -194,15 +173,15 @@ class Driver:
             if more > 0:
                 free -= more
                 change = {"spec": {"parallelism": job["spec"]["parallelism"] + more}}
-                self._cluster.patch("Job", job["metadata"]["name"], change)
+                self._cluster.patch("Job", name_of(job), change)
 
     # ---- ending and telling ----------------------------------------------------------------------------------------
 
-    def _end_stuck(self, seen: _Seen) -> None:
+    def _end_stuck(self, seen: Sight) -> None:
         """Give up Jobs whose pods cannot start. A deadline that has passed makes them Failed, as any other failure."""
         now = datetime.now(UTC)
         for job in seen.active():
-            name = job["metadata"]["name"]
+            name = name_of(job)
             why = trouble.ended_by_us(job) or trouble.stuck(
                 job, seen.pods[name], seen.events, now, self._submission.pending_s
             )
@@ -211,20 +190,16 @@ class Driver:
                 change = {"metadata": annotated, "spec": {"activeDeadlineSeconds": STUCK_AFTER_S}}
                 self._cluster.patch("Job", name, change)
 
-    def _causes(self, seen: _Seen, job: Object) -> Iterator[tuple[str, str]]:
-        """The stages of a Job that failed, each with its cause."""
-        if trouble.terminal(job) is None:
-            return
-        name = job["metadata"]["name"]
-        for index, stage in enumerate(self._round(name).stages):
-            pods = [pod for pod in seen.pods[name] if index_of(pod) == index]
-            if index in trouble.indexes(job["status"].get("completedIndexes")):
-                if self._state.commit(stage) is None:
-                    yield stage, "it was done, and its artifact is gone from the store; resume the run"
-            elif trouble.is_failed(job):
-                yield stage, trouble.cause(job, pods, seen.events)
+    def _causes(self, seen: Sight, job: Object) -> Iterator[tuple[str, str]]:
+        """The stages of a Job that have no result though it is over with them, each with its cause."""
+        stages = self._round(name_of(job)).stages
+        for index, cause in seen.failed(job):
+            yield stages[index], cause
+        for index in completed(job):
+            if self._state.commit(stages[index]) is None:
+                yield stages[index], "it was done, and its artifact is gone from the store; resume the run"
 
-    def _tell(self, seen: _Seen) -> None:
+    def _tell(self, seen: Sight) -> None:
         """An Event on each Job at its milestones, for `kubectl describe`."""
         for name, job in seen.jobs.items():
             of = self._round(name)
@@ -237,41 +212,36 @@ class Driver:
                 self._emit(job, "StagesDone", f"{_counted(len(of.stages))} of {of.group} done")
 
     def _emit(self, job: Object, reason: str, message: str) -> None:
-        name = f"{job['metadata']['name']}.{reason.lower()}"
+        name = f"{name_of(job)}.{reason.lower()}"
         if name in self._told:
             return
         now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
         event = {
             "apiVersion": "v1", "kind": "Event", "metadata": {"name": name, "namespace": self._cluster.namespace},
             "involvedObject": {
-                "apiVersion": "batch/v1", "kind": "Job", "name": job["metadata"]["name"],
+                "apiVersion": "batch/v1", "kind": "Job", "name": name_of(job),
                 "namespace": self._cluster.namespace, "uid": job["metadata"]["uid"],
             },
             "reason": reason, "message": message[:1000], "type": "Warning" if reason == "StagesFailed" else "Normal",
             "source": {"component": "ganbalance-driver"}, "firstTimestamp": now, "lastTimestamp": now, "count": 1,
         }  # fmt: skip
-        print(f"{reason} {job['metadata']['name']}: {message}", flush=True)
+        print(f"{reason} {name_of(job)}: {message}", flush=True)
         self._cluster.create(event)  # one of that name says the same
         self._told.add(name)
 
-    def _keep_logs(self, seen: _Seen) -> None:
+    def _keep_logs(self, seen: Sight) -> None:
         """Copy the logs of pods that died without doing so themselves."""
         store = self._state.artifacts.store
         for job, pods in seen.pods.items():
             for pod in pods:
-                name = f"{in_pod.log_folder(self._run, job)}/{pod['metadata']['name']}.log"
+                name = f"{in_pod.log_folder(self._run, job)}/{name_of(pod)}.log"
                 if trouble.phase(pod) != "Failed" or name in self._kept_logs:
                     continue
                 if name not in set(store.names(in_pod.log_folder(self._run, job))):
-                    log = self._cluster.log(pod["metadata"]["name"])
+                    log = self._cluster.log(name_of(pod))
                     if log is not None:
                         store.create(name, log)
                 self._kept_logs.add(name)
-
-
-def index_of(pod: Mapping[str, Any]) -> int:
-    """Which index of its Job a pod runs."""
-    return int(pod["metadata"].get("annotations", {}).get(JOB_INDEX, -1))
 
 
 def told(failures: Sequence[Failure]) -> str:

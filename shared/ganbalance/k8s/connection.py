@@ -1,0 +1,157 @@
+"""The store of a cluster, from wherever one is.
+
+A namespace says where its store is to every pod by the ConfigMap and the Secret that its templates name; the same
+settings hold here. Where the endpoint is a Service of the cluster, a port-forward is open for as long as it is needed.
+"""
+
+import base64
+import os
+import re
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from urllib.parse import urlsplit, urlunsplit
+
+from ganbalance.errors import ConfigError, UnavailableError
+from ganbalance.k8s.client import IN_CLUSTER, Access, Cluster, ForbiddenError
+from ganbalance.k8s.manifest import CONTAINER, DRIVER, TEMPLATES, Manifest
+from ganbalance.store import S3_SCHEME
+
+STORE, ENDPOINT = "GANBALANCE_STORE", "AWS_ENDPOINT_URL"
+READY_S = 30.0
+DEPLOY = "apply the manifests (make deploy), or name another --namespace"
+
+
+def templates(cluster: Cluster) -> dict[str, Manifest]:
+    """The PodTemplates of the namespace by name. Raises ConfigError when one is missing."""
+    found = {one["metadata"]["name"]: one for one in cluster.list("PodTemplate")}
+    if missing := [name for name in TEMPLATES if name not in found]:
+        raise ConfigError(f"namespace {cluster.namespace} has no PodTemplate {', '.join(missing)}; {DEPLOY}")
+    return {name: _plain(found[name]) for name in TEMPLATES}
+
+
+@contextmanager
+def reach(cluster: Cluster, access: Access) -> Iterator[str]:
+    """The URL of the namespace's store; while the block lasts this process has the settings to reach it."""
+    settings = _settings(cluster, templates(cluster)[DRIVER])
+    url = settings.get(STORE, "")
+    if not url.startswith(S3_SCHEME):
+        raise ConfigError(
+            f"{STORE}={url!r} in namespace {cluster.namespace}: pods on several nodes share no folder, so the store of "
+            "a cluster is s3://bucket/prefix; set it in the ConfigMap of the overlay and apply it again"
+        )
+    with _forwarded(cluster, access, settings.get(ENDPOINT, "")) as endpoint, _environment(settings | endpoint):
+        yield url
+
+
+def _plain(template: Manifest) -> Manifest:
+    """A template without what the API server adds."""
+    metadata = {name: template["metadata"].get(name, {}) for name in ("labels", "annotations")}
+    applied = "kubectl.kubernetes.io/last-applied-configuration"
+    metadata["annotations"] = {name: value for name, value in metadata["annotations"].items() if name != applied}
+    return {"metadata": {"name": template["metadata"]["name"]} | metadata, "template": template["template"]}
+
+
+def _settings(cluster: Cluster, template: Manifest) -> dict[str, str]:
+    """The environment of a template's program, without what only a pod can know."""
+    (program,) = [one for one in template["template"]["spec"]["containers"] if one["name"] == CONTAINER]
+    settings: dict[str, str] = {}
+    for source in program.get("envFrom", ()):
+        for kind, ref in (("ConfigMap", source.get("configMapRef")), ("Secret", source.get("secretRef"))):
+            if ref:
+                settings |= _values(cluster, kind, ref["name"], optional=ref.get("optional", False))
+    return settings | {one["name"]: one["value"] for one in program.get("env", ()) if "value" in one}
+
+
+def _values(cluster: Cluster, kind: str, name: str, *, optional: bool) -> dict[str, str]:
+    try:
+        found = cluster.find(kind, name)
+    except ForbiddenError:
+        return {}  # then the keys of whoever asks have to do
+    if found is None:
+        if optional:
+            return {}
+        raise ConfigError(f"namespace {cluster.namespace} has no {kind} {name}; {DEPLOY}, or make it: k8s/README.md")
+    data: dict[str, str] = found.get("data", {})
+    return {key: base64.b64decode(value).decode() for key, value in data.items()} if kind == "Secret" else data
+
+
+@contextmanager
+def _environment(settings: Mapping[str, str]) -> Iterator[None]:
+    """These settings, and no profile of the user's beside keys of the cluster's."""
+    given = dict(os.environ)
+    if "AWS_ACCESS_KEY_ID" in settings:
+        for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
+            os.environ.pop(name, None)
+    os.environ.update({name: value for name, value in settings.items() if name.startswith(("AWS_", "GANBALANCE_"))})
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(given)
+
+
+@contextmanager
+def _forwarded(cluster: Cluster, access: Access, endpoint: str) -> Iterator[dict[str, str]]:
+    """The endpoint as reached from here: itself, or the near end of a port-forward."""
+    address = urlsplit(endpoint)
+    service = _service(address.hostname or "", cluster.namespace)
+    if service is None or IN_CLUSTER.is_dir():
+        yield {}
+        return
+    name, namespace = service
+    far = address.port or (443 if address.scheme == "https" else 80)
+    command = ["kubectl", *access.kubectl(), "--namespace", namespace, "port-forward", f"service/{name}", f":{far}"]
+    try:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"the store {endpoint} is inside the cluster, and reaching it takes kubectl, which is not on the PATH; "
+            "install it"
+        ) from error
+    try:
+        near = _near_port(process, f"{namespace}/{name}")
+        yield {ENDPOINT: urlunsplit(address._replace(netloc=f"127.0.0.1:{near}"))}
+    finally:
+        process.terminate()
+        process.wait(timeout=READY_S)
+        if process.stdout:
+            process.stdout.close()
+
+
+def _service(host: str, namespace: str) -> tuple[str, str] | None:
+    """Name and namespace of the Service that a host name inside the cluster stands for; None for other hosts."""
+    matched = re.fullmatch(r"([a-z0-9-]+)(?:\.([a-z0-9-]+)(?:\.svc(?:\.cluster\.local)?)?)?", host)
+    if not matched or host == "localhost":
+        return None
+    name, other = matched.groups()
+    if other and not host.endswith((".svc", ".svc.cluster.local", f".{namespace}")):
+        return None
+    return name, other or namespace
+
+
+def _near_port(process: "subprocess.Popen[str]", what: str) -> int:
+    """The port that kubectl chose. Raises UnavailableError when it does not get through."""
+    timer = threading.Timer(READY_S, process.terminate)
+    timer.start()
+    said = []
+    try:
+        for line in process.stdout or ():
+            said.append(line.strip())
+            if matched := re.search(r"Forwarding from 127\.0\.0\.1:(\d+)", line):
+                # what it says later, a line per connection, must not fill the pipe
+                threading.Thread(target=_drain, args=(process,), daemon=True).start()
+                return int(matched[1])
+    finally:
+        timer.cancel()
+    told = " ".join(said) or f"no answer within {READY_S:.0f} s"
+    raise UnavailableError(f"no way to the store's Service {what}: {told}; see that its pod runs (kubectl get pods)")
+
+
+def _drain(process: "subprocess.Popen[str]") -> None:
+    try:
+        for _ in process.stdout or ():
+            pass
+    except ValueError:
+        pass  # closed meanwhile
