@@ -1,0 +1,176 @@
+"""What `make deploy` and its neighbours call: kubectl, kind and Docker are stand-ins that only write it down."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests import manifests
+from tests.manifests import GPU, TORCH, Manifest, program, templates
+
+# `kustomize` is kubectl's own; the rest is noted, with what comes in, and answered as a healthy cluster would.
+KUBECTL = """#!/usr/bin/env bash
+[[ $1 != kustomize ]] || exec {kubectl} "$@"
+echo "kubectl $*" >>"$NOTES/calls"
+case "$*" in
+    *"create secret"*) cat >"$NOTES/secret";;
+    *"get secret"*) printf %s "${{FOUND-}}";;
+    *"get job"*) echo "${{BUCKET-SuccessCriteriaMet Complete}}";;
+esac
+"""
+OTHER = '#!/usr/bin/env bash\necho "$(basename "$0") $*" >>"$NOTES/calls"\n'
+
+
+class Bench:
+    """A folder with stand-ins for programs, and what they noted."""
+
+    def __init__(self, folder: Path, namespace: str) -> None:
+        self.folder, self.namespace = folder, namespace
+        for name, script in {
+            "kubectl": KUBECTL.format(kubectl=manifests.kubectl()), "kind": OTHER, "docker": OTHER,
+        }.items():  # fmt: skip
+            (folder / name).write_text(script)
+            (folder / name).chmod(0o755)
+
+    def make(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        for note in ("calls", "secret"):
+            (self.folder / note).unlink(missing_ok=True)
+        plain = {name: value for name, value in os.environ.items() if name in {"HOME", "PATH", "LANG"}}
+        plain |= {"PATH": f"{self.folder}{os.pathsep}{plain['PATH']}", "NOTES": str(self.folder), **environment}
+        command = ["make", "--no-print-directory", f"NAMESPACE={self.namespace}", *arguments]
+        return subprocess.run(command, env=plain, capture_output=True, text=True, check=False)
+
+    @property
+    def calls(self) -> list[str]:
+        return (self.folder / "calls").read_text().splitlines()
+
+    def applied(self) -> dict[str, Manifest]:
+        return templates(manifests.render(Path(".kustomize") / self.namespace))
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    namespace = f"test-{os.getpid()}"
+    yield Bench(tmp_path, namespace)
+    written = Path(".kustomize") / namespace
+    (written / "kustomization.yaml").unlink(missing_ok=True)
+    if written.exists():
+        written.rmdir()
+
+
+def test_deploy_makes_the_namespace_the_keys_and_then_the_rest(bench: Bench) -> None:
+    done = bench.make("deploy")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].startswith(f"namespace {bench.namespace} is ready; next: make submit")
+    verbs = ["apply", "get secret", "create secret", "delete job minio-bucket", "apply", "rollout status", "get job"]
+    found = [call.removeprefix("kubectl ").removeprefix(f"--namespace {bench.namespace} ") for call in bench.calls]
+    assert [call.startswith(verb) for call, verb in zip(found, verbs, strict=True)] == [True] * len(verbs), found
+
+
+def test_no_key_is_seen(bench: Bench) -> None:
+    done = bench.make("deploy")
+    keys = dict(line.split("=", 1) for line in (bench.folder / "secret").read_text().splitlines())
+    assert set(keys) == {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+    assert (len(keys["AWS_ACCESS_KEY_ID"]), len(keys["AWS_SECRET_ACCESS_KEY"])) == (20, 40)
+    written = "".join(path.read_text() for path in Path(".kustomize", bench.namespace).iterdir())
+    everything = done.stdout + done.stderr + "".join(bench.calls) + written
+    assert not [key for key in keys.values() if key in everything]
+    bench.make("deploy")
+    assert (bench.folder / "secret").read_text() != "\n".join(f"{name}={value}" for name, value in keys.items())
+
+
+def test_keys_that_are_there_stay(bench: Bench) -> None:
+    assert bench.make("deploy", FOUND="secret/ganbalance-s3").returncode == 0
+    assert not [call for call in bench.calls if "create secret" in call]
+
+
+def test_without_minio_keys_are_ones_own_affair(bench: Bench) -> None:
+    done = bench.make("deploy", "OVERLAY=gpu")
+    assert "has no Secret ganbalance-s3 yet" in done.stdout
+    assert not [call for call in bench.calls if "create secret" in call or "minio" in call]
+
+
+def test_a_bucket_that_cannot_be_made_ends_it_with_what_the_job_said(bench: Bench) -> None:
+    done = bench.make("deploy", BUCKET="FailureTarget Failed")
+    assert done.returncode != 0
+    assert "MinIO or its bucket is not there" in done.stderr
+    assert [call for call in bench.calls if "logs job/minio-bucket" in call]
+
+
+def test_images_are_those_that_make_images_makes(bench: Bench) -> None:
+    bench.make("deploy", "TAG=v2", "IMAGE=mine", "REGISTRY=registry.example/team/")
+    for name, template in bench.applied().items():
+        tag = "v2-cpu" if name in TORCH else "v2-report"
+        assert program(template)["image"] == f"registry.example/team/mine:{tag}"
+    objects = manifests.render(Path(".kustomize") / bench.namespace)
+    (bucket,) = manifests.of_kind(objects, "Job")["minio-bucket"]["spec"]["template"]["spec"]["containers"]
+    assert bucket["image"] == "registry.example/team/mine:v2-report"
+
+
+def test_nodes_with_a_gpu_get_the_image_for_one(bench: Bench) -> None:
+    bench.make("push", "deploy", "OVERLAY=gpu", "REGISTRY=registry.example")
+    assert "docker push registry.example/ganbalance:local-cuda" in bench.calls
+    images = {program(template)["image"] for name, template in bench.applied().items() if name in GPU}
+    assert images == {"registry.example/ganbalance:local-cuda"}
+
+
+def test_an_overlay_of_ones_own_keeps_its_images(bench: Bench, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    image = {"newName": "other.example/it", "newTag": "7"}
+    names = ("ganbalance/programs", "ganbalance/report")
+    manifests.render_on_top(own, resources=["k8s/base"], images=[{"name": name, **image} for name in names])
+    assert bench.make("deploy", f"OVERLAY={own}").returncode == 0
+    assert {program(template)["image"] for template in bench.applied().values()} == {"other.example/it:7"}
+    bench.make("deploy", f"OVERLAY={own}", "TAG=v3")
+    assert program(bench.applied()["report"])["image"] == "ganbalance:v3-report"
+
+
+def test_components_are_added_by_name(bench: Bench) -> None:
+    bench.make("deploy", "COMPONENTS=minio-ephemeral quota")
+    kinds = {one["kind"] for one in manifests.render(Path(".kustomize") / bench.namespace)}
+    assert "ResourceQuota" in kinds
+    assert "PersistentVolumeClaim" not in kinds
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"), [(["deploy", "OVERLAY=none"], "no overlay none"), (["push"], "REGISTRY is not set")]
+)
+def test_what_is_missing_is_said_before_anything_is_done(bench: Bench, arguments: list[str], said: str) -> None:
+    done = bench.make(*arguments)
+    assert done.returncode != 0
+    assert said in done.stderr
+    assert not (bench.folder / "calls").exists()
+
+
+def test_push_gives_both_images_the_registry_name(bench: Bench) -> None:
+    assert bench.make("push", "REGISTRY=registry.example/team", "TAG=v1").returncode == 0
+    assert bench.calls == [
+        f"docker {verb}registry.example/team/ganbalance:v1-{target}"
+        for target in ("cpu", "report")
+        for verb in (f"tag ganbalance:v1-{target} ", "push ")
+    ]
+
+
+def test_a_cluster_by_kind_has_the_images_and_minio(bench: Bench) -> None:
+    assert bench.make("cluster").returncode == 0
+    kind = [call for call in bench.calls if call.startswith("kind ")]
+    assert [call.split()[1] for call in kind] == ["get", "create", "export", "load"]
+    assert kind[-1].endswith("--name ganbalance ganbalance:local-cpu ganbalance:local-report")
+    assert bench.calls[-1].endswith(
+        'get job minio-bucket --output jsonpath={.status.conditions[?(@.status=="True")].type}'
+    )
+
+
+def test_another_command_may_load_the_images(bench: Bench) -> None:
+    bench.make("load", "IMAGE_LOAD=docker save", "DEVICE=cuda", "TAG=v1")
+    assert bench.calls == ["docker save ganbalance:v1-cuda ganbalance:v1-report"]
+
+
+def test_the_kustomization_is_valid_yaml_with_nothing_given(bench: Bench) -> None:
+    bench.make("deploy")
+    written = yaml.safe_load(Path(".kustomize", bench.namespace, "kustomization.yaml").read_text())
+    assert written["namespace"] == bench.namespace
+    assert not written["patches"]
