@@ -188,14 +188,14 @@ def _holds(given: dict[str, str], expression: Object) -> bool:
 
 def _by_lasting_taints(spec: Object, nodes: Sequence[Object]) -> list[Object] | Misfit:
     return [node for node in nodes if not _repelled(spec, node, is_passing=False)] or Misfit(
-        f"of {_named(nodes)}, none takes it because of taints: {_taints(spec, nodes, is_passing=False)}",
+        f"the pod does not tolerate the taints of {_named(nodes)}: {_taints(spec, nodes, is_passing=False)}",
         "give the template a toleration for one of them (kubectl explain pod.spec.tolerations)",
     )
 
 
 def _by_passing_taints(spec: Object, nodes: Sequence[Object]) -> list[Object] | Misfit:
     return [node for node in nodes if not _repelled(spec, node, is_passing=True)] or Misfit(
-        f"of {_named(nodes)}, where it would fit, none takes pods now ({_taints(spec, nodes, is_passing=True)})",
+        f"{_named(nodes)} would do, but takes no pods now: {_taints(spec, nodes, is_passing=True)}",
         "see to that node (kubectl describe node), or let it take pods again (kubectl uncordon)",
         is_passing=True,
     )
@@ -238,11 +238,9 @@ class _Amounts(NamedTuple):
     def _short(self, resource: str, need: Fraction, nodes: Sequence[Object]) -> Misfit:
         richest = max(nodes, key=lambda node: self._free(node, resource))
         most = shown(resource, self._free(richest, resource))
-        who = (
-            "no node has" if len(nodes) == self.of_nodes else f"of {_named(nodes)}, which would do otherwise, none has"
-        )
+        who = "no node" if len(nodes) == self.of_nodes else "no node that would do otherwise"
         return Misfit(
-            f"{who} {resource} >= {shown(resource, need)}; the most is {most} on node {richest['metadata']['name']}",
+            f"{who} has {resource} >= {shown(resource, need)}; the most is {most} on {_named([richest])}",
             f"ask for less {resource}, or add a node that has as much",
         )
 
