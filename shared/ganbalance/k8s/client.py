@@ -45,6 +45,7 @@ KINDS = {
     "ConfigMap": _Kind("api/v1", "configmaps"),
     "Secret": _Kind("api/v1", "secrets"),
     "Event": _Kind("api/v1", "events"),
+    "ServiceAccount": _Kind("api/v1", "serviceaccounts"),
     "ResourceQuota": _Kind("api/v1", "resourcequotas"),
     "Namespace": _Kind("api/v1", "namespaces", namespaced=False),
     "Node": _Kind("api/v1", "nodes", namespaced=False),
@@ -83,19 +84,22 @@ class Cluster:
     a right is missing; RefusedError for a manifest it does not take.
     """
 
-    def __init__(self, access: Access) -> None:
-        self._access = access
+    def __init__(self, access: Access, *, attempts: int | None = None) -> None:
+        self._access, self._attempts = access, attempts
         self._client, self.namespace = _load(access)
 
-    def list(self, kind: str, labels: Mapping[str, str] | None = None, fields: str = "") -> list[Manifest]:
-        """Every object of a kind with these labels."""
+    def list(
+        self, kind: str, labels: Mapping[str, str] | None = None, fields: str = "", *, everywhere: bool = False
+    ) -> list[Manifest]:
+        """Every object of a kind with these labels, of this namespace or of all."""
+        path = f"/{KINDS[kind].group}/{KINDS[kind].plural}" if everywhere else self._path(kind)
         query = {"limit": PAGE, "labelSelector": ",".join(f"{name}={value}" for name, value in (labels or {}).items())}
         if fields:
             query["fieldSelector"] = fields
         found: list[Manifest] = []
         token = ""
         while True:
-            page = self._json("GET", self._path(kind), f"list {KINDS[kind].plural}", query | {"continue": token})
+            page = self._json("GET", path, f"list {KINDS[kind].plural}", query | {"continue": token})
             found += page["items"]
             token = page["metadata"].get("continue", "")
             if not token:
@@ -136,10 +140,18 @@ class Cluster:
         found = self._json("GET", "/version", "ask for the version")
         return int(found["major"]), int("".join(filter(str.isdigit, found["minor"])))
 
+    def serves(self, kind: str) -> bool:
+        """Whether the API server knows the group that a kind is of."""
+        group = KINDS[kind].group
+        return self._send("GET", f"/{group}", f"ask for {group}", expect=(NOT_FOUND,))[0] != NOT_FOUND
+
     def may(self, verb: str, kind: str) -> bool:
-        """Whether whoever asks has a right."""
+        """Whether whoever asks has a right to a kind, or to a part of one such as Pod/log."""
+        kind, _, part = kind.partition("/")
         group, plural, namespaced = KINDS[kind]
         wanted = {"verb": verb, "resource": plural, "group": group.split("/")[1] if group.startswith("apis") else ""}
+        if part:
+            wanted["subresource"] = part
         if namespaced:
             wanted["namespace"] = self.namespace
         review = {
@@ -168,7 +180,7 @@ class Cluster:
     ) -> tuple[int, bytes]:
         """Status and body of the answer, asked for again while the server is busy or away."""
         reloaded = False
-        for attempt in range(ATTEMPTS):
+        for attempt in range(self._attempts or ATTEMPTS):
             status, answer, wait_s = self._try(method, path, query, body)
             if status == CONFLICT and _reason(answer) != "AlreadyExists":
                 pass  # two writers met at some other object, such as a quota: once more
