@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ganbalance.errors import ConfigError, DataError, GanbalanceError, UnavailableError
-from ganbalance.store import MissingError, make_store, open_store, s3
+from ganbalance.store import MissingError, make_store, open_store, s3, transfer
 from ganbalance.store.artifacts import Artifacts, Commit
 from tests import servers
 
@@ -361,6 +361,19 @@ def test_memory_does_not_grow_with_the_file(seaweedfs: servers.Server, use_s3: U
         command = [sys.executable, "-c", PEAK, url, str(tmp_path), str(n_bytes)]
         peaks.append(int(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
     assert peaks[1] - peaks[0] < 64 * s3.MIB
+
+
+def test_what_ends_a_transfer_of_several_files_ends_those_under_way(
+    store: s3.S3Store, proxy: servers.FaultyProxy, tmp_path: Path
+) -> None:
+    """A signal must not wait until gigabytes are there."""
+    with (large := tmp_path / "large").open("wb") as file:
+        file.truncate(64 * s3.MIB)
+    proxy.faults.append("slow")
+    with pytest.raises(ConfigError, match="key of"):
+        transfer.put_all(store, {"large": large, "x" * 1100: large}, "files")
+    assert list(store.names("")) == ["store.json", "there"]
+    assert list(store.unfinished()) == []
 
 
 def test_an_upload_that_was_killed_is_found_and_can_be_discarded(store: s3.S3Store, tmp_path: Path) -> None:

@@ -18,11 +18,15 @@ from ganbalance.errors import ConfigError, DataError
 
 MARKER = "store.json"
 GUESSABLE = 4  # characters; a shorter secret is part of any word
-OnBytes = Callable[[int], object]  # told how many more bytes were moved, from any thread
+OnBytes = Callable[[int], object]  # told how many more bytes were moved, from any thread; EndedError ends it
 
 
 class MissingError(DataError):
     """A name that the store does not hold was read."""
+
+
+class EndedError(Exception):
+    """Nobody waits for a transfer any more."""
 
 
 @dataclass(frozen=True)

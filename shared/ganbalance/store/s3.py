@@ -29,7 +29,7 @@ from s3transfer.manager import TransferConfig, TransferManager
 from s3transfer.subscribers import BaseSubscriber
 
 from ganbalance.errors import ConfigError, GanbalanceError, UnavailableError
-from ganbalance.store.base import MARKER, Entry, MissingError, OnBytes, Store, Unfinished, ignore, redacted
+from ganbalance.store.base import MARKER, EndedError, Entry, MissingError, OnBytes, Store, Unfinished, ignore, redacted
 
 ADDRESSING = "GANBALANCE_S3_ADDRESSING"
 CONNECT_TIMEOUT_S = 5
@@ -340,9 +340,12 @@ class _Teller(BaseSubscriber):  # type: ignore[misc]
     def __init__(self, on_bytes: OnBytes) -> None:
         self._on_bytes = on_bytes
 
-    def on_progress(self, bytes_transferred: int, **_: Any) -> None:
+    def on_progress(self, future: TransferFuture, bytes_transferred: int, **_: Any) -> None:
         """Called by the transfer, from any of its threads; negative when a part starts again."""
-        self._on_bytes(bytes_transferred)
+        try:
+            self._on_bytes(bytes_transferred)
+        except EndedError:
+            future.cancel()
 
 
 def _wait(transfer: TransferFuture) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ganbalance.progress import Progress
-from ganbalance.store.base import OnBytes, Store
+from ganbalance.store.base import EndedError, OnBytes, Store
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -20,33 +20,44 @@ WORTH_TELLING = 32 * 1024**2  # bytes; less is there before a bar could be read
 def put_all(store: Store, files: Mapping[str, Path], what: str) -> None:
     """Keep local files under their names: name -> file. `what` says to a person what they are."""
     sizes = {name: path.stat().st_size for name, path in files.items()}
-    with _bar(f"to the store: {what}", sum(sizes.values())) as on_bytes:
-        side_by_side(lambda name: store.put(name, files[name], on_bytes), files)
+    ended = threading.Event()
+    with _bar(f"to the store: {what}", sum(sizes.values()), ended) as on_bytes:
+        side_by_side(lambda name: store.put(name, files[name], on_bytes), files, ended)
 
 
 def fetch_all(store: Store, sizes: Mapping[str, int], scratch: Path, what: str) -> dict[str, Path]:
     """Local files with the bytes under the names: name -> file, as `Store.fetch` gives it."""
-    with _bar(f"from the store: {what}", sum(sizes.values())) as on_bytes:
-        return side_by_side(lambda name: store.fetch(name, scratch, on_bytes), sizes)
+    ended = threading.Event()
+    with _bar(f"from the store: {what}", sum(sizes.values()), ended) as on_bytes:
+        return side_by_side(lambda name: store.fetch(name, scratch, on_bytes), sizes, ended)
 
 
-def side_by_side(do: Callable[[T], R], items: Iterable[T]) -> dict[T, R]:
-    """`do` for every item, several at a time: item -> result. The first error stops what has not begun."""
+def side_by_side(do: Callable[[T], R], items: Iterable[T], ended: threading.Event | None = None) -> dict[T, R]:
+    """`do` for every item, several at a time: item -> result. The first error stops what has not begun.
+
+    Then, and when a signal interrupts it, `ended` is set for those that are under way.
+    """
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        futures: dict[Future[R], T] = {pool.submit(do, item): item for item in items}
         try:
+            futures: dict[Future[R], T] = {pool.submit(do, item): item for item in items}
             return {futures[future]: future.result() for future in as_completed(futures)}
+        except BaseException:
+            if ended is not None:
+                ended.set()
+            raise
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
 @contextmanager
-def _bar(what: str, total: int) -> Iterator[OnBytes]:
+def _bar(what: str, total: int, ended: threading.Event) -> Iterator[OnBytes]:
     """Sums up what several threads say; silent where there is little to move."""
     progress, lock, moved = Progress(what, "transfer"), threading.Lock(), 0
 
     def on_bytes(more: int) -> None:
         nonlocal moved
+        if ended.is_set():  # nothing else reaches the threads that move bytes
+            raise EndedError
         with lock:
             moved += more
             if total >= WORTH_TELLING:
