@@ -208,6 +208,19 @@ def test_a_run_that_is_recorded_meanwhile_stops_it(stocked: Stocked) -> None:
     assert is_whole(stocked)
 
 
+def test_a_record_with_other_resources_takes_the_place_of_the_old_one_in_one_step(
+    stocked_folder: Stocked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In between nobody would know what the run needs, and a program that starts then would find no run."""
+    run = stocked_folder.runs[1]
+    record = runs.load(stocked_folder.store, run)
+    resources = record.experiment.resources.model_copy(update={"threads": 7})
+    newer = record.model_copy(update={"experiment": record.experiment.model_copy(update={"resources": resources})})
+    monkeypatch.setattr(LocalStore, "delete", lambda *_: pytest.fail("the record was gone for a moment"))
+    runs.submit(stocked_folder.store, newer)
+    assert runs.load(stocked_folder.store, run) == newer
+
+
 def test_what_only_a_forgotten_run_needed_goes_and_what_it_shared_stays(stocked: Stocked, tmp_path: Path) -> None:
     keeper, forgotten = stocked.runs
     needed = {node.key for node in runs.load(stocked.store, keeper).plan.nodes}

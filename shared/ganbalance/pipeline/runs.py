@@ -7,6 +7,8 @@ runs/<run>/events/<time>-<id>.json  append-only
 import datetime
 import json
 import secrets
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import pydantic
@@ -32,9 +34,16 @@ def submit(store: Store, record: Record) -> str:
     data = json.dumps(dump(record), indent=1).encode()
     if not store.create(name, data) and store.read(name) != data:
         # same stages and settings, other resources: the newest wish holds
-        store.delete(name)
-        store.create(name, data)
+        _replace(store, name, data)
     return run
+
+
+def _replace(store: Store, name: str, data: bytes) -> None:
+    """In one step: a run without its record would be no run to programs that start, and garbage to a clean-up."""
+    with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
+        source = Path(scratch) / "record"
+        source.write_bytes(data)
+        store.put(name, source)
 
 
 def load(store: Store, run: str) -> Record:
