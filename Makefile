@@ -19,8 +19,8 @@ BUILD_FLAGS ?=
 
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
-REQUEST = "$(EXPERIMENT)" --store "$(STORE)" $(if $(GAN),--gan "$(GAN)") $(if $(SEEDS),--seeds "$(SEEDS)") \
-          $(foreach change,$(SET),--set '$(change)')
+ASKED = "$(EXPERIMENT)" $(if $(GAN),--gan "$(GAN)") $(if $(SEEDS),--seeds "$(SEEDS)") $(foreach change,$(SET),--set '$(change)')
+REQUEST = $(ASKED) --store "$(STORE)"
 
 .PHONY: help
 help: ## this list
@@ -38,8 +38,8 @@ run: $(READY) ## run an experiment and write its report; the same command again 
 	@$(BIN)/ganbalance run $(REQUEST) $(if $(WORKERS),--workers $(WORKERS))
 
 .PHONY: plan
-plan: $(READY) ## the stages of an experiment, their keys, and what is done already
-	@$(BIN)/ganbalance plan $(REQUEST)
+plan: $(READY) ## the stages of an experiment, their keys, and what is done already (NAMESPACE=: on the cluster)
+	@$(BIN)/ganbalance plan $(REQUEST) $(if $(filter-out file,$(origin NAMESPACE)),--namespace "$(NAMESPACE)")
 
 .PHONY: data
 data: $(READY) ## get FashionMNIST (Debian's package without root, else torchvision's download)
@@ -228,6 +228,45 @@ deploy: ## put what runs need into the cluster: templates, rights, and with OVER
 		echo 'namespace $(NAMESPACE) has no Secret ganbalance-s3 yet; next: the keys to the store, see k8s/README.md'; \
 	fi
 
+ganbalance = $(BIN)/ganbalance $(1) --namespace "$(NAMESPACE)" $(if $(RUN),--run "$(RUN)")
+
+.PHONY: submit
+submit: $(READY) ## run an experiment on the cluster; the same command again resumes (GAN= SEEDS= PARALLEL= DRIVER=local)
+	@$(call ganbalance,submit) $(ASKED) $(if $(PARALLEL),--parallel $(PARALLEL)) $(if $(PENDING),--pending $(PENDING)) \
+		$(if $(DRIVER),--driver $(DRIVER))
+
+.PHONY: render
+render: $(READY) ## the manifests that submit would create
+	@$(call ganbalance,render) $(ASKED) $(if $(PARALLEL),--parallel $(PARALLEL))
+
+.PHONY: status
+status: $(READY) ## what every stage of a run on the cluster is doing, and why not (RUN=, default: the last submitted)
+	@$(call ganbalance,status)
+
+.PHONY: watch
+watch: $(READY) ## the same, live, until the run is over
+	@$(call ganbalance,watch)
+
+.PHONY: logs
+logs: $(READY) ## what a stage printed (STAGE=train-gan/dcgan, default: the driver)
+	@$(call ganbalance,logs) $(if $(STAGE),--stage "$(STAGE)")
+
+.PHONY: cancel
+cancel: $(READY) ## stop a run on the cluster; what is committed stays
+	@$(call ganbalance,cancel)
+
+.PHONY: resume
+resume: $(READY) ## carry a run on that was cancelled or failed (RUN=)
+	@$(call ganbalance,resume) $(if $(PARALLEL),--parallel $(PARALLEL)) $(if $(DRIVER),--driver $(DRIVER))
+
+.PHONY: fetch-report
+fetch-report: $(READY) ## lay out the report of a run on the cluster in out/ (RUN=)
+	@$(call ganbalance,fetch-report)
+
+.PHONY: doctor
+doctor: $(READY) ## is the cluster all right, its rights, GPUs and store, and what to mend if not
+	@$(call ganbalance,doctor)
+
 .PHONY: test-cluster
 test-cluster: $(READY) ## tests on the cluster of KUBECONFIG, in namespaces that they make and delete
 	$(BIN)/pytest tests/cluster
@@ -237,9 +276,14 @@ test-containers: $(READY) ## the images and Compose, tested for real; needs Dock
 	$(BIN)/pytest tests/e2e
 
 .PHONY: clean
-clean: ## delete the store, the reports in out/ and every cache; keeps the environment
+ifdef RUN
+clean: $(READY) ## delete the store, the reports in out/ and every cache; with RUN= instead that run, on the cluster
+	@$(call ganbalance,clean)
+else
+clean:
 	@test ! -e "$(STORE)" || test -e "$(STORE)/store.json" || { echo '$(STORE) is no store; not deleted' >&2; exit 78; }
 	rm -rf "$(STORE)" out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+endif
 
 .PHONY: venv
 venv: $(READY) ## make the Python environment from the hashed lock

@@ -4,6 +4,14 @@ ganbalance data jobs/experiments/quick.yaml              get the images and the 
 ganbalance plan jobs/experiments/honest.yaml             what would run, and what is done already
 ganbalance run  jobs/experiments/quick.yaml              run what is not done yet, then the report
 ganbalance run  jobs/experiments/quick.yaml --gan "vanilla dcgan" --seeds 0..9 --set gans.dcgan.epochs=50
+ganbalance submit jobs/experiments/honest.yaml           run it on a Kubernetes cluster; the same again resumes
+ganbalance status --run quick-1a2b3c4d                   what every stage is doing there, and why not
+ganbalance watch --namespace ganbalance                  the same, live, of the run that was submitted last
+ganbalance logs --stage train-gan/dcgan                  what the programs of a stage printed
+ganbalance cancel                                        stop a run; what is committed stays
+ganbalance resume --run quick-1a2b3c4d                   carry it on
+ganbalance clean --run quick-1a2b3c4d                    delete its Jobs, and what the store holds for it alone
+ganbalance render jobs/experiments/quick.yaml            the manifests that submit would create
 ganbalance fetch-report --run quick-1a2b3c4d             lay out the report of a run, wherever it ran
 ganbalance export --run quick-1a2b3c4d --to pngs/        real and synthetic training images as PNG folders
 ganbalance table reports/quick/summary.json              a report's table in markdown
@@ -17,7 +25,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from ganbalance.cli import doctor, experiments, results, stores
+from ganbalance.cli import doctor, experiments, results, stores, submissions, watching
+from ganbalance.cli.access import store_of_the_cluster
 from ganbalance.errors import GanbalanceError, Stopped, UnavailableError
 from ganbalance.pipeline import request
 
@@ -26,7 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The console command; returns the exit code."""
     try:
         flags = _parser().parse_args(argv)
-        code: int = flags.command(flags)
+        with store_of_the_cluster(flags):
+            code: int = flags.command(flags)
         return code
     except GanbalanceError as error:
         print(f"ganbalance: {error}", file=sys.stderr)
@@ -46,6 +56,6 @@ def _parser() -> argparse.ArgumentParser:
         prog="ganbalance", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=request.Parser)
-    for group in (experiments, results, doctor, stores):
+    for group in (experiments, submissions, watching, results, doctor, stores):
         group.add_to(commands)
     return parser

@@ -9,9 +9,13 @@ from collections import Counter
 from pathlib import Path
 
 from ganbalance.cli import results
+from ganbalance.cli.access import access, add_access, is_named
 from ganbalance.config import Experiment
 from ganbalance.data.datasets import open_dataset
 from ganbalance.errors import EXIT_DONE, UnavailableError
+from ganbalance.k8s import rendering
+from ganbalance.k8s.client import Cluster
+from ganbalance.k8s.connection import templates
 from ganbalance.models import backbones
 from ganbalance.pipeline import request, runs
 from ganbalance.pipeline.local import Failure, LocalRunner
@@ -26,7 +30,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     runner = commands.add_parser("run", help="run what is not done yet, then the report")
     _add_experiment(runner)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    runner.add_argument("--workers", type=_positive, default=cores, help=f"stages at a time (default: {cores})")
+    runner.add_argument("--workers", type=positive, default=cores, help=f"stages at a time (default: {cores})")
     results.add_out(runner)
     runner.set_defaults(command=run)
 
@@ -36,17 +40,18 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         "--record", type=Path, metavar="FILE",
         help="keep the run's record in the store, and its name in FILE as a flag: the programs take @FILE",
     )  # fmt: skip
+    add_access(planner)
     planner.set_defaults(command=plan)
 
     data = commands.add_parser("data", help="get the images and the backbone's weights that an experiment needs")
-    _add_request(data)
+    add_request(data)
     data.set_defaults(command=get_data)
 
 
 def run(flags: argparse.Namespace) -> int:
     """Run what is not done, lay the report out, print its table."""
     started = time.monotonic()
-    experiment = _experiment(flags)
+    experiment = requested(flags)
     plan = make_plan(experiment)
     store = open_store(flags.store)
     with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
@@ -70,7 +75,7 @@ def run(flags: argparse.Namespace) -> int:
 
 def plan(flags: argparse.Namespace) -> int:
     """Print the stages of an experiment and which are done; run none."""
-    experiment = _experiment(flags)
+    experiment = requested(flags)
     planned = make_plan(experiment)
     store = open_store(flags.store)
     with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
@@ -81,6 +86,10 @@ def plan(flags: argparse.Namespace) -> int:
         print(f"  {'done ' if node.name in done else 'to do'}  {node.key[:12]}  {node.name}")
     to_do = Counter(node.stage for node in planned.nodes if node.name not in done)
     print(f"{len(done)} done, {sum(to_do.values())} to do" + "".join(f", {n} {stage}" for stage, n in to_do.items()))
+    if is_named(flags):
+        left = [node for node in planned.nodes if node.name not in done]
+        hours = rendering.gpu_hours(experiment, templates(Cluster(access(flags))), left)
+        print(f"at most {hours:,.0f} GPU-hours, if every pod runs up to its deadline, once")
     for line in planned.notes:
         print(f"note: {line}")
     if flags.record:
@@ -91,7 +100,7 @@ def plan(flags: argparse.Namespace) -> int:
 
 def get_data(flags: argparse.Namespace) -> int:
     """Get what an experiment needs from outside, unless it is here, and check it."""
-    experiment = _experiment(flags)
+    experiment = requested(flags)
     source = open_dataset(experiment.dataset)
     source.ensure()
     images = source.load()
@@ -103,7 +112,8 @@ def get_data(flags: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
-def _experiment(flags: argparse.Namespace) -> Experiment:
+def requested(flags: argparse.Namespace) -> Experiment:
+    """The experiment that the flags of `add_request` ask for. Raises ConfigError."""
     return request.experiment(
         flags.experiment, sets=flags.set, seeds=flags.seeds, only_gans=None if flags.gan is None else flags.gan.split()
     )
@@ -146,7 +156,8 @@ def _tell(failures: list[Failure]) -> int:
     return failed[0].code if failed[0].code > 0 else UnavailableError.exit_code
 
 
-def _add_request(parser: argparse.ArgumentParser) -> None:
+def add_request(parser: argparse.ArgumentParser) -> None:
+    """The flags that say which experiment."""
     default = request.DEFAULT_EXPERIMENT
     parser.add_argument("experiment", type=Path, nargs="?", default=default, help=f"an experiment (default: {default})")
     parser.add_argument("--gan", metavar="NAMES", help='these GANs instead of the experiment\'s, e.g. "dcgan wgan-gp"')
@@ -154,11 +165,12 @@ def _add_request(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_experiment(parser: argparse.ArgumentParser) -> None:
-    _add_request(parser)
+    add_request(parser)
     request.add_store(parser)
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """The type of a flag: a whole number of at least 1."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r}: give a whole number of at least 1")
     return int(text)

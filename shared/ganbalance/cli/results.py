@@ -6,7 +6,10 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from ganbalance.cli.access import access, add_access, is_named
 from ganbalance.errors import EXIT_DONE, ConfigError, DataError
+from ganbalance.k8s.client import Cluster
+from ganbalance.k8s.operations import latest
 from ganbalance.pipeline import request, runs
 from ganbalance.pipeline.export import export
 from ganbalance.pipeline.state import State
@@ -18,7 +21,7 @@ from ganbalance.store.artifacts import Artifacts
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add these commands."""
     fetcher = commands.add_parser("fetch-report", help="lay out a run's report")
-    _add_run(fetcher)
+    _add_run(fetcher, "a run (default, on a cluster: the one that was submitted last)")
     add_out(fetcher)
     fetcher.set_defaults(command=fetch_report)
 
@@ -42,11 +45,15 @@ def add_out(parser: argparse.ArgumentParser) -> None:
 
 def fetch_report(flags: argparse.Namespace) -> int:
     """Lay a run's report out and print its table."""
-    store = open_store(flags.store)
-    record = runs.load(store, flags.run)
+    store, run = open_store(flags.store), flags.run
+    if run is None:
+        if not is_named(flags):
+            raise ConfigError("which run? name it with --run; 'ganbalance store ls' lists the runs")
+        run = latest(Cluster(access(flags)))
+    record = runs.load(store, run)
     with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
-        if not lay_out(State(record.plan, Artifacts(store, Path(scratch))), flags.out / flags.run):
-            raise DataError(f"run {flags.run} has no report yet; its report program writes one")
+        if not lay_out(State(record.plan, Artifacts(store, Path(scratch))), flags.out / run):
+            raise DataError(f"run {run} has no report yet; its report program writes one")
     return EXIT_DONE
 
 
@@ -89,6 +96,8 @@ def lay_out(state: State, folder: Path) -> bool:
     return True
 
 
-def _add_run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--run", required=True, help="a run, as 'ganbalance plan' names it")
+def _add_run(parser: argparse.ArgumentParser, optional: str = "") -> None:
+    told = optional or "a run, as 'ganbalance plan' names it"
+    parser.add_argument("--run", required=not optional, help=told)
     request.add_store(parser)
+    add_access(parser)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ganbalance.cli import store_text, text
+from ganbalance.cli.access import add_access
 from ganbalance.errors import EXIT_DONE, DataError, UnavailableError
 from ganbalance.frozen import dump
 from ganbalance.pipeline import copying, garbage, listing, request, verification
@@ -44,6 +45,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     )  # fmt: skip
     for parser in (maker, lister, shower, verifier, collector):
         request.add_store(parser)
+        add_access(parser)
     for parser in (lister, shower, collector):
         parser.add_argument("--json", action="store_true", help="print JSON")
     copier = _add(group, cp, "cp --run quick-1a2b3c4d .store s3://bucket/prefix")

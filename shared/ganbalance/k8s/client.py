@@ -15,9 +15,6 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import urllib3
-from kubernetes import client as api
-from kubernetes import config as kubeconfig
-from kubernetes.config.config_exception import ConfigException
 
 from ganbalance.errors import ConfigError, UnavailableError
 
@@ -86,6 +83,7 @@ class Cluster:
 
     def __init__(self, access: Access, *, attempts: int | None = None) -> None:
         self._access, self._attempts = access, attempts
+        self._client: Any  # an ApiClient
         self._client, self.namespace = _load(access)
 
     def list(
@@ -199,6 +197,8 @@ class Cluster:
         self, method: str, path: str, query: Mapping[str, Any] | None, body: Manifest | None
     ) -> tuple[int, bytes, float]:
         """Status, body and how long to wait before asking again; status 0 when nobody answered."""
+        from kubernetes.client import ApiException  # noqa: PLC0415
+
         headers = {"Accept": "application/json", "Content-Type": "application/json"}
         if method == "PATCH":
             headers["Content-Type"] = "application/merge-patch+json"
@@ -208,7 +208,7 @@ class Cluster:
                 auth_settings=["BearerToken"], _preload_content=False, _return_http_data_only=True,
                 _request_timeout=TIMEOUT_S,
             )  # fmt: skip
-        except api.ApiException as error:
+        except ApiException as error:
             if not error.status:
                 return 0, str(error.reason).encode(), 0.0
             waits = (error.headers or {}).get("Retry-After", "")
@@ -219,8 +219,12 @@ class Cluster:
         return answer.status, answer.data, 0.0
 
 
-def _load(access: Access) -> tuple[api.ApiClient, str]:
+def _load(access: Access) -> tuple[Any, str]:
     """A client with fresh credentials, and the namespace: the one given, the context's, or `ganbalance`."""
+    # the library takes a second or two to load, and most commands need no cluster
+    from kubernetes import client as api  # noqa: PLC0415
+    from kubernetes import config as kubeconfig  # noqa: PLC0415
+
     settings = api.Configuration()
     with _told(access):
         if access.kubeconfig is None and access.context is None and IN_CLUSTER.is_dir():
@@ -237,6 +241,8 @@ def _load(access: Access) -> tuple[api.ApiClient, str]:
 
 @contextmanager
 def _told(access: Access) -> Iterator[None]:
+    from kubernetes.config.config_exception import ConfigException  # noqa: PLC0415
+
     try:
         yield
     except (ConfigException, OSError, ValueError, TypeError, KeyError) as error:

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from ganbalance.config import Experiment, PodResources
+from ganbalance.config import Experiment
 from ganbalance.errors import DataError
 from ganbalance.k8s import manifest, trouble
 from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.manifest import GROUP
+from ganbalance.k8s.rendering import pod_resources
 from ganbalance.k8s.sight import Sight, completed, look, name_of
 from ganbalance.k8s.submission import Submission
 from ganbalance.pipeline import pod as in_pod
@@ -133,9 +134,8 @@ class Driver:
         # one that is there already is this driver's, which died before it made the Job, or another one's
         standing = rounds.record(self._state.artifacts.store, self._run, wish)
         program = ready[0].program
-        resources = self._experiment.resources.pods.get(program, PodResources())  # type: ignore[call-overload]
-        template = self._submission.templates[program]
-        made = manifest.stage_job(self._run, standing, template, resources, parallelism=width)
+        template, asked = self._submission.templates[program], pod_resources(self._experiment, program)
+        made = manifest.stage_job(self._run, standing, template, asked, parallelism=width)
         if self._cluster.create(made) is None:
             self._adopt(made)
         seen.jobs[job] = made

@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import chain
 
 from ganbalance.errors import DataError, UnavailableError
+from ganbalance.pipeline import listing
 from ganbalance.pipeline.inventory import Address, Holding, Inventory, find, references
 from ganbalance.store import Store
 from ganbalance.store.artifacts import Commit, attempt_name
@@ -110,8 +111,34 @@ def collect(store: Store, older_than: timedelta) -> Found:
     return Found(old, young, list(inventory.problems.values()), frozenset(inventory.recorded))
 
 
-def _needed(inventory: Inventory) -> set[Address]:
-    states = inventory.states(inventory.records())
+def of_run(store: Store, run: str) -> Found:
+    """What the store holds for a run alone: everything under each address that no other run looks at.
+
+    Raises ConfigError when there is no such run, DataError when a record is unreadable.
+    """
+    inventory = Inventory(store)
+    mine = references(listing.open_run(inventory, run))
+    others = _needed(inventory, besides=run)
+    commits = inventory.commits(mine - others)
+    found = [
+        piece
+        for at in sorted(mine - others)
+        if at in inventory.holdings
+        for piece in _pieces(at, inventory.holdings[at], commits.get(at), is_needed=False)
+    ]
+    return Found(found, [], list(inventory.problems.values()), frozenset(inventory.recorded))
+
+
+def forget(store: Store, run: str) -> None:
+    """Delete all that a run's own folder holds, its record last."""
+    names = sorted(store.names(f"runs/{run}"), key=lambda name: name.endswith("/run.json"))
+    *rest, last = names
+    side_by_side(store.delete, rest)
+    store.delete(last)
+
+
+def _needed(inventory: Inventory, besides: str | None = None) -> set[Address]:
+    states = inventory.states({run: wish for run, wish in inventory.records().items() if run != besides})
     if broken := [run for run in inventory.recorded if run in inventory.problems]:
         raise DataError(
             f"what run {broken[0]} needs is not known, so nothing is deleted: {inventory.problems[broken[0]]}"

@@ -1,0 +1,48 @@
+"""The flags that name a cluster, and the store that goes with it."""
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ganbalance.k8s.client import Access, Cluster
+from ganbalance.k8s.connection import reach
+from ganbalance.store import Store, open_store
+
+FLAGS = ("namespace", "context", "kubeconfig")
+
+
+def add_access(parser: argparse.ArgumentParser) -> None:
+    """Flags as kubectl has them."""
+    group = parser.add_argument_group("the cluster, as for kubectl")
+    group.add_argument("--namespace", metavar="NAME", help="default: the context's, else ganbalance")
+    group.add_argument("--context", metavar="NAME", help="a context of the kubeconfig")
+    group.add_argument("--kubeconfig", metavar="FILE", help="default: KUBECONFIG, else ~/.kube/config")
+
+
+def access(flags: argparse.Namespace) -> Access:
+    """What the flags say."""
+    return Access(**{name: getattr(flags, name) for name in FLAGS})
+
+
+def is_named(flags: argparse.Namespace) -> bool:
+    """Whether any of the flags was given."""
+    return any(getattr(flags, name, None) for name in FLAGS)
+
+
+@contextmanager
+def connected(flags: argparse.Namespace) -> Iterator[tuple[Cluster, Store]]:
+    """The cluster that the flags name, and its store."""
+    cluster = Cluster(access(flags))
+    with reach(cluster, access(flags)) as url:
+        yield cluster, open_store(url)
+
+
+@contextmanager
+def store_of_the_cluster(flags: argparse.Namespace) -> Iterator[None]:
+    """Where a command that takes a store was told a cluster, have `flags.store` be that cluster's."""
+    if hasattr(flags, "store") and is_named(flags):
+        with reach(Cluster(access(flags)), access(flags)) as url:
+            flags.store = url
+            yield
+    else:
+        yield

@@ -1,0 +1,188 @@
+"""Commands that start a run on a cluster: submit, resume, render, and drive, which the driver's pod runs."""
+
+import argparse
+import importlib
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import yaml
+
+from ganbalance.cli import experiments
+from ganbalance.cli.access import add_access, connected
+from ganbalance.cli.text import counted, seconds
+from ganbalance.config import OwnImages
+from ganbalance.errors import EXIT_DONE, DataError, Stopped
+from ganbalance.k8s import manifest, rendering, submission
+from ganbalance.k8s.client import Access, Cluster
+from ganbalance.k8s.connection import templates
+from ganbalance.k8s.driver import Driver, Failure
+from ganbalance.k8s.operations import is_under_way
+from ganbalance.k8s.submission import Submission
+from ganbalance.pipeline import pod, request, runs
+from ganbalance.pipeline.plan import make_plan
+from ganbalance.pipeline.state import State
+from ganbalance.store import Store, open_store
+from ganbalance.store.artifacts import Artifacts
+from ganbalance.store.doctor.checks import findings
+
+PARALLEL = 4
+PENDING_S = 24 * 3600
+
+
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add these commands."""
+    submitter = commands.add_parser("submit", help="run an experiment on a cluster; the same again resumes it")
+    experiments.add_request(submitter)
+    submitter.set_defaults(command=submit)
+    resumer = commands.add_parser("resume", help="carry a run on that was cancelled or has failed stages")
+    resumer.add_argument("--run", required=True, help="a run that was submitted before")
+    resumer.set_defaults(command=resume)
+    for parser in (submitter, resumer):
+        _add_settings(parser)
+        parser.add_argument(
+            "--driver", choices=("cluster", "local"), default="cluster",
+            help="where the driver runs: as a Job, or here in the foreground (default: cluster)",
+        )  # fmt: skip
+        add_access(parser)
+    renderer = commands.add_parser("render", help="the manifests that submit would create, as YAML; creates nothing")
+    experiments.add_request(renderer)
+    _add_settings(renderer)
+    add_access(renderer)
+    renderer.set_defaults(command=render)
+    drive_ = commands.add_parser("drive", help="what the driver's pod runs")
+    drive_.add_argument("--run", required=True)
+    drive_.add_argument("--submission", type=int, required=True)
+    request.add_store(drive_)
+    drive_.set_defaults(command=drive)
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--parallel", type=experiments.positive, default=PARALLEL, metavar="N",
+        help=f"pods of stages at a time (default: {PARALLEL})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--pending",
+        type=seconds,
+        default=PENDING_S,
+        metavar="SECONDS",
+        help=f"give a stage up whose pod cannot start for so long (default: {PENDING_S}, a day)",
+    )
+
+
+def submit(flags: argparse.Namespace) -> int:
+    """Check an experiment against a cluster, record it as a run and start its driver."""
+    experiment = experiments.requested(flags)
+    record = runs.Record(experiment=experiment, plan=make_plan(experiment))
+    with connected(flags) as (cluster, store):
+        return _start(flags, cluster, store, record, is_new=True)
+
+
+def resume(flags: argparse.Namespace) -> int:
+    """Start another driver for a run that is in the store; needs neither its experiment nor torch."""
+    with connected(flags) as (cluster, store):
+        return _start(flags, cluster, store, runs.load(store, flags.run), is_new=False)
+
+
+def render(flags: argparse.Namespace) -> int:
+    """Print the Jobs that submit would create, if all goes well."""
+    experiment = experiments.requested(flags)
+    plan = make_plan(experiment)
+    with connected(flags) as (cluster, store), _state(store, runs.Record(experiment=experiment, plan=plan)) as state:
+        wish = _submission(flags, cluster, store, plan.run)
+        print(yaml.safe_dump_all(rendering.jobs(experiment, state, wish), sort_keys=False, width=200), end="")
+    return EXIT_DONE
+
+
+def drive(flags: argparse.Namespace) -> int:
+    """Drive a submission to its end; the exit code says whether every stage has a result."""
+    signal.signal(signal.SIGTERM, _stop)
+    store = open_store(flags.store)
+    with pod.Log() as log:
+        log.keep_in(store, flags.run, manifest.driver_name(flags.run, flags.submission))
+        record, wish = runs.load(store, flags.run), submission.load(store, flags.run, flags.submission)
+        with _state(store, record) as state:
+            return _tell(Driver(Cluster(Access()), record.experiment, state, wish).run())
+
+
+def _start(flags: argparse.Namespace, cluster: Cluster, store: Store, record: runs.Record, *, is_new: bool) -> int:
+    run = record.plan.run
+    with _state(store, record) as state:
+        to_do = [node for node in record.plan.nodes if not state.is_settled(node.name)]
+        print(f"run {run}: {counted(len(record.plan.nodes), 'stage')}, {len(to_do)} to do, store {store.url}")
+        if not to_do:
+            print(f"already done; next: ganbalance fetch-report --run {run} --namespace {cluster.namespace}")
+            return EXIT_DONE
+        if name := is_under_way(cluster, run):
+            print(f"under way already, driven by the Job {name}; next: {_watch(cluster, run)}")
+            return EXIT_DONE
+        wish = _submission(flags, cluster, store, run)
+        _preflight(cluster, rendering.jobs(record.experiment, state, wish))
+        if is_new:
+            runs.submit(store, record)
+            _make_what_only_this_machine_can(record, state)
+        while not submission.record(store, wish):  # somebody else submits at this moment
+            wish = wish.model_copy(update={"number": wish.number + 1})
+        if flags.driver == "local":
+            return _tell(Driver(cluster, record.experiment, state, wish).run())
+    job = manifest.driver_job(run, wish.number, wish.templates[manifest.DRIVER])
+    cluster.create(job)
+    print(f"submitted: the Job {job['metadata']['name']} drives it; next: {_watch(cluster, run)}")
+    return EXIT_DONE
+
+
+def _make_what_only_this_machine_can(record: runs.Record, state: State) -> None:
+    """Put images and weights into the store that are files of this machine: no pod could read them."""
+    settings = record.experiment
+    here = {"dataset": isinstance(settings.dataset, OwnImages), "backbone": settings.classifier.weights is not None}
+    for stage in (name for name, is_here in here.items() if is_here and state.commit(name) is None):
+        program = importlib.import_module(f"jobs.{record.plan.node(stage).program.replace('-', '_')}")
+        if program.main(["--run", record.plan.run, "--store", state.artifacts.store.url, "--stage", stage]):
+            raise DataError(f"the {stage} could not be made here, see above; nothing was submitted")
+
+
+def _submission(flags: argparse.Namespace, cluster: Cluster, store: Store, run: str) -> Submission:
+    return Submission(
+        run=run, number=submission.last(store, run) + 1, parallel=flags.parallel, pending_s=flags.pending,
+        templates=templates(cluster),
+    )  # fmt: skip
+
+
+def _preflight(cluster: Cluster, jobs: list[manifest.Manifest]) -> None:
+    """Say what is odd, and stop before anything is created where something cannot work."""
+    from ganbalance.k8s import preflight
+
+    found = list(findings(preflight.checks(cluster, jobs)))
+    for finding in found:
+        if finding.state in ("note", "warn"):
+            print(f"{finding.state}: {finding.check}: {finding.text}" + (f"; {finding.mend}" if finding.mend else ""))
+    preflight.refuse(found)
+
+
+def _tell(failures: list[Failure]) -> int:
+    """What has no result, and the exit code."""
+    if not failures:
+        print("every stage has its result")
+        return EXIT_DONE
+    for failure in failures:
+        print(f"failed: {failure.stage}: {failure.cause}", file=sys.stderr)
+    raise DataError(f"{counted(len(failures), 'stage')} without a result; mend that and resume the run")
+
+
+def _watch(cluster: Cluster, run: str) -> str:
+    return f"ganbalance watch --run {run} --namespace {cluster.namespace}"
+
+
+@contextmanager
+def _state(store: Store, record: runs.Record) -> Iterator[State]:
+    with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
+        yield State(record.plan, Artifacts(store, Path(scratch)))
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise Stopped("stopped; another driver goes on from here")

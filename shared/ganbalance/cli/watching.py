@@ -1,0 +1,204 @@
+"""Commands about a run on a cluster: status, watch, logs, cancel, clean."""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ganbalance.cli import text
+from ganbalance.cli.access import add_access, connected
+from ganbalance.errors import EXIT_DONE, DataError
+from ganbalance.frozen import dump
+from ganbalance.k8s import operations, status
+from ganbalance.k8s.client import Cluster
+from ganbalance.k8s.sight import drivers, look, name_of
+from ganbalance.k8s.status import DriverRow, Row
+from ganbalance.pipeline import garbage, rounds, runs
+from ganbalance.pipeline.state import State
+from ganbalance.store import Store
+from ganbalance.store.artifacts import Artifacts
+
+EVERY_S = 2.0
+KEY_CHARS = 12
+CAUSE_CHARS = 100
+CLEAR = "\033[H\033[J"
+OVER = ("done", "failed", "none")
+
+
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add these commands."""
+    for command, help_ in (
+        (show_status, "what every stage of a run on a cluster is doing, and why not"),
+        (watch, "the same, live, until the run is over"),
+        (logs, "what the programs of a stage printed: live pods first, then what the store kept"),
+        (cancel, "stop a run: its Jobs and pods go, what is committed stays"),
+        (clean, "cancel a run and delete what the store holds for it alone"),
+    ):
+        name = command.__name__.removeprefix("show_")
+        parser = commands.add_parser(name, help=help_, description=help_[0].upper() + help_[1:] + ".")
+        parser.add_argument(
+            "--run", required=name == "clean",
+            help="a run" + ("" if name == "clean" else " (default: the one that was submitted last)"),
+        )  # fmt: skip
+        add_access(parser)
+        parser.set_defaults(command=command)
+        if name == "status":
+            parser.add_argument("--json", action="store_true", help="the same as data")
+        if name == "logs":
+            parser.add_argument(
+                "--stage",
+                default="driver",
+                help="a stage as status names it, the start of its name, or driver (default)",
+            )
+
+
+def show_status(flags: argparse.Namespace) -> int:
+    """Print a table of the run's stages."""
+    with connected(flags) as (cluster, store):
+        run = flags.run or operations.latest(cluster)
+        with _Watched(cluster, store, run) as watched:
+            rows, driver = watched.look()
+    if flags.json:
+        print(json.dumps({"run": run, "driver": dump(driver), "stages": [dump(row) for row in rows]}, indent=1))
+    else:
+        print(_page(run, rows, driver, cluster.namespace))
+    return EXIT_DONE
+
+
+def watch(flags: argparse.Namespace) -> int:
+    """Show the table until the run is over; where there is no terminal, a line per change."""
+    with connected(flags) as (cluster, store):
+        run = flags.run or operations.latest(cluster)
+        with _Watched(cluster, store, run) as watched:
+            told: dict[str, str] = {}
+            while True:
+                rows, driver = watched.look()
+                if sys.stdout.isatty():
+                    print(CLEAR + _page(run, rows, driver, cluster.namespace), flush=True)
+                else:
+                    _print_changes(rows, told)
+                if driver.state in OVER:
+                    break
+                time.sleep(EVERY_S)
+    if not sys.stdout.isatty():
+        print(_summary(run, rows, driver, cluster.namespace))
+    if any(row.state == "failed" for row in rows) or driver.state == "failed":
+        raise DataError(f"run {run} has failed stages")
+    return EXIT_DONE
+
+
+def logs(flags: argparse.Namespace) -> int:
+    """Print the logs of a stage's tries, each under its pod's name."""
+    with connected(flags) as (cluster, store):
+        run = flags.run or operations.latest(cluster)
+        for pod, log in operations.logs(cluster, store, run, flags.stage):
+            print(f"==> {pod} <==", flush=True)
+            sys.stdout.write(log.decode(errors="replace"))
+    return EXIT_DONE
+
+
+def cancel(flags: argparse.Namespace) -> int:
+    """Stop a run."""
+    with connected(flags) as (cluster, store):
+        run = flags.run or operations.latest(cluster)
+        found = operations.cancel(cluster, store, run, _say)
+    print(
+        f"cancelled {run}: {text.counted(found, 'Job')} deleted, what is committed is kept; "
+        f"to go on: ganbalance resume --run {run} --namespace {cluster.namespace}"
+    )
+    return EXIT_DONE
+
+
+def clean(flags: argparse.Namespace) -> int:
+    """Cancel a run, then delete its record and every artifact that no other run needs."""
+    with connected(flags) as (cluster, store):
+        runs.load(store, flags.run)
+        found = operations.cancel(cluster, store, flags.run, _say)
+        mine = garbage.of_run(store, flags.run)
+        kept = garbage.sweep(store, mine)
+        size = sum(piece.size for piece in mine.old if piece not in kept)
+        garbage.forget(store, flags.run)
+    print(
+        f"cleaned {flags.run}: {text.counted(found, 'Job')}, {text.counted(len(mine.old) - len(kept), 'artifact')} "
+        f"({text.size(size)}) and its record are gone; what other runs need is kept"
+    )
+    return EXIT_DONE
+
+
+class _Watched:
+    """A run that is looked at again and again."""
+
+    def __init__(self, cluster: Cluster, store: Store, run: str) -> None:
+        self._cluster, self._store, self._run = cluster, store, run
+        self._plan = runs.load(store, run).plan
+        self._scratch = tempfile.TemporaryDirectory(prefix="ganbalance-")
+        self._rounds: dict[str, rounds.Round] = {}
+
+    def __enter__(self) -> "_Watched":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._scratch.cleanup()
+
+    def look(self) -> tuple[list[Row], DriverRow]:
+        """The rows as they are now."""
+        seen = look(self._cluster, self._run)
+        state = State(self._plan, Artifacts(self._store, Path(self._scratch.name)))
+        rows = status.rows(state, seen, self._round)
+        if causes := status.queue_causes(self._cluster, seen):
+            rows = [row.model_copy(update={"cause": causes[row.job]}) if row.job in causes else row for row in rows]
+        jobs = drivers(self._cluster, self._run)
+        pods = operations.driver_pods(self._cluster, self._run)
+        mine = [pod for pod in pods if jobs and operations.job_of(pod) == name_of(jobs[-1])]
+        return rows, status.driver_row(jobs, mine)
+
+    def _round(self, job: str) -> rounds.Round:
+        if job not in self._rounds:
+            self._rounds[job] = rounds.load(self._store, self._run, job)
+        return self._rounds[job]
+
+
+def _page(run: str, rows: Sequence[Row], driver: DriverRow, namespace: str) -> str:
+    now = datetime.now(UTC)
+    cells = [
+        (
+            row.stage, text.NOTHING if row.index is None else str(row.index), row.state,
+            status.age(row.since, now) or text.NOTHING, row.node or text.NOTHING, row.key[:KEY_CHARS],
+            row.cause if len(row.cause) <= CAUSE_CHARS else row.cause[: CAUSE_CHARS - 1] + "…",
+        )
+        for row in rows
+    ]  # fmt: skip
+    table = text.table(("stage", "index", "state", "age", "node", "key", "cause"), cells, right=("index", "age"))
+    return f"{table}\n\n{_summary(run, rows, driver, namespace)}"
+
+
+def _summary(run: str, rows: Sequence[Row], driver: DriverRow, namespace: str) -> str:
+    counts = Counter(row.state for row in rows)
+    counted = ", ".join(f"{n} {state}" for state, n in counts.most_common())
+    cause = f" ({driver.cause})" if driver.cause else ""
+    where = f"--run {run} --namespace {namespace}"
+    is_whole = all(row.state in ("done", "diverged") for row in rows)
+    if is_whole:
+        then = f"next: ganbalance fetch-report {where}"
+    elif driver.state in OVER:
+        then = f"to go on: ganbalance resume {where}"
+    else:
+        then = f"to read along: ganbalance logs {where} --stage STAGE"
+    return f"run {run}: {counted}; driver: {driver.state}{cause}\n{then}"
+
+
+def _print_changes(rows: Sequence[Row], told: dict[str, str]) -> None:
+    for row in rows:
+        line = f"{row.stage}  {row.state}" + (f"  {row.cause}" if row.cause else "")
+        if told.get(row.stage, f"{row.stage}  to do") != line:
+            print(line, flush=True)
+        told[row.stage] = line
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

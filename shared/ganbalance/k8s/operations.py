@@ -1,0 +1,120 @@
+"""What a user does to a run on a cluster besides submitting it: cancel it, clean it away, read its logs."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ganbalance.errors import ConfigError, UnavailableError
+from ganbalance.k8s import trouble
+from ganbalance.k8s.client import Cluster
+from ganbalance.k8s.manifest import DRIVER, PART, RUN
+from ganbalance.k8s.sight import JOB_NAME, drivers, index_of, name_of
+from ganbalance.pipeline import pod as in_pod
+from ganbalance.pipeline import rounds, runs
+from ganbalance.store import Store
+
+Object = dict[str, Any]
+Say = Callable[[str], object]
+
+GONE_WITHIN_S = 180.0  # a pod has two minutes to write its checkpoint
+POLL_S = 1.0
+
+
+def latest(cluster: Cluster) -> str:
+    """The run that was submitted last. Raises ConfigError when there is none."""
+    jobs = drivers(cluster)
+    if not jobs:
+        raise ConfigError(f"namespace {cluster.namespace} has no run; name one with --run (RUN=...), or submit one")
+    return str(jobs[-1]["metadata"]["labels"][RUN])
+
+
+def cancel(cluster: Cluster, store: Store, run: str, say: Say) -> int:
+    """Delete every Job and pod of a run, after keeping the logs; returns how many Jobs. What is committed stays."""
+    found = 0
+    for part in (DRIVER, "stage"):  # first the one that would make more
+        jobs = cluster.list("Job", {RUN: run, PART: part})
+        pods = cluster.list("Pod", {RUN: run, PART: part})
+        for pod in pods:
+            _keep_log(cluster, store, run, pod)
+        for job in jobs:
+            cluster.delete("Job", name_of(job))
+        found += len(jobs)
+        _wait_for_end(cluster, run, part, say)
+    if found:
+        runs.note(store, run, "cancelled")
+    return found
+
+
+def _keep_log(cluster: Cluster, store: Store, run: str, pod: Object) -> None:
+    """Keep what a pod has printed so far; a stage that ends in peace replaces it by the whole."""
+    log = cluster.log(name_of(pod))
+    if log:
+        store.create(f"{in_pod.log_folder(run, job_of(pod))}/{name_of(pod)}.log", log)
+
+
+def _wait_for_end(cluster: Cluster, run: str, part: str, say: Say) -> None:
+    deadline = time.monotonic() + GONE_WITHIN_S
+    told = 0
+    while pods := cluster.list("Pod", {RUN: run, PART: part}):
+        if time.monotonic() > deadline:
+            raise UnavailableError(
+                f"{len(pods)} pods of run {run} are still ending, {name_of(pods[0])} among them; "
+                "run the same command again, and look at them with kubectl describe pod"
+            )
+        if told != len(pods):
+            told = len(pods)
+            say(f"waiting for {told} pod{'' if told == 1 else 's'} to end, checkpoints are being written")
+        time.sleep(POLL_S)
+
+
+def logs(cluster: Cluster, store: Store, run: str, stage: str) -> Iterator[tuple[str, bytes]]:
+    """Pod and log of every try at the stages that `stage` names, oldest first; "driver" names the driver.
+
+    A stage is named as in `status`, or by the start of its name. A live pod's log comes from the pod, another's from
+    the store. Raises ConfigError when nothing of that name has run.
+    """
+    wanted = _driver_jobs(cluster, run) if stage == DRIVER else _places(store, run, stage)
+    if not wanted:
+        raise ConfigError(
+            f"run {run} has not started a stage {stage!r}; 'ganbalance status' lists its stages, 'driver' is the driver"
+        )
+    part = DRIVER if stage == DRIVER else "stage"
+    pods = {name_of(pod): pod for pod in cluster.list("Pod", {RUN: run, PART: part})}
+    for job, index in wanted:
+        kept = {name.rpartition("/")[2].removesuffix(".log"): name for name in store.names(in_pod.log_folder(run, job))}
+        mine = {name for name, pod in pods.items() if job_of(pod) == job and index in (None, index_of(pod))}
+        start = f"{job}-" if index is None else f"{job}-{index}-"
+        for name in sorted({name for name in kept if name.startswith(start)} | mine):
+            is_live = name in mine and trouble.phase(pods[name]) == "Running"
+            log = cluster.log(name) if is_live or name not in kept else store.read(kept[name])
+            if log is not None:
+                yield name, log
+
+
+def _driver_jobs(cluster: Cluster, run: str) -> list[tuple[str, int | None]]:
+    return [(name_of(job), None) for job in drivers(cluster, run)]
+
+
+def _places(store: Store, run: str, stage: str) -> list[tuple[str, int | None]]:
+    """Job and index of every round that ran a stage of that name."""
+    found: list[tuple[int, str, int | None]] = []
+    for job, number in rounds.numbers(store, run).items():
+        for index, name in enumerate(rounds.load(store, run, job).stages):
+            if name == stage or name.startswith(f"{stage}/"):
+                found.append((number, job, index))
+    return [(job, index) for _, job, index in sorted(found, key=lambda one: (one[0], one[1], one[2] or 0))]
+
+
+def job_of(pod: Object) -> str:
+    """The Job of a pod."""
+    return str(pod["metadata"]["labels"].get(JOB_NAME, ""))
+
+
+def is_under_way(cluster: Cluster, run: str) -> str | None:
+    """The driver Job of a run that is not over, if there is one."""
+    return next((name_of(job) for job in drivers(cluster, run) if trouble.terminal(job) is None), None)
+
+
+def driver_pods(cluster: Cluster, run: str) -> list[Object]:
+    """The pods of a run's drivers."""
+    return cluster.list("Pod", {RUN: run, PART: DRIVER})

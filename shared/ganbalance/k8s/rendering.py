@@ -1,0 +1,63 @@
+"""What a submission would create, before anything is created: for preflight, `render` and `plan`."""
+
+from typing import Any
+
+from ganbalance.config import Experiment, PodResources
+from ganbalance.k8s import manifest
+from ganbalance.k8s.manifest import CONTAINER, GPU_RESOURCE, Manifest
+from ganbalance.k8s.submission import Submission
+from ganbalance.pipeline import rounds
+from ganbalance.pipeline.plan import Node
+from ganbalance.pipeline.rounds import Round
+from ganbalance.pipeline.state import State
+
+SECONDS_PER_HOUR = 3600
+
+
+def pod_resources(experiment: Experiment, program: str) -> PodResources:
+    """What the experiment asks for the pods of a program."""
+    asked: dict[Any, PodResources] = experiment.resources.pods
+    return asked.get(program, PodResources())
+
+
+def jobs(experiment: Experiment, state: State, submission: Submission) -> list[Manifest]:
+    """The driver's Job and the next of every group that has something to do, if all goes well."""
+    run = state.plan.run
+    known = rounds.numbers(state.artifacts.store, run)
+    made = [manifest.driver_job(run, submission.number, submission.templates[manifest.DRIVER])]
+    for group, nodes in rounds.groups(state.plan).items():
+        missing = [node for node in nodes if not state.is_settled(node.name)]
+        if not missing:
+            continue
+        number = 1
+        while rounds.job_name(run, str(group), number) in known:
+            number += 1
+        of = Round(
+            job=rounds.job_name(run, str(group), number), group=str(group), number=number, submission=submission.number,
+            stages=tuple(node.name for node in missing), keys=tuple(node.key for node in missing),
+        )  # fmt: skip
+        program = missing[0].program
+        template, asked = submission.templates[program], pod_resources(experiment, program)
+        width = min(submission.parallel, len(missing))
+        made.append(manifest.stage_job(run, of, template, asked, parallelism=width))
+    return made
+
+
+def gpu_hours(experiment: Experiment, templates: dict[str, Manifest], nodes: list[Node]) -> float:
+    """GPU-hours that these stages take if each runs up to its pod's deadline, once: a bound from above."""
+    return sum(
+        _gpus(experiment, templates[node.program], node.program) * _hours(templates[node.program]) for node in nodes
+    )
+
+
+def _gpus(experiment: Experiment, template: Manifest, program: str) -> int:
+    resource = template["metadata"].get("annotations", {}).get(GPU_RESOURCE)
+    asked = pod_resources(experiment, program).gpus
+    if resource is None or asked is not None:
+        return asked or 0
+    (container,) = [one for one in template["template"]["spec"]["containers"] if one["name"] == CONTAINER]
+    return int(container.get("resources", {}).get("limits", {}).get(resource, 0))
+
+
+def _hours(template: Manifest) -> float:
+    return float(template["template"]["spec"].get("activeDeadlineSeconds", 0)) / SECONDS_PER_HOUR

@@ -1,0 +1,148 @@
+"""A run as rows to read: what each stage is doing, where, since when, and why not."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from ganbalance.errors import ConfigError
+from ganbalance.frozen import Frozen
+from ganbalance.k8s import trouble
+from ganbalance.k8s.client import Cluster
+from ganbalance.k8s.sight import Sight, name_of
+from ganbalance.pipeline.plan import Node
+from ganbalance.pipeline.rounds import Round
+from ganbalance.pipeline.state import State
+
+Object = dict[str, Any]
+StageState = Literal["done", "diverged", "running", "pending", "queued", "failed", "held", "to do"]
+
+
+class Row(Frozen):
+    """One stage. `cause` says why it does not run, or ended as it did; `since` is when it came into its state."""
+
+    stage: str
+    job: str | None = None
+    index: int | None = None
+    state: StageState
+    cause: str = ""
+    since: datetime | None = None
+    node: str | None = None
+    key: str
+
+
+class DriverRow(Frozen):
+    """The driver of a run's last submission."""
+
+    job: str | None = None
+    state: Literal["none", "pending", "running", "done", "failed"]
+    cause: str = ""
+
+
+def rows(state: State, seen: Sight, round_of: Callable[[str], Round]) -> list[Row]:
+    """A row per stage of the plan, inputs first."""
+    where: dict[str, tuple[Object, int]] = {}
+    failed: dict[str, str] = {}
+    for name, job in seen.jobs.items():  # a later round's word holds
+        stages = round_of(name).stages
+        where |= {stage: (job, index) for index, stage in enumerate(stages)}
+        failed = {stage: cause for stage, cause in failed.items() if stage not in stages}
+        failed |= {stages[index]: cause for index, cause in seen.failed(job)}
+    made: list[Row] = []
+    lost: set[str] = set()
+    for node in state.plan.nodes:
+        row = _row(node, state, seen, where.get(node.name), failed)
+        if row.state == "to do" and (needs := [name for name in node.inputs.values() if name in lost]):
+            row = row.model_copy(update={"state": "held", "cause": f"needs {needs[0]}"})
+        if row.state in ("failed", "held") and not node.kind.takes_what_is_there:
+            lost.add(node.name)
+        made.append(row)
+    return made
+
+
+def _row(
+    node: Node, state: State, seen: Sight, place: tuple[Object, int] | None, failed: dict[str, str]
+) -> Row:  # fmt: skip
+    key = state.key(node)
+    job, index = place or (None, None)
+    at: dict[str, Any] = {"stage": node.name, "key": key, "job": name_of(job) if job else None, "index": index}
+    pods = seen.pods_of(job, index) if job is not None and index is not None else []
+    last = max(pods, key=lambda pod: pod["metadata"]["creationTimestamp"], default=None)
+    at["node"] = last["spec"].get("nodeName") if last else None
+    if commit := state.commit(node.name):
+        told = commit.provenance
+        ended = datetime.fromtimestamp(told["started"] + told["seconds"], UTC) if "started" in told else None
+        return Row(**at, state=commit.outcome, since=ended)
+    if job is None:
+        return Row(**at, state="to do")
+    if node.name in failed:
+        return Row(**at, state="failed", cause=failed[node.name], since=_ended(last))
+    return Row(**at, **_live(job, pods, last, seen))
+
+
+def _live(job: Object, pods: Sequence[Object], last: Object | None, seen: Sight) -> dict[str, Any]:
+    """A stage whose Job is not over with it."""
+    before = sum(trouble.phase(pod) == "Failed" for pod in pods)
+    again = f"try {before + 1}; before: {trouble.cause(job, _failed(pods), seen.events)}" if before else ""
+    if last is None or trouble.phase(last) in ("Failed", "Succeeded"):
+        suspended = "suspended: its queue has not let it in" if job["spec"].get("suspend") else ""
+        return {"state": "queued", "cause": suspended or trouble.cause(job, [], seen.events) or again}
+    created = trouble.when(last["metadata"]["creationTimestamp"])
+    if trouble.phase(last) == "Running":
+        started = last["status"].get("startTime")
+        return {"state": "running", "cause": again, "since": trouble.when(started) if started else created}
+    met = trouble.waiting(last)
+    return {"state": "pending", "cause": met.cause if met else again, "since": created}
+
+
+def _failed(pods: Iterable[Object]) -> list[Object]:
+    return [pod for pod in pods if trouble.phase(pod) == "Failed"]
+
+
+def _ended(pod: Object | None) -> datetime | None:
+    conditions = pod.get("status", {}).get("conditions", ()) if pod else ()
+    return max((trouble.when(one["lastTransitionTime"]) for one in conditions), default=None)
+
+
+def driver_row(jobs: Sequence[Object], pods: Sequence[Object]) -> DriverRow:
+    """The last of a run's driver Jobs and its pods."""
+    if not jobs:
+        return DriverRow(state="none")
+    job = jobs[-1]
+    name = name_of(job)
+    if (condition := trouble.terminal(job)) and condition["type"] == "Complete":
+        return DriverRow(job=name, state="done")
+    cause = trouble.cause(job, pods, ())
+    if condition:
+        return DriverRow(job=name, state="failed", cause=cause)
+    is_running = any(trouble.phase(pod) == "Running" for pod in pods)
+    return DriverRow(job=name, state="running" if is_running else "pending", cause=cause)
+
+
+def queue_causes(cluster: Cluster, seen: Sight) -> dict[str, str]:
+    """Why Kueue has not admitted suspended Jobs: Job -> what its Workload says. Nothing where nobody may ask."""
+    suspended = {job["metadata"]["uid"]: name for name, job in seen.jobs.items() if job["spec"].get("suspend")}
+    if not suspended:
+        return {}
+    try:
+        workloads = cluster.list("Workload")
+    except ConfigError:
+        return {}
+    found = {}
+    for workload in workloads:
+        owner = next((one["uid"] for one in workload["metadata"].get("ownerReferences", ())), None)
+        for condition in workload.get("status", {}).get("conditions", ()):
+            if owner in suspended and condition["type"] == "QuotaReserved" and condition["status"] == "False":
+                found[suspended[owner]] = f"{condition.get('reason', 'Pending')}: {condition.get('message', '')}"
+    return found
+
+
+def age(since: datetime | None, now: datetime) -> str:
+    """5s, 12m, 3h, 2d, as kubectl tells it."""
+    if since is None:
+        return ""
+    past = max(now - since, timedelta(0))
+    for unit, length in (("d", timedelta(days=2)), ("h", timedelta(hours=2)), ("m", timedelta(minutes=2))):
+        if past >= length:
+            one = length / 2
+            return f"{past // one}{unit}"
+    return f"{past.seconds}s"
