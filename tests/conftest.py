@@ -15,6 +15,7 @@ from ganbalance.pipeline.state import State
 from ganbalance.store import make_store, open_store
 from ganbalance.store.artifacts import Artifacts
 from tests import servers
+from tests.cluster_double import ClusterDouble
 
 SIDE_PX = 16
 
@@ -109,6 +110,13 @@ class Lab:
 def lab(tiny: dict[str, Any], write: Callable[[dict[str, Any]], Path], tmp_path: Path) -> Lab:
     """A tiny experiment with nothing done yet."""
     return Lab(write(tiny), tmp_path / "store")
+
+
+@pytest.fixture
+def cluster_double(tmp_path: Path) -> Iterator[ClusterDouble]:
+    """A Kubernetes API server in this process, and a kubeconfig that leads to it."""
+    with ClusterDouble(tmp_path) as double:
+        yield double
 
 
 @pytest.fixture(scope="session")
