@@ -46,8 +46,8 @@ KINDS = {
     "ResourceQuota": _Kind("api/v1", "resourcequotas"),
     "Namespace": _Kind("api/v1", "namespaces", namespaced=False),
     "Node": _Kind("api/v1", "nodes", namespaced=False),
-    "LocalQueue": _Kind("apis/kueue.x-k8s.io/v1beta1", "localqueues"),
-    "Workload": _Kind("apis/kueue.x-k8s.io/v1beta1", "workloads"),
+    "LocalQueue": _Kind("apis/kueue.x-k8s.io/v1beta2", "localqueues"),
+    "Workload": _Kind("apis/kueue.x-k8s.io/v1beta2", "workloads"),
     "SelfSubjectAccessReview": _Kind("apis/authorization.k8s.io/v1", "selfsubjectaccessreviews", namespaced=False),
 }
 
