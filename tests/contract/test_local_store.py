@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ganbalance.errors import ConfigError, UnavailableError
-from ganbalance.store import open_store
+from ganbalance.store import make_store, open_store
 
 
 def a_file(tmp_path: Path, content: bytes = b"content") -> Path:
@@ -80,5 +80,7 @@ def test_a_really_full_file_system_asks_to_try_again(mounted: Callable[[str], Pa
 
 
 def test_a_read_only_file_system_names_the_setting(mounted: Callable[[str], Path]) -> None:
-    with pytest.raises(ConfigError, match=r"Read-only file system; choose another store"):
-        open_store(str(mounted("ro"))).create("a", b"")
+    folder = mounted("ro")
+    for write in (lambda: open_store(str(folder)).create("a", b""), lambda: make_store(str(folder / "store"))):
+        with pytest.raises(ConfigError, match=r"Read-only file system; choose another store"):
+            write()

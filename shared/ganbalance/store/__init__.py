@@ -17,9 +17,7 @@ def open_store(url: str) -> Store:
         from ganbalance.store.s3 import S3Store  # noqa: PLC0415 - boto3 takes a while to load, and a folder needs none
 
         return S3Store(url)
-    if not url or "://" in url:
-        raise ConfigError(f"store {redacted(url)!r}: a store is a local folder, without '://', or s3://bucket/prefix")
-    return LocalStore(Path(url))
+    return _folder(url)
 
 
 def make_store(url: str) -> bool:
@@ -28,8 +26,10 @@ def make_store(url: str) -> bool:
         from ganbalance.store.s3 import make_bucket  # noqa: PLC0415
 
         return make_bucket(url)
-    store = open_store(url)
-    root = Path(store.url)
-    there = root.is_dir()
-    root.mkdir(parents=True, exist_ok=True)
-    return not there
+    return _folder(url).make()
+
+
+def _folder(url: str) -> LocalStore:
+    if not url or "://" in url:
+        raise ConfigError(f"store {redacted(url)!r}: a store is a local folder, without '://', or s3://bucket/prefix")
+    return LocalStore(Path(url))

@@ -28,6 +28,13 @@ class LocalStore(Store):
         self.url = str(self.root)
         self._marked = self._check_format()
 
+    def make(self) -> bool:
+        """Make the folder; False if it was there."""
+        there = self.root.is_dir()
+        with self._told("write", "anything"):
+            self.root.mkdir(parents=True, exist_ok=True)
+        return not there
+
     def _put(self, name: str, source: Path, on_bytes: OnBytes) -> None:
         with self._told("write", name), self._fresh() as temporary:
             shutil.copyfile(source, temporary)
