@@ -163,6 +163,8 @@ class ClusterDouble:
         if request.path in ABOUT:
             return 200, ABOUT[request.path]
         group, home, plural, name, part = _place(request.path)
+        if not plural and group in self.kinds:
+            return 200, {"kind": "APIResourceList", "groupVersion": _api_version(group), "resources": []}
         kind = self.kinds.get(group, {}).get(plural)
         if kind is None or part not in ("", "log"):
             raise ApiError(404, "NotFound", "the server could not find the requested resource")
@@ -324,11 +326,11 @@ def _matches(thing: Object, query: dict[str, str]) -> bool:
         if (labels.get(name) != value.lstrip("=")) if equals else (name not in labels):
             return False
     for term in filter(None, query.get("fieldSelector", "").split(",")):
-        path, _, value = term.partition("=")
+        path, equals, value = re.split("(!?==?)", term, maxsplit=1)
         found: Any = thing
         for part in path.split("."):
             found = found.get(part, {})
-        if found != value.lstrip("="):
+        if (found == value) == equals.startswith("!"):
             return False
     return True
 

@@ -1,0 +1,120 @@
+"""What the API server says of every manifest before it is created: a dry run passes all admission and makes nothing."""
+
+import re
+from collections.abc import Iterable
+
+from ganbalance.errors import ConfigError
+from ganbalance.k8s.client import Cluster, ForbiddenError, RefusedError
+from ganbalance.k8s.connection import DEPLOY
+from ganbalance.k8s.manifest import Manifest
+from ganbalance.k8s.preflight.wanted import Pod, Wanted
+from ganbalance.store.doctor.checks import Said
+
+QUEUE = "kueue.x-k8s.io/queue-name"
+EXCEEDED = "exceeded quota"
+SUBJECT = re.compile(r'^\S+ "[^"]*" is (?:forbidden|invalid): ')
+TEMPLATE = "in the pod template (k8s/base, or a patch in your overlay) and apply it again (make deploy)"
+# a word of the API server's, and what to do; the first that occurs
+MENDS = {
+    EXCEEDED: "delete what is finished (ganbalance clean --run RUN), or raise the quota (kubectl describe quota)",
+    "violates PodSecurity": f"set what it names {TEMPLATE}",
+    "failed quota": f"a quota of the namespace wants them of every container, so set them {TEMPLATE}",
+    " usage per ": "set {setting} within the namespace's LimitRange (kubectl describe limitrange)",
+    "limit to request ratio": "set {setting} within the namespace's LimitRange (kubectl describe limitrange)",
+    "PriorityClass": f"name one that exists (kubectl get priorityclass) {TEMPLATE}",
+    "denied the request": "ask whoever runs the cluster what this webhook wants",
+    "resources": "mend {setting}",
+}
+
+
+class Admission:
+    """Accounts, Jobs, pods and the queue."""
+
+    def __init__(self, cluster: Cluster, wanted: Wanted) -> None:
+        self._cluster, self._wanted = cluster, wanted
+
+    def accounts(self) -> Said:
+        """No pod is made for a service account that is not there."""
+        names = list(dict.fromkeys(pod.spec.get("serviceAccountName", "default") for pod in self._wanted.pods))
+        if missing := [name for name in names if self._cluster.find("ServiceAccount", name) is None]:
+            raise ConfigError(
+                f"no ServiceAccount {', '.join(missing)} in namespace {self._cluster.namespace}; {DEPLOY}"
+            )
+        return Said(f"{', '.join(names)}")
+
+    def jobs(self) -> Said:
+        """Each Job would be taken."""
+        for job in self._wanted.jobs:
+            try:
+                self._cluster.create(job, dry_run=True)
+            except ForbiddenError:
+                raise
+            except RefusedError as error:
+                told = _message(error)
+                mend = _mend(told, "resources.pods of the experiment, or the template")
+                raise RefusedError(f"the Job {job['metadata']['name']}: {told}; {mend}") from error
+        return Said(f"the API server takes {_counted(self._wanted.jobs, 'Job')} (dry run)")
+
+    def pods(self) -> Said:
+        """Each kind of pod would be taken: a Job is, whatever its pods are."""
+        refused: dict[str, list[Pod]] = {}
+        full = ""
+        for pod in self._wanted.pods:
+            try:
+                self._cluster.create(pod.manifest, dry_run=True)
+            except ForbiddenError:
+                raise
+            except RefusedError as error:
+                told = _message(error)
+                if EXCEEDED in told:  # for now or for good: the check of the quota tells
+                    full = told
+                else:
+                    refused.setdefault(told, []).append(pod)
+        if refused:
+            told = "; ".join(f"{', '.join(pod.of for pod in pods)}: {said}" for said, pods in refused.items())
+            first = next(iter(refused.values()))[0]
+            raise RefusedError(f"no pod is made of {told}; {_mend(next(iter(refused)), first.setting)}")
+        if full:
+            return Said(f"pods wait for others to end: {full}", "note")
+        return Said(f"the API server takes {_counted(self._wanted.pods, 'kind')} of pods (dry run)")
+
+    def queue(self) -> Said:
+        """The queue that Jobs name is there; a Job in none of Kueue's would be suspended for ever, or not at all."""
+        names = sorted({str(name) for job in self._wanted.jobs if (name := job["metadata"]["labels"].get(QUEUE))})
+        if not names:
+            return Said("Jobs wait in none")
+        if not self._cluster.serves("LocalQueue"):
+            raise ConfigError(
+                f"Jobs name the queue {', '.join(names)}, and this cluster has no Kueue; "
+                "install Kueue, or take the component kueue out of the overlay and apply it again (make deploy)"
+            )
+        return [self._queue(name) for name in names][-1]
+
+    def _queue(self, name: str) -> Said:
+        found = self._cluster.find("LocalQueue", name)
+        if found is None:
+            raise ConfigError(
+                f"namespace {self._cluster.namespace} has no LocalQueue {name}; make it "
+                "(kubectl get clusterqueue tells what it can lead to), or name another in the component kueue"
+            )
+        for condition in found.get("status", {}).get("conditions", ()):
+            if condition["type"] == "Active" and condition["status"] == "False":
+                told = " ".join(condition.get("message", "").split())
+                return Said(f"LocalQueue {name} admits nothing now: {told}", "warn", "see to its ClusterQueue")
+        return Said(f"LocalQueue {name}")
+
+
+def _message(error: RefusedError) -> str:
+    """What the API server said, without whom of and without advice."""
+    told = str(error).partition(": ")[2].rpartition("; ")[0]
+    return SUBJECT.sub("", " ".join(told.split()))
+
+
+def _mend(told: str, setting: str) -> str:
+    found = next((mend for word, mend in MENDS.items() if word in told), f"mend that {TEMPLATE}")
+    return found.replace("{setting}", setting)
+
+
+def _counted(things: Iterable[Pod] | Iterable[Manifest], what: str) -> str:
+    n = len(list(things))
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"

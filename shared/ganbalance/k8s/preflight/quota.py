@@ -1,0 +1,114 @@
+"""What ResourceQuotas leave for the pods: one that can never fit, and one that has to wait, are two things."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from ganbalance.errors import ConfigError
+from ganbalance.k8s import capacity
+from ganbalance.k8s.capacity import Amounts, quantity, shown
+from ganbalance.k8s.client import Cluster
+from ganbalance.k8s.manifest import DRIVER, Manifest
+from ganbalance.k8s.preflight.wanted import Pod, Wanted
+from ganbalance.store.doctor.checks import Said
+
+JOBS = "count/jobs.batch"
+PLAIN = ("cpu", "memory", "ephemeral-storage")  # a quota may name requests of these without saying so
+COMPUTE = {"cpu", "memory"}
+SCOPES: dict[str, Callable[[Manifest], bool]] = {
+    "Terminating": lambda spec: "activeDeadlineSeconds" in spec,
+    "NotTerminating": lambda spec: "activeDeadlineSeconds" not in spec,
+    "BestEffort": lambda spec: not COMPUTE & capacity.requests(spec).keys(),
+    "NotBestEffort": lambda spec: bool(COMPUTE & capacity.requests(spec).keys()),
+}
+
+
+class Lack(NamedTuple):
+    """Something that a quota does not leave room for."""
+
+    text: str
+    is_for_good: bool
+    mend: str
+
+
+class Quotas:
+    """The quotas of the namespace."""
+
+    def __init__(self, cluster: Cluster, wanted: Wanted) -> None:
+        self._cluster, self._wanted = cluster, wanted
+
+    def look(self) -> Said:
+        """Every pod fits, at least while no other runs."""
+        quotas = self._cluster.list("ResourceQuota")
+        jobs = len(self._wanted.jobs) if self._wanted.is_given else 0
+        lacks = [lack for quota in quotas for lack in lacking(quota, self._wanted.pods, jobs)]
+        for_good = [lack for lack in lacks if lack.is_for_good]
+        if for_good:
+            told = ", ".join(lack.text for lack in for_good)
+            raise ConfigError(f"{told}; {', or '.join(dict.fromkeys(lack.mend for lack in for_good))}")
+        if lacks:
+            return Said(f"not now, so pods will wait: {', '.join(lack.text for lack in lacks)}", "note")
+        names = ", ".join(quota["metadata"]["name"] for quota in quotas)
+        return Said(f"there is room in {names}" if names else "none in this namespace")
+
+
+def lacking(quota: Manifest, pods: Sequence[Pod], jobs: int) -> Iterator[Lack]:
+    """What a quota does not leave for these pods one by one, each beside the driver's, and for so many Jobs."""
+    hard, used = (_amounts(quota, part, field) for part, field in (("spec", "hard"), ("status", "used")))
+    name = quota["metadata"]["name"]
+    driver = next((pod for pod in pods if pod.of == DRIVER), None)
+    beside = counted(driver.spec) if driver and covers(quota, driver.spec) else {}
+    for pod in (pod for pod in pods if covers(quota, pod.spec)):
+        need = counted(pod.spec)
+        for resource in (resource for resource in hard if resource in need):
+            whole = need[resource] + (beside.get(resource, 0) if pod.of != DRIVER else 0)
+            who = f"a pod of {pod.of}" + (" beside the driver's" if whole > need[resource] else "")
+            most, bare = hard[resource], resource.partition(".")[2] or resource
+            left = most - used.get(resource, 0)
+            allows = f"of {resource} quota {name} allows {shown(bare, most)}"
+            if whole > most:
+                mend = f"ask for less in {pod.setting}, or raise the quota (kubectl edit quota {name})"
+                yield Lack(f"{allows}, and {who} needs {shown(bare, whole)}", True, mend)
+            elif whole > left:
+                free = f"{allows} and has {shown(bare, left)} left"
+                yield Lack(f"{free}, and {who} needs {shown(bare, whole)}", False, "")
+    if jobs > hard.get(JOBS, jobs):
+        mend = f"raise the quota (kubectl edit quota {name}), or run fewer GANs and arms at a time"
+        yield Lack(f"quota {name} allows {hard[JOBS]} Jobs, and the run has {jobs}", True, mend)
+
+
+def counted(spec: Manifest) -> Amounts:
+    """What a quota counts of a pod, under all the names that it has for it."""
+    asked, limited = capacity.requests(spec), capacity.limits(spec)
+    one = quantity("1")
+    return {
+        "pods": one,
+        "count/pods": one,
+        **{name: asked[name] for name in PLAIN if name in asked},
+        **{f"requests.{name}": amount for name, amount in asked.items()},
+        **{f"limits.{name}": amount for name, amount in limited.items()},
+    }
+
+
+def covers(quota: Manifest, spec: Manifest) -> bool:
+    """Whether a quota counts a pod."""
+    scopes = [{"scopeName": name} for name in quota["spec"].get("scopes", ())]
+    scopes += quota["spec"].get("scopeSelector", {}).get("matchExpressions", [])
+    return all(_is_of(scope, spec) for scope in scopes)
+
+
+def _is_of(scope: Manifest, spec: Manifest) -> bool:
+    if scope["scopeName"] in SCOPES:
+        return SCOPES[scope["scopeName"]](spec)
+    if scope["scopeName"] != "PriorityClass":
+        return False  # no pod of ours has the affinity or the volumes that the others are about
+    given, values = spec.get("priorityClassName"), scope.get("values", [])
+    return {
+        "In": given in values,
+        "NotIn": given not in values,
+        "Exists": given is not None,
+        "DoesNotExist": given is None,
+    }[scope.get("operator", "Exists")]
+
+
+def _amounts(quota: Manifest, part: str, field: str) -> Amounts:
+    return {name: quantity(str(amount)) for name, amount in quota.get(part, {}).get(field, {}).items()}

@@ -1,0 +1,90 @@
+"""What is to run on a cluster: Jobs, and the kinds of pods that they make."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from ganbalance.config import PodResources
+from ganbalance.k8s import connection, manifest
+from ganbalance.k8s.client import Cluster
+from ganbalance.k8s.manifest import CONTAINER, DRIVER, GROUP, PART, PROGRAMS, Manifest
+from ganbalance.keys import digest
+from ganbalance.pipeline.rounds import Round, job_name
+
+TRIAL_RUN = "doctor-00000000"  # of Jobs that are never created
+
+
+class Pod(NamedTuple):
+    """One kind of pod; `of` is the program in it, or the driver."""
+
+    of: str
+    manifest: Manifest
+
+    @property
+    def spec(self) -> Manifest:
+        """What it is made of."""
+        spec: Manifest = self.manifest["spec"]
+        return spec
+
+    @property
+    def containers(self) -> list[Manifest]:
+        """All of them, whenever they run."""
+        return [*self.spec.get("initContainers", ()), *self.spec["containers"]]
+
+    @property
+    def setting(self) -> str:
+        """Where its resources are set."""
+        return f"resources.pods.{self.of} of the experiment" if self.of in PROGRAMS else f"the PodTemplate {self.of}"
+
+
+class Wanted:
+    """The Jobs that are given, else those that the namespace's templates would make."""
+
+    def __init__(self, cluster: Cluster, jobs: Sequence[Manifest]) -> None:
+        self._cluster = cluster
+        self.is_given = bool(jobs)
+        self.jobs: list[Manifest] = list(jobs)
+
+    def read_templates(self) -> int:
+        """Look the templates up, and how many there are. Raises ConfigError when one is missing."""
+        templates = connection.templates(self._cluster)
+        if not self.is_given:
+            self.jobs = list(_trials(templates))
+        return len(templates)
+
+    @property
+    def pods(self) -> list[Pod]:
+        """One of each kind, whatever its arguments."""
+        kinds: dict[str, Pod] = {}
+        for job in self.jobs:
+            spec = job["spec"]["template"]["spec"]
+            kinds.setdefault(digest(_without_arguments(spec)), Pod(_program(job), _pod(job)))
+        return list(kinds.values())
+
+
+def _trials(templates: dict[str, Manifest]) -> Iterator[Manifest]:
+    yield manifest.driver_job(TRIAL_RUN, 1, templates[DRIVER])
+    for program in PROGRAMS:
+        name = job_name(TRIAL_RUN, program, 1)
+        of = Round(job=name, group=program, number=1, submission=1, stages=("trial",), keys=("trial",))
+        yield manifest.stage_job(TRIAL_RUN, of, templates[program], PodResources(), parallelism=1)
+
+
+def _pod(job: Manifest) -> Manifest:
+    template = job["spec"]["template"]
+    metadata = template.get("metadata", {}) | {"generateName": "ganbalance-preflight-"}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
+
+
+def _program(job: Manifest) -> str:
+    """The program that a Job runs; a group's name begins with that of its stage, which may be another."""
+    labels: dict[str, str] = job["metadata"]["labels"]
+    if labels.get(PART) == DRIVER:
+        return DRIVER
+    containers: list[dict[str, Any]] = job["spec"]["template"]["spec"]["containers"]
+    commands = [one.get("command", [""])[0] for one in containers if one["name"] == CONTAINER]
+    return next((str(command) for command in commands if command in PROGRAMS), labels.get(GROUP, "a stage"))
+
+
+def _without_arguments(spec: Manifest) -> Manifest:
+    containers = [{name: value for name, value in one.items() if name != "args"} for one in spec["containers"]]
+    return spec | {"containers": containers}
