@@ -17,7 +17,7 @@ from ganbalance.cli.access import add_access, connected
 from ganbalance.cli.text import counted, seconds
 from ganbalance.config import OwnImages
 from ganbalance.errors import EXIT_DONE, DataError, Stopped
-from ganbalance.k8s import manifest, rendering, submission
+from ganbalance.k8s import manifest, preflight, rendering, submission
 from ganbalance.k8s.client import Access, Cluster
 from ganbalance.k8s.connection import templates
 from ganbalance.k8s.driver import Driver, Failure
@@ -36,10 +36,15 @@ PENDING_S = 24 * 3600
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add these commands."""
-    submitter = commands.add_parser("submit", help="run an experiment on a cluster; the same again resumes it")
+    submitter = _add(
+        commands, "submit", "run an experiment on a cluster; the same again resumes it",
+        'jobs/experiments/honest.yaml --gan "dcgan wgan-gp" --seeds 0..9 --parallel 8',
+    )  # fmt: skip
     experiments.add_request(submitter)
     submitter.set_defaults(command=submit)
-    resumer = commands.add_parser("resume", help="carry a run on that was cancelled or has failed stages")
+    resumer = _add(
+        commands, "resume", "carry a run on that was cancelled or has failed stages", "--run quick-1a2b3c4d"
+    )  # fmt: skip
     resumer.add_argument("--run", required=True, help="a run that was submitted before")
     resumer.set_defaults(command=resume)
     for parser in (submitter, resumer):
@@ -49,7 +54,10 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
             help="where the driver runs: as a Job, or here in the foreground (default: cluster)",
         )  # fmt: skip
         add_access(parser)
-    renderer = commands.add_parser("render", help="the manifests that submit would create, as YAML; creates nothing")
+    renderer = _add(
+        commands, "render", "the manifests that submit would create, as YAML; creates nothing",
+        "jobs/experiments/quick.yaml --gan dcgan",
+    )  # fmt: skip
     experiments.add_request(renderer)
     _add_settings(renderer)
     add_access(renderer)
@@ -59,6 +67,15 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     drive_.add_argument("--submission", type=int, required=True)
     request.add_store(drive_)
     drive_.set_defaults(command=drive)
+
+
+def _add(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, told: str, example: str
+) -> argparse.ArgumentParser:
+    return commands.add_parser(
+        name, help=told, description=f"{told[0].upper()}{told[1:]}.\n\nganbalance {name} {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
@@ -155,8 +172,6 @@ def _submission(flags: argparse.Namespace, cluster: Cluster, store: Store, run: 
 
 def _preflight(cluster: Cluster, jobs: list[manifest.Manifest]) -> None:
     """Say what is odd, and stop before anything is created where something cannot work."""
-    from ganbalance.k8s import preflight
-
     found = list(findings(preflight.checks(cluster, jobs)))
     for finding in found:
         if finding.state in ("note", "warn"):

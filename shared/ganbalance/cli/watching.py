@@ -32,15 +32,18 @@ OVER = ("done", "failed", "none")
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add these commands."""
-    for command, help_ in (
-        (show_status, "what every stage of a run on a cluster is doing, and why not"),
-        (watch, "the same, live, until the run is over"),
-        (logs, "what the programs of a stage printed: live pods first, then what the store kept"),
-        (cancel, "stop a run: its Jobs and pods go, what is committed stays"),
-        (clean, "cancel a run and delete what the store holds for it alone"),
+    for command, help_, example in (
+        (show_status, "what every stage of a run on a cluster is doing, and why not", "--namespace ganbalance --json"),
+        (watch, "the same as status, live, until the run is over", "--run quick-1a2b3c4d"),
+        (logs, "what the programs of a stage printed, from its live pod or else the store", "--stage train-gan/dcgan"),
+        (cancel, "stop a run: its Jobs and pods go, what is committed stays", "--run quick-1a2b3c4d"),
+        (clean, "cancel a run and delete what the store holds for it alone", "--run quick-1a2b3c4d"),
     ):
         name = command.__name__.removeprefix("show_")
-        parser = commands.add_parser(name, help=help_, description=help_[0].upper() + help_[1:] + ".")
+        parser = commands.add_parser(
+            name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.\n\nganbalance {name} {example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
         parser.add_argument(
             "--run", required=name == "clean",
             help="a run" + ("" if name == "clean" else " (default: the one that was submitted last)"),
