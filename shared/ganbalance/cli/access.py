@@ -40,7 +40,8 @@ def connected(flags: argparse.Namespace) -> Iterator[tuple[Cluster, Store]]:
 @contextmanager
 def store_of_the_cluster(flags: argparse.Namespace) -> Iterator[None]:
     """Where a command that takes a store was told a cluster, have `flags.store` be that cluster's."""
-    if hasattr(flags, "store") and is_named(flags):
+    looks_itself = hasattr(flags, "cluster")  # doctor, which says why a store is out of reach
+    if hasattr(flags, "store") and is_named(flags) and not looks_itself:
         with reach(Cluster(access(flags)), access(flags)) as url:
             flags.store = url
             yield

@@ -1,44 +1,117 @@
-"""The command that looks a store over: doctor."""
+"""The command that looks a store over, or a cluster and its store: doctor."""
 
 import argparse
 import dataclasses
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Protocol
 
+from ganbalance.cli.access import FLAGS, access, add_access, is_named
+from ganbalance.errors import GanbalanceError
+from ganbalance.k8s import preflight
+from ganbalance.k8s.client import Cluster
+from ganbalance.k8s.connection import reach
 from ganbalance.pipeline import request
 from ganbalance.store import doctor
-from ganbalance.store.doctor import Finding
+from ganbalance.store.doctor import Check, Finding, Said
 
 HELP = """One line per check: ok, note, warn, FAIL with what to mend, or skipped where an earlier failure hides it.
-Nothing stays in the store. The exit code is 0 when nothing failed, else that of the first failure."""
+Nothing stays in the store, nothing is made on a cluster. The exit code is 0 when nothing failed, else that of the first
+failure."""
 COLOURS = {"ok": "32", "warn": "33", "FAIL": "31;1", "note": "2", "skipped": "2"}
 STATE_WIDTH, CHECK_WIDTH = 7, 11
+ATTEMPTS = 2  # a doctor does not wait for a server to come back
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add this command."""
-    parser = commands.add_parser("doctor", help="is the store all right, and what to mend if not", description=HELP)
+    told = "is the store, or the cluster, all right, and what to mend if not"
+    parser = commands.add_parser("doctor", help=told, description=HELP)
     request.add_store(parser)
     parser.add_argument("--json", action="store_true", help="the same as data")
+    parser.add_argument(
+        "--cluster", action="store_true",
+        help="look at the cluster and at its store as reached from here; so does any flag that names a cluster",
+    )  # fmt: skip
+    add_access(parser)
     parser.set_defaults(command=examine)
 
 
 def examine(flags: argparse.Namespace) -> int:
     """Print every check as it is made, then the verdict."""
+    patient: _Patient = _OfCluster(flags) if flags.cluster or is_named(flags) else _OfStore(flags)
     found: list[Finding] = []
-    for finding in doctor.examine(flags.store):
+    for finding in patient.findings():
         found.append(finding)
         if not flags.json:
             print(_line(finding), flush=True)
-    verdict, code = doctor.verdict(flags.store, found)
+    verdict, code = patient.verdict(found)
     if flags.json:
         checks = [dataclasses.asdict(finding) for finding in found]
-        told = {"store": doctor.redacted(flags.store), "checks": checks, "verdict": verdict, "exit_code": code}
-        print(json.dumps(told, indent=1))
+        print(json.dumps({**patient.names(), "checks": checks, "verdict": verdict, "exit_code": code}, indent=1))
     else:
         print(f"\n{verdict}")
     return code
+
+
+class _Patient(Protocol):
+    def findings(self) -> Iterator[Finding]: ...
+
+    def names(self) -> dict[str, str]: ...
+
+    def verdict(self, found: list[Finding]) -> tuple[str, int]: ...
+
+
+class _OfStore:
+    def __init__(self, flags: argparse.Namespace) -> None:
+        self._url: str = flags.store
+
+    def findings(self) -> Iterator[Finding]:
+        return doctor.examine(self._url)
+
+    def names(self) -> dict[str, str]:
+        return {"store": doctor.redacted(self._url)}
+
+    def verdict(self, found: list[Finding]) -> tuple[str, int]:
+        return doctor.verdict(self._url, found)
+
+
+class _OfCluster:
+    """A namespace of a cluster, and after it its store."""
+
+    def __init__(self, flags: argparse.Namespace) -> None:
+        self._access = access(flags)
+        self._given = " ".join(f"--{name} {value}" for name in FLAGS if (value := getattr(flags, name)))
+        self._url = self._namespace = ""
+
+    def findings(self) -> Iterator[Finding]:
+        try:
+            cluster = Cluster(self._access, attempts=ATTEMPTS)
+        except GanbalanceError as error:
+            yield doctor.failure("cluster", error)
+            return
+        self._namespace = cluster.namespace
+        with ExitStack() as stack:
+            way = Check("store", lambda: self._reach(cluster, stack), ["templates", "environment"])
+            yield from doctor.findings([*preflight.checks(cluster, []), way])
+            if self._url:
+                yield from doctor.examine(self._url)
+
+    def names(self) -> dict[str, str]:
+        return {"namespace": self._namespace, "store": doctor.redacted(self._url)}
+
+    def verdict(self, found: list[Finding]) -> tuple[str, int]:
+        go_on = f"go on with 'ganbalance submit jobs/experiments/quick.yaml {self._given}".rstrip() + "'"
+        again = f"ganbalance doctor {self._given or '--cluster'}"
+        return doctor.judged(found, "the cluster", go_on, again=again)
+
+    def _reach(self, cluster: Cluster, stack: ExitStack) -> Said:
+        """The store can be spoken to from here while the stack lasts."""
+        self._url = stack.enter_context(reach(cluster, self._access))
+        return Said(f"{self._url}, looked at from this machine in what follows")
 
 
 def _line(finding: Finding) -> str:

@@ -149,12 +149,12 @@ def _is_device(name: str) -> bool:
 
 
 def _by_labels(spec: Object, nodes: Sequence[Object]) -> list[Object] | Misfit:
-    left = list(nodes)
-    for name, value in spec.get("nodeSelector", {}).items():
-        left = [node for node in left if _labels(node).get(name) == value]
-        if not left:
-            mend = f"label a node (kubectl label node NAME {name}={value}), or change the template's nodeSelector"
-            return Misfit(f"no node has the label {name}={value} with all else that nodeSelector wants", mend)
+    wanted = spec.get("nodeSelector", {})
+    left = [node for node in nodes if wanted.items() <= _labels(node).items()]
+    if not left:
+        labels = [f"{name}={value}" for name, value in wanted.items()]
+        mend = f"label a node (kubectl label node NAME {' '.join(labels)}), or change the template's nodeSelector"
+        return Misfit(f"no node has the label{'s' if len(labels) > 1 else ''} {', '.join(labels)}", mend)
     affinity = spec.get("affinity", {}).get("nodeAffinity", {}).get("requiredDuringSchedulingIgnoredDuringExecution")
     if affinity:
         left = [node for node in left if any(_meets(term, node) for term in affinity["nodeSelectorTerms"])]

@@ -10,10 +10,10 @@ from contextlib import AbstractContextManager
 from ganbalance.errors import EXIT_DONE
 from ganbalance.store import S3_SCHEME
 from ganbalance.store.base import redacted
-from ganbalance.store.doctor.checks import Check, Finding, failure, findings
+from ganbalance.store.doctor.checks import Check, Finding, Said, failure, findings
 from ganbalance.store.doctor.folder import folder_checks
 
-__all__ = ["Finding", "examine", "redacted", "verdict"]
+__all__ = ["Check", "Finding", "Said", "examine", "failure", "findings", "judged", "redacted", "verdict"]
 
 
 def examine(url: str) -> Iterator[Finding]:
@@ -28,17 +28,22 @@ def examine(url: str) -> Iterator[Finding]:
 
 
 def verdict(url: str, found: Sequence[Finding]) -> tuple[str, int]:
-    """One line for all findings, and the exit code: that of the first failure."""
+    """One line for all findings of a store, and the exit code."""
+    go_on = f"go on with 'ganbalance run --store {redacted(url)}'"
+    return judged(found, "the store", go_on, again="ganbalance doctor")
+
+
+def judged(found: Sequence[Finding], what: str, go_on: str, *, again: str) -> tuple[str, int]:
+    """One line for all findings of something, and the exit code: that of the first failure."""
     failed = [finding for finding in found if finding.state == "FAIL"]
     warned = [finding.check for finding in found if finding.state == "warn"]
     if failed:
         first, *others = (finding.check for finding in failed)
         then = f", then {', '.join(others)}" if others else ""
-        return f"the store cannot be used: mend {first}{then}; then run 'ganbalance doctor' again", failed[0].exit_code
-    go_on = f"go on with 'ganbalance run --store {redacted(url)}'"
+        return f"{what} cannot be used: mend {first}{then}; then run '{again}' again", failed[0].exit_code
     if warned:
-        return f"the store can be used, but look after {', '.join(warned)}; {go_on}", EXIT_DONE
-    return f"the store is all right; {go_on}", EXIT_DONE
+        return f"{what} can be used, but look after {', '.join(warned)}; {go_on}", EXIT_DONE
+    return f"{what} is all right; {go_on}", EXIT_DONE
 
 
 def _checks(url: str) -> AbstractContextManager[list[Check]]:
