@@ -153,8 +153,12 @@ class _Watched:
         seen = look(self._cluster, self._run)
         state = State(self._plan, Artifacts(self._store, Path(self._scratch.name)))
         rows = status.rows(state, seen, self._round)
-        if causes := status.queue_causes(self._cluster, seen):
-            rows = [row.model_copy(update={"cause": causes[row.job]}) if row.job in causes else row for row in rows]
+        causes = status.better_causes(self._cluster, seen)
+        rows = [
+            row.model_copy(update={"cause": causes[row.job]})
+            if row.job in causes and row.state in ("pending", "queued") else row
+            for row in rows
+        ]  # fmt: skip
         jobs = drivers(self._cluster, self._run)
         pods = operations.driver_pods(self._cluster, self._run)
         mine = [pod for pod in pods if jobs and operations.job_of(pod) == name_of(jobs[-1])]

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from ganbalance.errors import ConfigError
 from ganbalance.frozen import Frozen
-from ganbalance.k8s import trouble
+from ganbalance.k8s import capacity, trouble
 from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.sight import Sight, name_of
 from ganbalance.pipeline.plan import Node
@@ -118,22 +118,44 @@ def driver_row(jobs: Sequence[Object], pods: Sequence[Object]) -> DriverRow:
     return DriverRow(job=name, state="running" if is_running else "pending", cause=cause)
 
 
-def queue_causes(cluster: Cluster, seen: Sight) -> dict[str, str]:
-    """Why Kueue has not admitted suspended Jobs: Job -> what its Workload says. Nothing where nobody may ask."""
+def better_causes(cluster: Cluster, seen: Sight) -> dict[str, str]:
+    """Why Jobs wait, as far as it takes more rights than the driver's to tell: their queue, or no node is large enough."""
+    return _of_queues(cluster, seen) | _of_nodes(cluster, seen)
+
+
+def _of_queues(cluster: Cluster, seen: Sight) -> dict[str, str]:
+    """Why Kueue has not admitted suspended Jobs: Job -> what its Workload says."""
     suspended = {job["metadata"]["uid"]: name for name, job in seen.jobs.items() if job["spec"].get("suspend")}
-    if not suspended:
-        return {}
-    try:
-        workloads = cluster.list("Workload")
-    except ConfigError:
-        return {}
     found = {}
-    for workload in workloads:
+    for workload in _if_allowed(cluster, "Workload") if suspended else ():
         owner = next((one["uid"] for one in workload["metadata"].get("ownerReferences", ())), None)
         for condition in workload.get("status", {}).get("conditions", ()):
             if owner in suspended and condition["type"] == "QuotaReserved" and condition["status"] == "False":
                 found[suspended[owner]] = f"{condition.get('reason', 'Pending')}: {condition.get('message', '')}"
     return found
+
+
+def _of_nodes(cluster: Cluster, seen: Sight) -> dict[str, str]:
+    """Which Jobs no node can ever hold, though the scheduler says no more than that there is no room."""
+    unscheduled = [job for job in seen.active() if any(_is_unscheduled(pod) for pod in seen.pods[name_of(job)])]
+    nodes = _if_allowed(cluster, "Node") if unscheduled else []
+    if not nodes or capacity.may_grow(nodes):
+        return {}
+    misfits = {name_of(job): capacity.misfit(job["spec"]["template"]["spec"], nodes) for job in unscheduled}
+    return {
+        name: f"will never run: {misfit.text}" for name, misfit in misfits.items() if misfit and not misfit.is_passing
+    }
+
+
+def _is_unscheduled(pod: Object) -> bool:
+    return trouble.phase(pod) == "Pending" and not pod["spec"].get("nodeName")
+
+
+def _if_allowed(cluster: Cluster, kind: str) -> list[Object]:
+    try:
+        return cluster.list(kind)
+    except ConfigError:
+        return []  # no right to look, or no such kind here
 
 
 def age(since: datetime | None, now: datetime) -> str:
