@@ -119,7 +119,7 @@ def driver_row(jobs: Sequence[Object], pods: Sequence[Object]) -> DriverRow:
 
 
 def better_causes(cluster: Cluster, seen: Sight) -> dict[str, str]:
-    """Why Jobs wait, as far as it takes more rights than the driver's to tell: their queue, or no node is large enough."""
+    """Why Jobs wait, as far as telling takes more rights than the driver's: their queue, or no node is large enough."""
     return _of_queues(cluster, seen) | _of_nodes(cluster, seen)
 
 
