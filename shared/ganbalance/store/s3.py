@@ -35,6 +35,7 @@ ADDRESSING = "GANBALANCE_S3_ADDRESSING"
 CONNECT_TIMEOUT_S = 5
 READ_TIMEOUT_S = 60
 MAX_ATTEMPTS = 6  # with jittered doubling waits: 15 s on average until a server counts as gone
+LONGEST_WAIT_S = 20
 CONFLICT_WAIT_S = 0.2
 KEY_BYTES = 1024
 MIB = 1024**2
@@ -86,7 +87,8 @@ class S3Store(Store):
         self.bucket, self.prefix = split_url(url)
         self.url = f"s3://{self.bucket}/{self.prefix}".rstrip("/")
         with _told(f"cannot use the store {self.url}"):
-            self.client = _client(attempts)
+            self._attempts = attempts or _attempts()
+            self.client = _client(self._attempts)
         self.endpoint = str(self.client.meta.endpoint_url)
         self._transfers = TransferManager(self.client, TRANSFER)
         self._marked = self._check_format()
@@ -142,14 +144,15 @@ class S3Store(Store):
 
     def read(self, name: str) -> bytes:
         with self._told("read", name):
-            for left in reversed(range(MAX_ATTEMPTS)):
+            for failed in range(1, self._attempts + 1):
                 body = self.client.get_object(Bucket=self.bucket, Key=self._key(name))["Body"]
                 try:
                     data: bytes = body.read()
                     return data
                 except _BROKEN_OFF:  # the client tries again what fails before the body; the rest is left to us
-                    if not left:
+                    if failed == self._attempts:
                         raise
+                    time.sleep(_wait_s(failed))
         raise AssertionError("unreachable")
 
     def fetch(self, name: str, scratch: Path, on_bytes: OnBytes = ignore) -> Path:
@@ -355,6 +358,11 @@ def _wait(transfer: TransferFuture) -> None:
     except BaseException:
         transfer.cancel()
         raise
+
+
+def _wait_s(failed: int) -> float:
+    """How long to wait after the n-th failure: as the client does, some part of a time that doubles."""
+    return random.uniform(0, min(2.0 ** (failed - 1), LONGEST_WAIT_S))  # noqa: S311 - jitter is no secret
 
 
 _BROKEN_OFF = (failures.ResponseStreamingError, failures.IncompleteReadError, failures.ReadTimeoutError)
