@@ -345,6 +345,7 @@ def test_a_custom_endpoint_is_addressed_by_path_and_amazon_as_it_likes(
     assert client.meta.config.s3["addressing_style"] == "auto"
     assert client.meta.region_name == "eu-central-1"
     assert client.meta.config.request_checksum_calculation == "when_supported"
+    assert client.meta.config.response_checksum_validation == "when_required"  # else each download begins with a HEAD
 
 
 def test_a_region_of_the_environment_wins_over_the_profiles(

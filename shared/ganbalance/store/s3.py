@@ -302,12 +302,13 @@ def _client(attempts: int | None = None, **more: Any) -> Any:
         max_pool_connections=2 * TRANSFER.max_request_concurrency,
         s3={"addressing_style": _addressing(session, is_amazon=is_amazon)},
         user_agent_extra="ganbalance",
+        # what is read is held against its sha256; else every download asks for the checksum first, with a HEAD, whose
+        # refusal has no body that says why
+        response_checksum_validation="when_required",
         **more,
     )
     if not is_amazon:  # many servers know nothing of the newer checksums
-        config = config.merge(
-            Config(request_checksum_calculation="when_required", response_checksum_validation="when_required")
-        )
+        config = config.merge(Config(request_checksum_calculation="when_required"))
     return session.client("s3", config=config)
 
 
