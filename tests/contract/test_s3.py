@@ -12,6 +12,7 @@ import pytest
 from ganbalance.errors import ConfigError, DataError, GanbalanceError, UnavailableError
 from ganbalance.store import MissingError, make_store, open_store, s3, transfer
 from ganbalance.store.artifacts import Artifacts, Commit
+from ganbalance.store.base import Unfinished
 from tests import servers
 
 UseS3 = Callable[[servers.Server], str]
@@ -261,6 +262,25 @@ def test_a_missing_bucket_names_the_command_that_makes_it(seaweedfs: servers.Ser
     assert list(open_store(url).names("")) == []
 
 
+@pytest.mark.parametrize(
+    ("work", "rights"),
+    [
+        (lambda store, _: store.read("there"), "s3:GetObject"),
+        (lambda store, _: list(store.unfinished()), "s3:ListBucketMultipartUploads and s3:AbortMultipartUpload"),
+        (lambda store, write: store.discard(write), "s3:ListBucketMultipartUploads and s3:AbortMultipartUpload"),
+        (lambda store, _: make_store(store.url), "s3:ListBucket and s3:CreateBucket"),
+    ],
+    ids=["read", "unfinished", "discard", "make"],
+)
+def test_a_missing_right_is_named(
+    store: s3.S3Store, proxy: servers.FaultyProxy, work: Callable[[s3.S3Store, Unfinished], object], rights: str
+) -> None:
+    write = Unfinished("begun", 0, datetime.datetime.now(datetime.UTC), handle="0")
+    proxy.faults.append(403)
+    with pytest.raises(ConfigError, match=f"allow this key {rights}"):
+        work(store, write)
+
+
 def test_a_clock_that_is_twenty_minutes_off_is_named(
     store: s3.S3Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -406,3 +426,12 @@ def test_an_upload_that_was_killed_is_found_and_can_be_discarded(store: s3.S3Sto
     assert abs(datetime.datetime.now(datetime.UTC) - found.modified) < datetime.timedelta(minutes=1)
     store.discard(found)
     assert list(store.unfinished()) == []
+
+
+@pytest.mark.parametrize("status", [405, 501])
+def test_a_server_that_cannot_list_unfinished_uploads_counts_as_one_without(
+    store: s3.S3Store, proxy: servers.FaultyProxy, status: int
+) -> None:
+    proxy.faults.append(status)
+    assert list(store.unfinished()) == []
+    assert not proxy.faults

@@ -49,6 +49,9 @@ TRANSFER = TransferConfig(
 
 KEYS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, to a key that this server knows"
 MISSING = {"NoSuchKey", "404"}
+RIGHTS = "s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket"
+RIGHTS_TO_UPLOADS = "s3:ListBucketMultipartUploads and s3:AbortMultipartUpload"
+RIGHTS_TO_MAKE = "s3:ListBucket and s3:CreateBucket"
 # error code -> what to change; the request would be refused again however often it is made
 ADVICE = {
     "NoSuchBucket": "make the bucket with 'ganbalance store init', or name another one in the store's URL",
@@ -58,7 +61,7 @@ ADVICE = {
     "AuthFailure": KEYS,
     "InvalidToken": "renew AWS_SESSION_TOKEN",
     "ExpiredToken": "renew AWS_SESSION_TOKEN",
-    "AccessDenied": "allow this key s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket on the bucket",
+    "AccessDenied": "allow this key {rights} on the bucket",
     "PermanentRedirect": "set AWS_REGION to the bucket's region",
     "AuthorizationHeaderMalformed": "set AWS_REGION to the bucket's region",
     "IllegalLocationConstraintException": "set AWS_REGION to the bucket's region",
@@ -78,6 +81,7 @@ NO_CREDENTIALS = (
     failures.TokenRetrievalError, failures.ProfileNotFound,
 )  # fmt: skip
 NOT_SUPPORTED = {"NotImplemented", "501", "InvalidArgument", "InvalidRequest"}
+NO_SUCH_OPERATION = {405, 501}  # status: the server has no such thing at all
 
 
 class S3Store(Store):
@@ -181,16 +185,21 @@ class S3Store(Store):
             self.client.delete_object(Bucket=self.bucket, Key=self._key(name))
 
     def unfinished(self) -> Iterator[Unfinished]:
-        """Multipart uploads. Some servers (MinIO) list none of them and drop them by themselves after a day."""
-        with self._told("list", "unfinished uploads"):
-            pages = self.client.get_paginator("list_multipart_uploads")
-            for page in pages.paginate(Bucket=self.bucket, Prefix=self._key("")):
-                for upload in page.get("Uploads", ()):
-                    name = upload["Key"].removeprefix(self._key(""))
-                    yield Unfinished(name, 0, upload["Initiated"], handle=upload["UploadId"])
+        """Multipart uploads. Some servers cannot list them, or list none (MinIO, which drops them after a day)."""
+        pages = self.client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=self._key(""))
+        try:
+            with self._told("list", "unfinished uploads", RIGHTS_TO_UPLOADS):
+                uploads = [upload for page in pages for upload in page.get("Uploads", ())]
+        except GanbalanceError as error:
+            if _code(error.__cause__)[1] not in NO_SUCH_OPERATION:
+                raise
+            return
+        for upload in uploads:
+            name = upload["Key"].removeprefix(self._key(""))
+            yield Unfinished(name, 0, upload["Initiated"], handle=upload["UploadId"])
 
     def discard(self, write: Unfinished) -> None:
-        with self._told("delete", write.name):
+        with self._told("delete", write.name, RIGHTS_TO_UPLOADS):
             self.client.abort_multipart_upload(Bucket=self.bucket, Key=self._key(write.name), UploadId=write.handle)
 
     def _key(self, name: str) -> str:
@@ -203,9 +212,9 @@ class S3Store(Store):
         return key
 
     @contextmanager
-    def _told(self, verb: str, name: str) -> Iterator[None]:
+    def _told(self, verb: str, name: str, rights: str = RIGHTS) -> Iterator[None]:
         try:
-            with _told(f"cannot {verb} {name} in the store {self.url} ({self.endpoint})"):
+            with _told(f"cannot {verb} {name} in the store {self.url} ({self.endpoint})", rights):
                 yield
         except MissingError as error:
             raise MissingError(f"the store {self.url} holds no {name}") from error.__cause__
@@ -214,7 +223,7 @@ class S3Store(Store):
 def make_bucket(url: str) -> bool:
     """Make the bucket of an s3:// URL; False if it was there."""
     bucket, _ = split_url(url)
-    with _told(f"cannot make the bucket of {url}"):
+    with _told(f"cannot make the bucket of {url}", RIGHTS_TO_MAKE):
         client = _client()
         try:
             client.list_objects_v2(Bucket=bucket, MaxKeys=1)  # unlike a HEAD, a refusal has a body that says why
@@ -380,12 +389,12 @@ def _code(error: BaseException | None) -> tuple[str, int]:
 
 
 @contextmanager
-def _told(what: str) -> Iterator[None]:
-    """Say in one line what failed and which setting to change."""
+def _told(what: str, rights: str = RIGHTS) -> Iterator[None]:
+    """Say in one line what failed and which setting to change; `rights` are those that it takes."""
     try:
         yield
     except failures.ClientError as error:
-        raise _refused(what, error) from error
+        raise _refused(what, error, rights) from error
     except RetriesExceededError as error:
         raise UnavailableError(f"{what}: {error.last_exception}; try again later") from error.last_exception
     except NO_CREDENTIALS as error:
@@ -400,7 +409,7 @@ def _told(what: str) -> Iterator[None]:
         raise ConfigError(f"{what}: {redacted(str(error))}; {advice}") from error
 
 
-def _refused(what: str, error: failures.ClientError) -> GanbalanceError:
+def _refused(what: str, error: failures.ClientError, rights: str) -> GanbalanceError:
     """What the server's answer means to a user."""
     code, status = _code(error)
     if code in MISSING:
@@ -409,7 +418,7 @@ def _refused(what: str, error: failures.ClientError) -> GanbalanceError:
     if code in PASSING:
         return UnavailableError(f"{what}: {said}; {PASSING[code]}")
     if code in ADVICE:
-        return ConfigError(f"{what}: {said}; {ADVICE[code]}")
+        return ConfigError(f"{what}: {said}; {ADVICE[code].format(rights=rights)}")
     if status >= 500 or code in ("SlowDown", "RequestTimeout") or status in (408, 429):  # noqa: PLR2004
         return UnavailableError(f"{what}: the server says {status} {said}; try again later")
     return ConfigError(f"{what}: the server refuses it, {status} {code}: {said}; 'ganbalance doctor' may tell why")
