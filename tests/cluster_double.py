@@ -47,7 +47,7 @@ PLURALS = {
     "apis/batch/v1": {"jobs": "Job"},
     "apis/authorization.k8s.io/v1": {"selfsubjectaccessreviews": "SelfSubjectAccessReview"},
 }  # fmt: skip
-KUEUE = {"apis/kueue.x-k8s.io/v1beta1": {"localqueues": "LocalQueue", "workloads": "Workload"}}
+KUEUE = {"apis/kueue.x-k8s.io/v1beta2": {"localqueues": "LocalQueue", "workloads": "Workload"}}
 GROUPS = {kind: group for group, kinds in (PLURALS | KUEUE).items() for kind in kinds.values()}
 ABOUT: dict[str, Object | bytes] = {
     "/version": {"major": "1", "minor": "34+", "gitVersion": "v1.34.0"},

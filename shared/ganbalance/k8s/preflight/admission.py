@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 from ganbalance.errors import ConfigError
-from ganbalance.k8s.client import Cluster, ForbiddenError, RefusedError
+from ganbalance.k8s.client import KINDS, Cluster, ForbiddenError, RefusedError
 from ganbalance.k8s.connection import DEPLOY
 from ganbalance.k8s.manifest import Manifest
 from ganbalance.k8s.preflight.wanted import Pod, Wanted
@@ -84,9 +84,10 @@ class Admission:
         if not names:
             return Said("Jobs wait in none")
         if not self._cluster.serves("LocalQueue"):
+            group = KINDS["LocalQueue"].group.removeprefix("apis/")
             raise ConfigError(
-                f"Jobs name the queue {', '.join(names)}, and this cluster has no Kueue; "
-                "install Kueue, or take the component kueue out of the overlay and apply it again (make deploy)"
+                f"Jobs name the queue {', '.join(names)}, and this cluster has no Kueue that serves {group}; "
+                "install or upgrade Kueue, or deploy without the component kueue (make deploy)"
             )
         return [self._queue(name) for name in names][-1]
 

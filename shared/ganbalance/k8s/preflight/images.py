@@ -1,5 +1,6 @@
 """The images of the pods: what their names and pull policies lead to. No registry is asked."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from ganbalance.k8s.client import ForbiddenError
@@ -10,8 +11,14 @@ from ganbalance.store.doctor.checks import Said
 
 HUB = "docker.io"
 TOLD_BY_A_NODE = 50  # images that a kubelet lists at most
-PIN = "name a version: newTag in the overlay, or make push deploy TAG=..."
-NAME = "make load, and imagePullPolicy: IfNotPresent, or name your registry (make push deploy REGISTRY=...)"
+QUALIFY = "name your registry (make push deploy REGISTRY=...)"
+
+
+class Oddity(NamedTuple):
+    """What is odd about an image."""
+
+    text: str
+    mend: str
 
 
 class Image(NamedTuple):
@@ -53,28 +60,28 @@ def images(wanted: Wanted, room: Room) -> Said:
     named = dict.fromkeys(
         Image(one["image"], one.get("imagePullPolicy")) for pod in wanted.pods for one in pod.containers
     )
-    oddities: dict[str, str] = {}
+    odd: dict[Oddity, list[str]] = {}
     for image in named:
-        oddities |= _oddities(image, room)
-    if oddities:
-        return Said("; ".join(oddities), "warn", ", and ".join(dict.fromkeys(oddities.values())))
+        for oddity in _oddities(image, room):
+            odd.setdefault(oddity, []).append(image.name)
+    if odd:
+        told = "; ".join(f"{oddity.text}: {', '.join(names)}" for oddity, names in odd.items())
+        return Said(told, "warn", ", and ".join(dict.fromkeys(oddity.mend for oddity in odd)))
     return Said(", ".join(dict.fromkeys(image.name for image in named)))
 
 
-def _oddities(image: Image, room: Room) -> dict[str, str]:
-    """What is odd about an image, and what to do."""
-    found: dict[str, str] = {}
+def _oddities(image: Image, room: Room) -> Iterator[Oddity]:
     if image.tag == "latest" and not image.is_by_digest:
-        found[f"{image.name} is whatever was pushed last, so pods of one run may differ"] = PIN
+        text = "whatever was pushed last, so pods of one run may differ"
+        yield Oddity(text, "name a version: newTag in the overlay, or make push deploy TAG=...")
     if image.is_always_pulled and image.is_unqualified:
-        found[f"{image.name} is pulled from {HUB} at every start, whatever the nodes have"] = NAME
+        text = f"pulled from {HUB} at every start, whatever the nodes have"
+        yield Oddity(text, f"set imagePullPolicy: IfNotPresent in the overlay and make load, or {QUALIFY}")
     elif image.is_always_pulled and not image.is_by_digest:
-        found[f"{image.name} is asked for at {image.registry} at every start: pods wait while that is away"] = (
-            "set imagePullPolicy: IfNotPresent in the overlay"
-        )
+        text = f"asked for at {image.registry} at every start, so pods wait while that is away"
+        yield Oddity(text, "set imagePullPolicy: IfNotPresent in the overlay")
     elif image.is_unqualified and _is_nowhere(image, room):
-        found[f"no node has {image.name}, so it will be looked for at {HUB}"] = NAME
-    return found
+        yield Oddity(f"on no node, so looked for at {HUB}", f"make load, or {QUALIFY}")
 
 
 def _is_nowhere(image: Image, room: Room) -> bool:
