@@ -17,6 +17,7 @@ from ganbalance.pipeline import garbage, runs
 from ganbalance.pipeline.state import State
 from ganbalance.store import Store, make_store, open_store
 from ganbalance.store.artifacts import Artifacts, Commit, commit_name, new_attempt
+from ganbalance.store.doctor.checks import TRIALS
 from ganbalance.store.local import TEMPORARY, LocalStore
 from ganbalance.store.s3 import S3Store
 from tests import servers
@@ -39,6 +40,7 @@ def leave_garbage(stocked: Stocked, make: Make) -> set[str]:
     make(store, "imbalance", "1" * 32, b"of no run")
     store.create(f"stages/imbalance/{'1' * 32}/attempts/{new_attempt()}/split.npz", b"of no run either")
     make(store, "report", "2" * 32, b"of fewer inputs")
+    open_store(f"{store.url}/{TRIALS}/0123456789ab").create("trial", b"of a doctor that was killed")
     begin_write(store)
     return set(stocked.contents()) - clean
 
@@ -66,7 +68,7 @@ def is_whole(stocked: Stocked) -> bool:
 def test_all_garbage_goes_and_every_run_stays_whole(stocked: Stocked, make: Make) -> None:
     clean = stocked.contents()
     left = leave_garbage(stocked, make)
-    assert len(left) == 9
+    assert len(left) == 11
     assert set(stocked.contents()) == clean.keys() | left
     assert gc(stocked, "--older-than", "0s", "--delete") == 0
     assert stocked.contents() == clean
@@ -90,8 +92,8 @@ def test_nothing_is_deleted_before_the_command_that_it_names_is_run(
     assert gc(stocked_folder, "--older-than", "0s") == 0
     assert stocked_folder.contents() == dirty
     said = capsys.readouterr().out
-    for reason in ("no run references it", "without a COMMIT", "lost a race", "left over", "never ended"):
-        assert reason in said
+    reasons = ["no run references it", "without a COMMIT", "lost a race", "left over", "of a doctor", "never ended"]
+    assert not [reason for reason in reasons if reason not in said]
     command = shlex.split(said.splitlines()[-1].partition("to delete it: ")[2])
     assert cli.main(command[1:]) == 0
     assert stocked_folder.contents() == clean
@@ -107,7 +109,7 @@ def test_json_holds_every_piece_with_its_reason_and_size(
     files = [piece for piece in told["garbage"] if "never ended" not in piece["reason"]]
     assert sum(piece["size"] for piece in files) == sum(sizes[name] for name in left)
     assert not any(piece["deleted"] for piece in told["garbage"])
-    assert len(told["garbage"]) == 7
+    assert len(told["garbage"]) == 8
 
 
 @EVERYWHERE
@@ -121,7 +123,7 @@ def test_what_was_written_within_the_retention_time_stays(
     assert gc(stocked, "--delete") == 0
     assert stocked.contents() == dirty
     assert list(stocked.store.unfinished()) == writes
-    assert f"{6 + len(writes)} pieces of garbage" in capsys.readouterr().out
+    assert f"{7 + len(writes)} pieces of garbage" in capsys.readouterr().out
 
 
 def test_one_young_file_protects_its_whole_attempt_and_no_other(stocked_folder: Stocked) -> None:

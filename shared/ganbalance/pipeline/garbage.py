@@ -4,6 +4,7 @@
     attempts that a COMMIT does not name                  failed, killed, or lost a race
     attempts at what has no COMMIT                        failed or killed, with their checkpoints
     files of a committed attempt that are not part of it  checkpoints, mostly
+    what a doctor that was killed wrote to try the store
     writes that were begun and never ended
 
 All of it only when nothing was written to it for the retention time, by the store's clock. What a run references
@@ -22,12 +23,13 @@ from ganbalance.pipeline.inventory import Address, Holding, Inventory, find, ref
 from ganbalance.store import Store
 from ganbalance.store.artifacts import Commit, attempt_name
 from ganbalance.store.base import Entry, Unfinished
+from ganbalance.store.doctor.checks import TRIALS
 from ganbalance.store.local import TEMPORARY
 from ganbalance.store.transfer import side_by_side
 
 BATCH = 64  # deletions between two looks at the runs
 # where a store's own writes are: one at the root of a bucket shares it with whatever else is in there
-OWN = ("stages/", "runs/", f"{TEMPORARY}/")
+OWN = ("stages/", "runs/", f"{TRIALS}/", f"{TEMPORARY}/")
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,28 +48,35 @@ class Garbage(ABC):
 
 @dataclass(frozen=True, eq=False)
 class Files(Garbage):
-    """Files under the folder `what`, in the order in which they go; those named in `spared` stay.
+    """Files under the folder `what`, in the order in which they go; those named in `spared` stay."""
 
-    `commit` is what stood at the address when they were found.
-    """
-
-    at: Address
-    commit: Commit | None
     entries: tuple[Entry, ...]
     spared: frozenset[str]
 
     def delete(self, store: Store) -> bool:
-        """An attempt may have been committed, or written to, in between; then it stays."""
-        try:
-            if find(store, self.at) != self.commit:
-                return False
-        except DataError:
-            return False
+        """They may have been written to in between; then they stay."""
         if {entry for entry in store.entries(self.what) if entry.name not in self.spared} != set(self.entries):
             return False
         for entry in self.entries:
             store.delete(entry.name)
         return True
+
+
+@dataclass(frozen=True, eq=False)
+class OfStage(Files):
+    """Files of a stage; `commit` is what stood at its address when they were found."""
+
+    at: Address
+    commit: Commit | None
+
+    def delete(self, store: Store) -> bool:
+        """An attempt may also have been committed in between; then it stays."""
+        try:
+            if find(store, self.at) != self.commit:
+                return False
+        except DataError:
+            return False
+        return super().delete(store)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +112,7 @@ def collect(store: Store, older_than: timedelta) -> Found:
         if at not in inventory.problems
         for piece in _pieces(at, holding, commits.get(at), is_needed=at in needed)
     ]
+    found += [_trial(name, files) for name, files in inventory.trials.items()]
     found += [_unfinished(write) for write in store.unfinished() if write.name.startswith(OWN)]
     now = datetime.now(UTC)
     # a clock that is ahead of ours makes things younger, never older than they are
@@ -172,8 +182,16 @@ def _files(  # noqa: PLR0913 - what a piece is made of
     files: list[Entry],
     spared: frozenset[str] = frozenset(),
 ) -> Garbage:
-    size, modified = sum(file.size for file in files), max(file.modified for file in files)
-    return Files(what, reason, size, modified, at=at, commit=commit, entries=tuple(files), spared=spared)
+    return OfStage(what, reason, *_size_and_time(files), entries=tuple(files), spared=spared, at=at, commit=commit)
+
+
+def _trial(name: str, files: list[Entry]) -> Garbage:
+    reason = "trial of a doctor that was killed or is at work"
+    return Files(f"{TRIALS}/{name}", reason, *_size_and_time(files), entries=tuple(files), spared=frozenset())
+
+
+def _size_and_time(files: list[Entry]) -> tuple[int, datetime]:
+    return sum(file.size for file in files), max(file.modified for file in files)
 
 
 def _unfinished(write: Unfinished) -> Garbage:

@@ -13,6 +13,7 @@ from ganbalance.pipeline.state import State
 from ganbalance.store import Store
 from ganbalance.store.artifacts import Artifacts, Commit, commit_name
 from ganbalance.store.base import Entry
+from ganbalance.store.doctor.checks import TRIALS
 from ganbalance.store.transfer import side_by_side
 
 Name = TypeVar("Name", bound="str | Address")
@@ -52,6 +53,7 @@ class Inventory:
         self.n_bytes = 0
         self.runs: dict[str, list[Entry]] = {}
         self.holdings: dict[Address, Holding] = {}
+        self.trials: dict[str, list[Entry]] = {}  # of a doctor
         self.problems: dict[str | Address, DataError] = {}  # by run or address, of what was read so far
         for entry in store.entries(prefix):
             self._add(entry)
@@ -61,6 +63,8 @@ class Inventory:
         match entry.name.split("/"):
             case ["runs", run, *_]:
                 self.runs.setdefault(run, []).append(entry)
+            case [top, trial, _, *_] if top == TRIALS:
+                self.trials.setdefault(trial, []).append(entry)
             case ["stages", stage, key, "COMMIT.json"]:
                 self._holding(stage, key).committed = entry
             case ["stages", stage, key, "attempts", attempt, _, *_]:
