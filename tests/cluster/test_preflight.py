@@ -1,0 +1,221 @@
+"""What is said of a real cluster before a run: its own admission answers. Nothing here starts a pod."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ganbalance.config import PodResources
+from ganbalance.errors import ConfigError
+from ganbalance.k8s import capacity, connection, manifest, preflight
+from ganbalance.k8s.client import Access, Cluster
+from ganbalance.pipeline.rounds import Round
+from ganbalance.store.doctor import Finding, findings
+from tests import manifests
+from tests.manifests import Manifest
+from tests.namespaces import Namespace
+
+RUN = "quick-1a2b3c4d"
+NO_SUCH_GPU = "example.com/gpu"
+
+
+@pytest.fixture
+def deployed(name_only: Namespace, tmp_path: Path) -> Namespace:
+    """A namespace that enforces `restricted`, with the base applied and a Secret."""
+    name_only.make()
+    base = manifests.render_on_top(tmp_path / "base", namespace=name_only.name, resources=["k8s/base"])
+    name_only.kubectl("apply", "-f", "-", manifest=base)
+    keys = {"AWS_ACCESS_KEY_ID": "someone", "AWS_SECRET_ACCESS_KEY": "hush-hush"}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "ganbalance-s3"}, "stringData": keys}
+    name_only.kubectl("apply", "-f", "-", manifest=secret)
+    return name_only
+
+
+def _change(namespace: Namespace, template: str, change: Manifest, **metadata: Any) -> None:
+    """Change the container of a template as an overlay would."""
+    found = namespace.get("podtemplate", template)
+    found["template"]["spec"]["containers"][0] |= change
+    found["metadata"] |= metadata
+    namespace.kubectl("replace", "-f", "-", manifest=found)
+
+
+def _jobs(cluster: Cluster, **asked: Any) -> list[Manifest]:
+    templates = connection.templates(cluster)
+    of = Round(job=f"{RUN}-gan-1", group="train-gan-dcgan", number=1, submission=1, stages=("a",), keys=("k",))
+    stage = manifest.stage_job(RUN, of, templates["train-gan"], PodResources(**asked), parallelism=1)
+    return [manifest.driver_job(RUN, 1, templates["driver"]), stage]
+
+
+def _look(namespace: Namespace, **asked: Any) -> dict[str, Finding]:
+    cluster = Cluster(Access(namespace=namespace.name))
+    wanted = preflight.checks(cluster, _jobs(cluster, cpu="1", memory="1Gi") if not asked else _jobs(cluster, **asked))
+    return {found.check: found for found in findings(wanted)}
+
+
+def _failure(found: dict[str, Finding]) -> Finding:
+    """The one check that failed; it stops a submission."""
+    (failed,) = [finding for finding in found.values() if finding.state == "FAIL"]
+    with pytest.raises(ConfigError, match="the cluster cannot run this, and nothing was submitted"):
+        preflight.refuse(found.values())
+    return failed
+
+
+def test_a_good_namespace_passes_and_nothing_is_created(deployed: Namespace) -> None:
+    found = _look(deployed)
+    assert {finding.state for finding in found.values()} <= {"ok", "warn", "note"}, found
+    assert {found[name].state for name in ("cluster", "rights", "templates", "environment", "jobs", "pods")} == {"ok"}
+    assert deployed.kubectl("get", "jobs,pods", "--output", "name").stdout == ""
+
+
+def test_a_template_that_violates_pod_security_is_told_by_what_is_missing(deployed: Namespace) -> None:
+    _change(deployed, "train-gan", {"securityContext": {"readOnlyRootFilesystem": True}})
+    failed = _failure(_look(deployed))
+    assert failed.check == "pods"
+    assert "train-gan: violates PodSecurity" in failed.text
+    assert "allowPrivilegeEscalation" in failed.text
+    assert "pod template" in failed.mend
+
+
+def test_a_quota_that_is_too_small_for_good_fails(deployed: Namespace) -> None:
+    deployed.kubectl("create", "quota", "small", "--hard=limits.memory=1536Mi")
+    deployed.kubectl("wait", "resourcequota/small", "--for=jsonpath={.status.hard}", "--timeout=60s")
+    failed = _failure(_look(deployed))
+    assert failed.check == "quota"
+    assert (
+        "of limits.memory quota small allows 1536Mi, and a pod of train-gan beside the driver's needs 2Gi"
+        in failed.text
+    )
+    assert "kubectl edit quota small" in failed.mend
+
+
+def test_a_quota_that_is_used_up_now_is_a_note(deployed: Namespace) -> None:
+    deployed.kubectl("create", "quota", "full", "--hard=limits.memory=3Gi")
+    deployed.kubectl("wait", "resourcequota/full", "--for=jsonpath={.status.hard}", "--timeout=60s")
+    assert _look(deployed)["quota"].state == "ok"
+    pod = deployed.get("podtemplate", "report")["template"]
+    pod["spec"] |= {"nodeSelector": {"no-such": "node"}}  # it uses the quota and never starts
+    pod["spec"]["containers"][0]["resources"] = {"limits": {"memory": "2560Mi"}}
+    deployed.kubectl(
+        "create", "-f", "-", manifest=pod | {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "user"}}
+    )
+    deployed.kubectl(
+        "wait", "resourcequota/full", "--for=jsonpath={.status.used.limits\\.memory}=2560Mi", "--timeout=60s"
+    )
+    found = _look(deployed)
+    assert "allows 3Gi and has 512Mi left" in found["quota"].text
+    assert "exceeded quota: full" in found["pods"].text
+    assert found["quota"].state == found["pods"].state == "note"
+    preflight.refuse(found.values())
+
+
+def test_a_quota_that_wants_limits_is_told_by_the_server(deployed: Namespace) -> None:
+    _change(deployed, "train-gan", {"resources": {"requests": {"cpu": "1"}, "limits": {"memory": "1Gi"}}})
+    deployed.kubectl("create", "quota", "strict", "--hard=limits.cpu=100")
+    deployed.kubectl("wait", "resourcequota/strict", "--for=jsonpath={.status.hard}", "--timeout=60s")
+    failed = _failure(_look(deployed, memory="1Gi"))
+    assert failed.check == "pods"
+    assert "must specify limits.cpu" in failed.text
+    assert "a quota of the namespace wants them" in failed.mend
+
+
+def test_a_limit_range_is_told_with_the_setting(deployed: Namespace) -> None:
+    limits = [{"type": "Container", "max": {"memory": "1Gi"}}]
+    manifest = {"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "small"}, "spec": {"limits": limits}}
+    deployed.kubectl("apply", "-f", "-", manifest=manifest)
+    failed = _failure(_look(deployed, cpu="1", memory="2Gi"))
+    assert failed.check == "pods"
+    assert "maximum memory usage per Container is 1Gi" in failed.text
+    assert "resources.pods.train-gan of the experiment" in failed.mend
+
+
+def test_a_gpu_that_no_node_has_fails_with_the_most_there_is(deployed: Namespace) -> None:
+    _change(deployed, "train-gan", {}, annotations={manifest.GPU_RESOURCE: NO_SUCH_GPU})
+    found = _look(deployed, gpus=2)
+    told = f"train-gan: no node has {NO_SUCH_GPU} >= 2; the most is 0 on node"
+    assert found["nodes"].text.startswith(told)
+    assert "resources.pods.train-gan of the experiment" in found["nodes"].mend
+    if capacity.may_grow(Cluster(Access()).list("Node")):
+        assert found["nodes"].state == "warn"
+    else:
+        assert _failure(found).check == "nodes"
+
+
+def test_a_missing_secret_fails_with_how_to_make_it(deployed: Namespace) -> None:
+    deployed.kubectl("delete", "secret", "ganbalance-s3")
+    failed = _failure(_look(deployed))
+    assert (failed.check, failed.text) == ("environment", f"no Secret ganbalance-s3 in namespace {deployed.name}")
+    assert "make deploy" in failed.mend
+
+
+def test_a_missing_service_account_fails_and_is_what_hides_the_pods(deployed: Namespace) -> None:
+    deployed.kubectl("delete", "serviceaccount", "ganbalance-stage")
+    found = _look(deployed)
+    assert _failure(found).check == "accounts"
+    assert found["pods"].state == "skipped"
+
+
+def test_a_job_that_the_server_refuses_is_told_with_its_words(deployed: Namespace) -> None:
+    cluster = Cluster(Access(namespace=deployed.name))
+    wanted = _jobs(cluster)
+    wanted[1]["spec"]["template"]["spec"]["containers"][0]["resources"]["requests"]["memory"] = "999Gi"
+    found = {finding.check: finding for finding in findings(preflight.checks(cluster, wanted))}
+    assert found["jobs"].state == "FAIL"
+    assert "must be less than or equal to memory limit" in found["jobs"].text
+    assert "resources.pods" in found["jobs"].mend
+
+
+def test_a_queue_without_kueue_fails(deployed: Namespace) -> None:
+    if Cluster(Access()).serves("LocalQueue"):
+        pytest.skip("this cluster has Kueue")
+    labels = {"kueue.x-k8s.io/queue-name": "mine"}
+    _change(deployed, "train-gan", {}, labels=labels)
+    failed = _failure(_look(deployed))
+    assert failed.check == "queue"
+    assert "install or upgrade Kueue" in failed.mend
+
+
+def test_without_jobs_the_templates_are_looked_at(deployed: Namespace) -> None:
+    cluster = Cluster(Access(namespace=deployed.name))
+    found = {finding.check: finding for finding in findings(preflight.checks(cluster, []))}
+    assert found["pods"].text == "the API server takes 6 kinds of pods (dry run)"
+    assert found["GPUs"].state in ("ok", "note")
+
+
+# ---- those who may do less -------------------------------------------------------------------------------------------
+
+
+def _as_account(namespace: Namespace, folder: Path, *, role: str | None) -> Cluster:
+    """The cluster as a service account sees it that has a role in the namespace, or none."""
+    namespace.kubectl("create", "serviceaccount", "tester")
+    subject = f"--serviceaccount={namespace.name}:tester"
+    if role:
+        namespace.kubectl("create", "rolebinding", "tester", f"--clusterrole={role}", subject)
+        namespace.kubectl("create", "role", "templates", "--verb=list", "--resource=podtemplates")  # in no usual role
+        namespace.kubectl("create", "rolebinding", "templates", "--role=templates", subject)
+    token = namespace.kubectl("create", "token", "tester").stdout.strip()
+    command = [manifests.kubectl(), "config", "view", "--raw", "--minify", "--output", "json"]
+    config = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    config["users"] = [{"name": one["name"], "user": {"token": token}} for one in config["users"]]
+    (folder / "kubeconfig").write_text(json.dumps(config))
+    return Cluster(Access(namespace=namespace.name, kubeconfig=str(folder / "kubeconfig")))
+
+
+def test_the_role_edit_and_the_templates_are_enough_and_what_it_cannot_see_is_a_note(
+    deployed: Namespace, tmp_path: Path
+) -> None:
+    cluster = _as_account(deployed, tmp_path, role="edit")
+    found = {finding.check: finding for finding in findings(preflight.checks(cluster, []))}
+    assert not [finding for finding in found.values() if finding.state == "FAIL"], found
+    assert found["nodes"].state == found["GPUs"].state == "note"
+    assert {found[name].state for name in ("environment", "jobs", "pods", "quota")} == {"ok"}
+
+
+def test_who_may_do_nothing_is_told_what_is_lacking(deployed: Namespace, tmp_path: Path) -> None:
+    cluster = _as_account(deployed, tmp_path, role=None)
+    wanted = _jobs(Cluster(Access(namespace=deployed.name)))
+    found = {finding.check: finding for finding in findings(preflight.checks(cluster, wanted))}
+    assert found["rights"].state == "FAIL"
+    assert "submit lacks create Job and get Job" in found["rights"].text
+    assert found["jobs"].state == "skipped"
