@@ -161,6 +161,25 @@ def test_a_run_that_is_not_there_is_a_configuration_error_that_names_those_that_
         assert stocked_folder.runs[0] in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("kind", ["local", "moto"])
+def test_a_store_that_nothing_was_ever_written_to_is_told_from_one_with_nothing_in_it(
+    tmp_path: Path, capsys: Said, use_s3: UseS3, moto: servers.Server, kind: str
+) -> None:
+    """It is a mistyped one more often than not, and to call it verified would be a lie."""
+    url = str(tmp_path / "mistyped") if kind == "local" else use_s3(moto)
+    codes = {"ls": 0, "gc": 0, "verify": 78}
+    for command, code in codes.items():
+        assert store(command, "--store", url) == code
+        assert f"nothing was ever written to the store {url}" in capsys.readouterr().err
+    assert told(capsys, "ls", "--store", url) == []
+    assert list(open_store(url).names("")) == []
+    (written := open_store(url)).create("something", b"")
+    written.delete("something")
+    for command in codes:
+        assert store(command, "--store", url) == 0
+        assert not capsys.readouterr().err
+
+
 def test_a_run_is_shown_with_its_settings_and_its_history(stocked: Stocked, capsys: Said) -> None:
     run = stocked.runs[1]
     shown = told(capsys, "show", run, "--store", stocked.url)

@@ -12,12 +12,13 @@ from typing import Any
 
 from ganbalance.cli import store_text, text
 from ganbalance.cli.access import add_access
-from ganbalance.errors import EXIT_DONE, DataError, UnavailableError
+from ganbalance.errors import EXIT_DONE, ConfigError, DataError, UnavailableError
 from ganbalance.frozen import dump
 from ganbalance.pipeline import copying, garbage, listing, request, verification
 from ganbalance.pipeline.description import describe
 from ganbalance.pipeline.inventory import Inventory
-from ganbalance.store import make_store, open_store
+from ganbalance.store import Store, make_store, open_store
+from ganbalance.store.base import MARKER
 
 WAIT_STEP_S = 3.0
 ATTEMPTS = "AWS_MAX_ATTEMPTS"
@@ -64,7 +65,7 @@ def init(flags: argparse.Namespace) -> int:
 
 def ls(flags: argparse.Namespace) -> int:
     """List the runs in a store, or the stages of one."""
-    inventory = Inventory(open_store(flags.store))
+    inventory = Inventory(_opened(flags))
     if flags.run is None:
         runs = listing.runs_of(inventory)
         _print(flags, [dump(row) for row in runs], store_text.runs(runs, inventory))
@@ -76,7 +77,7 @@ def ls(flags: argparse.Namespace) -> int:
 
 def show(flags: argparse.Namespace) -> int:
     """Show all there is to know about a run, an artifact, or a stage of a run."""
-    described = describe(Inventory(open_store(flags.store)), flags.what)
+    described = describe(Inventory(_opened(flags)), flags.what)
     _print(flags, described, store_text.description(described))
     return EXIT_DONE
 
@@ -91,7 +92,7 @@ def cp(flags: argparse.Namespace) -> int:
 
 def gc(flags: argparse.Namespace) -> int:
     """List what nobody needs, and delete it if asked to: failed attempts, leftovers, artifacts without a run."""
-    store = open_store(flags.store)
+    store = _opened(flags)
     found = garbage.collect(store, flags.older_than)
     kept = garbage.sweep(store, found) if flags.delete else []
     then = f"ganbalance store gc --store {shlex.quote(store.url)} --older-than {text.as_age(flags.older_than)} --delete"
@@ -104,10 +105,24 @@ def verify(flags: argparse.Namespace) -> int:
     """Read every file of every artifact and compare it with its sha256."""
     store = open_store(flags.store)
     verified = verification.verify(store, flags.run)
+    if store.is_new and not verified.artifacts:
+        raise ConfigError(f"{_unwritten(store)}; give --store (or STORE=...) the store that is meant")
     print(store_text.verified(verified))
     if verified.broken:
         raise DataError(f"{text.counted(len(verified.broken), 'artifact')} of the store {store.url} corrupt, see above")
     return EXIT_DONE
+
+
+def _opened(flags: argparse.Namespace) -> Store:
+    """The store to look into; one that nobody ever wrote to is no error, but often a mistyped one."""
+    store = open_store(flags.store)
+    if store.is_new:
+        print(f"note: {_unwritten(store)}", file=sys.stderr)
+    return store
+
+
+def _unwritten(store: Store) -> str:
+    return f"nothing was ever written to the store {store.url}: it holds no {MARKER}"
 
 
 def _made(url: str, wait_s: float) -> bool:

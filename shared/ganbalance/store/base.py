@@ -86,6 +86,11 @@ class Store(ABC):
         self._mark()
         return self._create(name, data)
 
+    @property
+    def is_new(self) -> bool:
+        """Whether it bears no mark: then nothing was ever written to it."""
+        return not self._marked
+
     @abstractmethod
     def read(self, name: str) -> bytes:
         """The bytes under `name`. Raises MissingError."""
