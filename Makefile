@@ -45,9 +45,13 @@ plan: $(READY) ## the stages of an experiment, their keys, and what is done alre
 data: $(READY) ## get FashionMNIST (Debian's package without root, else torchvision's download)
 	@$(BIN)/ganbalance data
 
+# a process per core, each with one thread, since more would wait for each other; each takes up to 2 GB and has servers
+# of its own, so four are enough
+TESTERS = --numprocesses logical --maxprocesses 4 --dist worksteal
+
 .PHONY: test
 test: $(READY) ## every test that needs no containers
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest $(TESTERS)
 
 .PHONY: check
 check: $(READY) ## lint, format, types, import directions, lock up to date
