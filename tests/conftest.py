@@ -1,6 +1,8 @@
 """A tiny experiment on images made here: every stage real, every stage quick."""
 
 import importlib
+import multiprocessing
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
-from ganbalance.pipeline import request
+from ganbalance.pipeline import local, request
 from ganbalance.pipeline.plan import Node, Plan, make_plan
 from ganbalance.pipeline.state import State
 from ganbalance.store import make_store, open_store
@@ -18,6 +20,13 @@ from tests import servers
 from tests.cluster_double import ClusterDouble
 
 SIDE_PX = 16
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forked_processes_have_loaded_everything() -> None:
+    """Whichever test starts the process that others are forked from: loading torch takes longer than most tests."""
+    modules = [*local.PRELOADED, "ganbalance.store.s3", "pytest"]
+    multiprocessing.get_context("forkserver").set_forkserver_preload(modules)
 
 
 @pytest.fixture(scope="session")
@@ -117,6 +126,24 @@ def cluster_double(tmp_path: Path) -> Iterator[ClusterDouble]:
     """A Kubernetes API server in this process, and a kubeconfig that leads to it."""
     with ClusterDouble(tmp_path) as double:
         yield double
+
+
+@pytest.fixture(scope="session")
+def finished_once(tmp_path_factory: pytest.TempPathFactory, tiny_npz: Path) -> Lab:
+    """The tiny experiment with everything done, which nobody changes."""
+    folder = tmp_path_factory.mktemp("finished-once")
+    path = folder / "experiment.yaml"
+    path.write_text(yaml.safe_dump(tiny_settings(tiny_npz)))
+    lab = Lab(path, folder / "store")
+    lab.run_all(folder)
+    return lab
+
+
+@pytest.fixture
+def finished_lab(finished_once: Lab, tmp_path: Path) -> Lab:
+    """The tiny experiment with everything done, to be changed by a test."""
+    shutil.copytree(finished_once.store, tmp_path / "store")
+    return Lab(finished_once.experiment, tmp_path / "store")
 
 
 @pytest.fixture(scope="session")

@@ -108,7 +108,7 @@ def running(
             _wait_for(server, process, log)
             yield
         finally:
-            process.terminate()
+            process.kill()  # an orderly end takes some servers seconds, for data that nobody will read
             process.wait(timeout=30)
 
 

@@ -3,17 +3,20 @@
 import json
 import os
 import random
+import secrets
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from ganbalance import cli
 from ganbalance.store import open_store
 from tests.conftest import Lab
 
@@ -30,10 +33,43 @@ def long(tiny: Settings, write: Callable[[Settings], Path], tmp_path: Path) -> P
     return write(tiny | changes)
 
 
-def process(lab: Lab) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "jobs.train_gan", "--experiment", str(lab.experiment), "--store", str(lab.store)]
-    pipe = subprocess.PIPE
-    return subprocess.Popen([*command, "--stage", TRAINING], text=True, stdout=pipe, stderr=pipe)
+def flags(lab: Lab) -> list[str]:
+    return ["--experiment", str(lab.experiment), "--store", str(lab.store), "--stage", TRAINING]
+
+
+class Training:
+    """train-gan in a process of its own, forked from one that has loaded it, as the runner does it."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._said = tuple(lab.store.with_name(f"{secrets.token_hex(4)}.{name}") for name in ("out", "err"))
+        self._process = get_context("forkserver").Process(target=_train, args=(flags(lab), *self._said))
+        self._process.start()
+
+    def is_over(self) -> bool:
+        return self.exit_code is not None
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; -n when signal n ended it."""
+        return self._process.exitcode
+
+    def send_signal(self, number: signal.Signals) -> None:
+        assert self._process.pid is not None
+        os.kill(self._process.pid, number)
+
+    def end(self) -> tuple[str, str]:
+        """Wait for its end; what it wrote to stdout and to stderr."""
+        self._process.join(timeout=120)
+        assert self.exit_code is not None
+        return self._said[0].read_text(), self._said[1].read_text()
+
+
+def _train(argv: list[str], out: Path, err: Path) -> None:
+    from jobs import train_gan
+
+    for number, path in ((1, out), (2, err)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
+    sys.exit(train_gan.main(argv))
 
 
 def training_files(lab: Lab, tmp_path: Path) -> dict[str, str]:
@@ -46,10 +82,10 @@ def checkpoints(lab: Lab) -> list[Path]:
     return list(lab.store.glob("stages/train-gan/*/attempts/*/checkpoints/*"))
 
 
-def wait_for_a_newer_checkpoint(lab: Lab, running: subprocess.Popen[str]) -> None:
+def wait_for_a_newer_checkpoint(lab: Lab, is_over: Callable[[], bool]) -> None:
     before = {path.name for path in checkpoints(lab)}
     deadline = time.monotonic() + 60
-    while {path.name for path in checkpoints(lab)} <= before and running.poll() is None:
+    while {path.name for path in checkpoints(lab)} <= before and not is_over():
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
@@ -66,16 +102,16 @@ def test_a_killed_training_ends_in_the_bytes_of_one_that_was_left_alone(
     moments = random.Random(0)  # noqa: S311 - moments, not secrets
     kills = 0
     for _ in range(RUNS_TO_END):
-        running = process(killed)
-        wait_for_a_newer_checkpoint(killed, running)
+        running = Training(killed)
+        wait_for_a_newer_checkpoint(killed, running.is_over)
         time.sleep(moments.uniform(0, 0.3))
-        if kills < 2 and running.poll() is None:
+        if kills < 2 and not running.is_over():
             running.send_signal(kill)
             kills += 1
-        out, err = running.communicate(timeout=120)
-        if running.returncode == 0:
+        out, err = running.end()
+        if running.exit_code == 0:
             break
-        assert running.returncode == (143 if kill == signal.SIGTERM else -signal.SIGKILL), err
+        assert running.exit_code == (143 if kill == signal.SIGTERM else -signal.SIGKILL), err
         assert "Traceback" not in err
     assert kills >= 2
     assert "resuming at step" in out
@@ -87,55 +123,53 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(long: Path, tmp_
     lab, alone = Lab(long, tmp_path / "store"), Lab(long, tmp_path / "alone")
     for each in (lab, alone):
         assert each.program("imbalance") == 0
-    running = process(lab)
-    while len(checkpoints(lab)) < 2 and running.poll() is None:
+    running = Training(lab)
+    while len(checkpoints(lab)) < 2 and not running.is_over():
         time.sleep(0.02)
-    running.kill()
-    running.communicate(timeout=60)
+    running.send_signal(signal.SIGKILL)
+    running.end()
     *_, newest = sorted(checkpoints(lab), key=lambda path: path.name)
     newest.write_bytes(newest.read_bytes()[:-7])
-    resumed = process(lab)
-    out, err = resumed.communicate(timeout=120)
-    assert resumed.returncode == 0
+    resumed = Training(lab)
+    out, err = resumed.end()
+    assert resumed.exit_code == 0
     assert "passed over a checkpoint" in err
     assert "resuming at step" in out
-    assert alone.program("train-gan", "--stage", TRAINING) == 0
+    command = [sys.executable, "-m", "jobs.train_gan", *flags(alone)]
+    assert subprocess.run(command, check=False).returncode == 0
     assert training_files(lab, tmp_path) == training_files(alone, tmp_path)
 
 
 def test_ctrl_c_on_a_run_leaves_one_that_the_same_command_finishes(
-    tiny: Settings, write: Callable[[Settings], Path], tmp_path: Path
+    tiny: Settings, write: Callable[[Settings], Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     gans = {"dcgan": tiny["gans"]["dcgan"] | {"epochs": 400}}
     changes = {"gans": gans, "resources": {"checkpoint_every_s": 0.2}, "arms": ["none", "dcgan"], "seeds": [0]}
     lab = Lab(write(tiny | changes), tmp_path / "store")
-    command = [
-        sys.executable, "-m", "ganbalance.cli", "run", str(lab.experiment),
-        "--store", str(lab.store), "--out", str(tmp_path / "out"), "--workers", "2",
-    ]  # fmt: skip
+    argv = ["run", str(lab.experiment), "--store", str(lab.store), "--out", str(tmp_path / "out"), "--workers", "2"]
     pipe = subprocess.PIPE
-    first = subprocess.Popen(command, text=True, stdout=pipe, stderr=pipe, start_new_session=True)
-    wait_for_a_newer_checkpoint(lab, first)
+    first = subprocess.Popen(
+        [sys.executable, "-m", "ganbalance.cli", *argv], text=True, stdout=pipe, stderr=pipe, start_new_session=True
+    )
+    wait_for_a_newer_checkpoint(lab, lambda: first.poll() is not None)
     first.send_signal(signal.SIGINT)
     _, err = first.communicate(timeout=60)
     assert first.returncode == 143
     assert "the same command goes on from there" in err
     assert "Traceback" not in err
 
-    second = subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
-    assert second.returncode == 0, second.stderr
+    assert cli.main(argv) == 0
     log = next((tmp_path / "out").glob("*/logs/train-gan.dcgan.class-1.seed-0.log")).read_text()
     assert "resuming at step" in log
 
-    third = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    assert "everything was done already" in third.stdout
+    capfd.readouterr()
+    assert cli.main(argv) == 0
+    assert "everything was done already" in capfd.readouterr().out
 
 
 def test_one_failure_does_not_hide_the_others_and_the_report_shows_the_hole(
     tiny: Settings, write: Callable[[Settings], Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    from ganbalance import cli
-
     lab = Lab(write(tiny | {"seeds": [0]}), tmp_path / "store")
     assert lab.program("imbalance") == 0
     assert lab.program("train-gan") == 0
@@ -143,8 +177,8 @@ def test_one_failure_does_not_hide_the_others_and_the_report_shows_the_hole(
     whole = weights.read_bytes()
     weights.write_bytes(b"damaged")
     capfd.readouterr()
-    flags = ["run", str(lab.experiment), "--store", str(lab.store), "--out", str(tmp_path / "out")]
-    assert cli.main(flags) == 65
+    argv = ["run", str(lab.experiment), "--store", str(lab.store), "--out", str(tmp_path / "out")]
+    assert cli.main(argv) == 65
     said = capfd.readouterr()
     assert "failed: synthesize/dcgan/class-1/seed-0 (exit 65)" in said.err
     assert "corrupt" in said.err
@@ -155,7 +189,7 @@ def test_one_failure_does_not_hide_the_others_and_the_report_shows_the_hole(
     assert {"train-classifier", "rescore", "report"} <= done
 
     weights.write_bytes(whole)
-    assert cli.main(flags) == 0
+    assert cli.main(argv) == 0
     assert json.loads(summary.read_text())["holes"] == []
 
 
@@ -193,11 +227,11 @@ def test_a_checkpoint_of_other_data_is_not_resumed(
     changes = {"dataset": tiny["dataset"] | {"path": str(own)}, "gans": gans, "resources": resources}
     lab = Lab(write(tiny | changes), tmp_path / "store")
     assert lab.program("imbalance") == 0
-    running = process(lab)
-    wait_for_a_newer_checkpoint(lab, running)
+    running = Training(lab)
+    wait_for_a_newer_checkpoint(lab, running.is_over)
     running.send_signal(signal.SIGTERM)
-    running.communicate(timeout=60)
-    assert running.returncode == 143
+    running.end()
+    assert running.exit_code == 143
 
     # the same key over other bytes: what a dataset stage that is not reproducible would leave
     state = lab.state(tmp_path)
@@ -215,9 +249,9 @@ def test_a_checkpoint_of_other_data_is_not_resumed(
         "imbalance", split.key, attempt="other", folder=other, inputs={"dataset": dataset},
         outcome="done", metrics=split.metrics, provenance=split.provenance,
     )  # fmt: skip
-    resumed = process(lab)
-    wait_for_a_newer_checkpoint(lab, resumed)
+    resumed = Training(lab)
+    wait_for_a_newer_checkpoint(lab, resumed.is_over)
     resumed.send_signal(signal.SIGTERM)
-    out, err = resumed.communicate(timeout=60)
+    out, err = resumed.end()
     assert "resuming" not in out
     assert "passed over a checkpoint" in err

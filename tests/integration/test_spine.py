@@ -2,31 +2,28 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 
 from ganbalance import cli
 from ganbalance.pipeline import request, runs
 from ganbalance.store import open_store
-from tests.conftest import Lab, tiny_settings
+from tests.conftest import Lab
 
 ARMS = ["none", "threshold", "class-weight", "oversample", "dcgan", "oracle"]
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, tiny_npz: Path) -> Lab:
-    """A tiny run with everything done, shared by the tests that only look."""
-    folder = tmp_path_factory.mktemp("finished")
-    path = folder / "experiment.yaml"
-    path.write_text(yaml.safe_dump(tiny_settings(tiny_npz)))
-    lab = Lab(path, folder / "store")
-    lab.run_all(folder)
-    return lab
+def finished(tmp_path_factory: pytest.TempPathFactory, finished_once: Lab) -> Lab:
+    """A tiny run with everything done, shared by the tests that look, and by those that leave it as it was."""
+    store = tmp_path_factory.mktemp("finished") / "store"
+    shutil.copytree(finished_once.store, store)
+    return Lab(finished_once.experiment, store)
 
 
 def artifact(lab: Lab, tmp_path: Path, name: str) -> Any:
@@ -120,8 +117,8 @@ def test_a_deleted_artifact_is_made_again_and_nothing_else_when_its_bytes_are_th
     assert finished.run_all(tmp_path) == [name]
 
 
-def test_dependents_run_again_when_the_bytes_changed(lab: Lab, tmp_path: Path) -> None:
-    lab.run_all(tmp_path)
+def test_dependents_run_again_when_the_bytes_changed(finished_lab: Lab, tmp_path: Path) -> None:
+    lab = finished_lab
     node = lab.plan.node("synthesize/dcgan/class-1/seed-0")
     state = lab.state(tmp_path)
     commit = state.commit(node.name)

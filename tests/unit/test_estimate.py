@@ -46,9 +46,8 @@ def test_workers_share_what_is_left(lab: Lab, tmp_path: Path) -> None:
     assert two == pytest.approx(one / 2)
 
 
-def test_a_finished_run_has_no_time_left(lab: Lab, tmp_path: Path) -> None:
-    lab.run_all(tmp_path)
-    assert Estimate(lab.state(tmp_path), 2).seconds_left({}) == 0
+def test_a_finished_run_has_no_time_left(finished_once: Lab, tmp_path: Path) -> None:
+    assert Estimate(finished_once.state(tmp_path), 2).seconds_left({}) == 0
 
 
 def test_progress_is_a_json_line_per_interval_where_there_is_no_terminal(

@@ -27,9 +27,12 @@ from ganbalance.pipeline.state import State
 
 POLL_S = 0.5
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-PROGRAMS = ("imbalance", "train_gan", "synthesize", "train_classifier", "report")
-# what torch's optimisers and the backbones load at their first use, seconds of work: once here, not in every stage
-LATE = ("torch._dynamo", "timm")
+PRELOADED = (
+    *(f"jobs.{name}" for name in ("imbalance", "train_gan", "synthesize", "train_classifier", "report")),
+    # what torch's optimisers and the backbones load at their first use, seconds of work: once here, not in every stage
+    "torch._dynamo",
+    "timm",
+)
 
 
 @dataclass(frozen=True)
@@ -67,8 +70,7 @@ class LocalRunner:
         self._failures: dict[str, Failure] = {}
         self._stopping = False
         self._processes = multiprocessing.get_context("forkserver")
-        of_store = type(state.artifacts.store).__module__
-        self._processes.set_forkserver_preload([*(f"jobs.{name}" for name in PROGRAMS), *LATE, of_store])
+        self._processes.set_forkserver_preload([*PRELOADED, type(state.artifacts.store).__module__])
         _start_forkserver()
 
     def run(self) -> list[Failure]:

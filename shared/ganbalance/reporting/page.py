@@ -97,7 +97,8 @@ def _pictures(shown: dict[str, Any]) -> list[Picture]:
 
 def _picture(figure: Figure, file: str, alt: str, caption: str, *, full_colour: bool = False) -> Picture:
     drawn, kept = io.BytesIO(), io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=DPI, metadata={"Software": None})
+    # read again at once, so not worth compressing
+    figure.savefig(drawn, format="png", dpi=DPI, metadata={"Software": None}, pil_kwargs={"compress_level": 0})
     picture = Image.open(drawn).convert("RGB")
     # 256 colours are all that charts and grey images show, at a third of the bytes; photographs would be posterised
     (picture if full_colour else picture.quantize(256)).save(kept, format="png", optimize=True)
