@@ -109,13 +109,24 @@ images: ## build the container images: the programs (DEVICE=cpu or cuda), and re
 compose = docker compose $(if $(filter cuda,$(DEVICE)),--file compose.yaml --file compose.gpu.yaml)
 CHAIN = bucket plan imbalance train-gan synthesize train-classifier report fetch-report
 
+docker_or_why = \
+	needs() { echo "compose-run needs $$1" >&2; exit 78; }; \
+	command -v docker >/dev/null || needs 'Docker: install it, or run without containers: make run'; \
+	docker compose version >/dev/null 2>&1 || \
+		needs "Docker's Compose plugin: install the package docker-compose-plugin or docker-compose-v2"; \
+	docker version >/dev/null 2>&1 || \
+		needs 'a Docker daemon that answers: start it (systemctl start docker), and be in the group docker'
+
 # `up` ends when the chain does, but not with its exit code: that is the first in the chain that is not 0. So containers
-# of an earlier run go first.
+# of an earlier run go first. What is not set here may be set in .env, which Compose alone can read.
 .PHONY: compose-run
 compose-run: ## run an experiment in containers, with MinIO for a store; the same command again resumes
-	@mkdir -p "$${OUT:-out}"
-	@$(compose) rm --force $(CHAIN) >/dev/null 2>&1
-	@export OUT_USER="$${OUT_USER:-$$(id -u):$$(id -g)}" \
+	@$(docker_or_why)
+	@said=$$($(compose) rm --force $(CHAIN) 2>&1) || { echo "$$said" >&2; exit 78; }
+	@settings=$$($(compose) config --environment); \
+	setting() { sed -n "s/^$$1=//p" <<<"$$settings"; }; \
+	out=$$(setting OUT); out=$${out:-out}; mkdir -p "$${out/#'~/'/$$HOME/}"; \
+	user=$$(setting OUT_USER); export OUT_USER="$${user:-$$(id -u):$$(id -g)}" \
 		$(if $(SET),PLAN_FLAGS="$(foreach change,$(SET),--set '$(change)')"); \
 	up=0; $(compose) up --no-color $(CHAIN) || up=$$?; \
 	for service in $(CHAIN); do \
@@ -123,8 +134,9 @@ compose-run: ## run an experiment in containers, with MinIO for a store; the sam
 		if [ "$${code:-0}" != 0 ]; then \
 			echo "$$service ended with exit code $$code; the same command goes on from there" >&2; exit $$code; \
 		fi; \
-	done; exit $$up
-	@echo "the report is in $${OUT:-out}; MinIO stays up, its console is http://$$($(compose) port minio 9001)"
+	done; \
+	test $$up = 0 || exit $$up; \
+	echo "the report is in $$out; MinIO stays up, its console is http://$$($(compose) port minio 9001)"
 
 .PHONY: compose-down
 compose-down: ## stop and remove the containers; the volumes stay
