@@ -214,13 +214,14 @@ wait_for_minio = \
 		$(kubectl) get pods,pvc --selector 'app.kubernetes.io/name in (minio, ganbalance)'; \
 		$(kubectl) logs job/minio-bucket --tail 5; \
 		$(kubectl) get events --field-selector type=Warning --sort-by .lastTimestamp | tail -n 5; \
-		echo 'MinIO or its bucket is not there, see above; the same command again goes on from here'; \
+		echo 'MinIO or its bucket is not there, see above (images: make load or make push); the same command goes on from here'; \
 		exit 1; \
 	}; \
 	$(kubectl) rollout status deployment/minio --timeout 180s || stuck >&2; \
 	for _ in {1..90}; do \
 		ended=$$($(kubectl) get job minio-bucket --output 'jsonpath={.status.conditions[?(@.status=="True")].type}'); \
-		case "$$ended" in *Complete*) break;; *Failed*) stuck >&2;; esac; \
+		waits=$$($(kubectl) get pods --selector job-name=minio-bucket --output 'jsonpath={..waiting.reason}'); \
+		case "$$ended $$waits" in *Complete*) break;; *Failed*|*ImagePullBackOff*) stuck >&2;; esac; \
 		sleep 2; \
 	done; \
 	[[ $$ended == *Complete* ]] || stuck >&2

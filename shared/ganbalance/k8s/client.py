@@ -117,9 +117,9 @@ class Cluster:
         return None if status == CONFLICT else json.loads(body)
 
     def patch(self, kind: str, name: str, change: Manifest) -> None:
-        """Merge `change` into an object; nothing happens when it is gone."""
+        """Merge `change` into an object; nothing happens when it is gone, or not of the resourceVersion in `change`."""
         what = f"change the {kind} {name}"
-        self._send("PATCH", self._path(kind, name), what, body=change, expect=(NOT_FOUND,))
+        self._send("PATCH", self._path(kind, name), what, body=change, expect=(NOT_FOUND, CONFLICT))
 
     def delete(self, kind: str, name: str) -> None:
         """Delete an object and then what it owns; nothing happens when it is gone."""
@@ -180,7 +180,7 @@ class Cluster:
         reloaded = False
         for attempt in range(self._attempts or ATTEMPTS):
             status, answer, wait_s = self._try(method, path, query, body)
-            if status == CONFLICT and _reason(answer) != "AlreadyExists":
+            if status == CONFLICT and method == "POST" and _reason(answer) != "AlreadyExists":
                 pass  # two writers met at some other object, such as a quota: once more
             elif status in range(200, 300) or status in expect:
                 return status, answer

@@ -172,18 +172,19 @@ class Driver:
             more = min(free, _left(job) - job["spec"]["parallelism"])
             if more > 0:
                 free -= more
-                change = {"spec": {"parallelism": job["spec"]["parallelism"] + more}}
-                self._cluster.patch("Job", name_of(job), change)
+                wider = {"parallelism": job["spec"]["parallelism"] + more}
+                seen_as = {"resourceVersion": job["metadata"]["resourceVersion"]}  # another driver may have given more
+                self._cluster.patch("Job", name_of(job), {"metadata": seen_as, "spec": wider})
 
     # ---- ending and telling ----------------------------------------------------------------------------------------
 
     def _end_stuck(self, seen: Sight) -> None:
         """Give up Jobs whose pods cannot start. A deadline that has passed makes them Failed, as any other failure."""
-        now = datetime.now(UTC)
+        now, room_since = datetime.now(UTC), seen.room_since()
         for job in seen.active():
             name = name_of(job)
             why = trouble.ended_by_us(job) or trouble.stuck(
-                job, seen.pods[name], seen.events, now, self._submission.pending_s
+                job, seen.pods[name], seen.events, now, self._submission.pending_s, room_since
             )
             if why and job["spec"].get("activeDeadlineSeconds") != STUCK_AFTER_S:
                 annotated = {"annotations": {manifest.CAUSE: why}}
@@ -205,6 +206,8 @@ class Driver:
             of = self._round(name)
             if trouble.terminal(job) is None:
                 self._emit(job, "Started", f"{of.group}, round {of.number}: {_counted(len(of.stages))}")
+            elif of.submission != self._submission.number and f"{name}.started" not in self._told:
+                pass  # an older driver has told; what the Job left behind may have been deleted since
             elif failed := dict(self._causes(seen, job)):
                 stage, cause = next(iter(failed.items()))
                 self._emit(job, "StagesFailed", f"{len(failed)} of {_counted(len(of.stages))} failed; {stage}: {cause}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from ganbalance.k8s import trouble
@@ -15,7 +16,7 @@ JOB_NAME, JOB_INDEX = "batch.kubernetes.io/job-name", "batch.kubernetes.io/job-c
 
 @dataclass
 class Sight:
-    """Stage Jobs by name, earlier rounds first; pods by Job; Warning events about pods that could not be made."""
+    """Stage Jobs by name, earlier rounds first; pods by Job; Warning events where pods are not made or do not start."""
 
     jobs: dict[str, Object] = field(default_factory=dict)
     pods: dict[str, list[Object]] = field(default_factory=dict)
@@ -33,8 +34,18 @@ class Sight:
         """The indexes of a Job that have ended without success, each with its cause."""
         status = job.get("status", {})
         over = set(range(job["spec"]["completions"])) if trouble.is_failed(job) else set()
-        for index in sorted((over | trouble.indexes(status.get("failedIndexes"))) - completed(job)):
-            yield index, trouble.cause(job, self.pods_of(job, index), self.events)
+        by_itself = trouble.indexes(status.get("failedIndexes"))
+        for index in sorted((over | by_itself) - completed(job)):
+            pods = self.pods_of(job, index)
+            own = trouble.last_end(pods) if index in by_itself else ""  # whatever became of the others
+            yield index, own or trouble.cause(job, pods, self.events)
+
+    def room_since(self) -> datetime | None:
+        """When the last pod of the run ended, and with it made room for others; None while one runs."""
+        pods = [pod for of_job in self.pods.values() for pod in of_job]
+        if any(trouble.phase(pod) == "Running" for pod in pods):
+            return None
+        return max((trouble.ended(pod) for pod in pods), default=datetime.fromtimestamp(0, UTC))
 
 
 def look(cluster: Cluster, run: str) -> Sight:
@@ -46,8 +57,8 @@ def look(cluster: Cluster, run: str) -> Sight:
     for pod in cluster.list("Pod", labels):
         pods.setdefault(pod["metadata"]["labels"].get(JOB_NAME, ""), []).append(pod)
     sight = Sight(jobs, pods)
-    if any(not _is_alive(pods[name_of(job)]) for job in sight.active()):
-        sight.events = cluster.list("Event", fields="reason=FailedCreate")
+    if any(_is_silent(pods[name_of(job)]) for job in sight.active()):
+        sight.events = cluster.list("Event", fields="type=Warning")
     return sight
 
 
@@ -75,5 +86,7 @@ def index_of(pod: Mapping[str, Any]) -> int:
     return int(pod["metadata"].get("annotations", {}).get(JOB_INDEX, -1))
 
 
-def _is_alive(pods: list[Object]) -> bool:
-    return any(trouble.phase(pod) in ("Pending", "Running") for pod in pods)
+def _is_silent(pods: list[Object]) -> bool:
+    """Whether a Job has no pod now, or one that does not start and does not say why."""
+    alive = [pod for pod in pods if trouble.phase(pod) in ("Pending", "Running")]
+    return not alive or any(trouble.phase(pod) == "Pending" and not trouble.waiting(pod) for pod in alive)

@@ -39,7 +39,7 @@ class Trouble:
     grace_s: float | None = None
 
 
-def waiting(pod: Object) -> Trouble | None:
+def waiting(pod: Object, events: Iterable[Object] = ()) -> Trouble | None:
     """What a pod that has not started waits for; None when nothing stands in its way."""
     for condition in pod.get("status", {}).get("conditions", ()):
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
@@ -52,16 +52,17 @@ def waiting(pod: Object) -> Trouble | None:
                 return Trouble(cause, 0.0)
             if reason in PULLING:
                 return Trouble(cause, PULL_GRACE_S)
+    if warned := _warnings(pod, events):  # a volume that cannot be mounted is told nowhere else
+        return Trouble(f"{warned[-1].get('reason', '')}: {_line(warned[-1].get('message'))}")
     return None
 
 
 def unmade(job: Object, events: Iterable[Object]) -> Trouble | None:
     """Why a Job's pods are not even made: a quota, Pod Security, a missing service account."""
-    warned = [event for event in events if event.get("type") == "Warning" and event.get("reason") == "FailedCreate"]
-    mine = [event for event in warned if event["involvedObject"].get("uid") == job["metadata"]["uid"]]
-    if not mine:
+    warned = [event for event in _warnings(job, events) if event.get("reason") == "FailedCreate"]
+    if not warned:
         return None
-    told = _line(max(mine, key=_last_seen).get("message"))
+    told = _line(warned[-1].get("message"))
     return Trouble(f"FailedCreate: {told}", 0.0 if any(word in told for word in FORBIDDEN_FOR_GOOD) else None)
 
 
@@ -86,37 +87,55 @@ def end(pod: Object) -> str:
     return f"{told}: {word or _line(found.get('reason'))}"
 
 
+def last_end(pods: Iterable[Object]) -> str:
+    """How the last of these pods that failed did so; empty when none did."""
+    failed = [pod for pod in pods if phase(pod) == "Failed"]
+    return end(max(failed, key=_created)) if failed else ""
+
+
 def ended_by_us(job: Object) -> str:
     """Why the driver ended a Job, empty when it did not."""
     return str(job["metadata"].get("annotations", {}).get(CAUSE, ""))
 
 
-def cause(job: Object, pods: Sequence[Object], events: Iterable[Object]) -> str:
+def cause(job: Object, pods: Sequence[Object], events: Sequence[Object]) -> str:
     """One line for a Job, or for one index of it when `pods` are of that: why it failed, or does not run."""
     if told := ended_by_us(job):
         return told
-    failed = sorted((pod for pod in pods if phase(pod) == "Failed"), key=_created)
-    pending = [trouble.cause for pod in pods if phase(pod) == "Pending" and (trouble := waiting(pod))]
+    pending = [trouble.cause for pod in pods if phase(pod) == "Pending" and (trouble := waiting(pod, events))]
     if pending:
         return pending[0]
-    if failed:
-        return end(failed[-1])
+    if ended := last_end(pods):
+        return ended
     if not pods and (trouble := unmade(job, events)):
         return trouble.cause
     condition = terminal(job)
     return f"{condition['reason']}: {_line(condition.get('message'))}" if condition and is_failed(job) else ""
 
 
-def stuck(job: Object, pods: Sequence[Object], events: Sequence[Object], now: datetime, pending_s: float) -> str:
-    """Why an active Job is given up; empty while there is hope."""
-    for pod in pods:
-        if phase(pod) != "Pending":
-            continue
-        met = waiting(pod) or Trouble("Pending")
-        if _too_long(pod, met, now, pending_s):
-            return _told(met, pending_s)
-    if not any(phase(pod) in ("Pending", "Running") for pod in pods) and (trouble := unmade(job, events)):
-        return _told(trouble, pending_s) if _too_long(job, trouble, now, pending_s) else ""
+def stuck(  # noqa: PLR0913 - all that there is to know
+    job: Object, pods: Sequence[Object], events: Sequence[Object], now: datetime, pending_s: float,
+    room_since: datetime | None,
+) -> str:  # fmt: skip
+    """Why an active Job is given up; empty while there is hope.
+
+    There is hope while one of its pods runs. What other pods may be in the way of, such as room on a node, may be hoped
+    for from `room_since` on, when the last of them ended; None while there are some.
+    """
+    if any(phase(pod) == "Running" for pod in pods):
+        return ""
+    pending = [pod for pod in pods if phase(pod) == "Pending"]
+    met = [(pod, waiting(pod, events) or Trouble("Pending")) for pod in pending]
+    if not pending:
+        last = max((_created(pod) for pod in pods), default=_created(job))
+        fresh = [event for event in events if _last_seen(event) >= last]  # a pod that was made since has answered it
+        met = [(job, trouble)] if (trouble := unmade(job, fresh)) else []
+    for thing, trouble in met:
+        if trouble.grace_s is not None:
+            if _age_s(now, _created(thing)) >= trouble.grace_s:
+                return trouble.cause
+        elif room_since and _age_s(now, max(_created(thing), room_since)) >= pending_s:
+            return f"waited {pending_s:.0f} s in vain; {trouble.cause}"
     return ""
 
 
@@ -152,21 +171,29 @@ def when(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
-def _too_long(thing: Object, trouble: Trouble, now: datetime, pending_s: float) -> bool:
-    grace_s = pending_s if trouble.grace_s is None else trouble.grace_s
-    return (now - _created(thing)).total_seconds() >= grace_s
+def ended(pod: Object) -> datetime:
+    """When a pod that is over ended, as far as it says."""
+    found = _terminated(pod) or {}
+    return when(found["finishedAt"]) if found.get("finishedAt") else _created(pod)
 
 
-def _told(trouble: Trouble, pending_s: float) -> str:
-    return trouble.cause if trouble.grace_s is not None else f"waited {pending_s:.0f} s in vain; {trouble.cause}"
+def _age_s(now: datetime, since: datetime) -> float:
+    return (now - since).total_seconds()
 
 
 def _created(thing: Object) -> datetime:
     return when(thing["metadata"]["creationTimestamp"])
 
 
-def _last_seen(event: Object) -> str:
-    return str(event.get("lastTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp") or "")
+def _warnings(about: Object, events: Iterable[Object]) -> list[Object]:
+    """The Warning events about an object, the last one last."""
+    warned = [event for event in events if event.get("type") == "Warning"]
+    mine = [event for event in warned if event["involvedObject"].get("uid") == about["metadata"]["uid"]]
+    return sorted(mine, key=_last_seen)
+
+
+def _last_seen(event: Object) -> datetime:
+    return when(event.get("lastTimestamp") or event.get("eventTime") or event["metadata"]["creationTimestamp"])
 
 
 def _containers(pod: Object) -> list[Object]:
