@@ -8,6 +8,7 @@
                                                      # unless `ticks_on_list` is False
         cluster.objects("Job"), .object("Job", name) # the state, past the API
         cluster.add(manifest), .remove("Job", name)  # and changed
+        cluster.warn(pod, "FailedMount", "why")      # a Warning event
         cluster.faults.append(Fault(status=500))     # answers that are errors, connections that break: http_double.py
         cluster.deny("create", "jobs")               # RBAC: such requests are 403, and a review says so
         cluster.requests, .count("POST .*/jobs")     # what was asked
@@ -120,6 +121,21 @@ class ClusterDouble:
         with self.lock:
             for key in [key for key in self._objects if key[0] == kind and key[2] == name]:
                 self._drop(key)
+
+    def warn(self, about: Object, reason: str, message: str) -> None:
+        """A Warning event about an object; the same again only counts up."""
+        now, metadata = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", about["metadata"]
+        with self.lock:
+            for event in self.live("Event"):
+                if event["involvedObject"].get("uid") == metadata["uid"] and event["message"] == message:
+                    event |= {"count": event["count"] + 1, "lastTimestamp": now}
+                    return
+            self.add({
+                "kind": "Event", "apiVersion": "v1", "metadata": {"name": f"{metadata['name']}.{secrets.token_hex(6)}"},
+                "involvedObject": {"kind": about["kind"], "name": metadata["name"], "uid": metadata["uid"]},
+                "type": "Warning", "reason": reason, "message": message, "count": 1, "firstTimestamp": now,
+                "lastTimestamp": now, "source": {"component": "double"},
+            })  # fmt: skip
 
     def deny(self, verb: str, plural: str) -> None:
         """Take a right away: get, list, create, patch or delete of jobs, pods, pods/log, ..."""

@@ -32,7 +32,8 @@ class Request:
 class Fault:
     """An error in place of an answer, `times` times, to requests whose "METHOD /path" the pattern `only` is found in.
 
-    Without a status the connection is reset. `after`: the request takes effect first.
+    Without a status the connection is reset. `after`: the request takes effect first. `every`: 2 spares every other of
+    such requests.
     """
 
     status: int | None = None
@@ -42,6 +43,18 @@ class Fault:
     only: str = ""
     times: int = 1
     after: bool = False
+    every: int = 1
+    _met: int = 0
+
+    def takes(self, request: Request) -> bool:
+        """Whether this request gets it."""
+        if not self.times or not re.search(self.only, str(request)):
+            return False
+        self._met += 1
+        if self._met % self.every:
+            return False
+        self.times -= 1
+        return True
 
     def body(self) -> Object:
         return status_body(self.status or 0, self.reason, self.message)
@@ -98,11 +111,9 @@ class Handler(BaseHTTPRequestHandler):
         request = self._read()
         with double.lock:
             double.requests.append(request)
-            fault = next((one for one in double.faults if one.times and re.search(one.only, str(request))), None)
+            fault = next((one for one in double.faults if one.takes(request)), None)
             if fault is None or fault.after:
                 answer = self._answer(request)
-            if fault is not None:
-                fault.times -= 1
         if fault is not None:
             if fault.status is None:
                 self._reset()

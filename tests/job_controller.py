@@ -4,6 +4,7 @@ A pod is made Pending, runs at the next step and ends at the one after. What it 
 Outcome that is asked at every step of the pod until it has ended. One step counts as one second for deadlines.
 """
 
+import copy
 import json
 import secrets
 from collections.abc import Callable
@@ -78,6 +79,7 @@ class State(Protocol):
     def touch(self, thing: Object) -> None: ...
     def add(self, manifest: Object) -> Object: ...
     def remove(self, kind: str, name: str) -> None: ...
+    def warn(self, about: Object, reason: str, message: str) -> None: ...
 
 
 class JobController:
@@ -105,8 +107,10 @@ class JobController:
         self._steps += 1
         for job in self._state.live("Job"):
             if not self._condition(job, "Complete", "Failed") and not job["spec"].get("suspend"):
+                before = copy.deepcopy(job["status"])
                 self._step(job)
-                self._state.touch(job)
+                if job["status"] != before:
+                    self._state.touch(job)
         self.most_at_once = max(self.most_at_once, sum(_is_active(pod) for pod in self._state.live("Pod")))
 
     def _step(self, job: Object) -> None:
@@ -221,7 +225,7 @@ class JobController:
     def _make_pod(self, job: Object, index: int) -> None:
         outcome = self._state.pods(job, index)
         if isinstance(outcome, Unmade):
-            self._warn(job, outcome.message)
+            self._state.warn(job, "FailedCreate", outcome.message)
             return
         template, metadata = job["spec"]["template"], job["metadata"]
         name = f"{metadata['name']}-{index}-{secrets.token_hex(3)[:5]}"
@@ -278,22 +282,6 @@ class JobController:
             said = {"reason": ends.disrupted, "message": "the pod had to leave its node"}
             status["conditions"].append({"type": "DisruptionTarget", "status": "True"} | said)
         self._state.logs[pod["metadata"]["name"]] = ends.log
-
-    def _warn(self, job: Object, message: str) -> None:
-        """A FailedCreate event; the same again only counts up."""
-        metadata = job["metadata"]
-        for event in self._state.live("Event"):
-            if event["involvedObject"].get("uid") == metadata["uid"] and event["message"] == message:
-                event["count"] += 1
-                event["lastTimestamp"] = now()
-                return
-        involved = {"apiVersion": "batch/v1", "kind": "Job", "name": metadata["name"], "uid": metadata["uid"]}
-        self._state.add({
-            "kind": "Event", "apiVersion": "v1", "metadata": {"name": f"{metadata['name']}.{secrets.token_hex(6)}"},
-            "involvedObject": involved | {"namespace": metadata["namespace"]},
-            "type": "Warning", "reason": "FailedCreate", "message": message, "count": 1,
-            "firstTimestamp": now(), "lastTimestamp": now(), "source": {"component": "job-controller"},
-        })  # fmt: skip
 
 
 def now() -> str:

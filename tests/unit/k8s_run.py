@@ -1,0 +1,153 @@
+"""The tiny experiment as a run on `ClusterDouble`: submitted, driven, looked at. Its pods are `StagePods`."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ganbalance import config
+from ganbalance.k8s import submission
+from ganbalance.k8s.client import Access, Cluster
+from ganbalance.k8s.driver import Driver
+from ganbalance.k8s.manifest import GROUP, PART, ROUND, SUBMISSION, TEMPLATES
+from ganbalance.k8s.submission import Submission
+from ganbalance.pipeline import rounds, runs
+from ganbalance.pipeline.plan import make_plan
+from ganbalance.pipeline.rounds import Round
+from ganbalance.pipeline.runs import Record
+from ganbalance.pipeline.state import State
+from ganbalance.store import Store, make_store, open_store
+from ganbalance.store.artifacts import Artifacts, commit_name
+from tests.cluster_double import ClusterDouble
+from tests.job_controller import Object
+from tests.stage_pods import StagePods
+
+PENDING_S = 600.0
+STEPS = 200  # more than any run here takes; a driver that needs more hangs
+
+GAN_0, GAN_1 = "train-gan/dcgan/class-1/seed-0", "train-gan/dcgan/class-1/seed-1"
+SYNTHESIZE_0, FEATURES_0 = "synthesize/dcgan/class-1/seed-0", "features/dcgan/class-1/seed-0"
+CELL_0 = "train-classifier/dcgan/seed-0"
+HELD_BACK = {SYNTHESIZE_0, FEATURES_0, CELL_0}  # where GAN_0 fails
+
+
+def template(name: str) -> Object:
+    """As k8s/ has them, without what is of no interest here."""
+    container = {
+        "name": "program", "image": "ganbalance/programs", "command": [name],
+        "resources": {"requests": {"cpu": "1", "memory": "4Gi"}, "limits": {"cpu": "4", "memory": "8Gi"}},
+    }  # fmt: skip
+    return {
+        "metadata": {"name": name, "labels": {"ganbalance.io/template": name}, "annotations": {}},
+        "template": {"spec": {"restartPolicy": "Never", "containers": [container]}},
+    }
+
+
+def plan_record(settings: dict[str, Any]) -> Record:
+    """What a submission of these settings records."""
+    experiment = config.check(settings, where="tiny.yaml")
+    return Record(experiment=experiment, plan=make_plan(experiment))
+
+
+@dataclass
+class KubernetesRun:
+    """A run, its store and its cluster. `plan` and `record` are read only."""
+
+    record: Record
+    store: Store
+    folder: Path
+    double: ClusterDouble
+    pods: StagePods
+
+    @classmethod
+    def new(cls, record: Record, folder: Path, double: ClusterDouble) -> "KubernetesRun":
+        """A run that is submitted once and has no driver yet."""
+        shutil.rmtree(folder / "store", ignore_errors=True)
+        make_store(str(folder / "store"))
+        store = open_store(str(folder / "store"))
+        runs.submit(store, record)
+        double.pods = pods = StagePods(store)
+        made = cls(record, store, folder, double, pods)
+        made.submit()
+        return made
+
+    @property
+    def name(self) -> str:
+        return self.record.plan.run
+
+    @property
+    def stages(self) -> set[str]:
+        return {node.name for node in self.record.plan.nodes}
+
+    def submit(self, **changes: Any) -> int:
+        """One more submission; its number."""
+        number = submission.last(self.store, self.name) + 1
+        wish = Submission(
+            run=self.name, number=number, parallel=changes.get("parallel", 4), pending_s=PENDING_S,
+            templates={name: template(name) for name in TEMPLATES} | changes.get("templates", {}),
+        )  # fmt: skip
+        assert submission.record(self.store, wish)
+        return number
+
+    def cluster(self) -> Cluster:
+        return Cluster(Access(kubeconfig=str(self.double.kubeconfig)))
+
+    def state(self, store: Store | None = None) -> State:
+        return State(self.record.plan, Artifacts(store or self.store, self.folder))
+
+    def driver(self, number: int | None = None, cluster: Cluster | None = None, store: Store | None = None) -> Driver:
+        """A driver of the last submission, or of that number, which knows nothing yet."""
+        wish = submission.load(self.store, self.name, number or submission.last(self.store, self.name))
+        return Driver(cluster or self.cluster(), self.record.experiment, self.state(store), wish)
+
+    def drive(self, driving: Driver | None = None) -> dict[str, str]:
+        """Drive to the end; the stages that failed and why."""
+        driving = driving or self.driver()
+        for _ in range(STEPS):
+            if driving.step():
+                return {failure.stage: failure.cause for failure in driving.failures()}
+        raise AssertionError("the driver does not come to rest")
+
+    def is_done(self, stage: str) -> bool:
+        return self.state().commit(stage) is not None
+
+    def delete_artifact(self, stage: str) -> None:
+        node = self.record.plan.node(stage)
+        self.store.delete(commit_name(node.stage, node.key))
+
+    def jobs(self) -> list[Object]:
+        return [job for job in self.double.objects("Job") if job["metadata"]["labels"][PART] == "stage"]
+
+    def job(self, group: str, number: int = 1) -> Object:
+        return self.double.object("Job", rounds.job_name(self.name, group, number))
+
+    def rounds(self) -> list[Round]:
+        return [rounds.load(self.store, self.name, job) for job in rounds.numbers(self.store, self.name)]
+
+    def events(self, reason: str) -> dict[str, str]:
+        """Messages of the events with that reason by the name of their Job."""
+        found = [event for event in self.double.objects("Event") if event["reason"] == reason]
+        return {event["involvedObject"]["name"]: event["message"] for event in found}
+
+    def check_records(self) -> None:
+        """Every Job has its round's record, and says the same as it."""
+        labels = {job["metadata"]["name"]: job["metadata"]["labels"] for job in self.jobs()}
+        sizes = {job["metadata"]["name"]: job["spec"]["completions"] for job in self.jobs()}
+        found = self.rounds()
+        assert {of.job for of in found} == labels.keys()
+        for of in found:
+            told = (of.group, str(of.number), str(of.submission))
+            assert told == tuple(labels[of.job][name] for name in (GROUP, ROUND, SUBMISSION))
+            assert sizes[of.job] == len(of.stages) == len(of.keys)
+            nodes = [self.record.plan.node(stage) for stage in of.stages]
+            assert {str(rounds.group_of(node)) for node in nodes} == {of.group}
+            assert list(of.keys) == [self.state().key(node) for node in nodes]
+
+    def check_ran_once(self) -> None:
+        """All is done, by one Job for each stage and one pod each."""
+        assert {stage for stage in self.stages if not self.is_done(stage)} == set()
+        assert dict(self.pods.ran) == dict.fromkeys(self.stages, 1)
+        listed = [stage for of in self.rounds() for stage in of.stages]
+        assert sorted(listed) == sorted(self.stages)
+        assert len(self.double.objects("Pod")) == len(self.stages)
+        self.check_records()
