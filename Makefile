@@ -298,6 +298,8 @@ clean: $(READY) ## delete the store, the reports in out/ and every cache; with R
 	@$(call ganbalance,clean)
 else
 clean:
+	@[[ "$(STORE)" != *://* ]] || { echo 'clean deletes a folder, and $(STORE) is none:' "'ganbalance store gc' deletes there" \
+		"what no run needs, 'ganbalance store cp' keeps a run elsewhere before the bucket goes" >&2; exit 78; }
 	@test ! -e "$(STORE)" || test -e "$(STORE)/store.json" || { echo '$(STORE) is no store; not deleted' >&2; exit 78; }
 	rm -rf "$(STORE)" out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 endif

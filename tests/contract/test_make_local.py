@@ -101,3 +101,19 @@ def test_what_dotenv_says_of_the_report_holds_for_make_too(bench: Bench, given: 
     assert done.stdout.startswith(f"the report is in {given}; ")
     assert sorted(path.name for path in bench.folder.iterdir()) == ["calls", "dotenv", "my reports"]
     assert bench.up.endswith("(OUT_USER=7:8)")
+
+
+def test_clean_deletes_the_store_that_it_is_told_and_nothing_that_is_none(bench: Bench) -> None:
+    (bench.folder / "mine").mkdir()
+    assert told(bench.make("clean", "STORE=mine")) == "mine is no store; not deleted"
+    (bench.folder / "mine" / "store.json").touch()
+    assert bench.make("clean", "STORE=mine").returncode == 0
+    assert not (bench.folder / "mine").exists()
+
+
+def test_clean_says_that_it_deletes_no_bucket_and_what_does(bench: Bench) -> None:
+    (bench.folder / "out").mkdir()
+    said = told(bench.make("clean", "STORE=s3://bucket/prefix"))
+    assert "s3://bucket/prefix" in said
+    assert "ganbalance store gc" in said
+    assert (bench.folder / "out").exists()
