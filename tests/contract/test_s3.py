@@ -368,6 +368,18 @@ def test_a_custom_endpoint_is_addressed_by_path_and_amazon_as_it_likes(
     assert client.meta.config.response_checksum_validation == "when_required"  # else each download begins with a HEAD
 
 
+def test_settings_that_are_empty_count_as_not_there(
+    moto: servers.Server, use_s3: UseS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Compose passes what nobody set as empty."""
+    use_s3(moto)
+    for name in ("AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN", "GANBALANCE_S3_ADDRESSING"):
+        monkeypatch.setenv(name, "")
+    signed = s3._client().generate_presigned_url("get_object", Params={"Bucket": "bucket", "Key": "key"})
+    assert signed.startswith("https://bucket.s3.amazonaws.com/key?")
+    assert "token" not in signed.lower()
+
+
 def test_a_region_of_the_environment_wins_over_the_profiles(
     moto: servers.Server, use_s3: UseS3, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

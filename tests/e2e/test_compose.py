@@ -206,6 +206,26 @@ def test_keys_of_another_store_in_the_shell_reach_no_container(project: Project)
     assert "of-amazon" not in given
 
 
+def test_what_another_server_needs_reaches_the_programs(project: Project) -> None:
+    given = {"S3_ENDPOINT": "", "S3_SESSION_TOKEN": "of-an-hour", "S3_ADDRESSING": "virtual"}
+    seen = settings(project, **given)["services"]["train-gan"]["environment"]
+    assert (seen["AWS_ENDPOINT_URL"], seen["AWS_SESSION_TOKEN"]) == ("", "of-an-hour")
+    assert seen["GANBALANCE_S3_ADDRESSING"] == "virtual"
+
+
+def test_an_authority_of_ones_own_is_shown_to_every_program_as_the_document_says(
+    project: Project, tmp_path: Path
+) -> None:
+    (override,) = re.findall(r"```yaml\n(.*?)```", Path("docs/stores.md").read_text(), re.DOTALL)
+    (tmp_path / "override.yaml").write_text(override)
+    services = settings(project, "--file=compose.yaml", f"--file={tmp_path}/override.yaml")["services"]
+    assert {name for name, service in services.items() if "AWS_CA_BUNDLE" in service["environment"]} == {
+        *CONFINED, "fetch-report",
+    } - {"minio"}  # fmt: skip
+    targets = [volume["target"] for volume in services["train-gan"]["volumes"]]
+    assert targets == ["/run/ganbalance", "/run/ca.pem"]
+
+
 def test_the_gpu_file_gives_a_gpu_to_what_computes(project: Project) -> None:
     services = settings(project, "--file=compose.yaml", "--file=compose.gpu.yaml")["services"]
     assert {name for name, service in services.items() if "deploy" in service} == {
