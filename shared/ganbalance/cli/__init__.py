@@ -12,6 +12,7 @@ ganbalance cancel                                        stop a run; what is com
 ganbalance resume --run quick-1a2b3c4d                   carry it on
 ganbalance clean --run quick-1a2b3c4d                    delete its Jobs, and what the store holds for it alone
 ganbalance render jobs/experiments/quick.yaml            the manifests that submit would create
+ganbalance drive --run quick-1a2b3c4d --submission 1     what the pod of a submission's driver runs
 ganbalance fetch-report --run quick-1a2b3c4d             lay out the report of a run, wherever it ran
 ganbalance export --run quick-1a2b3c4d --to pngs/        real and synthetic training images as PNG folders
 ganbalance table reports/quick/summary.json              a report's table in markdown

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Any, Literal
 
 from ganbalance.errors import ConfigError
@@ -9,6 +10,7 @@ from ganbalance.frozen import Frozen
 from ganbalance.k8s import capacity, trouble
 from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.sight import Sight, name_of
+from ganbalance.pipeline import rounds
 from ganbalance.pipeline.plan import Node
 from ganbalance.pipeline.rounds import Round
 from ganbalance.pipeline.state import State
@@ -39,7 +41,7 @@ class DriverRow(Frozen):
 
 
 def rows(state: State, seen: Sight, round_of: Callable[[str], Round]) -> list[Row]:
-    """A row per stage of the plan, inputs first."""
+    """A row per stage of the plan, group by group as its Jobs run them."""
     where: dict[str, tuple[Object, int]] = {}
     failed: dict[str, str] = {}
     for name, job in seen.jobs.items():  # a later round's word holds
@@ -49,7 +51,7 @@ def rows(state: State, seen: Sight, round_of: Callable[[str], Round]) -> list[Ro
         failed |= {stages[index]: cause for index, cause in seen.failed(job)}
     made: list[Row] = []
     lost: set[str] = set()
-    for node in state.plan.nodes:
+    for node in chain.from_iterable(rounds.groups(state.plan).values()):
         row = _row(node, state, seen, where.get(node.name), failed)
         if row.state == "to do" and (needs := [name for name in node.inputs.values() if name in lost]):
             row = row.model_copy(update={"state": "held", "cause": f"needs {needs[0]}"})

@@ -43,7 +43,7 @@ def waiting(pod: Object, events: Iterable[Object] = ()) -> Trouble | None:
     """What a pod that has not started waits for; None when nothing stands in its way."""
     for condition in pod.get("status", {}).get("conditions", ()):
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            return Trouble(f"{condition.get('reason', 'Unschedulable')}: {_line(condition.get('message'))}")
+            return Trouble(f"{condition.get('reason', 'Unschedulable')}: {_first(condition.get('message'))}")
     for container in _containers(pod):
         if found := container.get("state", {}).get("waiting"):
             reason, told = found.get("reason", ""), _line(found.get("message"))
@@ -221,6 +221,11 @@ def _last_word(message: str | None) -> str:
         return _line(json.loads(lines[-1])["cause"])
     except (ValueError, KeyError, TypeError):
         return _line(lines[-1])
+
+
+def _first(text: str | None) -> str:
+    """The first sentence: after it the scheduler speaks of preemption, whether or not that was asked for."""
+    return _line(text).partition(". ")[0].rstrip(".")
 
 
 def _line(text: str | None) -> str:
