@@ -5,6 +5,7 @@ its models differ from one major version to the next, the API's JSON does not.
 """
 
 import json
+import os
 import random
 import time
 from collections.abc import Iterator, Mapping
@@ -15,12 +16,14 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import urllib3
+import yaml
 
 from ganbalance.errors import ConfigError, UnavailableError
 
 Manifest = dict[str, Any]
 
 NAMESPACE = "ganbalance"
+DEFAULT_KUBECONFIG = "~/.kube/config"
 IN_CLUSTER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 ATTEMPTS = 8
 LONGEST_WAIT_S = 30.0
@@ -177,19 +180,21 @@ class Cluster:
         expect: tuple[int, ...] = (),
     ) -> tuple[int, bytes]:
         """Status and body of the answer, asked for again while the server is busy or away."""
-        reloaded = False
+        wait_s = 0.0
         for attempt in range(self._attempts or ATTEMPTS):
+            if attempt:
+                time.sleep(wait_s or min(LONGEST_WAIT_S, 0.25 * 2**attempt) * random.uniform(0.5, 1))  # noqa: S311
             status, answer, wait_s = self._try(method, path, query, body)
-            if status == CONFLICT and method == "POST" and _reason(answer) != "AlreadyExists":
-                pass  # two writers met at some other object, such as a quota: once more
-            elif status in range(200, 300) or status in expect:
+            if status == UNAUTHORIZED:
+                self._client = _load(self._access)[0]
+                status, answer, wait_s = self._try(method, path, query, body)
+            # with two writers that met at some other object, such as a quota, it is as with a busy server
+            met = status == CONFLICT and method != "PATCH" and _reason(answer) != "AlreadyExists"
+            if met or status in (0, TOO_MANY) or status >= 500:  # noqa: PLR2004
+                continue
+            if status in range(200, 300) or status in expect:
                 return status, answer
-            if status == UNAUTHORIZED and not reloaded:
-                self._client, reloaded = _load(self._access)[0], True
-            elif status and status not in (TOO_MANY, CONFLICT) and status < 500:  # noqa: PLR2004
-                raise _refusal(what, status, answer, self.namespace)
-            else:
-                time.sleep(wait_s or min(LONGEST_WAIT_S, 0.5 * 2**attempt) * random.uniform(0.5, 1))  # noqa: S311
+            raise _refusal(what, status, answer, self.namespace)
         told = _message(answer) if status else answer.decode()
         raise UnavailableError(f"cannot {what}: {told}; see that the cluster is up (kubectl get --raw /readyz)")
 
@@ -223,18 +228,24 @@ def _load(access: Access) -> tuple[Any, str]:
     """A client with fresh credentials, and the namespace: the one given, the context's, or `ganbalance`."""
     # the library takes a second or two to load, and most commands need no cluster
     from kubernetes import client as api  # noqa: PLC0415
-    from kubernetes import config as kubeconfig  # noqa: PLC0415
+    from kubernetes.config import load_incluster_config  # noqa: PLC0415
+    from kubernetes.config.kube_config import KubeConfigLoader, KubeConfigMerger  # noqa: PLC0415
 
     settings = api.Configuration()
     with _told(access):
         if access.kubeconfig is None and access.context is None and IN_CLUSTER.is_dir():
-            kubeconfig.load_incluster_config(client_configuration=settings)
+            load_incluster_config(client_configuration=settings)
             namespace = (IN_CLUSTER / "namespace").read_text().strip()
         else:
-            kubeconfig.load_kube_config(access.kubeconfig, access.context, client_configuration=settings)
-            contexts, active = kubeconfig.list_kube_config_contexts(access.kubeconfig)
-            chosen = next((one for one in contexts if one["name"] == access.context), active)
-            namespace = chosen["context"].get("namespace", NAMESPACE)
+            found = KubeConfigMerger(access.kubeconfig or os.environ.get("KUBECONFIG") or DEFAULT_KUBECONFIG)
+            if found.config is None:
+                raise ValueError("there is no such file, or nothing in it")
+            # no base path: files are named relative to the kubeconfig that names them
+            loader = KubeConfigLoader(
+                found.config, access.context, config_base_path=None, config_persister=found.save_changes
+            )
+            loader.load_and_set(settings)
+            namespace = loader.current_context["context"].get("namespace") or NAMESPACE
     settings.retries = False  # how often to ask again is decided here
     return api.ApiClient(settings), access.namespace or namespace
 
@@ -245,11 +256,12 @@ def _told(access: Access) -> Iterator[None]:
 
     try:
         yield
-    except (ConfigException, OSError, ValueError, TypeError, KeyError) as error:
-        where = access.kubeconfig or "KUBECONFIG or ~/.kube/config"
+    except (ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        where = access.kubeconfig or f"KUBECONFIG or {DEFAULT_KUBECONFIG}"
+        # what is wrong with the YAML may be said with a part of it, and there are tokens in it
+        told = "it is not valid YAML" if isinstance(error, yaml.YAMLError) else " ".join(str(error).split())
         raise ConfigError(
-            f"no cluster to speak to, by {where}: {' '.join(str(error).split())}; "
-            "name one with --kubeconfig and --context, as for kubectl"
+            f"no cluster to speak to, by {where}: {told}; name one with --kubeconfig and --context, as for kubectl"
         ) from error
 
 
