@@ -24,6 +24,7 @@ import copy
 import json
 import re
 import secrets
+import ssl
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -60,8 +61,8 @@ IMMUTABLE = ("template", "completions", "completionMode", "podFailurePolicy", "b
 class ClusterDouble:
     """The state of the cluster, and the server in front of it."""
 
-    def __init__(self, folder: Path, *, namespace: str = NAMESPACE) -> None:
-        self.namespace, self.kubeconfig = namespace, folder / "kubeconfig"
+    def __init__(self, folder: Path, *, namespace: str = NAMESPACE, tls: ssl.SSLContext | None = None) -> None:
+        self.namespace, self.kubeconfig, self._tls = namespace, folder / "kubeconfig", tls
         self.pods: Callable[[Object, int], Outcome] = always_done
         self.kinds: dict[str, dict[str, str]] = copy.deepcopy(PLURALS)  # `kinds |= KUEUE` installs Kueue
         self.ticks_on_list = True
@@ -81,6 +82,8 @@ class ClusterDouble:
     def __enter__(self) -> Self:
         self._server = Server(("127.0.0.1", 0), Handler)
         self._server.double = self
+        if self._tls:
+            self._server.socket = self._tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
         self._write_kubeconfig()
@@ -93,7 +96,7 @@ class ClusterDouble:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self._server.server_address[1]}"
 
     def tick(self) -> None:
         """Let the Job controller, the scheduler and the kubelets do one step."""
@@ -179,6 +182,8 @@ class ClusterDouble:
         if request.path in ABOUT:
             return 200, ABOUT[request.path]
         group, home, plural, name, part = _place(request.path)
+        if not plural and group in self.kinds:
+            return 200, {"kind": "APIResourceList", "groupVersion": _api_version(group), "resources": []}
         if not plural and group in self.kinds:
             return 200, {"kind": "APIResourceList", "groupVersion": _api_version(group), "resources": []}
         kind = self.kinds.get(group, {}).get(plural)

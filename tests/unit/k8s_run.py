@@ -133,7 +133,7 @@ class KubernetesRun:
         """Every Job has its round's record, and says the same as it."""
         labels = {job["metadata"]["name"]: job["metadata"]["labels"] for job in self.jobs()}
         sizes = {job["metadata"]["name"]: job["spec"]["completions"] for job in self.jobs()}
-        found = self.rounds()
+        found, state = self.rounds(), self.state()
         assert {of.job for of in found} == labels.keys()
         for of in found:
             told = (of.group, str(of.number), str(of.submission))
@@ -141,11 +141,12 @@ class KubernetesRun:
             assert sizes[of.job] == len(of.stages) == len(of.keys)
             nodes = [self.record.plan.node(stage) for stage in of.stages]
             assert {str(rounds.group_of(node)) for node in nodes} == {of.group}
-            assert list(of.keys) == [self.state().key(node) for node in nodes]
+            assert list(of.keys) == [state.key(node) for node in nodes]
 
     def check_ran_once(self) -> None:
         """All is done, by one Job for each stage and one pod each."""
-        assert {stage for stage in self.stages if not self.is_done(stage)} == set()
+        state = self.state()
+        assert {stage for stage in self.stages if state.commit(stage) is None} == set()
         assert dict(self.pods.ran) == dict.fromkeys(self.stages, 1)
         listed = [stage for of in self.rounds() for stage in of.stages]
         assert sorted(listed) == sorted(self.stages)

@@ -115,7 +115,7 @@ def test_a_driver_that_comes_back_after_another_took_over_does_no_harm(fresh: Fr
             if other.step():
                 return
 
-    for effects in itertools.count(2, 6):
+    for effects in itertools.count(2, 11):
         with fresh() as run:
             life = Life(effects, then=partial(take_over, run.driver()))
             assert mortal(run, life).run() == []
@@ -139,7 +139,7 @@ def test_two_drivers_at_a_time_run_nothing_twice(run: KubernetesRun) -> None:
 
 
 def test_a_stage_that_fails_has_its_tries_once_wherever_the_driver_died(fresh: Fresh) -> None:
-    for effects in itertools.count(10, 11):
+    for effects in itertools.count(10, 23):
         with fresh() as run:
             run.pods.fates[GAN_0] = Exits(1)
             life = Life(effects)
