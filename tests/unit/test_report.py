@@ -15,6 +15,14 @@ from ganbalance.reporting import figures, tables
 from tests.unit.report_run import ARMS, SEEDS, Outcome, SyntheticRun
 
 
+@pytest.fixture(scope="module", autouse=True)
+def coarse_pictures():
+    """What is on a picture is tested here and not how fine it is, which takes a third of a report's time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ganbalance.reporting.page.DPI", 40)
+        yield
+
+
 @pytest.fixture(scope="module")
 def known(tmp_path_factory):
     return Outcome(SyntheticRun(tmp_path_factory.mktemp("known"), note="A demonstration."))

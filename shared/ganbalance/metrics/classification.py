@@ -14,9 +14,7 @@ from sklearn.metrics import (
     average_precision_score,
     balanced_accuracy_score,
     confusion_matrix,
-    f1_score,
-    precision_score,
-    recall_score,
+    precision_recall_fscore_support,
     roc_auc_score,
 )
 
@@ -94,12 +92,14 @@ def _ranked(labels: Ints, probabilities: Floats, weights_T: Floats) -> dict[str,
 def _decided(labels: Ints, predictions: Ints, k: int, weights_T: Floats) -> dict[str, float]:
     average = {"average": "binary"} if k == PAIR else {"average": "macro", "labels": np.arange(k)}
     scored = {"zero_division": 0, **average}
+    precision, recall, f1, _ = precision_recall_fscore_support(labels, predictions, **scored)
+    deployed = precision_recall_fscore_support(labels, predictions, sample_weight=weights_T, **scored)
     return {
         "accuracy": float(np.mean(labels == predictions)),
-        "precision": float(precision_score(labels, predictions, **scored)),
-        "recall": float(recall_score(labels, predictions, **scored)),
-        "f1": float(f1_score(labels, predictions, **scored)),
+        "precision": float(precision),
+        "recall": float(recall),
+        "f1": float(f1),
         "balanced_accuracy": float(balanced_accuracy_score(labels, predictions)),
-        "deployed_precision": float(precision_score(labels, predictions, sample_weight=weights_T, **scored)),
-        "deployed_f1": float(f1_score(labels, predictions, sample_weight=weights_T, **scored)),
+        "deployed_precision": float(deployed[0]),
+        "deployed_f1": float(deployed[2]),
     }
