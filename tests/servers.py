@@ -70,14 +70,14 @@ def moto() -> Iterator[Server]:
 
 
 @contextmanager
-def seaweedfs(folder: Path) -> Iterator[Server]:
+def seaweedfs(folder: Path, *flags: str) -> Iterator[Server]:
     """SeaweedFS' single-process server, from pip."""
     s3, master, volume, filer, admin = _ports_in_pairs(5)
     server = Server(f"http://127.0.0.1:{s3}")
     command = [
         str(Path(sys.executable).with_name("weed")), "mini", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
         f"-s3.port={s3}", f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}",
-        f"-admin.port={admin}", "-admin.ui=false", "-webdav=false",
+        f"-admin.port={admin}", "-admin.ui=false", "-webdav=false", *flags,
     ]  # fmt: skip
     with running(command, server, log=folder / "log"):
         yield server
@@ -129,10 +129,11 @@ def _wait_for(server: Server, process: subprocess.Popen[bytes], log: Path) -> No
 
 
 def _ports_in_pairs(n: int) -> list[int]:
-    """Free ports p where p + 10,000 is free too: SeaweedFS listens at both."""
+    """Free ports p where p + 10,000 is free too: SeaweedFS listens at both. Tests side by side have their own range."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     found: list[int] = []
     while len(found) < n:
-        port = 10_000 + secrets.randbelow(10_000)  # below what the system hands out by itself
+        port = 10_000 + 1000 * (worker % 10) + secrets.randbelow(1000)  # below what the system hands out by itself
         if port not in found and _is_free(port) and _is_free(port + 10_000):
             found.append(port)
     return found

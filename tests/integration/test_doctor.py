@@ -2,10 +2,8 @@
 
 import json
 import re
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -120,14 +118,7 @@ def with_a_reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.
         for name, (secret, actions) in keys.items()
     ]
     (folder / "s3.json").write_text(json.dumps({"identities": identities}))
-    server = servers.Server(f"http://127.0.0.1:{servers.free_port()}")
-    command = [
-        str(Path(sys.executable).with_name("weed")), "mini", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
-        f"-s3.port={urlsplit(server.endpoint).port}", f"-s3.config={folder / 's3.json'}",
-        f"-master.port={servers.free_port()}", f"-volume.port={servers.free_port()}",
-        f"-filer.port={servers.free_port()}", "-admin.ui=false", "-webdav=false",
-    ]  # fmt: skip
-    with servers.running(command, server, log=folder / "log"):
+    with servers.seaweedfs(folder, f"-s3.config={folder / 's3.json'}") as server:
         yield server
 
 
