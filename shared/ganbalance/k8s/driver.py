@@ -66,6 +66,7 @@ class Driver:
         runs.note(
             store, self._run, "driver ended", submission=self._submission.number,
             failed={failure.stage: failure.cause for failure in failures},
+            images=look(self._cluster, self._run).images(),
         )  # fmt: skip
         return failures
 

@@ -40,6 +40,13 @@ class Sight:
             own = trouble.last_end(pods) if index in by_itself else ""  # whatever became of the others
             yield index, own or trouble.cause(job, pods, self.events)
 
+    def images(self) -> dict[str, str]:
+        """What the images of the run's pods really were: name -> digest."""
+        statuses = [
+            one for pods in self.pods.values() for pod in pods for one in pod["status"].get("containerStatuses", ())
+        ]
+        return {one["image"]: one["imageID"] for one in statuses if one.get("imageID")}
+
     def room_since(self) -> datetime | None:
         """When the last pod of the run ended, and with it made room for others; None while one runs."""
         pods = [pod for of_job in self.pods.values() for pod in of_job]
