@@ -7,7 +7,7 @@ from ganbalance.k8s.manifest import CAUSE
 from tests.job_controller import EVICTED, OOM, Exits, Outcome, Runs, Unmade, Waits, told
 from tests.unit.k8s_run import GAN_0, GAN_1, HELD_BACK, KubernetesRun
 
-NO_ROOM = Waits("Unschedulable", "0/3 nodes are available: 3 Insufficient cpu.")
+NO_ROOM = Waits("Unschedulable", "0/3 nodes are available: 3 Insufficient cpu")
 POD_SECURITY = Unmade('pods "x" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true')
 QUOTA = Unmade('pods "x" is forbidden: exceeded quota: small, requested: limits.memory=8Gi, limited: 4Gi')
 STEPS_TO_SETTLE = 12
@@ -147,7 +147,7 @@ def test_a_registry_has_two_minutes_to_come_back(run: KubernetesRun, why: str) -
 @pytest.mark.parametrize(
     ("outcome", "line"),
     [
-        (NO_ROOM, "waited 600 s in vain; Unschedulable: 0/3 nodes are available: 3 Insufficient cpu."),
+        (NO_ROOM, "waited 600 s in vain; Unschedulable: 0/3 nodes are available: 3 Insufficient cpu"),
         (QUOTA, f"waited 600 s in vain; FailedCreate: {QUOTA.message}"),
         (Waits("ContainerCreating"), "waited 600 s in vain; Pending"),
     ],

@@ -1,0 +1,250 @@
+"""A Job is a template that was told its arguments and its resources, and knows what an exit code means."""
+
+import copy
+import re
+from typing import Any
+
+import pytest
+
+from ganbalance.config import PodResources
+from ganbalance.errors import ConfigError
+from ganbalance.k8s import manifest
+from ganbalance.k8s.manifest import GPU_RESOURCE, SPEC_HASH, Manifest
+from ganbalance.pipeline import rounds
+from ganbalance.pipeline.rounds import Group, Round, job_name
+
+GPU, MIG = "nvidia.com/gpu", "nvidia.com/mig-1g.10gb"
+ROUND = Round(
+    job="tiny-0123abcd-train-gan-dcgan-2", group="train-gan-dcgan", number=2, submission=3, stages=("a", "b", "c"),
+    keys=("1", "2", "3"),
+)  # fmt: skip
+
+
+def template(gpu: str | None = None) -> Manifest:
+    """As the API server gives one back, with what kustomize and a user may have added."""
+    limits = {"cpu": "4", "memory": "8Gi"} | ({gpu: "1"} if gpu else {})
+    spec: dict[str, Any] = {
+        "restartPolicy": "Never",
+        "containers": [
+            {"name": "sidecar", "image": "other"},
+            {
+                "name": "program", "image": "ganbalance/programs", "command": ["train-gan"],
+                "resources": {"requests": {"cpu": "1", "memory": "4Gi"}, "limits": limits},
+            },
+        ],
+        "tolerations": [{"key": "team", "operator": "Exists"}, {"operator": "Exists", "effect": "NoExecute"}],
+        "nodeSelector": {"pool": "batch"},
+    }  # fmt: skip
+    annotations = {"team.example/cost": "42", "kubectl.kubernetes.io/last-applied-configuration": "{}"}
+    if gpu:
+        annotations[GPU_RESOURCE] = gpu
+        spec["tolerations"].append({"key": GPU, "operator": "Exists"})
+        spec["nodeSelector"] |= {"nvidia.com/gpu.present": "true"}
+    return {
+        "metadata": {
+            "name": "train-gan", "annotations": annotations,
+            "labels": {"ganbalance.io/template": "train-gan", "app.kubernetes.io/part-of": "ganbalance",
+                       "kueue.x-k8s.io/queue-name": "batch"},
+        },
+        "template": {
+            "metadata": {"labels": {"app.kubernetes.io/component": "stage"}, "annotations": {"a.example/b": "c"}},
+            "spec": spec,
+        },
+    }  # fmt: skip
+
+
+def job(given: Manifest | None = None, parallelism: int = 2, of: Round = ROUND, **resources: Any) -> Manifest:
+    return manifest.stage_job(
+        "tiny-0123abcd", of, given or template(), PodResources(**resources), parallelism=parallelism
+    )
+
+
+def pod_spec(of: Manifest) -> Manifest:
+    spec: Manifest = of["spec"]["template"]["spec"]
+    return spec
+
+
+def program(of: Manifest) -> Manifest:
+    (found,) = [one for one in pod_spec(of)["containers"] if one["name"] == "program"]
+    return dict(found)
+
+
+# ---- labels, annotations, arguments --------------------------------------------------------------------------------
+
+
+def test_labels_say_what_a_job_is_and_keep_what_the_template_has() -> None:
+    expected = {
+        "ganbalance.io/part": "stage", "ganbalance.io/run": "tiny-0123abcd", "ganbalance.io/group": "train-gan-dcgan",
+        "ganbalance.io/round": "2", "ganbalance.io/submission": "3", "app.kubernetes.io/part-of": "ganbalance",
+        "kueue.x-k8s.io/queue-name": "batch",
+    }  # fmt: skip
+    made = job()
+    assert made["metadata"]["labels"] == expected
+    assert made["spec"]["template"]["metadata"]["labels"] == expected | {"app.kubernetes.io/component": "stage"}
+
+
+def test_annotations_are_kept_but_for_those_about_the_template_itself() -> None:
+    made = job(template(GPU))
+    assert made["metadata"]["annotations"].keys() == {"team.example/cost", SPEC_HASH}
+    assert made["spec"]["template"]["metadata"]["annotations"] == {"a.example/b": "c"}
+
+
+def test_the_program_is_told_its_run_and_its_round_and_other_containers_nothing() -> None:
+    made = job()
+    assert program(made)["args"] == ["--run", "tiny-0123abcd", "--round", "tiny-0123abcd-train-gan-dcgan-2"]
+    assert pod_spec(made)["containers"][0] == {"name": "sidecar", "image": "other"}
+
+
+def test_a_template_is_not_changed() -> None:
+    given = template(GPU)
+    before = copy.deepcopy(given)
+    job(given, gpus=0, cpu="3", memory="1Gi")
+    assert given == before
+
+
+def test_a_template_that_is_bare_will_do() -> None:
+    bare = {"metadata": {"name": "x"}, "template": {"spec": {"containers": [{"name": "program"}]}}}
+    assert program(job(bare, cpu="1"))["resources"] == {"requests": {"cpu": "1"}, "limits": {"cpu": "1"}}
+
+
+def test_a_template_without_the_program_is_refused() -> None:
+    given = template()
+    given["template"]["spec"]["containers"].pop()
+    with pytest.raises(ConfigError, match=r"PodTemplate train-gan has no container 'program'.*make deploy"):
+        job(given)
+
+
+# ---- resources -----------------------------------------------------------------------------------------------------
+
+
+def test_what_the_experiment_leaves_open_is_the_templates_to_say() -> None:
+    given = template(GPU)
+    made = job(given)
+    assert program(made)["resources"] == given["template"]["spec"]["containers"][1]["resources"]
+    assert pod_spec(made)["tolerations"] == given["template"]["spec"]["tolerations"]
+
+
+def test_what_the_experiment_asks_for_is_requested_and_the_limit() -> None:
+    assert program(job(cpu="500m", memory="12Gi"))["resources"] == {
+        "requests": {"cpu": "500m", "memory": "12Gi"}, "limits": {"cpu": "500m", "memory": "12Gi"},
+    }  # fmt: skip
+    assert program(job(memory="12Gi"))["resources"]["requests"] == {"cpu": "1", "memory": "12Gi"}
+
+
+@pytest.mark.parametrize("gpu", [GPU, MIG])
+def test_gpus_are_counted_in_what_the_gpu_component_names(gpu: str) -> None:
+    given = template(gpu)
+    given["template"]["spec"]["containers"][1]["resources"]["requests"][gpu] = "1"
+    granted = program(job(given, gpus=2))["resources"]
+    assert granted["limits"][gpu] == "2"
+    assert gpu not in granted["requests"]
+
+
+@pytest.mark.parametrize("gpu", [GPU, MIG])
+def test_no_gpus_take_away_the_resource_and_all_that_leads_to_a_node_with_some(gpu: str) -> None:
+    made = job(template(gpu), gpus=0)
+    assert program(made)["resources"] == {
+        "requests": {"cpu": "1", "memory": "4Gi"}, "limits": {"cpu": "4", "memory": "8Gi"},
+    }  # fmt: skip
+    assert pod_spec(made)["nodeSelector"] == {"pool": "batch"}
+    assert pod_spec(made)["tolerations"] == template()["template"]["spec"]["tolerations"]
+
+
+def test_no_gpus_where_there_are_none_change_nothing() -> None:
+    assert job(gpus=0) == job()
+
+
+def test_gpus_without_the_gpu_component_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"asks for 1 GPUs.*gpu component"):
+        job(gpus=1)
+
+
+# ---- what an exit code means ---------------------------------------------------------------------------------------
+
+
+def test_a_stage_job_runs_its_stages_side_by_side_and_each_may_fail_alone() -> None:
+    spec = job()["spec"]
+    assert (spec["completionMode"], spec["completions"], spec["parallelism"]) == ("Indexed", 3, 2)
+    assert (spec["backoffLimitPerIndex"], spec["maxFailedIndexes"]) == (3, 3)
+    assert spec["podReplacementPolicy"] == "Failed"
+    assert spec["ttlSecondsAfterFinished"] > 0
+    assert "backoffLimit" not in spec
+
+
+def test_bad_configuration_fails_the_job_bad_data_the_index_and_a_disruption_nothing() -> None:
+    rules = job()["spec"]["podFailurePolicy"]["rules"]
+    assert [rule["action"] for rule in rules] == ["FailJob", "FailIndex", "Ignore"]
+    assert [rule["onExitCodes"]["values"] for rule in rules[:2]] == [[78], [65]]
+    assert {rule["onExitCodes"]["containerName"] for rule in rules[:2]} == {"program"}
+    assert rules[2]["onPodConditions"] == [{"type": "DisruptionTarget", "status": "True"}]
+
+
+def test_a_driver_starts_again_unless_it_was_asked_for_what_cannot_be() -> None:
+    made = manifest.driver_job("tiny-0123abcd", 3, template())
+    spec = made["spec"]
+    assert made["metadata"]["name"] == manifest.driver_name("tiny-0123abcd", 3) == "tiny-0123abcd-driver-3"
+    assert made["metadata"]["labels"]["ganbalance.io/part"] == "driver"
+    assert program(made)["args"] == ["--run", "tiny-0123abcd", "--submission", "3"]
+    assert "completionMode" not in spec
+    assert spec["backoffLimit"] == 10
+    rules = spec["podFailurePolicy"]["rules"]
+    assert [rule["action"] for rule in rules] == ["FailJob", "Ignore"]
+    assert rules[0]["onExitCodes"]["values"] == [65, 78]
+
+
+# ---- names and hashes ----------------------------------------------------------------------------------------------
+
+
+def test_how_many_run_at_a_time_is_no_part_of_what_a_job_is() -> None:
+    hashes = {job(parallelism=n)["metadata"]["annotations"][SPEC_HASH] for n in (1, 2, 3)}
+    assert len(hashes) == 1
+    assert manifest.spec_hash(job()) in hashes
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        job(cpu="2"),
+        job(template(GPU)),
+        job(of=ROUND.model_copy(update={"stages": ("a", "b")})),
+        job(of=ROUND.model_copy(update={"submission": 4})),
+        job(of=ROUND.model_copy(update={"job": "other-1"})),
+    ],
+    ids=["resources", "template", "stages", "submission", "name"],
+)
+def test_everything_else_is(other: Manifest) -> None:
+    assert manifest.spec_hash(other) != manifest.spec_hash(job())
+
+
+RUNS = [f"{'long-name-' * 5}"[:length].strip("-") + "-0123abcd" for length in range(1, 41)]
+GROUPS = [
+    "report", "train-classifier-class-weight", str(Group("train-paper-classifier", "r3gan-with-a-very-long-name")),
+    str(Group("train-classifier", "x" * 200)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize("number", [1, 10, 99999])
+def test_names_are_dns_labels_that_leave_room_for_what_pods_add(group: str, number: int) -> None:
+    for run in RUNS:
+        name = job_name(run, group, number)
+        assert len(name) <= rounds.LONGEST_JOB
+        assert re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", name)
+        assert "--" not in name
+        assert name.endswith(f"0123abcd-{group}-{number}")
+        assert len(f"{name}-999-abcde") <= 63
+
+
+def test_groups_that_begin_alike_have_names_of_their_own() -> None:
+    alike = [str(Group("train-classifier", "very-long-name-of-a-gan-" + end)) for end in ("a", "b")]
+    assert len(set(alike)) == 2
+    assert all(len(name) <= rounds.LONGEST_GROUP for name in alike)
+
+
+def test_a_pod_to_ask_the_server_with_is_what_the_job_would_make() -> None:
+    asked = manifest.pod(template(GPU), PodResources(gpus=2, memory="1Gi"))
+    made = job(template(GPU), gpus=2, memory="1Gi")
+    assert asked["kind"] == "Pod"
+    without_arguments = pod_spec(made)
+    without_arguments["containers"][1]["args"] = []
+    assert asked["spec"] == without_arguments
