@@ -35,7 +35,7 @@ def test_bad_configuration_ends_the_job_at_once(run: KubernetesRun) -> None:
     assert run.pods.ran[GAN_0] == 1
     assert reason(run, "train-gan-dcgan") == "PodFailurePolicy"
     assert failed[GAN_0] == "exit 78 (bad configuration): resources.device=cuda: there is no GPU"
-    assert failed[GAN_1].startswith("PodFailurePolicy: ")  # the other seeds have the same configuration
+    assert failed[GAN_1] == f"stopped with the rest of its Job: {failed[GAN_0]}"  # which has the same configuration
     assert "exit 78" in run.events("StagesFailed")[run.job("train-gan-dcgan")["metadata"]["name"]]
 
 
@@ -73,7 +73,7 @@ def test_out_of_memory_is_told_with_the_limit_to_raise(run: KubernetesRun) -> No
     run.pods.fates[GAN_0] = OOM
     told_ = run.drive()[GAN_0]
     assert told_ == (
-        "OOMKilled: train-gan-dcgan needs more than its memory limit of 8Gi; raise resources.pods.*.memory"
+        "OOMKilled: train-gan-dcgan needs more than its memory limit of 8Gi; raise resources.pods.train-gan.memory"
     )
 
 

@@ -16,7 +16,7 @@ from ganbalance.cli import experiments
 from ganbalance.cli.access import add_access, connected
 from ganbalance.cli.text import counted, seconds
 from ganbalance.config import OwnImages
-from ganbalance.errors import EXIT_DONE, DataError, Stopped
+from ganbalance.errors import EXIT_DONE, DataError, GanbalanceError, Stopped
 from ganbalance.k8s import manifest, preflight, rendering, submission
 from ganbalance.k8s.client import Access, Cluster
 from ganbalance.k8s.connection import templates
@@ -120,7 +120,7 @@ def drive(flags: argparse.Namespace) -> int:
     """Drive a submission to its end; the exit code says whether every stage has a result."""
     signal.signal(signal.SIGTERM, _stop)
     store = open_store(flags.store)
-    with pod.Log() as log:
+    with pod.Log() as log, _last_word():
         log.keep_in(store, flags.run, manifest.driver_name(flags.run, flags.submission))
         record, wish = runs.load(store, flags.run), submission.load(store, flags.run, flags.submission)
         with _state(store, record) as state:
@@ -191,6 +191,16 @@ def _tell(failures: list[Failure]) -> int:
 
 def _watch(cluster: Cluster, run: str) -> str:
     return f"ganbalance watch --run {run} --namespace {cluster.namespace}"
+
+
+@contextmanager
+def _last_word() -> Iterator[None]:
+    """In a pod, what an error says is what `status` shows of the driver."""
+    try:
+        yield
+    except GanbalanceError as error:
+        pod.leave_word(error.exit_code, str(error))
+        raise
 
 
 @contextmanager

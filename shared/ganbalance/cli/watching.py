@@ -15,6 +15,7 @@ from ganbalance.cli.access import add_access, connected
 from ganbalance.errors import EXIT_DONE, DataError
 from ganbalance.frozen import dump
 from ganbalance.k8s import operations, status
+from ganbalance.k8s.advice import advised
 from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.sight import drivers, look, name_of
 from ganbalance.k8s.status import DriverRow, Row
@@ -25,7 +26,6 @@ from ganbalance.store.artifacts import Artifacts
 
 EVERY_S = 2.0
 KEY_CHARS = 12
-CAUSE_CHARS = 100
 CLEAR = "\033[H\033[J"
 OVER = ("done", "failed", "none")
 
@@ -154,11 +154,11 @@ class _Watched:
         state = State(self._plan, Artifacts(self._store, Path(self._scratch.name)))
         rows = status.rows(state, seen, self._round)
         causes = status.better_causes(self._cluster, seen)
-        rows = [
-            row.model_copy(update={"cause": causes[row.job]})
-            if row.job in causes and row.state in ("pending", "queued") else row
+        better = [
+            causes[row.job] if row.job in causes and row.state in ("pending", "queued") else advised(row.cause)
             for row in rows
-        ]  # fmt: skip
+        ]
+        rows = [row.model_copy(update={"cause": cause}) for row, cause in zip(rows, better, strict=True)]
         jobs = drivers(self._cluster, self._run)
         pods = operations.driver_pods(self._cluster, self._run)
         mine = [pod for pod in pods if jobs and operations.job_of(pod) == name_of(jobs[-1])]
@@ -176,7 +176,7 @@ def _page(run: str, rows: Sequence[Row], driver: DriverRow, namespace: str) -> s
         (
             row.stage, text.NOTHING if row.index is None else str(row.index), row.state,
             status.age(row.since, now) or text.NOTHING, row.node or text.NOTHING, row.key[:KEY_CHARS],
-            row.cause if len(row.cause) <= CAUSE_CHARS else row.cause[: CAUSE_CHARS - 1] + "…",
+            row.cause,
         )
         for row in rows
     ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 IMAGE = "name another in the overlay, or by IMAGE, TAG and REGISTRY of make deploy"
 REACHABLE = "copy it into the nodes (make load), or push it where they reach it (make push deploy REGISTRY=...)"
-# how a cause begins, or a word in it -> what to do; the first that fits
+# a word of Kubernetes' -> what to do; the first that occurs
 MENDS = {
     "InvalidImageName": IMAGE,
     "ErrImageNeverPull": "copy it into the nodes (make load), or set imagePullPolicy: IfNotPresent in the overlay",
@@ -17,6 +17,8 @@ MENDS = {
 
 
 def advised(cause: str) -> str:
-    """A cause and what to do about it, in one line."""
+    """A cause and what to do about it, in one line. What a program said of itself is left as it is."""
+    if cause.startswith("exit "):
+        return cause
     mend = next((mend for word, mend in MENDS.items() if word in cause), "")
     return f"{cause}; {mend}" if mend else cause

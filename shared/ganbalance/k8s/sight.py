@@ -35,10 +35,14 @@ class Sight:
         status = job.get("status", {})
         over = set(range(job["spec"]["completions"])) if trouble.is_failed(job) else set()
         by_itself = trouble.indexes(status.get("failedIndexes"))
+        for_all = trouble.end_for_all(job, self.pods.get(name_of(job), ()))
         for index in sorted((over | by_itself) - completed(job)):
             pods = self.pods_of(job, index)
             own = trouble.last_end(pods) if index in by_itself else ""  # whatever became of the others
-            yield index, own or trouble.cause(job, pods, self.events)
+            if for_all and not own and not trouble.end_for_all(job, pods):
+                yield index, f"stopped with the rest of its Job: {for_all}"
+            else:
+                yield index, own or trouble.cause(job, pods, self.events)
 
     def images(self) -> dict[str, str]:
         """What the images of the run's pods really were: name -> digest."""

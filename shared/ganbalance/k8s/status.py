@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Any, Literal
 
-from ganbalance.errors import ConfigError
+from ganbalance.errors import ConfigError, DataError
 from ganbalance.frozen import Frozen
 from ganbalance.k8s import capacity, trouble
 from ganbalance.k8s.client import Cluster
@@ -16,6 +16,8 @@ from ganbalance.pipeline.rounds import Round
 from ganbalance.pipeline.state import State
 
 Object = dict[str, Any]
+# how a driver ends that did its work: what failed is told by the stages
+STAGES_FAILED = f"exit {DataError.exit_code} ({trouble.MEANING[DataError.exit_code]}): "
 StageState = Literal["done", "diverged", "running", "pending", "queued", "failed", "held", "to do"]
 
 
@@ -77,7 +79,7 @@ def _row(
     if job is None:
         return Row(**at, state="to do")
     if node.name in failed:
-        return Row(**at, state="failed", cause=failed[node.name], since=_ended(last))
+        return Row(**at, state="failed", cause=failed[node.name], since=_ended(last) or _ended(job))
     return Row(**at, **_live(job, pods, last, seen))
 
 
@@ -100,8 +102,9 @@ def _failed(pods: Iterable[Object]) -> list[Object]:
     return [pod for pod in pods if trouble.phase(pod) == "Failed"]
 
 
-def _ended(pod: Object | None) -> datetime | None:
-    conditions = pod.get("status", {}).get("conditions", ()) if pod else ()
+def _ended(thing: Object | None) -> datetime | None:
+    """When a pod or a Job that is over came to be as it is."""
+    conditions = thing.get("status", {}).get("conditions", ()) if thing else ()
     return max((trouble.when(one["lastTransitionTime"]) for one in conditions), default=None)
 
 
@@ -113,7 +116,7 @@ def driver_row(jobs: Sequence[Object], pods: Sequence[Object]) -> DriverRow:
     name = name_of(job)
     if (condition := trouble.terminal(job)) and condition["type"] == "Complete":
         return DriverRow(job=name, state="done")
-    cause = trouble.cause(job, pods, ())
+    cause = trouble.cause(job, pods, ()).removeprefix(STAGES_FAILED)
     if condition:
         return DriverRow(job=name, state="failed", cause=cause)
     is_running = any(trouble.phase(pod) == "Running" for pod in pods)
@@ -145,7 +148,9 @@ def _of_nodes(cluster: Cluster, seen: Sight) -> dict[str, str]:
         return {}
     misfits = {name_of(job): capacity.misfit(job["spec"]["template"]["spec"], nodes) for job in unscheduled}
     return {
-        name: f"will never run: {misfit.text}" for name, misfit in misfits.items() if misfit and not misfit.is_passing
+        name: f"will never run: {misfit.text}; {misfit.mend}"
+        for name, misfit in misfits.items()
+        if misfit and not misfit.is_passing
     }
 
 

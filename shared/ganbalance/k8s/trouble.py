@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ganbalance.errors import ConfigError, DataError, Stopped, UnavailableError
-from ganbalance.k8s.manifest import CAUSE, CONTAINER
+from ganbalance.k8s.manifest import CAUSE, CONTAINER, GROUP, PROGRAMS
 
 Object = dict[str, Any]
 
@@ -72,8 +72,9 @@ def end(pod: Object) -> str:
     found = _terminated(pod)
     if found and found.get("reason") == OOM:
         limit = _limits(pod).get("memory", "none")
-        name = pod["metadata"].get("labels", {}).get("ganbalance.io/group", "the stage")
-        return f"OOMKilled: {name} needs more than its memory limit of {limit}; raise resources.pods.*.memory"
+        name = pod["metadata"].get("labels", {}).get(GROUP, "the stage")
+        raising = f"raise resources.pods.{_program(pod)}.memory"
+        return f"OOMKilled: {name} needs more than its memory limit of {limit}; {raising}"
     disrupted = [one for one in status.get("conditions", ()) if one["type"] == "DisruptionTarget"]
     if disrupted and disrupted[0].get("status") == "True":
         return f"{disrupted[0].get('reason', 'Disrupted')}: {_line(disrupted[0].get('message'))}"
@@ -91,6 +92,14 @@ def last_end(pods: Iterable[Object]) -> str:
     """How the last of these pods that failed did so; empty when none did."""
     failed = [pod for pod in pods if phase(pod) == "Failed"]
     return end(max(failed, key=_created)) if failed else ""
+
+
+def end_for_all(job: Object, pods: Iterable[Object]) -> str:
+    """How the pod ended that ended all of its Job by that; empty when none did."""
+    condition = terminal(job)
+    if condition is None or condition.get("reason") != "PodFailurePolicy":
+        return ""
+    return last_end(pod for pod in pods if (_terminated(pod) or {}).get("exitCode") == ConfigError.exit_code)
 
 
 def ended_by_us(job: Object) -> str:
@@ -207,9 +216,17 @@ def _terminated(pod: Object) -> Object | None:
 
 
 def _limits(pod: Object) -> dict[str, str]:
-    program: Object = next((one for one in pod["spec"]["containers"] if one["name"] == CONTAINER), {})
-    limits: dict[str, str] = program.get("resources", {}).get("limits", {})
+    limits: dict[str, str] = _container(pod).get("resources", {}).get("limits", {})
     return limits
+
+
+def _program(pod: Object) -> str:
+    """The program as an experiment names it; `*` for a command that is none of ours."""
+    return next((str(word) for word in _container(pod).get("command", ()) if word in PROGRAMS), "*")
+
+
+def _container(pod: Object) -> Object:
+    return next((one for one in pod["spec"]["containers"] if one["name"] == CONTAINER), {})
 
 
 def _last_word(message: str | None) -> str:
