@@ -163,7 +163,7 @@ def _phase(deployed: Deployment, pod: str) -> str:
 @pytest.fixture(scope="module")
 def disturbed(deployed: Deployment, run: str, experiment: Path) -> Iterator[str]:
     """A run, sharing stages with the other, whose driver is deleted and whose training pod is evicted in the middle."""
-    name = deployed.submit(experiment, "SET=gans.dcgan.epochs=150 seeds=[0]")
+    name = deployed.submit(experiment, "SET=gans.dcgan.epochs=60 seeds=[0]")
     pod = deployed.wait_for("a checkpoint of train-gan", lambda: _training_pod(deployed, name), name)
     (driver,) = deployed.pods(name, **{"ganbalance.io/part": "driver"})
     deployed.namespace.kubectl("delete", "pod", driver["metadata"]["name"], "--wait=false")
