@@ -19,7 +19,7 @@ from ganbalance.config import Experiment
 from ganbalance.errors import DataError
 from ganbalance.k8s import manifest, trouble
 from ganbalance.k8s.client import Cluster
-from ganbalance.k8s.manifest import GROUP
+from ganbalance.k8s.manifest import GROUP, QUEUE
 from ganbalance.k8s.rendering import pod_resources
 from ganbalance.k8s.sight import Sight, completed, look, name_of
 from ganbalance.k8s.submission import Submission
@@ -106,11 +106,16 @@ class Driver:
             if ready:
                 unrest.add(group)
                 wanted = True
-            if ready and free > 0:
-                width = min(free, len(ready))
+            if ready and (room := self._room(ready[0], free)) > 0:
+                width = min(room, len(ready))
                 self._start_round(seen, group, ready, width)
                 free -= width
         return wanted
+
+    def _room(self, node: Node, free: int) -> int:
+        """How many pods a new Job may have: what the run's others leave. Where Jobs queue, the queue sees to that."""
+        labels = self._submission.templates[node.program]["metadata"].get("labels", {})
+        return self._submission.parallel if QUEUE in labels else free
 
     def _is_ready(self, node: Node) -> bool:
         if self._state.commit(node.name) is not None:
@@ -167,7 +172,8 @@ class Driver:
 
     def _widen(self, seen: Sight) -> None:
         """Let Jobs have more pods at a time when others have ended; never fewer, since that would kill some."""
-        active = [job for job in seen.active() if "uid" in job["metadata"]]
+        # a queue that let some pods in would put the Job out again for asking for more
+        active = [job for job in seen.active() if "uid" in job["metadata"] and QUEUE not in job["metadata"]["labels"]]
         free = self._submission.parallel - sum(_width(job) for job in seen.active())
         for job in active:
             more = min(free, _left(job) - job["spec"]["parallelism"])

@@ -20,6 +20,7 @@ RUN, PART, GROUP, ROUND, SUBMISSION, TEMPLATE = (
     f"{DOMAIN}/{name}" for name in ("run", "part", "group", "round", "submission", "template")
 )
 SPEC_HASH, CAUSE, GPU_RESOURCE = (f"{DOMAIN}/{name}" for name in ("spec-hash", "cause", "gpu-resource"))
+QUEUE = "kueue.x-k8s.io/queue-name"
 CONTAINER = "program"
 DRIVER = "driver"
 PROGRAMS = ("imbalance", "train-gan", "synthesize", "train-classifier", "report")

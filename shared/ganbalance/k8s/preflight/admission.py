@@ -6,11 +6,10 @@ from collections.abc import Iterable
 from ganbalance.errors import ConfigError
 from ganbalance.k8s.client import KINDS, Cluster, ForbiddenError, RefusedError
 from ganbalance.k8s.connection import DEPLOY
-from ganbalance.k8s.manifest import Manifest
+from ganbalance.k8s.manifest import QUEUE, Manifest
 from ganbalance.k8s.preflight.wanted import Pod, Wanted
 from ganbalance.store.doctor.checks import Said
 
-QUEUE = "kueue.x-k8s.io/queue-name"
 EXCEEDED = "exceeded quota"
 SUBJECT = re.compile(r'^\S+ "[^"]*" is (?:forbidden|invalid): ')
 TEMPLATE = "in the pod template (k8s/base, or a patch in your overlay) and apply it again (make deploy)"
