@@ -254,6 +254,9 @@ class ClusterDouble:
             metadata["namespace"] = home
         self._stamped(made)
         if kind == "Job":
+            if made["spec"].get("parallelism", 1) < 0:
+                said = "spec.parallelism: Invalid value: must be greater than or equal to 0"
+                raise ApiError(422, "Invalid", f'Job.batch "{name}" is invalid: {said}')
             self._jobs.admit(made)
         if request.query.get("dryRun") != "All":
             self._objects[kind, home, name] = made

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 Object = dict[str, Any]
 
+BACKOFF_STEPS = 2  # an index that failed has no pod for so long
 JOB_NAME, JOB_INDEX = "batch.kubernetes.io/job-name", "batch.kubernetes.io/job-completion-index"
 NODE = "node-1"
 
@@ -91,6 +92,7 @@ class JobController:
         self._started: dict[str, int] = {}  # uid of a Job -> step
         self._counted: set[str] = set()  # uids of pods whose end was judged
         self._retries: dict[tuple[str, int], int] = {}  # uid of a Job, index -> failures that count
+        self._not_before: dict[tuple[str, int], int] = {}  # uid of a Job, index -> step of the next try
         self.most_at_once = 0  # pods of all Jobs that had not ended, at any time
 
     def admit(self, job: Object) -> None:
@@ -142,6 +144,8 @@ class JobController:
     def _judge(self, job: Object, pod: Object) -> None:
         """What a failed pod means by the podFailurePolicy."""
         spec, index = job["spec"], _index(pod)
+        key = (job["metadata"]["uid"], index)
+        self._not_before[key] = self._steps + BACKOFF_STEPS
         for rule in spec.get("podFailurePolicy", {}).get("rules", ()):
             if not _applies(rule, pod):
                 continue
@@ -153,7 +157,6 @@ class JobController:
             if rule["action"] != "Count":
                 return
             break
-        key = (job["metadata"]["uid"], index)
         self._retries[key] = self._retries.get(key, 0) + 1
         if "backoffLimitPerIndex" in spec:
             if self._retries[key] > spec["backoffLimitPerIndex"]:
@@ -218,6 +221,10 @@ class JobController:
             self._state.remove("Pod", pod["metadata"]["name"])
         over = _indexes(job, "completedIndexes") | _indexes(job, "failedIndexes") | {_index(pod) for pod in active}
         free = job["spec"]["parallelism"] - len(active)
+        uid = job["metadata"]["uid"]
+        over |= {
+            index for index in range(job["spec"]["completions"]) if self._not_before.get((uid, index), 0) > self._steps
+        }
         wanted = [index for index in range(job["spec"]["completions"]) if index not in over]
         for index in wanted[: max(free, 0)]:
             self._make_pod(job, index)

@@ -60,7 +60,7 @@ class KubernetesRun:
     pods: StagePods
 
     @classmethod
-    def new(cls, record: Record, folder: Path, double: ClusterDouble) -> "KubernetesRun":
+    def new(cls, record: Record, folder: Path, double: ClusterDouble, **wishes: Any) -> "KubernetesRun":
         """A run that is submitted once and has no driver yet."""
         shutil.rmtree(folder / "store", ignore_errors=True)
         make_store(str(folder / "store"))
@@ -68,7 +68,7 @@ class KubernetesRun:
         runs.submit(store, record)
         double.pods = pods = StagePods(store)
         made = cls(record, store, folder, double, pods)
-        made.submit()
+        made.submit(**wishes)
         return made
 
     @property
@@ -79,12 +79,12 @@ class KubernetesRun:
     def stages(self) -> set[str]:
         return {node.name for node in self.record.plan.nodes}
 
-    def submit(self, **changes: Any) -> int:
+    def submit(self, **wishes: Any) -> int:
         """One more submission; its number."""
         number = submission.last(self.store, self.name) + 1
         wish = Submission(
-            run=self.name, number=number, parallel=changes.get("parallel", 4), pending_s=PENDING_S,
-            templates={name: template(name) for name in TEMPLATES} | changes.get("templates", {}),
+            run=self.name, number=number, parallel=wishes.get("parallel", 4), pending_s=PENDING_S,
+            templates={name: template(name) for name in TEMPLATES} | wishes.get("templates", {}),
         )  # fmt: skip
         assert submission.record(self.store, wish)
         return number

@@ -150,6 +150,8 @@ def test_there_are_never_more_pods_at_a_time_than_asked_for(make_run: MakeRun, p
     run.submit(parallel=parallel)
     assert run.drive() == {}
     assert run.double.most_at_once == parallel
+    created = [request.body for request in run.double.requests if request.method == "POST"]
+    assert all(one["spec"]["parallelism"] > 0 for one in created if one["kind"] == "Job")
     run.check_ran_once()
 
 

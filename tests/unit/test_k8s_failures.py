@@ -196,16 +196,27 @@ def test_the_wait_for_room_begins_when_the_last_pod_ends(run: KubernetesRun) -> 
     assert "Unschedulable" in run.drive()["dataset"]
 
 
-def test_an_old_event_does_not_end_a_job_that_waits_to_try_again(run: KubernetesRun) -> None:
-    """An event stays for an hour. Between two tries a Job has no pod, and the quota may long have let it in."""
+def test_a_job_that_has_run_for_long_is_not_ended_between_two_tries(run: KubernetesRun) -> None:
+    """It has no pod then, and the event about the quota that it once waited for is still there."""
     run.pods.fates["dataset"] = QUOTA
     assert not settle(run)
-    run.double.pass_time(590)
+    run.pods.fates["dataset"] = Runs()
+    assert not settle(run)
+    run.double.pass_time(3000)
     run.pods.fates["dataset"] = [Exits(1)]
-    assert not settle(run, 1)  # it runs, and ends
-    run.double.pass_time(500)
-    run.pods.fates["dataset"] = Exits()
     assert run.drive() == {}
+    assert run.pods.ran["dataset"] == 2
+    assert len([of for of in run.rounds() if of.group == "dataset"]) == 1
+
+
+def test_a_pod_that_cannot_start_does_not_end_one_of_its_job_that_runs(run: KubernetesRun) -> None:
+    run.pods.fates |= {GAN_0: Runs(), GAN_1: Waits("ImagePullBackOff", "this node has no way to the registry")}
+    assert not settle(run, 40)
+    run.double.pass_time(7200)
+    assert not settle(run)
+    run.pods.fates[GAN_0] = Exits()
+    assert run.drive()[GAN_1] == "ImagePullBackOff: this node has no way to the registry"
+    assert run.is_done(GAN_0)
 
 
 def test_what_failed_by_itself_is_told_so_also_when_the_rest_of_its_job_is_given_up(run: KubernetesRun) -> None:
