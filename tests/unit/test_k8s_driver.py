@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from ganbalance.k8s.client import Access, Cluster
-from ganbalance.k8s.manifest import SUBMISSION
+from ganbalance.k8s.manifest import GROUP, QUEUE, SUBMISSION, TEMPLATES
 from ganbalance.pipeline import rounds, runs
 from ganbalance.pipeline.pod import log_folder
 from tests.cluster_double import ClusterDouble
 from tests.job_controller import EVICTED, OOM, Exits, Object, Outcome, Runs
-from tests.unit.k8s_run import CELL_0, FEATURES_0, GAN_0, GAN_1, SYNTHESIZE_0, KubernetesRun, plan_record
+from tests.unit.k8s_run import CELL_0, FEATURES_0, GAN_0, GAN_1, SYNTHESIZE_0, KubernetesRun, plan_record, template
 
 MakeRun = Callable[..., KubernetesRun]
 
@@ -174,6 +174,18 @@ def test_what_one_job_leaves_of_the_budget_goes_to_the_others(make_run: MakeRun)
     run.pods.fates.clear()
     assert run.drive(driving) == {}
     assert run.double.most_at_once == 6
+
+
+def test_where_jobs_queue_the_queue_says_how_many_pods_run(make_run: MakeRun) -> None:
+    run = make_run(seeds=[0, 1, 2], arms=["none", "class-weight"])
+    queued = {name: template(name) for name in TEMPLATES}
+    for one in queued.values():
+        one["metadata"]["labels"][QUEUE] = "team"
+    run.submit(parallel=3, templates=queued)
+    assert run.drive() == {}
+    widths = {job["metadata"]["labels"][GROUP]: job["spec"]["parallelism"] for job in run.jobs()}
+    assert widths["train-classifier-none"] == widths["train-classifier-class-weight"] == 3
+    assert not [request for request in run.double.requests if request.method == "PATCH"]
 
 
 def test_a_driver_with_an_old_view_takes_no_pod_away(make_run: MakeRun) -> None:

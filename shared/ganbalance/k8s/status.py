@@ -94,7 +94,7 @@ def _live(job: Object, pods: Sequence[Object], last: Object | None, seen: Sight)
     if trouble.phase(last) == "Running":
         started = last["status"].get("startTime")
         return {"state": "running", "cause": again, "since": trouble.when(started) if started else created}
-    met = trouble.waiting(last)
+    met = trouble.waiting(last, seen.events)
     return {"state": "pending", "cause": met.cause if met else again, "since": created}
 
 
