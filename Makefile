@@ -274,7 +274,8 @@ cancel: $(READY) ## stop a run on the cluster; what is committed stays
 
 .PHONY: resume
 resume: $(READY) ## carry a run on that was cancelled or failed (RUN=)
-	@$(call ganbalance,resume) $(if $(PARALLEL),--parallel $(PARALLEL)) $(if $(DRIVER),--driver $(DRIVER))
+	@$(call ganbalance,resume) $(if $(PARALLEL),--parallel $(PARALLEL)) $(if $(PENDING),--pending $(PENDING)) \
+		$(if $(DRIVER),--driver $(DRIVER))
 
 .PHONY: fetch-report
 fetch-report: $(READY) ## lay out the report of a run on the cluster in out/ (RUN=)

@@ -27,7 +27,8 @@ class Lack(NamedTuple):
 
     text: str
     is_for_good: bool
-    mend: str
+    quota: str
+    setting: str | None = None  # what asks for too much; None: it is the number of Jobs
 
 
 class Quotas:
@@ -44,7 +45,7 @@ class Quotas:
         for_good = [lack for lack in lacks if lack.is_for_good]
         if for_good:
             told = ", ".join(lack.text for lack in for_good)
-            raise ConfigError(f"{told}; {', or '.join(dict.fromkeys(lack.mend for lack in for_good))}")
+            raise ConfigError(f"{told}; {_mend(for_good)}")
         if lacks:
             return Said(f"not now, so pods will wait: {', '.join(lack.text for lack in lacks)}", "note")
         names = ", ".join(quota["metadata"]["name"] for quota in quotas)
@@ -66,14 +67,22 @@ def lacking(quota: Manifest, pods: Sequence[Pod], jobs: int) -> Iterator[Lack]:
             left = most - used.get(resource, 0)
             allows = f"of {resource} quota {name} allows {shown(bare, most)}"
             if whole > most:
-                mend = f"ask for less in {pod.setting}, or raise the quota (kubectl edit quota {name})"
-                yield Lack(f"{allows}, and {who} needs {shown(bare, whole)}", True, mend)
+                yield Lack(f"{allows}, and {who} needs {shown(bare, whole)}", True, name, pod.setting)
             elif whole > left:
                 free = f"{allows} and has {shown(bare, left)} left"
-                yield Lack(f"{free}, and {who} needs {shown(bare, whole)}", False, "")
+                yield Lack(f"{free}, and {who} needs {shown(bare, whole)}", False, name, pod.setting)
     if jobs > hard.get(JOBS, jobs):
-        mend = f"raise the quota (kubectl edit quota {name}), or run fewer GANs and arms at a time"
-        yield Lack(f"quota {name} allows {hard[JOBS]} Jobs, and the run has {jobs}", True, mend)
+        yield Lack(f"quota {name} allows {hard[JOBS]} Jobs, and the run has {jobs}", True, name)
+
+
+def _mend(lacks: Sequence[Lack]) -> str:
+    """Every way out, once."""
+    settings = dict.fromkeys(lack.setting for lack in lacks if lack.setting)
+    quotas = dict.fromkeys(lack.quota for lack in lacks)
+    ways = [f"ask for less in {' and '.join(settings)}"] if settings else []
+    if any(lack.setting is None for lack in lacks):
+        ways.append("run fewer GANs and arms at a time")
+    return ", or ".join([*ways, f"raise the quota (kubectl edit quota {' '.join(quotas)})"])
 
 
 def counted(spec: Manifest) -> Amounts:
