@@ -287,11 +287,11 @@ doctor: $(READY) ## is the cluster all right, its rights, GPUs and store, and wh
 
 .PHONY: test-cluster
 test-cluster: $(READY) ## tests on the cluster of KUBECONFIG, in namespaces that they make and delete
-	$(BIN)/pytest tests/cluster
+	$(BIN)/pytest tests/cluster --numprocesses 3 --dist loadfile
 
 .PHONY: test-containers
 test-containers: $(READY) ## the images and Compose, tested for real; needs Docker and `make images`
-	$(BIN)/pytest tests/e2e
+	$(BIN)/pytest tests/e2e --numprocesses 2 --dist loadfile
 
 .PHONY: clean
 ifdef RUN

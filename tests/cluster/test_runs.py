@@ -4,7 +4,7 @@ import csv
 import json
 import re
 import subprocess
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +20,14 @@ SETTINGS: dict[str, Any] = {
     "task": {"kind": "pair", "positive": "trouser", "negative": "T-shirt/top"},
     "imbalance": {"keep": {"trouser": 0.2}},
     "arms": ["none", "threshold", "dcgan"],
-    "gans": {
-        "dcgan": {"epochs": 2, "g_widths": [8, 8, 4], "d_widths": [4, 4, 4]},
-        "vanilla": {"epochs": 100000},  # for as long as it is let
-    },
+    "gans": {"dcgan": {"epochs": 2, "g_widths": [8, 8, 4], "d_widths": [4, 4, 4]}},
     "synthesis": {"n": 50},
     "classifier": {"side_px": 16, "l2": [0.1]},
     "statistics": {"replicates": 200},
     "resources": {"checkpoint_every_s": 2},
     "seeds": [0, 1],
 }
+TRAINING = "train-gan-dcgan"
 GROUPS = {
     "dataset", "backbone", "imbalance", "features", "train-gan-dcgan", "synthesize-dcgan", "features-dcgan",
     "train-classifier-none", "train-classifier-dcgan", "rescore-threshold", "report",
@@ -160,11 +158,28 @@ def _phase(deployed: Deployment, pod: str) -> str:
     return str(deployed.namespace.get("pod", pod)["status"].get("phase"))
 
 
+@dataclass
+class Disturbed:
+    """A run to which everything happened, and what was there when it was cancelled."""
+
+    run: str
+    said: str
+    pods: list[dict[str, Any]]
+    jobs: list[dict[str, Any]]
+    states: dict[str, str]
+
+
 @pytest.fixture(scope="module")
-def disturbed(deployed: Deployment, run: str, experiment: Path) -> Iterator[str]:
-    """A run, sharing stages with the other, whose driver is deleted and whose training pod is evicted in the middle."""
-    name = deployed.submit(experiment, "SET=gans.dcgan.epochs=60 seeds=[0]")
-    pod = deployed.wait_for("a checkpoint of train-gan", lambda: _training_pod(deployed, name), name)
+def disturbed(deployed: Deployment, run: str, experiment: Path) -> Disturbed:
+    """A run, sharing stages with the other, that is cancelled while it trains and resumed; then its driver's pod is
+    deleted and its training pod evicted."""
+    name = deployed.submit(experiment, "SET=gans.dcgan.epochs=90 seeds=[0]")
+    deployed.wait_for("a training under way", lambda: _training_pod(deployed, name), name)
+    said = deployed.make("cancel", f"RUN={name}").stdout
+    states = {row["stage"]: row["state"] for row in deployed.status(name)["stages"]}
+    found = Disturbed(name, said, deployed.pods(name), deployed.jobs(name), states)
+    deployed.make("resume", f"RUN={name}")
+    pod = deployed.wait_for("a training resumed", lambda: _training_pod(deployed, name), name)
     (driver,) = deployed.pods(name, **{"ganbalance.io/part": "driver"})
     deployed.namespace.kubectl("delete", "pod", driver["metadata"]["name"], "--wait=false")
     eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod}}
@@ -173,75 +188,70 @@ def disturbed(deployed: Deployment, run: str, experiment: Path) -> Iterator[str]
         manifest=eviction,
     )  # fmt: skip
     deployed.wait_for_end(name)
-    return name
+    return found
 
 
 def _training_pod(deployed: Deployment, run: str) -> str | None:
     """The pod that trains, once its log tells that it is some way on."""
-    for pod in deployed.pods(run, **{GROUP_LABEL: "train-gan-dcgan"}):
+    for pod in deployed.pods(run, **{GROUP_LABEL: TRAINING}):
         name = str(pod["metadata"]["name"])
         if '"done"' in deployed.namespace.kubectl("logs", name, check=False).stdout:
             return name
     return None
 
 
-def test_a_run_survives_the_death_of_its_driver_and_runs_no_stage_twice(deployed: Deployment, disturbed: str) -> None:
-    found = deployed.status(disturbed)
+def test_a_cancelled_run_leaves_no_pod_and_keeps_what_is_committed(disturbed: Disturbed) -> None:
+    assert "what is committed is kept" in disturbed.said
+    assert disturbed.pods == []
+    assert disturbed.jobs == []
+    assert disturbed.states["dataset"] == "done"
+    assert disturbed.states["train-gan/dcgan/class-1/seed-0"] == "to do"
+
+
+def test_a_run_survives_the_death_of_its_driver_and_runs_no_stage_twice(
+    deployed: Deployment, disturbed: Disturbed
+) -> None:
+    found = deployed.status(disturbed.run)
     assert {row["state"] for row in found["stages"]} == {"done"}
     assert found["driver"]["state"] == "done"
-    stages = [job for job in deployed.jobs(disturbed) if job["metadata"]["labels"]["ganbalance.io/part"] == "stage"]
-    assert {job["metadata"]["labels"]["ganbalance.io/round"] for job in stages} == {"1"}
-    assert len({job["metadata"]["labels"][GROUP_LABEL] for job in stages}) == len(stages)
+    jobs = [job for job in deployed.jobs(disturbed.run) if job["metadata"]["labels"]["ganbalance.io/part"] == "stage"]
+    assert len({job["metadata"]["labels"][GROUP_LABEL] for job in jobs}) == len(jobs)
 
 
-def test_an_evicted_training_resumes_from_its_checkpoint_and_uses_up_no_retry(
-    deployed: Deployment, disturbed: str
+def test_a_training_goes_on_from_its_checkpoint_and_an_eviction_uses_up_no_retry(
+    deployed: Deployment, disturbed: Disturbed
 ) -> None:
-    said = deployed.make("logs", f"RUN={disturbed}", "STAGE=train-gan").stdout
-    assert re.search(r"train-gan: stopped after GAN step \d+ of \d+", said)
-    assert re.search(r"resuming at step [1-9]", said)
-    (job,) = [
-        job for job in deployed.jobs(disturbed) if job["metadata"]["labels"].get(GROUP_LABEL) == "train-gan-dcgan"
-    ]
-    pods = deployed.pods(disturbed, **{GROUP_LABEL: "train-gan-dcgan"})
+    said = deployed.make("logs", f"RUN={disturbed.run}", "STAGE=train-gan").stdout
+    stopped = [int(step) for step in re.findall(r"train-gan: stopped after GAN step (\d+) of", said)]
+    resumed = [int(step) for step in re.findall(r"resuming at step (\d+)", said)]
+    assert len(stopped) == 2  # by the cancellation, by the eviction
+    assert resumed == stopped
+    (job,) = [job for job in deployed.jobs(disturbed.run) if job["metadata"]["labels"].get(GROUP_LABEL) == TRAINING]
+    pods = deployed.pods(disturbed.run, **{GROUP_LABEL: TRAINING})
     counted = {pod["metadata"]["annotations"].get("batch.kubernetes.io/job-index-failure-count", "0") for pod in pods}
     assert counted == {"0"}
     assert job["status"]["succeeded"] == 1
 
 
-def test_what_an_earlier_run_committed_is_shared(deployed: Deployment, run: str, disturbed: str) -> None:
-    groups = {job["metadata"]["labels"].get(GROUP_LABEL) for job in deployed.jobs(disturbed)}
+def test_what_an_earlier_run_committed_is_shared(deployed: Deployment, disturbed: Disturbed) -> None:
+    groups = {job["metadata"]["labels"].get(GROUP_LABEL) for job in deployed.jobs(disturbed.run)}
     assert not groups & {"dataset", "backbone", "features", "imbalance", "train-classifier-none"}
 
 
-def test_a_cancelled_run_leaves_no_pod_and_keeps_what_is_committed_and_a_cleaned_one_leaves_nothing(
-    deployed: Deployment, run: str, experiment: Path
+def test_of_a_cleaned_run_nothing_is_left_and_other_runs_lose_nothing(
+    deployed: Deployment, run: str, disturbed: Disturbed
 ) -> None:
-    name = deployed.submit(experiment, "GAN=vanilla")
-    deployed.wait_for(
-        "a running train-gan",
-        lambda: [pod for pod in deployed.pods(name, **{GROUP_LABEL: "train-gan-vanilla"}) if _is_running(pod)],
-        name,
-    )
-    assert "running" in {row["state"] for row in deployed.status(name)["stages"]}
-    said = deployed.make("cancel", f"RUN={name}").stdout
-    assert "what is committed is kept" in said
-    assert not deployed.pods(name)
-    assert not deployed.jobs(name)
-    states = {row["stage"]: row["state"] for row in deployed.status(name)["stages"]}
-    assert states["dataset"] == "done"
-    assert states["train-gan/vanilla/class-1/seed-0"] == "to do"
-    cleaned = deployed.make("clean", f"RUN={name}").stdout
+    cleaned = deployed.make("clean", f"RUN={disturbed.run}").stdout
     assert "what other runs need is kept" in cleaned
+    assert not deployed.pods(disturbed.run) + deployed.jobs(disturbed.run)
     left = _in_a_pod(
         deployed, "from ganbalance.store import open_store; print(*open_store('s3://ganbalance').names(''), sep='\\n')"
     )
-    assert f"runs/{name}/" not in left
+    assert f"runs/{run}/" in left
+    assert f"runs/{disturbed.run}/" not in left
+    keys = {row["key"] for row in deployed.status(run)["stages"]}
+    assert {line.split("/")[2] for line in left.splitlines() if line.endswith("/COMMIT.json")} == keys
     assert {row["state"] for row in deployed.status(run)["stages"]} == {"done"}
-
-
-def _is_running(pod: dict[str, Any]) -> bool:
-    return bool(pod["status"].get("phase") == "Running")
 
 
 def test_the_manifests_that_submit_would_create_are_taken_by_the_api_server(
