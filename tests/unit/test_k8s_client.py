@@ -122,6 +122,18 @@ def test_a_log_is_there_from_the_start_of_the_container_on(cluster: Cluster, clu
     assert cluster.log("another") is None
 
 
+def test_a_log_on_a_node_that_does_not_answer_is_one_that_nobody_knows(
+    cluster: Cluster, cluster_double: ClusterDouble, naps: list[float]
+) -> None:
+    away = 'Get "https://10.0.0.5:10250/containerLogs/tests/one/program": dial tcp: connect: no route to host'
+    cluster_double.faults.append(Fault(status=500, message=away, only="GET .*/log", times=99))
+    assert cluster.log("one") is None
+    assert len(naps) == 1
+    cluster_double.faults[:] = [Fault(status=None, only="GET .*/log", times=99)]  # the API server itself
+    with pytest.raises(UnavailableError):
+        cluster.log("one")
+
+
 def test_it_knows_the_version_and_its_rights(cluster: Cluster, cluster_double: ClusterDouble) -> None:
     assert cluster.version() == (1, 34)
     cluster_double.deny("create", "jobs")

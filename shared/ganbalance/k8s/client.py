@@ -130,9 +130,10 @@ class Cluster:
         self._send("DELETE", self._path(kind, name), f"delete the {kind} {name}", body=options, expect=(NOT_FOUND,))
 
     def log(self, pod: str) -> bytes | None:
-        """What a pod's program printed, or None when nobody knows (any more)."""
+        """What a pod's program printed, or None when nobody knows (any more), such as a node that is gone."""
         path = f"{self._path('Pod', pod)}/log"
-        expect = (NOT_FOUND, 400)  # 400: the container has not started
+        # 400: the container has not started; the others: its node, which has the log, does not answer the API server
+        expect = (NOT_FOUND, 400, 500, 502, 503, 504)
         status, body = self._send("GET", path, f"read the log of pod {pod}", expect=expect)
         return body if status not in expect else None
 
@@ -190,7 +191,8 @@ class Cluster:
                 status, answer, wait_s = self._try(method, path, query, body)
             # with two writers that met at some other object, such as a quota, it is as with a busy server
             met = status == CONFLICT and method != "PATCH" and _reason(answer) != "AlreadyExists"
-            if met or status in (0, TOO_MANY) or status >= 500:  # noqa: PLR2004
+            is_borne = status in expect and attempt > 0  # a server's error: once more, and then it is the answer
+            if met or status in (0, TOO_MANY) or (status >= 500 and not is_borne):  # noqa: PLR2004
                 continue
             if status in range(200, 300) or status in expect:
                 return status, answer
