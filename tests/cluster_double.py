@@ -184,8 +184,6 @@ class ClusterDouble:
         group, home, plural, name, part = _place(request.path)
         if not plural and group in self.kinds:
             return 200, {"kind": "APIResourceList", "groupVersion": _api_version(group), "resources": []}
-        if not plural and group in self.kinds:
-            return 200, {"kind": "APIResourceList", "groupVersion": _api_version(group), "resources": []}
         kind = self.kinds.get(group, {}).get(plural)
         if kind is None or part not in ("", "log"):
             raise ApiError(404, "NotFound", "the server could not find the requested resource")
