@@ -20,6 +20,11 @@ from ganbalance.store import S3_SCHEME
 
 STORE, ENDPOINT = "GANBALANCE_STORE", "AWS_ENDPOINT_URL"
 READY_S = 30.0
+# settings that name a file: this machine has its own, if it needs any
+FILES = {
+    "AWS_CA_BUNDLE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+}  # fmt: skip
 DEPLOY = "apply the manifests (make deploy), or name another --namespace"
 
 
@@ -54,14 +59,15 @@ def _plain(template: Manifest) -> Manifest:
 
 
 def _settings(cluster: Cluster, template: Manifest) -> dict[str, str]:
-    """The environment of a template's program, without what only a pod can know."""
+    """The environment of a template's program, without what only a pod can know, such as the files in it."""
     (program,) = [one for one in template["template"]["spec"]["containers"] if one["name"] == CONTAINER]
     settings: dict[str, str] = {}
     for source in program.get("envFrom", ()):
         for kind, ref in (("ConfigMap", source.get("configMapRef")), ("Secret", source.get("secretRef"))):
             if ref:
                 settings |= _values(cluster, kind, ref["name"], optional=ref.get("optional", False))
-    return settings | {one["name"]: one["value"] for one in program.get("env", ()) if "value" in one}
+    settings |= {one["name"]: one["value"] for one in program.get("env", ()) if "value" in one}
+    return {name: value for name, value in settings.items() if name not in FILES}
 
 
 def _values(cluster: Cluster, kind: str, name: str, *, optional: bool) -> dict[str, str]:
