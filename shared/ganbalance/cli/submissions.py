@@ -21,7 +21,7 @@ from ganbalance.k8s import manifest, preflight, rendering, submission
 from ganbalance.k8s.client import Access, Cluster
 from ganbalance.k8s.connection import templates
 from ganbalance.k8s.driver import Driver, Failure
-from ganbalance.k8s.operations import is_under_way
+from ganbalance.k8s.operations import check_is_known, is_under_way
 from ganbalance.k8s.submission import Submission
 from ganbalance.pipeline import pod, request, runs
 from ganbalance.pipeline.plan import make_plan
@@ -85,11 +85,18 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--pending",
-        type=seconds,
+        type=_patience,
         default=PENDING_S,
         metavar="SECONDS",
         help=f"give a stage up whose pod cannot start for so long (default: {PENDING_S}, a day)",
     )
+
+
+def _patience(text: str) -> float:
+    """The type of a flag: some time, since a pod cannot start in none."""
+    if not (found := seconds(text)):
+        raise argparse.ArgumentTypeError(f"{text!r}: give a number of seconds above 0")
+    return found
 
 
 def submit(flags: argparse.Namespace) -> int:
@@ -135,6 +142,7 @@ def _start(flags: argparse.Namespace, cluster: Cluster, store: Store, record: ru
         if not to_do:
             print(f"already done; next: ganbalance fetch-report --run {run} --namespace {cluster.namespace}")
             return EXIT_DONE
+        check_is_known(cluster, store, run)
         if name := is_under_way(cluster, run):
             print(f"under way already, driven by the Job {name}; next: {_watch(cluster, run)}")
             return EXIT_DONE
@@ -143,8 +151,7 @@ def _start(flags: argparse.Namespace, cluster: Cluster, store: Store, record: ru
         if is_new:
             runs.submit(store, record)
             _make_what_only_this_machine_can(record, state)
-        while not submission.record(store, wish):  # somebody else submits at this moment
-            wish = wish.model_copy(update={"number": wish.number + 1})
+        wish = submission.record(store, wish)  # of two that submit at one moment, both go on with the first one's
         if flags.driver == "local":
             return _tell(Driver(cluster, record.experiment, state, wish).run())
     job = manifest.driver_job(run, wish.number, wish.templates[manifest.DRIVER])

@@ -28,6 +28,7 @@ EVERY_S = 2.0
 KEY_CHARS = 12
 CLEAR = "\033[H\033[J"
 OVER = ("done", "failed", "none")
+UNDER_WAY = ("running", "pending", "queued")
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -85,7 +86,7 @@ def watch(flags: argparse.Namespace) -> int:
                     print(CLEAR + _page(run, rows, driver, cluster.namespace), flush=True)
                 else:
                     _print_changes(rows, told)
-                if driver.state in OVER:
+                if _is_over(rows, driver):
                     break
                 time.sleep(EVERY_S)
     if not sys.stdout.isatty():
@@ -110,6 +111,8 @@ def cancel(flags: argparse.Namespace) -> int:
     with connected(flags) as (cluster, store):
         run = flags.run or operations.latest(cluster)
         found = operations.cancel(cluster, store, run, _say)
+        if not found:
+            runs.load(store, run)  # or it is none
     print(
         f"cancelled {run}: {text.counted(found, 'Job')} deleted, what is committed is kept; "
         f"to go on: ganbalance resume --run {run} --namespace {cluster.namespace}"
@@ -139,6 +142,7 @@ class _Watched:
     def __init__(self, cluster: Cluster, store: Store, run: str) -> None:
         self._cluster, self._store, self._run = cluster, store, run
         self._plan = runs.load(store, run).plan
+        operations.check_is_known(cluster, store, run)
         self._scratch = tempfile.TemporaryDirectory(prefix="ganbalance-")
         self._rounds: dict[str, rounds.Round] = {}
 
@@ -192,11 +196,16 @@ def _summary(run: str, rows: Sequence[Row], driver: DriverRow, namespace: str) -
     is_whole = all(row.state in ("done", "diverged") for row in rows)
     if is_whole:
         then = f"next: ganbalance fetch-report {where}"
-    elif driver.state in OVER:
+    elif _is_over(rows, driver):
         then = f"to go on: ganbalance resume {where}"
     else:
         then = f"to read along: ganbalance logs {where} --stage STAGE"
     return f"run {run}: {counted}; driver: {driver.state}{cause}\n{then}"
+
+
+def _is_over(rows: Sequence[Row], driver: DriverRow) -> bool:
+    """Whether nothing happens any more. A driver outside of the cluster is not seen, and stages outlive theirs."""
+    return driver.state in OVER and not any(row.state in UNDER_WAY for row in rows)
 
 
 def _print_changes(rows: Sequence[Row], told: dict[str, str]) -> None:

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ganbalance.errors import ConfigError, UnavailableError
-from ganbalance.k8s import trouble
+from ganbalance.k8s import submission, trouble
 from ganbalance.k8s.client import Cluster
-from ganbalance.k8s.manifest import DRIVER, PART, RUN
+from ganbalance.k8s.manifest import DRIVER, PART, RUN, driver_name
 from ganbalance.k8s.sight import JOB_NAME, drivers, index_of, name_of
 from ganbalance.pipeline import pod as in_pod
 from ganbalance.pipeline import rounds, runs
@@ -75,6 +75,7 @@ def logs(cluster: Cluster, store: Store, run: str, stage: str) -> Iterator[tuple
     """
     wanted = _driver_jobs(cluster, run) if stage == DRIVER else _places(store, run, stage)
     if not wanted:
+        runs.load(store, run)
         raise ConfigError(
             f"run {run} has not started a stage {stage!r}; 'ganbalance status' lists its stages, 'driver' is the driver"
         )
@@ -113,6 +114,18 @@ def job_of(pod: Object) -> str:
 def is_under_way(cluster: Cluster, run: str) -> str | None:
     """The driver Job of a run that is not over, if there is one."""
     return next((name_of(job) for job in drivers(cluster, run) if trouble.terminal(job) is None), None)
+
+
+def check_is_known(cluster: Cluster, store: Store, run: str) -> None:
+    """Raises ConfigError when there are Jobs of a run that its record does not name: a new one may need their names."""
+    jobs = [name_of(job) for job in cluster.list("Job", {RUN: run})]  # first: a Job is recorded before it is made
+    known = {driver_name(run, number) for number in submission.numbers(store, run)} | rounds.numbers(store, run).keys()
+    if strangers := [job for job in jobs if job not in known]:
+        raise ConfigError(
+            f"the store {store.url} knows nothing of the Job {strangers[0]} of run {run}: the store was another then, "
+            f"or held more; 'ganbalance cancel --run {run} --namespace {cluster.namespace}' deletes the run's Jobs, "
+            "then submit it again"
+        )
 
 
 def driver_pods(cluster: Cluster, run: str) -> list[Object]:

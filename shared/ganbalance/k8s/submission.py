@@ -28,9 +28,11 @@ class Submission(Frozen):
     templates: dict[str, dict[str, Any]]
 
 
-def record(store: Store, wish: Submission) -> bool:
-    """Keep a submission; False when another one has its number."""
-    return store.create(_name(wish.run, wish.number), json.dumps(dump(wish), indent=1).encode())
+def record(store: Store, wish: Submission) -> Submission:
+    """Keep a submission; the one that stands, which is another's who submitted at the same moment and was first."""
+    if store.create(_name(wish.run, wish.number), json.dumps(dump(wish), indent=1).encode()):
+        return wish
+    return load(store, wish.run, wish.number)
 
 
 def load(store: Store, run: str, number: int) -> Submission:
@@ -44,10 +46,14 @@ def load(store: Store, run: str, number: int) -> Submission:
         raise DataError(f"{name} in the store {store.url} is corrupt or of another version; submit again") from error
 
 
+def numbers(store: Store, run: str) -> set[int]:
+    """The numbers of a run's submissions."""
+    return {int(name.rpartition("/")[2].removesuffix(".json")) for name in store.names(f"runs/{run}/submissions")}
+
+
 def last(store: Store, run: str) -> int:
     """The number of a run's last submission, 0 when there is none."""
-    names = store.names(f"runs/{run}/submissions")
-    return max((int(name.rpartition("/")[2].removesuffix(".json")) for name in names), default=0)
+    return max(numbers(store, run), default=0)
 
 
 def _name(run: str, number: int) -> str:

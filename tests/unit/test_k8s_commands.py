@@ -1,0 +1,166 @@
+"""What is typed about runs on a cluster, against an API server and an S3 server in this process."""
+
+import base64
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ganbalance import cli
+from ganbalance.k8s import connection, submission
+from ganbalance.k8s.client import Access, Cluster
+from ganbalance.k8s.driver import Driver
+from ganbalance.k8s.manifest import PART, RUN, TEMPLATES
+from ganbalance.pipeline import runs
+from ganbalance.pipeline.state import State
+from ganbalance.store import Store, open_store
+from ganbalance.store.artifacts import Artifacts
+from tests import servers
+from tests.cluster_double import ClusterDouble, Object
+from tests.job_controller import Runs
+from tests.stage_pods import StagePods
+from tests.unit.k8s_run import template
+
+BAD_CONFIG = 78
+
+
+class Bench:
+    """A cluster that a run can be submitted to, its store, and the command line."""
+
+    def __init__(self, double: ClusterDouble, store: Store, experiment: Path, capsys: pytest.CaptureFixture[str]):
+        self.double, self.store, self.experiment, self._capsys = double, store, experiment, capsys
+        self.double.pods = self.pods = StagePods(store)
+
+    def type(self, command: str, *words: str) -> tuple[int, str]:
+        """Type a command; its exit code and all that it says."""
+        code = cli.main([command, *words, "--kubeconfig", str(self.double.kubeconfig)])
+        said = self._capsys.readouterr()
+        return code, said.out + said.err
+
+    def submit(self, *words: str) -> tuple[int, str]:
+        return self.type("submit", str(self.experiment), *words)
+
+    def driver_jobs(self) -> list[Object]:
+        return [job for job in self.double.objects("Job") if job["metadata"]["labels"].get(PART) == "driver"]
+
+    @property
+    def run(self) -> str:
+        """The run that was submitted."""
+        return str(self.driver_jobs()[0]["metadata"]["labels"][RUN])
+
+    def step(self, run: str) -> None:
+        """Let a driver look once."""
+        record, wish = runs.load(self.store, run), submission.load(self.store, run, 1)
+        cluster = Cluster(Access(kubeconfig=str(self.double.kubeconfig)))
+        Driver(
+            cluster, record.experiment, State(record.plan, Artifacts(self.store, self.experiment.parent)), wish
+        ).step()
+
+    def change_template(self, **container: Any) -> None:
+        """Change the program in every template."""
+        for found in self.double.objects("PodTemplate"):
+            found["template"]["spec"]["containers"][0].update(container)
+            self.double.add(found)
+
+
+@pytest.fixture
+def bench(
+    tiny: dict[str, Any], tmp_path: Path, cluster_double: ClusterDouble, no_waiting: None, moto: servers.Server,
+    use_s3: Callable[[servers.Server], str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> Bench:  # fmt: skip
+    url = use_s3(moto)
+    store = open_store(url)
+    settings = moto.environment
+    for name in settings:
+        monkeypatch.delenv(name)  # the cluster is what knows them
+    keys = {name: settings.pop(name) for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+    hidden = {name: base64.b64encode(value.encode()).decode() for name, value in keys.items()}
+    cluster_double.add({"kind": "Secret", "metadata": {"name": "keys"}, "data": hidden})
+    known = {"AWS_ENDPOINT_URL": settings["AWS_ENDPOINT_URL"], "AWS_REGION": "us-east-1", "GANBALANCE_STORE": url}
+    cluster_double.add({"kind": "ConfigMap", "metadata": {"name": "store"}, "data": known})
+    cluster_double.add({"kind": "ServiceAccount", "metadata": {"name": "default"}})
+    cluster_double.deny("list", "nodes")
+    for name in TEMPLATES:
+        cluster_double.add({"kind": "PodTemplate"} | template(name))
+    experiment = tmp_path / "experiment.yaml"
+    experiment.write_text(yaml.safe_dump(tiny | {"dataset": {"name": "fashion-mnist"}}))
+    made = Bench(cluster_double, store, experiment, capsys)
+    made.change_template(envFrom=[{"configMapRef": {"name": "store"}}, {"secretRef": {"name": "keys"}}])
+    return made
+
+
+def test_a_submission_is_one_driver_and_the_same_again_finds_it_at_work(bench: Bench) -> None:
+    code, said = bench.submit()
+    assert (code, len(bench.driver_jobs())) == (0, 1), said
+    name = bench.driver_jobs()[0]["metadata"]["name"]
+    assert f"submitted: the Job {name} drives it; next: ganbalance watch --run tiny-" in said
+
+
+def test_of_two_that_submit_at_one_moment_one_is_the_driver(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.submit()
+    wish = submission.load(bench.store, bench.run, 1)
+    assert submission.record(bench.store, wish.model_copy(update={"parallel": 9})) == wish
+    monkeypatch.setattr(submission, "last", lambda store, run: 0)  # as the other saw it
+    monkeypatch.setattr("ganbalance.cli.submissions.is_under_way", lambda cluster, run: None)
+    code, said = bench.submit()
+    assert (code, len(bench.driver_jobs())) == (0, 1), said
+    assert submission.numbers(bench.store, bench.run) == {1}
+
+
+def test_jobs_that_the_store_knows_nothing_of_are_told_and_cancelled(bench: Bench) -> None:
+    bench.submit()
+    run = bench.run
+    for name in list(bench.store.names(f"runs/{run}/submissions")):  # as in a store that is new
+        bench.store.delete(name)
+    for command in ("status", "watch", "resume"):
+        code, said = bench.type(command, "--run", run)
+        assert code == BAD_CONFIG
+        assert f"knows nothing of the Job {run}-driver-1 " in said
+        assert f"'ganbalance cancel --run {run} --namespace tests' deletes the run's Jobs" in said
+    assert bench.submit()[0] == BAD_CONFIG
+    assert bench.type("cancel", "--run", run)[0] == 0
+    code, said = bench.submit()
+    assert (code, len(bench.driver_jobs())) == (0, 1), said
+
+
+def test_what_a_driver_outside_of_the_cluster_does_is_watched_to_its_end(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.submit()
+    run = bench.run
+    bench.double.remove("Job", bench.driver_jobs()[0]["metadata"]["name"])
+    bench.pods.fates["dataset"] = Runs()
+    bench.step(run)
+    assert "to read along: " in bench.type("status", "--run", run)[1]
+    monkeypatch.setattr("ganbalance.cli.watching.time.sleep", lambda seconds: bench.pods.fates.clear())
+    code, said = bench.type("watch", "--run", run)
+    assert code == 0
+    assert "dataset  running\n" in said
+    assert "dataset  done\n" in said
+    assert "to go on: ganbalance resume" in said
+
+
+@pytest.mark.parametrize("command", ["status", "watch", "logs", "cancel", "clean", "resume", "fetch-report"])
+def test_a_run_that_is_none_is_told(bench: Bench, command: str) -> None:
+    code, said = bench.type(command, "--run", "nope")
+    assert (code, said.count("\n")) == (BAD_CONFIG, 1)
+    assert "has no run 'nope'" in said
+
+
+@pytest.mark.parametrize("setting", [("--pending", "0"), ("--pending", "soon"), ("--parallel", "0")])
+def test_a_setting_that_is_none_is_refused(bench: Bench, setting: tuple[str, str]) -> None:
+    code, said = bench.submit(*setting)
+    assert code == BAD_CONFIG
+    assert f"argument {setting[0]}: '{setting[1]}': give " in said
+
+
+def test_files_that_pods_have_are_not_looked_for_here(bench: Bench) -> None:
+    """An authority of one's own, as in the overlay of k8s/README.md."""
+    bench.change_template(env=[{"name": "AWS_CA_BUNDLE", "value": "/etc/ganbalance/ca.crt"}])
+    access = Access(kubeconfig=str(bench.double.kubeconfig))
+    with connection.reach(Cluster(access), access):
+        assert "AWS_ENDPOINT_URL" in os.environ
+        assert "AWS_CA_BUNDLE" not in os.environ
