@@ -2,6 +2,9 @@
 
 import base64
 import os
+import re
+import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ import pytest
 import yaml
 
 from ganbalance import cli
+from ganbalance.errors import Stopped
 from ganbalance.k8s import connection, submission
 from ganbalance.k8s.client import Access, Cluster
 from ganbalance.k8s.driver import Driver
@@ -164,3 +168,41 @@ def test_files_that_pods_have_are_not_looked_for_here(bench: Bench) -> None:
     with connection.reach(Cluster(access), access):
         assert "AWS_ENDPOINT_URL" in os.environ
         assert "AWS_CA_BUNDLE" not in os.environ
+
+
+def test_a_driver_here_that_is_stopped_tells_that_its_jobs_go_on(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(driver: Driver) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Driver, "run", interrupted)
+    code, said = bench.submit("--driver", "local")
+    assert code == Stopped.exit_code
+    assert re.search(
+        "Jobs that have started go on. To drive on: ganbalance resume --run tiny-.* --namespace tests", said
+    )
+
+
+def test_a_port_forward_ends_with_its_command(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    forward = tmp_path / "kubectl"
+    forward.write_text(
+        f"#!/bin/sh\necho $$ >{tmp_path}/pid\necho 'Forwarding from 127.0.0.1:1234 -> 9000'\nexec sleep 60\n"
+    )
+    forward.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    store = bench.double.object("ConfigMap", "store")
+    store["data"]["AWS_ENDPOINT_URL"] = "http://minio:9000"
+    bench.double.add(store)
+    access = Access(kubeconfig=str(bench.double.kubeconfig))
+    before = signal.getsignal(signal.SIGTERM)
+
+    def use() -> None:
+        with connection.reach(Cluster(access), access):
+            assert os.environ["AWS_ENDPOINT_URL"] == "http://127.0.0.1:1234"
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(1)
+
+    with pytest.raises(Stopped):
+        use()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+    assert signal.getsignal(signal.SIGTERM) == before

@@ -153,11 +153,22 @@ def _start(flags: argparse.Namespace, cluster: Cluster, store: Store, record: ru
             _make_what_only_this_machine_can(record, state)
         wish = submission.record(store, wish)  # of two that submit at one moment, both go on with the first one's
         if flags.driver == "local":
-            return _tell(Driver(cluster, record.experiment, state, wish).run())
+            return _drive_here(cluster, record, state, wish)
     job = manifest.driver_job(run, wish.number, wish.templates[manifest.DRIVER])
     cluster.create(job)
     print(f"submitted: the Job {job['metadata']['name']} drives it; next: {_watch(cluster, run)}")
     return EXIT_DONE
+
+
+def _drive_here(cluster: Cluster, record: runs.Record, state: State, wish: Submission) -> int:
+    try:
+        return _tell(Driver(cluster, record.experiment, state, wish).run())
+    except (KeyboardInterrupt, Stopped) as error:
+        where = f"--run {wish.run} --namespace {cluster.namespace}"
+        raise Stopped(
+            f"stopped; the Jobs that have started go on. To drive on: ganbalance resume {where} --driver local; "
+            f"to stop them: ganbalance cancel {where}"
+        ) from error
 
 
 def _make_what_only_this_machine_can(record: runs.Record, state: State) -> None:

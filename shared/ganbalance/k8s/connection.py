@@ -7,13 +7,15 @@ settings hold here. Where the endpoint is a Service of the cluster, a port-forwa
 import base64
 import os
 import re
+import signal
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import FrameType
 from urllib.parse import urlsplit, urlunsplit
 
-from ganbalance.errors import ConfigError, UnavailableError
+from ganbalance.errors import ConfigError, Stopped, UnavailableError
 from ganbalance.k8s.client import IN_CLUSTER, Access, Cluster, ForbiddenError
 from ganbalance.k8s.manifest import CONTAINER, DRIVER, TEMPLATES, Manifest
 from ganbalance.store import S3_SCHEME
@@ -117,13 +119,28 @@ def _forwarded(cluster: Cluster, access: Access, endpoint: str) -> Iterator[dict
             "install it"
         ) from error
     try:
-        near = _near_port(process, f"{namespace}/{name}")
-        yield {ENDPOINT: urlunsplit(address._replace(netloc=f"127.0.0.1:{near}"))}
+        with _stoppable():
+            near = _near_port(process, f"{namespace}/{name}")
+            yield {ENDPOINT: urlunsplit(address._replace(netloc=f"127.0.0.1:{near}"))}
     finally:
         process.terminate()
         process.wait(timeout=READY_S)
         if process.stdout:
             process.stdout.close()
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """SIGTERM ends this block as Ctrl-C does, or the way into the cluster would stay open for ever."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Stopped("stopped")
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _service(host: str, namespace: str) -> tuple[str, str] | None:
