@@ -86,7 +86,7 @@ class KubernetesRun:
             run=self.name, number=number, parallel=wishes.get("parallel", 4), pending_s=PENDING_S,
             templates={name: template(name) for name in TEMPLATES} | wishes.get("templates", {}),
         )  # fmt: skip
-        assert submission.record(self.store, wish)
+        assert submission.record(self.store, wish) == wish
         return number
 
     def cluster(self) -> Cluster:
