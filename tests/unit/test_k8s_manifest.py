@@ -239,12 +239,3 @@ def test_groups_that_begin_alike_have_names_of_their_own() -> None:
     alike = [str(Group("train-classifier", "very-long-name-of-a-gan-" + end)) for end in ("a", "b")]
     assert len(set(alike)) == 2
     assert all(len(name) <= rounds.LONGEST_GROUP for name in alike)
-
-
-def test_a_pod_to_ask_the_server_with_is_what_the_job_would_make() -> None:
-    asked = manifest.pod(template(GPU), PodResources(gpus=2, memory="1Gi"))
-    made = job(template(GPU), gpus=2, memory="1Gi")
-    assert asked["kind"] == "Pod"
-    without_arguments = pod_spec(made)
-    without_arguments["containers"][1]["args"] = []
-    assert asked["spec"] == without_arguments

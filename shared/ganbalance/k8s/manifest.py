@@ -68,13 +68,6 @@ def spec_hash(manifest: Manifest) -> str:
     return digest([manifest["metadata"]["labels"], spec])[:16]
 
 
-def pod(template: Manifest, resources: PodResources) -> Manifest:
-    """What the Job would make of a template, as a Pod of its own: to ask the API server whether it would take it."""
-    made = _pod_template(template, [], resources)
-    metadata = {"generateName": f"ganbalance-preflight-{template['metadata']['name']}-"}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata | made.get("metadata", {}), "spec": made["spec"]}
-
-
 def _job(  # noqa: PLR0913 - what a Job is made of
     name: str, template: Manifest, labels: dict[str, str], spec: Manifest, arguments: list[str],
     resources: PodResources,
