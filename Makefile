@@ -30,7 +30,7 @@ help: ## this list
 	@echo 'SET="gans.dcgan.epochs=50 seeds=[0,1]" (no spaces within a value) WORKERS=2; the environment takes TORCH_INDEX=url PYTHON=python3.12'
 	@echo 'images takes DEVICE=cuda IMAGE=name TAG=tag BASE=image TORCH_INDEX=url BAKE="quick paper" BUILD_FLAGS="--network host"'
 	@echo 'compose-run takes EXPERIMENT GAN SEEDS SET as run does, DEVICE=cuda, and the variables of .env.example'
-	@echo 'deploy takes OVERLAY=local, gpu or a folder, NAMESPACE, COMPONENTS="quota network-policy", KUBECTL="kubectl --context name",'
+	@echo 'deploy takes OVERLAY=local, gpu or a folder, NAMESPACE, COMPONENTS="quota network-policy", CONTEXT=name,'
 	@echo 'and, as load and push do, IMAGE TAG DEVICE; push and deploy take REGISTRY=host/team'
 
 .PHONY: run
@@ -157,6 +157,12 @@ ifeq ($(OVERLAY) $(origin DEVICE),gpu file)
 DEVICE := cuda
 endif
 
+# another context than the current one, for kubectl and for ganbalance
+CONTEXT    ?=
+ifdef CONTEXT
+override KUBECTL += --context $(CONTEXT)
+endif
+
 kubectl = $(KUBECTL) --namespace $(NAMESPACE)
 registry_image = $(if $(REGISTRY),$(patsubst %/,%,$(REGISTRY))/)$(IMAGE):$(TAG)-$(1)
 
@@ -245,7 +251,7 @@ deploy: ## put what runs need into the cluster: templates, rights, and with OVER
 		echo 'namespace $(NAMESPACE) has no Secret ganbalance-s3 yet; next: the keys to the store, see k8s/README.md'; \
 	fi
 
-ganbalance = $(BIN)/ganbalance $(1) --namespace "$(NAMESPACE)" $(if $(RUN),--run "$(RUN)")
+ganbalance = $(BIN)/ganbalance $(1) --namespace "$(NAMESPACE)" $(if $(CONTEXT),--context "$(CONTEXT)") $(if $(RUN),--run "$(RUN)")
 
 .PHONY: submit
 submit: $(READY) ## run an experiment on the cluster; the same command again resumes (GAN= SEEDS= PARALLEL= DRIVER=local)

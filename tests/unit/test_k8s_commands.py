@@ -123,7 +123,7 @@ def test_jobs_that_the_store_knows_nothing_of_are_told_and_cancelled(bench: Benc
         code, said = bench.type(command, "--run", run)
         assert code == BAD_CONFIG
         assert f"knows nothing of the Job {run}-driver-1 " in said
-        assert f"'ganbalance cancel --run {run} --namespace tests' deletes the run's Jobs" in said
+        assert re.search(rf"'ganbalance cancel --run {run} --namespace tests .*' deletes the run's Jobs", said)
     assert bench.submit()[0] == BAD_CONFIG
     assert bench.type("cancel", "--run", run)[0] == 0
     code, said = bench.submit()
@@ -159,6 +159,30 @@ def test_a_setting_that_is_none_is_refused(bench: Bench, setting: tuple[str, str
     code, said = bench.submit(*setting)
     assert code == BAD_CONFIG
     assert f"argument {setting[0]}: '{setting[1]}': give " in said
+
+
+def test_images_of_ones_own_are_put_into_the_store_by_submit_and_by_nobody_else(
+    bench: Bench, tiny: dict[str, Any]
+) -> None:
+    bench.experiment.write_text(yaml.safe_dump(tiny))
+    code, said = bench.submit()
+    assert (code, "dataset: done in" in said) == (0, True), said
+    run = bench.run
+    (commit,) = [name for name in bench.store.names("stages/dataset") if name.endswith("COMMIT.json")]
+    assert bench.type("cancel", "--run", run)[0] == 0
+    bench.store.delete(commit)
+    code, said = bench.type("resume", "--run", run)
+    assert code == BAD_CONFIG
+    assert f"the dataset of run {run} is made of files that no pod has; submit its experiment again" in said
+    assert bench.driver_jobs() == []
+
+
+def test_a_proxy_of_this_machine_is_not_asked_for_the_way_into_the_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in connection.NO_PROXY:
+        monkeypatch.delenv(name, raising=False)
+    assert connection._past_proxies() == {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+    monkeypatch.setenv("no_proxy", "intranet.example")
+    assert set(connection._past_proxies().values()) == {"intranet.example,127.0.0.1"}
 
 
 def test_files_that_pods_have_are_not_looked_for_here(bench: Bench) -> None:

@@ -16,7 +16,7 @@ from ganbalance.cli import experiments
 from ganbalance.cli.access import add_access, connected
 from ganbalance.cli.text import counted, seconds
 from ganbalance.config import OwnImages
-from ganbalance.errors import EXIT_DONE, DataError, GanbalanceError, Stopped
+from ganbalance.errors import EXIT_DONE, ConfigError, DataError, GanbalanceError, Stopped
 from ganbalance.k8s import manifest, preflight, rendering, submission
 from ganbalance.k8s.client import Access, Cluster
 from ganbalance.k8s.connection import templates
@@ -140,7 +140,7 @@ def _start(flags: argparse.Namespace, cluster: Cluster, store: Store, record: ru
         to_do = [node for node in record.plan.nodes if not state.is_settled(node.name)]
         print(f"run {run}: {counted(len(record.plan.nodes), 'stage')}, {len(to_do)} to do, store {store.url}")
         if not to_do:
-            print(f"already done; next: ganbalance fetch-report --run {run} --namespace {cluster.namespace}")
+            print(f"already done; next: ganbalance fetch-report --run {run} {cluster.flags}")
             return EXIT_DONE
         check_is_known(cluster, store, run)
         if name := is_under_way(cluster, run):
@@ -148,9 +148,15 @@ def _start(flags: argparse.Namespace, cluster: Cluster, store: Store, record: ru
             return EXIT_DONE
         wish = _submission(flags, cluster, store, run)
         _preflight(cluster, rendering.jobs(record.experiment, state, wish))
+        here = [stage for stage in _only_here(record) if state.commit(stage) is None]
         if is_new:
             runs.submit(store, record)
-            _make_what_only_this_machine_can(record, state)
+            _make(here, record, state)
+        elif here:
+            raise ConfigError(
+                f"the {here[0]} of run {run} is made of files that no pod has; "
+                "submit its experiment again where they are"
+            )
         wish = submission.record(store, wish)  # of two that submit at one moment, both go on with the first one's
         if flags.driver == "local":
             return _drive_here(cluster, record, state, wish)
@@ -164,18 +170,22 @@ def _drive_here(cluster: Cluster, record: runs.Record, state: State, wish: Submi
     try:
         return _tell(Driver(cluster, record.experiment, state, wish).run())
     except (KeyboardInterrupt, Stopped) as error:
-        where = f"--run {wish.run} --namespace {cluster.namespace}"
+        where = f"--run {wish.run} {cluster.flags}"
         raise Stopped(
             f"stopped; the Jobs that have started go on. To drive on: ganbalance resume {where} --driver local; "
             f"to stop them: ganbalance cancel {where}"
         ) from error
 
 
-def _make_what_only_this_machine_can(record: runs.Record, state: State) -> None:
-    """Put images and weights into the store that are files of this machine: no pod could read them."""
+def _only_here(record: runs.Record) -> list[str]:
+    """The stages that read images and weights which are files of whoever submits: no pod could read them."""
     settings = record.experiment
-    here = {"dataset": isinstance(settings.dataset, OwnImages), "backbone": settings.classifier.weights is not None}
-    for stage in (name for name, is_here in here.items() if is_here and state.commit(name) is None):
+    is_here = {"dataset": isinstance(settings.dataset, OwnImages), "backbone": settings.classifier.weights is not None}
+    return [stage for stage, of_files in is_here.items() if of_files]
+
+
+def _make(stages: list[str], record: runs.Record, state: State) -> None:
+    for stage in stages:
         program = importlib.import_module(f"jobs.{record.plan.node(stage).program.replace('-', '_')}")
         if program.main(["--run", record.plan.run, "--store", state.artifacts.store.url, "--stage", stage]):
             raise DataError(f"the {stage} could not be made here, see above; nothing was submitted")
@@ -208,7 +218,7 @@ def _tell(failures: list[Failure]) -> int:
 
 
 def _watch(cluster: Cluster, run: str) -> str:
-    return f"ganbalance watch --run {run} --namespace {cluster.namespace}"
+    return f"ganbalance watch --run {run} {cluster.flags}"
 
 
 @contextmanager

@@ -70,7 +70,7 @@ def show_status(flags: argparse.Namespace) -> int:
     if flags.json:
         print(json.dumps({"run": run, "driver": dump(driver), "stages": [dump(row) for row in rows]}, indent=1))
     else:
-        print(_page(run, rows, driver, cluster.namespace))
+        print(_page(run, rows, driver, cluster.flags))
     return EXIT_DONE
 
 
@@ -83,14 +83,14 @@ def watch(flags: argparse.Namespace) -> int:
             while True:
                 rows, driver = watched.look()
                 if sys.stdout.isatty():
-                    print(CLEAR + _page(run, rows, driver, cluster.namespace), flush=True)
+                    print(CLEAR + _page(run, rows, driver, cluster.flags), flush=True)
                 else:
                     _print_changes(rows, told)
                 if _is_over(rows, driver):
                     break
                 time.sleep(EVERY_S)
     if not sys.stdout.isatty():
-        print(_summary(run, rows, driver, cluster.namespace))
+        print(_summary(run, rows, driver, cluster.flags))
     if any(row.state == "failed" for row in rows) or driver.state == "failed":
         raise DataError(f"run {run} has failed stages")
     return EXIT_DONE
@@ -115,7 +115,7 @@ def cancel(flags: argparse.Namespace) -> int:
             runs.load(store, run)  # or it is none
     print(
         f"cancelled {run}: {text.counted(found, 'Job')} deleted, what is committed is kept; "
-        f"to go on: ganbalance resume --run {run} --namespace {cluster.namespace}"
+        f"to go on: ganbalance resume --run {run} {cluster.flags}"
     )
     return EXIT_DONE
 
@@ -174,7 +174,7 @@ class _Watched:
         return self._rounds[job]
 
 
-def _page(run: str, rows: Sequence[Row], driver: DriverRow, namespace: str) -> str:
+def _page(run: str, rows: Sequence[Row], driver: DriverRow, cluster: str) -> str:
     now = datetime.now(UTC)
     cells = [
         (
@@ -185,14 +185,14 @@ def _page(run: str, rows: Sequence[Row], driver: DriverRow, namespace: str) -> s
         for row in rows
     ]  # fmt: skip
     table = text.table(("stage", "index", "state", "age", "node", "key", "cause"), cells, right=("index", "age"))
-    return f"{table}\n\n{_summary(run, rows, driver, namespace)}"
+    return f"{table}\n\n{_summary(run, rows, driver, cluster)}"
 
 
-def _summary(run: str, rows: Sequence[Row], driver: DriverRow, namespace: str) -> str:
+def _summary(run: str, rows: Sequence[Row], driver: DriverRow, cluster: str) -> str:
     counts = Counter(row.state for row in rows)
     counted = ", ".join(f"{n} {state}" for state, n in counts.most_common())
     cause = f" ({driver.cause})" if driver.cause else ""
-    where = f"--run {run} --namespace {namespace}"
+    where = f"--run {run} {cluster}"
     is_whole = all(row.state in ("done", "diverged") for row in rows)
     if is_whole:
         then = f"next: ganbalance fetch-report {where}"

@@ -7,6 +7,7 @@ its models differ from one major version to the next, the API's JSON does not.
 import json
 import os
 import random
+import shlex
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -57,7 +58,7 @@ KINDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Access:
-    """How to reach a cluster; None means what kubectl would take."""
+    """How to reach a cluster; None means what kubectl would take, and in a pod the pod's own account."""
 
     namespace: str | None = None
     context: str | None = None
@@ -88,6 +89,11 @@ class Cluster:
         self._access, self._attempts = access, attempts
         self._client: Any  # an ApiClient
         self._client, self.namespace = _load(access)
+
+    @property
+    def flags(self) -> str:
+        """The flags that lead here again, for commands that a user is told."""
+        return shlex.join(["--namespace", self.namespace, *self._access.kubectl()])
 
     def list(
         self, kind: str, labels: Mapping[str, str] | None = None, fields: str = "", *, everywhere: bool = False

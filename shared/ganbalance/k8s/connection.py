@@ -22,6 +22,8 @@ from ganbalance.store import S3_SCHEME
 
 STORE, ENDPOINT = "GANBALANCE_STORE", "AWS_ENDPOINT_URL"
 READY_S = 30.0
+HERE = "127.0.0.1"
+NO_PROXY = ("NO_PROXY", "no_proxy")
 # settings that name a file: this machine has its own, if it needs any
 FILES = {
     "AWS_CA_BUNDLE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE",
@@ -34,8 +36,17 @@ def templates(cluster: Cluster) -> dict[str, Manifest]:
     """The PodTemplates of the namespace by name. Raises ConfigError when one is missing."""
     found = {one["metadata"]["name"]: one for one in cluster.list("PodTemplate")}
     if missing := [name for name in TEMPLATES if name not in found]:
+        if not found and not _is_there(cluster):
+            raise ConfigError(f"there is no namespace {cluster.namespace}; {DEPLOY}")
         raise ConfigError(f"namespace {cluster.namespace} has no PodTemplate {', '.join(missing)}; {DEPLOY}")
     return {name: _plain(found[name]) for name in TEMPLATES}
+
+
+def _is_there(cluster: Cluster) -> bool:
+    try:
+        return cluster.find("Namespace", cluster.namespace) is not None
+    except ForbiddenError:
+        return True  # as far as one may know
 
 
 @contextmanager
@@ -48,7 +59,8 @@ def reach(cluster: Cluster, access: Access) -> Iterator[str]:
             f"{STORE}={url!r} in namespace {cluster.namespace}: pods on several nodes share no folder, so the store of "
             "a cluster is s3://bucket/prefix; set it in the ConfigMap of the overlay and apply it again"
         )
-    with _forwarded(cluster, access, settings.get(ENDPOINT, "")) as endpoint, _environment(settings | endpoint):
+    ours = {name: value for name, value in settings.items() if name.startswith(("AWS_", "GANBALANCE_"))}
+    with _forwarded(cluster, access, settings.get(ENDPOINT, "")) as endpoint, _environment(ours | endpoint):
         yield url
 
 
@@ -92,7 +104,7 @@ def _environment(settings: Mapping[str, str]) -> Iterator[None]:
     if "AWS_ACCESS_KEY_ID" in settings:
         for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
             os.environ.pop(name, None)
-    os.environ.update({name: value for name, value in settings.items() if name.startswith(("AWS_", "GANBALANCE_"))})
+    os.environ.update(settings)
     try:
         yield
     finally:
@@ -121,12 +133,18 @@ def _forwarded(cluster: Cluster, access: Access, endpoint: str) -> Iterator[dict
     try:
         with _stoppable():
             near = _near_port(process, f"{namespace}/{name}")
-            yield {ENDPOINT: urlunsplit(address._replace(netloc=f"127.0.0.1:{near}"))}
+            yield {ENDPOINT: urlunsplit(address._replace(netloc=f"{HERE}:{near}"))} | _past_proxies()
     finally:
         process.terminate()
         process.wait(timeout=READY_S)
         if process.stdout:
             process.stdout.close()
+
+
+def _past_proxies() -> dict[str, str]:
+    """What keeps a proxy of this machine out of the way to itself."""
+    told = [os.environ[name] for name in NO_PROXY if os.environ.get(name)]
+    return dict.fromkeys(NO_PROXY, ",".join([*dict.fromkeys(told), HERE]))
 
 
 @contextmanager

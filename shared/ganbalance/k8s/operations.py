@@ -123,7 +123,7 @@ def check_is_known(cluster: Cluster, store: Store, run: str) -> None:
     if strangers := [job for job in jobs if job not in known]:
         raise ConfigError(
             f"the store {store.url} knows nothing of the Job {strangers[0]} of run {run}: the store was another then, "
-            f"or held more; 'ganbalance cancel --run {run} --namespace {cluster.namespace}' deletes the run's Jobs, "
+            f"or held more; 'ganbalance cancel --run {run} {cluster.flags}' deletes the run's Jobs, "
             "then submit it again"
         )
 
