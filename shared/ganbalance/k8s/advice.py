@@ -12,7 +12,7 @@ MENDS = {
     "exceeded quota": "ask for less in resources.pods of the experiment, or raise the quota (kubectl describe quota)",
     "violates PodSecurity": "set what it names in the pod template, by the overlay (make deploy)",
     "serviceaccount": "apply the manifests (make deploy)",
-    "Insufficient": "if that lasts, ask for less in resources.pods of the experiment, or add a node",
+    "Insufficient": "ask for less in resources.pods of the experiment, or add a node, unless others end soon",
 }
 
 
