@@ -36,6 +36,10 @@ NO_BUCKET: Manifest = {
 }
 
 
+# what `make test-cluster` may have been given, or gives to a make inside of it
+NOT_OURS = {"IMAGE", "TAG", "DEVICE", "REGISTRY", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
+
+
 def _overlay(folder: Path, tag: str) -> Path:
     names = ("ganbalance/programs", "ganbalance/report")
     manifests.render_on_top(
@@ -49,8 +53,9 @@ def _overlay(folder: Path, tag: str) -> Path:
 
 
 def _deploy(namespace: Namespace, overlay: Path) -> subprocess.CompletedProcess[str]:
-    command = ["make", "deploy", f"NAMESPACE={namespace.name}", f"OVERLAY={overlay}", f"KUBECTL={manifests.kubectl()}"]
-    plain = {name: value for name, value in os.environ.items() if name not in {"IMAGE", "TAG", "DEVICE", "REGISTRY"}}
+    variables = [f"NAMESPACE={namespace.name}", f"OVERLAY={overlay}", f"KUBECTL={manifests.kubectl()}"]
+    command = ["make", "--no-print-directory", "deploy", *variables]
+    plain = {name: value for name, value in os.environ.items() if name not in NOT_OURS}
     return subprocess.run(command, env=plain, capture_output=True, text=True, check=False)
 
 

@@ -161,6 +161,19 @@ def test_a_setting_that_is_none_is_refused(bench: Bench, setting: tuple[str, str
     assert f"argument {setting[0]}: '{setting[1]}': give " in said
 
 
+def test_logs_come_in_the_order_of_the_tries(bench: Bench) -> None:
+    bench.submit()
+    run = bench.run
+    bench.step(run)
+    job = f"{run}-dataset-1"
+    for pod, line in (("zzzzz", b"the first try\n"), ("aaaaa", b"the second try\n")):
+        bench.store.create(f"runs/{run}/logs/{job}/{job}-0-{pod}.log", line)
+        time.sleep(1.1)  # a store's clock tells seconds
+    code, said = bench.type("logs", "--run", run, "--stage", "dataset")
+    assert code == 0
+    assert said.index("the first try") < said.index("the second try")
+
+
 def test_images_of_ones_own_are_put_into_the_store_by_submit_and_by_nobody_else(
     bench: Bench, tiny: dict[str, Any]
 ) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from ganbalance.errors import ConfigError, UnavailableError
@@ -82,12 +83,16 @@ def logs(cluster: Cluster, store: Store, run: str, stage: str) -> Iterator[tuple
     part = DRIVER if stage == DRIVER else "stage"
     pods = {name_of(pod): pod for pod in cluster.list("Pod", {RUN: run, PART: part})}
     for job, index in wanted:
-        kept = {name.rpartition("/")[2].removesuffix(".log"): name for name in store.names(in_pod.log_folder(run, job))}
-        mine = {name for name, pod in pods.items() if job_of(pod) == job and index in (None, index_of(pod))}
         start = f"{job}-" if index is None else f"{job}-{index}-"
-        for name in sorted({name for name in kept if name.startswith(start)} | mine):
+        entries = {Path(entry.name).stem: entry for entry in store.entries(in_pod.log_folder(run, job))}
+        kept = {name: entry for name, entry in entries.items() if name.startswith(start)}
+        mine = {name for name, pod in pods.items() if job_of(pod) == job and index in (None, index_of(pod))}
+        # an index has one pod at a time, so when one was made comes after all that the one before it wrote
+        made = {name: entry.modified for name, entry in kept.items()}
+        made |= {name: trouble.when(pods[name]["metadata"]["creationTimestamp"]) for name in mine}
+        for name in sorted(made, key=lambda name: (made[name], name)):
             is_live = name in mine and trouble.phase(pods[name]) == "Running"
-            log = cluster.log(name) if is_live or name not in kept else store.read(kept[name])
+            log = cluster.log(name) if is_live or name not in kept else store.read(kept[name].name)
             if log is not None:
                 yield name, log
 
