@@ -161,6 +161,18 @@ def test_a_setting_that_is_none_is_refused(bench: Bench, setting: tuple[str, str
     assert f"argument {setting[0]}: '{setting[1]}': give " in said
 
 
+def test_plan_bounds_the_gpu_hours_of_what_is_to_do(bench: Bench) -> None:
+    code, said = bench.type("plan", str(bench.experiment))
+    assert (code, "no GPU-hours: its pods ask for no GPU" in said) == (0, True), said
+    found = bench.double.object("PodTemplate", "train-gan")
+    found["metadata"]["annotations"] = {"ganbalance.io/gpu-resource": "example.com/gpu"}
+    found["template"]["spec"]["activeDeadlineSeconds"] = 3 * 3600
+    found["template"]["spec"]["containers"][0]["resources"]["limits"] |= {"example.com/gpu": "2"}
+    bench.double.add(found)
+    code, said = bench.type("plan", str(bench.experiment))
+    assert (code, "at most 12 GPU-hours, if every pod runs up to its deadline, once" in said) == (0, True), said
+
+
 def test_logs_come_in_the_order_of_the_tries(bench: Bench) -> None:
     bench.submit()
     run = bench.run

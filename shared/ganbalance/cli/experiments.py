@@ -89,7 +89,8 @@ def plan(flags: argparse.Namespace) -> int:
     if is_named(flags):
         left = [node for node in planned.nodes if node.name not in done]
         hours = rendering.gpu_hours(experiment, templates(Cluster(access(flags))), left)
-        print(f"at most {hours:,.0f} GPU-hours, if every pod runs up to its deadline, once")
+        bound = f"at most {hours:,.0f} GPU-hours, if every pod runs up to its deadline, once"
+        print(bound if hours else "no GPU-hours: its pods ask for no GPU")
     for line in planned.notes:
         print(f"note: {line}")
     if flags.record:
