@@ -64,9 +64,7 @@ def _wait_for_end(cluster: Cluster, run: str, part: str, say: Say) -> None:
             )
         if told != len(pods):
             told = len(pods)
-            say(
-                f"waiting for {told} pod{'' if told == 1 else 's'} to go; a stage that is at work writes its checkpoint first"
-            )
+            say(f"waiting for {told} pod{'' if told == 1 else 's'} to go; one at work writes its checkpoint first")
         time.sleep(POLL_S)
 
 
