@@ -1,0 +1,142 @@
+"""What is said before a run of the room that a cluster has for it: nodes, quotas, images, queues."""
+
+from typing import Any
+
+import pytest
+
+from ganbalance.errors import ConfigError
+from ganbalance.k8s import preflight
+from tests import cluster_double
+from tests.cluster_double import ClusterDouble, Object
+from tests.unit.preflighted import change_template, failed, jobs, look, node
+
+# ---- room ------------------------------------------------------------------------------------------------------------
+
+
+def test_gpus_that_no_node_has_are_told_with_the_setting(double: ClusterDouble) -> None:
+    found = look(double, jobs(double, gpus=2))
+    assert failed(found) == ["nodes"]
+    assert found["nodes"].text == "train-gan: no node has nvidia.com/gpu >= 2; the most is 1 on node x"
+    assert "resources.pods.train-gan of the experiment" in found["nodes"].mend
+    with pytest.raises(ConfigError, match="nothing was submitted:\n  nodes: train-gan: no node"):
+        preflight.refuse(found.values())
+
+
+def test_a_pool_may_grow_a_node_that_is_not_there(double: ClusterDouble) -> None:
+    pooled = node(gpu="1")
+    pooled["metadata"]["labels"]["karpenter.sh/nodepool"] = "cpu"
+    double.add(pooled)
+    assert look(double, jobs(double, gpus=2))["nodes"].state == "warn"
+
+
+def test_a_cordoned_node_is_a_warning(double: ClusterDouble) -> None:
+    double.add(node(gpu="1") | {"spec": {"unschedulable": True}})
+    found = look(double)["nodes"]
+    assert found.state == "warn"
+    assert "uncordon" in found.mend
+
+
+def test_what_a_daemon_set_takes_of_a_node_is_not_free(double: ClusterDouble) -> None:
+    daemon = {"containers": [{"name": "a", "resources": {"requests": {"cpu": "500m"}}}], "nodeName": "x"}
+    metadata = {"name": "d", "namespace": "kube-system", "ownerReferences": [{"kind": "DaemonSet", "uid": "u"}]}
+    double.ticks_on_list = False
+    double.add({"kind": "Pod", "metadata": metadata, "spec": daemon, "status": {"phase": "Running"}})
+    found = look(double, jobs(double, cpu="8"))["nodes"]
+    assert found.text == "train-gan: no node has cpu >= 8; the most is 7.5 on node x"
+
+
+def quota(hard: dict[str, str], used: dict[str, str] | None = None, **more: Any) -> Object:
+    return {
+        "kind": "ResourceQuota", "metadata": {"name": "small"}, "spec": {"hard": hard, **more},
+        "status": {"used": used or {}},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("hard", "used", "state", "told"),
+    [
+        ({"limits.memory": "100Gi"}, {}, "ok", "room in small"),
+        ({"limits.memory": "4Gi"}, {}, "FAIL", "of limits.memory quota small allows 4Gi"),
+        ({"limits.memory": "8Gi"}, {}, "FAIL", "a pod of train-gan beside the driver's needs 9Gi"),
+        ({"limits.memory": "9Gi"}, {}, "ok", "room in small"),
+        ({"limits.memory": "9Gi"}, {"limits.memory": "1Mi"}, "note", "allows 9Gi and has 9215Mi left"),
+        ({"memory": "2Gi"}, {}, "FAIL", "of memory quota small allows 2Gi"),
+        ({"requests.nvidia.com/gpu": "0"}, {}, "FAIL", "of requests.nvidia.com/gpu quota small allows 0"),
+        ({"requests.nvidia.com/gpu": "1"}, {"requests.nvidia.com/gpu": "1"}, "note", "has 0 left"),
+        ({"pods": "1"}, {}, "FAIL", "of pods quota small allows 1, and a pod of train-gan beside the driver's needs 2"),
+        ({"count/jobs.batch": "1"}, {}, "FAIL", "quota small allows 1 Jobs, and the run has 2"),
+        ({"services": "0"}, {}, "ok", "room in small"),
+    ],
+)
+def test_a_quota_that_is_too_small_for_good_is_told_from_one_in_use(
+    double: ClusterDouble, hard: dict[str, str], used: dict[str, str], state: str, told: str
+) -> None:
+    double.add(quota(hard, used))
+    found = look(double, jobs(double))["quota"]
+    assert (found.state, told in found.text) == (state, True), found
+    assert ("kubectl edit quota small" in found.mend) == (state == "FAIL")
+
+
+@pytest.mark.parametrize(
+    ("more", "state"),
+    [
+        ({"scopes": ["NotTerminating"]}, "ok"),  # stages have a deadline, and the driver fits
+        ({"scopes": ["Terminating"]}, "FAIL"),
+        ({"scopes": ["BestEffort"]}, "ok"),
+        ({"scopes": ["NotBestEffort"]}, "FAIL"),
+        ({"scopeSelector": {"matchExpressions": [{"scopeName": "PriorityClass", "operator": "Exists"}]}}, "ok"),
+        (
+            {"scopeSelector": {"matchExpressions": [{"scopeName": "PriorityClass", "operator": "DoesNotExist"}]}},
+            "FAIL",
+        ),
+    ],
+)
+def test_a_quota_of_other_pods_is_none(double: ClusterDouble, more: dict[str, Any], state: str) -> None:
+    double.add(quota({"limits.memory": "4Gi"}, **more))
+    assert look(double, jobs(double))["quota"].state == state
+
+
+# ---- images and queues -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("image", "policy", "told"),
+    [
+        ("registry.example/team/ganbalance:1.2", "IfNotPresent", ""),
+        ("registry.example/team/ganbalance@sha256:0f", "Always", ""),
+        ("registry.example:5000/ganbalance", "IfNotPresent", "whatever was pushed last"),
+        ("registry.example/ganbalance:latest", "IfNotPresent", "whatever was pushed last"),
+        ("registry.example/ganbalance:1.2", "Always", "asked for at registry.example at every start"),
+        ("ganbalance:1.2", "Always", "pulled from docker.io at every start"),
+        ("ganbalance:1.2", "IfNotPresent", "on no node, so looked for at docker.io: ganbalance:1.2"),
+        ("ganbalance:local-report", "IfNotPresent", ""),
+    ],
+)
+def test_images_are_warned_of_by_what_will_happen(double: ClusterDouble, image: str, policy: str, told: str) -> None:
+    has = node(gpu="1")
+    names = ["docker.io/library/ganbalance:local-report", "docker.io/library/ganbalance:local-cuda"]
+    has["status"]["images"] = [{"names": [name]} for name in names]
+    double.add(has)
+    change_template(double, "report", image=image, imagePullPolicy=policy)
+    found = look(double)["images"]
+    assert found.state == ("warn" if told else "ok"), found
+    assert told in found.text
+    assert bool(found.mend) == bool(told)
+
+
+def test_a_queue_without_kueue_and_without_the_queue_fails(double: ClusterDouble) -> None:
+    template = double.object("PodTemplate", "train-gan")
+    template["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] = "mine"
+    double.add(template)
+    found = look(double)["queue"]
+    assert found.state == "FAIL"
+    assert "install or upgrade Kueue" in found.mend
+    double.kinds |= cluster_double.KUEUE
+    found = look(double)["queue"]
+    assert (found.state, found.text) == ("FAIL", f"namespace {double.namespace} has no LocalQueue mine")
+    queue = {"kind": "LocalQueue", "metadata": {"name": "mine"}}
+    double.add(queue)
+    assert look(double)["queue"].state == "ok"
+    stopped = {"type": "Active", "status": "False", "message": "Can't submit new workloads to clusterQueue"}
+    double.add(queue | {"status": {"conditions": [stopped]}})
+    assert look(double)["queue"].state == "warn"
