@@ -58,16 +58,23 @@ def local(rendered: dict[str, list[Manifest]]) -> list[Manifest]:
 # ---- everything that is rendered -------------------------------------------------------------------------------------
 
 
-def test_every_object_fits_the_schema_of_the_oldest_kubernetes(objects: list[Manifest]) -> None:
-    for one in objects:
+def _misfit(one: Manifest) -> str:
+    """What the schema has against an object; empty where it fits."""
+    try:
         kubernetes_validate.validate(one, OLDEST, strict=True)
+    except kubernetes_validate.ValidationError as error:
+        return str(error)
+    return ""
+
+
+def test_every_object_fits_the_schema_of_the_oldest_kubernetes(objects: list[Manifest]) -> None:
+    assert {one["kind"]: _misfit(one) for one in objects if _misfit(one)} == {}
 
 
 def test_the_schema_knows_a_field_that_does_not_exist(local: list[Manifest]) -> None:
     wrong = copy.deepcopy(templates(local)["report"])
     wrong["template"]["spec"]["restartpolicy"] = "Never"
-    with pytest.raises(kubernetes_validate.ValidationError, match="restartpolicy"):
-        kubernetes_validate.validate(wrong, OLDEST, strict=True)
+    assert "restartpolicy" in _misfit(wrong)
 
 
 def test_every_pod_would_pass_the_restricted_level(objects: list[Manifest]) -> None:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from ganbalance.errors import ConfigError, DataError, GanbalanceError, UnavailableError
-from ganbalance.store import s3
+from ganbalance.store import s3, s3_client, s3_failures
 from ganbalance.store.base import MARKER, MissingError
 from ganbalance.store.doctor.checks import CONTENT, TRIALS, Check, Said, same
 from ganbalance.store.doctor.endpoint import Endpoint
@@ -63,7 +63,7 @@ class Bucket:
 
     def settings(self) -> Said:
         """The environment and the profile make sense."""
-        self.setup = s3.setup(self.bucket)
+        self.setup = s3_client.setup(self.bucket)
         self.virtual = self.setup.address.partition("://")[2].startswith(f"{self.bucket}.")
         try:
             self.server = Endpoint(self.setup.address, is_virtual=self.virtual, authorities=self.setup.authorities)
@@ -111,9 +111,9 @@ class Bucket:
 
     def credentials(self) -> Said:
         """There are keys, from somewhere."""
-        source = s3.credentials_source()
+        source = s3_client.credentials_source()
         if source is None:
-            raise ConfigError(f"there are no keys in the environment, a profile or a role; {s3.KEYS}")
+            raise ConfigError(f"there are no keys in the environment, a profile or a role; {s3_failures.KEYS}")
         return Said(f"from {SOURCES.get(source, source).format(profile=self.setup.profile)}")
 
     def sign_in(self) -> Said:
@@ -121,7 +121,7 @@ class Bucket:
         try:
             s3.S3Store(self.url, attempts=1)
         except GanbalanceError as error:
-            code = s3.code_of(error)
+            code = s3_failures.code_of(error)
             if code in UNKNOWN_KEYS or not (code or _is_of_format(error)):
                 raise
             self.refusal = error
@@ -179,7 +179,7 @@ class Bucket:
         """Where the bucket stands in an address."""
         style = "virtual" if self.virtual else "path"
         other = "path" if self.virtual else "virtual"
-        return Said(f"{style} style, {self.setup.address} ({s3.ADDRESSING}={other} or the profile changes it)")
+        return Said(f"{style} style, {self.setup.address} ({s3_client.ADDRESSING}={other} or the profile changes it)")
 
     def clean_up(self) -> None:
         """Remove what is left of the trials."""

@@ -1,0 +1,186 @@
+"""What an S3 server, the network and this machine can do to a store that it does not bear: what a user is told."""
+
+import datetime
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ganbalance.errors import ConfigError, GanbalanceError, UnavailableError
+from ganbalance.store import MissingError, make_store, open_store, s3, s3_client
+from ganbalance.store.base import Unfinished
+from tests import servers
+
+UseS3 = Callable[[servers.Server], str]
+
+
+@pytest.fixture
+def few_attempts(monkeypatch: pytest.MonkeyPatch, quick_retries: None) -> None:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
+
+
+def told(url: str) -> GanbalanceError:
+    """What opening the store ends with."""
+    with pytest.raises(GanbalanceError) as caught:
+        open_store(url)
+    assert "\n" not in str(caught.value)
+    return caught.value
+
+
+def test_no_server_names_the_endpoint(few_attempts: None, moto: servers.Server, use_s3: UseS3, monkeypatch) -> None:
+    url = use_s3(moto)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{servers.free_port()}")
+    error = told(url)
+    assert isinstance(error, UnavailableError)
+    assert "AWS_ENDPOINT_URL" in str(error)
+
+
+def test_a_server_that_stays_broken_asks_to_try_later(
+    few_attempts: None, seaweedfs: servers.Server, use_s3: UseS3
+) -> None:
+    proxy = servers.FaultyProxy(seaweedfs)
+    with proxy.running() as server:
+        url = use_s3(server)
+        proxy.faults.extend([503] * 2)
+        error = told(url)
+    assert isinstance(error, UnavailableError)
+    assert "503" in str(error)
+
+
+def test_a_server_that_is_too_slow_asks_to_try_later(
+    few_attempts: None, seaweedfs: servers.Server, use_s3: UseS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = servers.FaultyProxy(seaweedfs, slow_s=2)
+    with proxy.running() as server:
+        url = use_s3(server)
+        monkeypatch.setattr(s3_client, "READ_TIMEOUT_S", 0.3)
+        proxy.faults.extend(["slow"] * 2)
+        started = time.monotonic()
+        error = told(url)
+        took = time.monotonic() - started
+    assert isinstance(error, UnavailableError)
+    assert took < 2
+
+
+def test_a_wrong_key_names_the_keys(seaweedfs: servers.Server, use_s3: UseS3, monkeypatch) -> None:
+    url = use_s3(seaweedfs)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        with monkeypatch.context() as patch:
+            patch.setenv(name, "wrong")
+            error = told(url)
+        assert isinstance(error, ConfigError)
+        assert "AWS_SECRET_ACCESS_KEY" in str(error)
+        assert seaweedfs.secret_key not in str(error)
+
+
+def test_a_wrong_key_is_told_from_a_missing_right_when_a_bucket_is_made(
+    seaweedfs: servers.Server, use_s3: UseS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = use_s3(seaweedfs)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    with pytest.raises(ConfigError, match="AWS_SECRET_ACCESS_KEY"):
+        make_store(url)
+
+
+def test_no_key_at_all_names_the_keys(seaweedfs: servers.Server, use_s3: UseS3, monkeypatch) -> None:
+    url = use_s3(seaweedfs)
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    error = told(url)
+    assert isinstance(error, ConfigError)
+    assert "AWS_ACCESS_KEY_ID" in str(error)
+
+
+def test_an_unknown_profile_is_named(seaweedfs: servers.Server, use_s3: UseS3, monkeypatch) -> None:
+    url = use_s3(seaweedfs)
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    error = told(url)
+    assert isinstance(error, ConfigError)
+    assert "nobody" in str(error)
+
+
+def test_a_missing_bucket_names_the_command_that_makes_it(seaweedfs: servers.Server, use_s3: UseS3) -> None:
+    use_s3(seaweedfs)
+    url = servers.new_bucket_url()
+    error = told(url)
+    assert isinstance(error, ConfigError)
+    assert "ganbalance store init" in str(error)
+    assert make_store(url)
+    assert not make_store(url)
+    assert list(open_store(url).names("")) == []
+
+
+@pytest.mark.parametrize(
+    ("work", "rights"),
+    [
+        (lambda store, _: store.read("there"), "s3:GetObject"),
+        (lambda store, _: list(store.unfinished()), "s3:ListBucketMultipartUploads and s3:AbortMultipartUpload"),
+        (lambda store, write: store.discard(write), "s3:ListBucketMultipartUploads and s3:AbortMultipartUpload"),
+        (lambda store, _: make_store(store.url), "s3:ListBucket and s3:CreateBucket"),
+    ],
+    ids=["read", "unfinished", "discard", "make"],
+)
+def test_a_missing_right_is_named(
+    store: s3.S3Store, proxy: servers.FaultyProxy, work: Callable[[s3.S3Store, Unfinished], object], rights: str
+) -> None:
+    write = Unfinished("begun", 0, datetime.datetime.now(datetime.UTC), handle="0")
+    proxy.faults.append(403)
+    with pytest.raises(ConfigError, match=f"allow this key {rights}"):
+        work(store, write)
+
+
+def test_a_clock_that_is_twenty_minutes_off_is_named(
+    store: s3.S3Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(*_: object, **__: object) -> datetime.datetime:
+        return datetime.datetime.now(datetime.UTC).replace(tzinfo=None) + datetime.timedelta(minutes=20)
+
+    monkeypatch.setattr("botocore.auth.get_current_datetime", late)
+    (tmp_path / "file").write_bytes(b"content")
+    with pytest.raises(UnavailableError, match="clock"):
+        store.put("a", tmp_path / "file")
+
+
+def test_a_name_that_is_not_there_is_missing_and_not_refused(store: s3.S3Store, tmp_path: Path) -> None:
+    for read in (lambda: store.read("none"), lambda: store.fetch("none", tmp_path)):
+        with pytest.raises(MissingError, match="none"):
+            read()
+
+
+@pytest.mark.parametrize(
+    "url", ["s3://", "s3://a", "s3://Upper/x", "s3://bucket/a//b", "s3://bucket/../x", "s3://bucket/x?y=z", "s3:///x"]
+)
+def test_a_url_that_names_no_bucket_is_refused_before_any_request(url: str) -> None:
+    with pytest.raises(ConfigError, match="s3://bucket/prefix"):
+        open_store(url)
+
+
+@pytest.mark.parametrize("endpoint", ["nonsense", "http://", "ftp://host", "http://127.0.0.1:notaport"])
+def test_an_endpoint_that_is_no_address_is_named(
+    moto: servers.Server, use_s3: UseS3, monkeypatch: pytest.MonkeyPatch, few_attempts: None, endpoint: str
+) -> None:
+    url = use_s3(moto)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    assert "AWS_ENDPOINT_URL" in str(told(url))
+
+
+def test_a_password_in_an_address_is_refused_and_not_repeated(
+    moto: servers.Server, use_s3: UseS3, monkeypatch: pytest.MonkeyPatch, few_attempts: None
+) -> None:
+    url = use_s3(moto)
+    for address in ("s3://me:hush-hush@bucket/prefix", "http://me:hush-hush@server/bucket"):
+        assert "hush-hush" not in str(told(address))
+    for port in (servers.free_port(), "notaport"):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://me:hush-hush@127.0.0.1:{port}")
+        error = told(url)
+        assert isinstance(error, ConfigError)
+        assert "AWS_ENDPOINT_URL" in str(error)
+        assert "hush-hush" not in str(error)
+
+
+@pytest.mark.parametrize("attempts", ["none", "0", "-1"])
+def test_a_number_of_attempts_that_is_none_is_named(moto, use_s3: UseS3, monkeypatch, attempts: str) -> None:
+    url = use_s3(moto)
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", attempts)
+    assert "AWS_MAX_ATTEMPTS" in str(told(url))
