@@ -77,7 +77,9 @@ def seaweedfs(folder: Path, *flags: str) -> Iterator[Server]:
     command = [
         str(Path(sys.executable).with_name("weed")), "mini", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
         f"-s3.port={s3}", f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}",
-        f"-admin.port={admin}", "-admin.ui=false", "-webdav=false", *flags,
+        f"-admin.port={admin}", "-admin.ui=false", "-webdav=false",
+        "-s3.port.iceberg=0", "-s3.port.lance=0",  # at fixed ports, where servers side by side would meet
+        *flags,
     ]  # fmt: skip
     with running(command, server, log=folder / "log"):
         yield server
