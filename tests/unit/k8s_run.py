@@ -10,6 +10,7 @@ from ganbalance.k8s import submission
 from ganbalance.k8s.client import Access, Cluster
 from ganbalance.k8s.driver import Driver
 from ganbalance.k8s.manifest import GROUP, PART, ROUND, SUBMISSION, TEMPLATES
+from ganbalance.k8s.sight import look
 from ganbalance.k8s.submission import Submission
 from ganbalance.pipeline import rounds, runs
 from ganbalance.pipeline.plan import make_plan
@@ -105,7 +106,7 @@ class KubernetesRun:
         driving = driving or self.driver()
         for _ in range(STEPS):
             if driving.step():
-                return {failure.stage: failure.cause for failure in driving.failures()}
+                return {failure.stage: failure.cause for failure in driving.failures(look(self.cluster(), self.name))}
         raise AssertionError("the driver does not come to rest")
 
     def is_done(self, stage: str) -> bool:

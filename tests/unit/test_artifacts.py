@@ -8,7 +8,7 @@ import pytest
 
 from ganbalance.errors import DataError
 from ganbalance.store import open_store
-from ganbalance.store.artifacts import Artifacts
+from ganbalance.store.artifacts import Artifacts, Commit
 
 FILE = {"path": "figures/a..b.png", "size": 0, "sha256": "0" * 64}
 COMMIT = {
@@ -17,14 +17,16 @@ COMMIT = {
 }  # fmt: skip
 
 
-def find(folder: Path, commit: dict[str, Any]) -> None:
+def find(folder: Path, commit: dict[str, Any]) -> Commit | None:
     store = open_store(str(folder))
     store.create("stages/stage/k/COMMIT.json", json.dumps(commit).encode())
-    Artifacts(store, folder).find("stage", "k")
+    return Artifacts(store, folder).find("stage", "k")
 
 
 def test_a_file_in_a_folder_of_its_artifact_is_fine(tmp_path: Path) -> None:
-    find(tmp_path, COMMIT)
+    found = find(tmp_path, COMMIT)
+    assert found is not None
+    assert [file.path for file in found.files] == ["figures/a..b.png"]
 
 
 @pytest.mark.parametrize("name", ["../out", "a/../../out", "/etc/out", "", ".", "a//b"])

@@ -62,11 +62,12 @@ class Driver:
         runs.note(store, self._run, "driver started", submission=self._submission.number)
         while not self.step():
             time.sleep(POLL_S)
-        failures = self.failures()
+        seen = look(self._cluster, self._run)
+        failures = self.failures(seen)
         runs.note(
             store, self._run, "driver ended", submission=self._submission.number,
             failed={failure.stage: failure.cause for failure in failures},
-            images=look(self._cluster, self._run).images(),
+            images=seen.images(),
         )  # fmt: skip
         return failures
 
@@ -80,9 +81,8 @@ class Driver:
         self._widen(seen)
         return not started and not seen.active()
 
-    def failures(self) -> list[Failure]:
+    def failures(self, seen: Sight) -> list[Failure]:
         """The stages that have no result now, the ones that failed before those held back by them."""
-        seen = look(self._cluster, self._run)
         causes = {name: cause for job in seen.jobs.values() for name, cause in self._causes(seen, job)}
         missing = [node for node in self._state.plan.nodes if self._state.commit(node.name) is None]
         failed = [Failure(node.name, causes[node.name]) for node in missing if node.name in causes]

@@ -5,15 +5,13 @@ runs/<run>/submissions/<number>.json
 The driver reads this and the run's record, so a template that is changed later changes no run that is under way.
 """
 
-import json
 from typing import Any
 
-import pydantic
 from pydantic import Field
 
-from ganbalance.errors import ConfigError, DataError
-from ganbalance.frozen import Frozen, dump
-from ganbalance.store import MissingError, Store
+from ganbalance.frozen import Frozen
+from ganbalance.pipeline import records
+from ganbalance.store import Store
 
 DIGITS = 6
 
@@ -30,20 +28,16 @@ class Submission(Frozen):
 
 def record(store: Store, wish: Submission) -> Submission:
     """Keep a submission; the one that stands, which is another's who submitted at the same moment and was first."""
-    if store.create(_name(wish.run, wish.number), json.dumps(dump(wish), indent=1).encode()):
-        return wish
-    return load(store, wish.run, wish.number)
+    name = _name(wish.run, wish.number)
+    return wish if store.create(name, records.written(wish)) else load(store, wish.run, wish.number)
 
 
 def load(store: Store, run: str, number: int) -> Submission:
     """A submission of a run. Raises ConfigError when there is none of that number."""
-    name = _name(run, number)
-    try:
-        return Submission.model_validate_json(store.read(name))
-    except MissingError as error:
-        raise ConfigError(f"run {run} has no submission {number} in the store {store.url}; submit it") from error
-    except pydantic.ValidationError as error:
-        raise DataError(f"{name} in the store {store.url} is corrupt or of another version; submit again") from error
+    return records.read(
+        store, _name(run, number), Submission, mend="submit again",
+        absent=lambda: f"run {run} has no submission {number} in the store {store.url}; submit it",
+    )  # fmt: skip
 
 
 def numbers(store: Store, run: str) -> set[int]:

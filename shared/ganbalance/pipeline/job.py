@@ -141,16 +141,20 @@ def _run(name: str, doc: str, bodies: Mapping[type[Stage], Body], argv: Sequence
     flags = _parser(name, doc).parse_args(argv)
     if flags.run and (flags.set or flags.seeds):
         raise ConfigError("--set and --seeds change an experiment; a run (--run) is fixed when it is submitted")
-    if flags.round:
-        _in_pod(flags, log)
-    record = runs.load(open_store(flags.store), flags.run) if flags.run else _requested(flags)
+    if flags.round and not flags.run:
+        raise ConfigError("--round is of a run: name it with --run")
+    store = open_store(flags.store) if flags.run else None  # a dry run of an experiment needs none
+    if store and flags.round:
+        log.keep_in(store, flags.run, flags.round)
+        flags.stage = pod.stage_of(store, flags.run, flags.round)
+    record = runs.load(store, flags.run) if store else _requested(flags)
     chosen = _select(record.plan, name, flags)
     if flags.dry_run:
         _explain(record.experiment, chosen)
         return EXIT_DONE
     stop = StopSignal()
     stop.listen()
-    store = open_store(flags.store)
+    store = store or open_store(flags.store)
     runs.submit(store, record)
     with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
         state = State(record.plan, Artifacts(store, Path(scratch)))
@@ -226,15 +230,6 @@ def _diverged_parent(node: Node, commits: Mapping[str, Commit]) -> str | None:
     if node.kind.takes_what_is_there:
         return None
     return next((node.inputs[role] for role, commit in commits.items() if commit.outcome == "diverged"), None)
-
-
-def _in_pod(flags: argparse.Namespace, log: pod.Log) -> None:
-    """Find out which stage this pod runs, and have its log kept."""
-    if not flags.run:
-        raise ConfigError("--round is of a run: name it with --run")
-    store = open_store(flags.store)
-    log.keep_in(store, flags.run, flags.round)
-    flags.stage = pod.stage_of(store, flags.run, flags.round)
 
 
 @contextmanager

@@ -4,16 +4,13 @@ runs/<run>/rounds/<job>.json             one round of one group: index -> stage
 runs/<run>/submissions/<number>.json     one submission of the run; written by `ganbalance.k8s.submission`
 """
 
-import json
 from typing import NamedTuple
 
-import pydantic
-
-from ganbalance.errors import ConfigError, DataError
-from ganbalance.frozen import Frozen, dump
+from ganbalance.frozen import Frozen
 from ganbalance.keys import digest
+from ganbalance.pipeline import records
 from ganbalance.pipeline.plan import Node, Plan
-from ganbalance.store import MissingError, Store
+from ganbalance.store import Store
 
 LONGEST_JOB = 52  # characters; a pod's name is the Job's, an index and a random suffix, 63 in all
 LONGEST_GROUP = 34
@@ -83,21 +80,15 @@ def _short(what: str) -> str:
 
 def record(store: Store, run: str, wish: Round) -> Round:
     """Keep a round; the one that stands, which is another driver's where that was first."""
-    name = _name(run, wish.job)
-    if store.create(name, json.dumps(dump(wish), indent=1).encode()):
-        return wish
-    return load(store, run, wish.job)
+    return wish if store.create(_name(run, wish.job), records.written(wish)) else load(store, run, wish.job)
 
 
 def load(store: Store, run: str, job: str) -> Round:
     """The round of a Job. Raises ConfigError when there is none."""
-    name = _name(run, job)
-    try:
-        return Round.model_validate_json(store.read(name))
-    except MissingError as error:
-        raise ConfigError(f"run {run} has no Job {job!r}; its Jobs are listed under runs/{run}/rounds") from error
-    except pydantic.ValidationError as error:
-        raise DataError(f"{name} in the store {store.url} is corrupt; clean the run and submit it again") from error
+    return records.read(
+        store, _name(run, job), Round, mend="clean the run and submit it again",
+        absent=lambda: f"run {run} has no Job {job!r}; its Jobs are listed under runs/{run}/rounds",
+    )  # fmt: skip
 
 
 def numbers(store: Store, run: str) -> dict[str, int]:

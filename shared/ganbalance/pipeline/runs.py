@@ -11,13 +11,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import pydantic
-
 from ganbalance.config import Experiment
-from ganbalance.errors import ConfigError, DataError
-from ganbalance.frozen import Frozen, dump
+from ganbalance.frozen import Frozen
+from ganbalance.pipeline import records
 from ganbalance.pipeline.plan import Plan
-from ganbalance.store import MissingError, Store
+from ganbalance.store import Store
 
 
 class Record(Frozen):
@@ -31,7 +29,7 @@ def submit(store: Store, record: Record) -> str:
     """Write the record unless the run is there already; its name follows from its content. Returns the name."""
     run = record.plan.run
     name = f"runs/{run}/run.json"
-    data = json.dumps(dump(record), indent=1).encode()
+    data = records.written(record)
     if not store.create(name, data) and store.read(name) != data:
         # same stages and settings, other resources: the newest wish holds
         _replace(store, name, data)
@@ -48,16 +46,13 @@ def _replace(store: Store, name: str, data: bytes) -> None:
 
 def load(store: Store, run: str) -> Record:
     """The record of a run. Raises ConfigError when there is no such run."""
-    name = f"runs/{run}/run.json"
-    try:
-        return Record.model_validate_json(store.read(name))
-    except MissingError as error:
+
+    def absent() -> str:
         known = sorted({name.split("/")[1] for name in store.names("runs")})
-        raise ConfigError(f"the store {store.url} has no run {run!r}, only: {', '.join(known) or 'none'}") from error
-    except pydantic.ValidationError as error:
-        raise DataError(
-            f"{name} in the store {store.url} is corrupt or of another version; delete it and run the experiment again"
-        ) from error
+        return f"the store {store.url} has no run {run!r}, only: {', '.join(known) or 'none'}"
+
+    mend = "delete it and run the experiment again"
+    return records.read(store, f"runs/{run}/run.json", Record, absent=absent, mend=mend)
 
 
 def note(store: Store, run: str, event: str, **fields: Any) -> None:
