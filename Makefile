@@ -30,7 +30,9 @@ help: ## this list
 	@echo 'SET="gans.dcgan.epochs=50 seeds=[0,1]" (no spaces within a value) WORKERS=2; the environment takes TORCH_INDEX=url PYTHON=python3.12'
 	@echo 'images takes DEVICE=cuda IMAGE=name TAG=tag BASE=image TORCH_INDEX=url BAKE="quick paper" BUILD_FLAGS="--network host"'
 	@echo 'compose-run takes EXPERIMENT GAN SEEDS SET as run does, DEVICE=cuda, and the variables of .env.example'
-	@echo 'deploy takes OVERLAY=local, gpu or a folder, NAMESPACE, COMPONENTS="quota network-policy", CONTEXT=name,'
+	@echo 'submit takes EXPERIMENT GAN SEEDS SET, and as resume does PARALLEL=pods PENDING=seconds DRIVER=local; all that speak to a'
+	@echo 'cluster take NAMESPACE=name CONTEXT=name'
+	@echo 'deploy takes OVERLAY=local, gpu or a folder, COMPONENTS="quota network-policy",'
 	@echo 'and, as load and push do, IMAGE TAG DEVICE; push and deploy take REGISTRY=host/team'
 
 .PHONY: run
