@@ -24,7 +24,7 @@ BATCH = 6
 def tiny(name: str, **changes: Any) -> Gan.Config:
     """The defaults of `name` with every width cut down."""
     kind = gans.load(name).Config
-    given = dump(kind()) | {"latent": 5, "epochs": 2, "batch_size": BATCH}
+    given = dump(kind()) | {"latent": 5, "epochs": 2, "steps": None, "batch_size": BATCH}
     for key, value in given.items():
         if key.endswith("widths"):
             given[key] = [8 for _ in value]
@@ -162,11 +162,30 @@ def test_an_unknown_key_is_refused_by_name(name: str) -> None:
 @EVERY_GAN
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("latent", 0), ("epochs", 0), ("batch_size", -1), ("lr", 0.0), ("betas", [0.5, 1.0]), ("d_steps", 0), ("lr", "1")],
-)
+    [
+        ("latent", 0), ("epochs", 0), ("steps", 0), ("steps", 1.5), ("batch_size", -1), ("lr", 0.0),
+        ("betas", [0.5, 1.0]), ("d_steps", 0), ("lr", "1"),
+    ],
+)  # fmt: skip
 def test_an_impossible_value_is_refused_by_name(name: str, key: str, value: object) -> None:
     with pytest.raises(ConfigError, match=f"here: .*{key}"):
         parse(gans.load(name).Config, {key: value}, where="here")
+
+
+@EVERY_GAN
+def test_a_length_is_epochs_or_steps_and_comes_back_as_it_was_given(name: str) -> None:
+    kind = gans.load(name).Config
+    for given, steps in (({"epochs": 3}, 30), ({"steps": 7}, 7), ({"epochs": None, "steps": 7}, 7)):
+        config = parse(kind, given, where="here")
+        assert config.total_steps(per_epoch=10) == steps
+        assert {"epochs", "steps"} & dump(config).keys() == {key for key, value in given.items() if value}
+        assert parse(kind, dump(config), where="here").total_steps(per_epoch=10) == steps
+    with pytest.raises(ConfigError) as caught:
+        parse(kind, {"epochs": 3, "steps": 7}, where="here")
+    assert str(caught.value) == (
+        "here: a GAN trains for so many epochs or so many generator steps, not both; "
+        "given epochs = 3 and steps = 7: drop one, or set it to null"
+    )
 
 
 @EVERY_GAN

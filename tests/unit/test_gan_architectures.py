@@ -114,20 +114,21 @@ def test_projection_is_the_transposed_convolution_it_stands_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "batch_size", "lr", "betas", "d_steps", "per_epoch"),
+    ("name", "batch_size", "lr", "betas", "d_steps", "per_epoch", "steps"),
     [
-        ("vanilla", 64, 3e-4, (0.9, 0.999), 1, 19),
-        ("dcgan", 128, 2e-4, (0.5, 0.9), 1, 10),
-        ("wgan-gp", 64, 2e-4, (0.0, 0.9), 5, 19),
+        ("vanilla", 64, 3e-4, (0.9, 0.999), 1, 19, 9500),
+        ("dcgan", 128, 2e-4, (0.5, 0.9), 1, 10, 5000),
+        ("wgan-gp", 64, 2e-4, (0.0, 0.9), 5, 19, 9500),
     ],
 )
 def test_training_settings_are_the_reports(
-    name: str, batch_size: int, lr: float, betas: tuple[float, float], d_steps: int, per_epoch: int
+    name: str, batch_size: int, lr: float, betas: tuple[float, float], d_steps: int, per_epoch: int, steps: int
 ) -> None:
     config = gans.load(name).Config()
-    assert (config.latent, config.epochs) == (100, 500)
+    assert (config.latent, config.epochs, config.steps) == (100, 500, None)
     assert (config.batch_size, config.lr, config.betas, config.d_steps) == (batch_size, lr, betas, d_steps)
     assert BatchOrder(n_images=1200, batch_size=config.batch_size, seed=0, stream="s").per_epoch == per_epoch
+    assert config.total_steps(per_epoch) == steps
 
 
 def test_loss_settings_are_the_reports() -> None:

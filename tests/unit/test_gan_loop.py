@@ -10,12 +10,15 @@ import pytest
 import torch
 from torch import Generator, Tensor, nn
 
+from ganbalance.data.canvas import from_canvas
 from ganbalance.errors import ConfigError, DataError, Stopped
 from ganbalance.frozen import dump, parse
 from ganbalance.models import gans
 from ganbalance.models.base import Betas, Count, Gan, Positive
+from ganbalance.seeding import derive
 from ganbalance.training import checkpoint, device
-from ganbalance.training.gan_loop import Divergence, Hooks, Trained, train
+from ganbalance.training.gan_loop import Divergence, Hooks, Trained, grid_epochs, train
+from ganbalance.training.synthesis import sample
 
 CPU = torch.device("cpu")
 EVERY_GAN = pytest.mark.parametrize("name", gans.names())
@@ -24,9 +27,12 @@ LABELS = torch.ones(11, dtype=torch.int64)
 EPOCHS, PER_EPOCH = 3, 3  # 11 images in batches of 4, 4 and 3
 
 
-def built(name: str, seed: int = 0) -> Gan:
+STEPS = 7  # ends after one minibatch of the third epoch
+
+
+def built(name: str, seed: int = 0, steps: int | None = None) -> Gan:
     kind = gans.load(name).Config
-    given = dump(kind()) | {"latent": 5, "epochs": EPOCHS, "batch_size": 4}
+    given = dump(kind()) | {"latent": 5, "epochs": None if steps else EPOCHS, "steps": steps, "batch_size": 4}
     for key, value in given.items():
         if key.endswith("widths"):
             given[key] = [8 for _ in value]
@@ -54,15 +60,15 @@ def after(steps: int) -> Callable[[], bool]:
     return lambda: next(asked) == steps
 
 
-def resumed(name: str, cuts: list[int], path: Path) -> dict[str, Any]:
+def resumed(name: str, cuts: list[int], path: Path, steps: int | None = None) -> dict[str, Any]:
     """A run that is stopped before each of `cuts` and goes on each time in a new GAN of other weights."""
     state, done = None, 0
     for cut in cuts:
         hooks = Hooks(save=lambda state: checkpoint.save(path, state, key="k"), stopped=after(cut - done))
-        with pytest.raises(Stopped, match=f"after GAN step {cut} of 9"):
-            run(built(name, seed=0 if state is None else 99), resume=state, hooks=hooks)
+        with pytest.raises(Stopped, match=f"after GAN step {cut} of {steps or EPOCHS * PER_EPOCH}"):
+            run(built(name, seed=0 if state is None else 99, steps=steps), resume=state, hooks=hooks)
         state, done = checkpoint.load(path, key="k"), cut
-    last = built(name, seed=99)
+    last = built(name, seed=99, steps=steps)
     return fingerprint(last, run(last, resume=state))
 
 
@@ -73,6 +79,27 @@ def test_resume_after_any_interruption_ends_in_the_same_bits(name: str, tmp_path
     cuts = np.random.default_rng(0).choice(np.arange(1, EPOCHS * PER_EPOCH), 3, replace=False).tolist()
     for plan in ([cuts[0]], [cuts[1]], sorted(cuts), [0], [PER_EPOCH]):
         assert resumed(name, plan, tmp_path / "state") == expected
+
+
+@EVERY_GAN
+def test_resume_ends_in_the_same_bits_where_the_last_epoch_is_partial(name: str, tmp_path: Path) -> None:
+    whole = built(name, steps=STEPS)
+    expected = fingerprint(whole, run(whole))
+    for plan in ([4], [6], [2, 5]):
+        assert resumed(name, plan, tmp_path / "state", steps=STEPS) == expected
+
+
+@EVERY_GAN
+def test_steps_and_the_epochs_that_hold_as_many_end_in_the_same_bits(name: str) -> None:
+    in_epochs, in_steps = built(name), built(name, steps=EPOCHS * PER_EPOCH)
+    assert fingerprint(in_epochs, run(in_epochs)) == fingerprint(in_steps, run(in_steps))
+
+
+def test_a_state_saved_after_the_very_last_step_is_the_whole_result(tmp_path: Path) -> None:
+    whole, late = built("dcgan", steps=STEPS), built("dcgan", seed=99, steps=STEPS)
+    hooks = Hooks(save=lambda state: checkpoint.save(tmp_path / "state", state, key="k"), save_due=after(STEPS - 1))
+    expected = fingerprint(whole, run(whole, hooks=hooks))
+    assert fingerprint(late, run(late, resume=checkpoint.load(tmp_path / "state", key="k"))) == expected
 
 
 @EVERY_GAN
@@ -119,10 +146,35 @@ def test_a_row_per_epoch_holds_the_mean_of_every_term() -> None:
             assert row[name] == pytest.approx(np.mean([losses[name] for losses in of_epoch]), rel=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("steps", "batches"),
+    [(1, [1]), (2, [2]), (3, [3]), (4, [3, 1]), (7, [3, 3, 1]), (8, [3, 3, 2]), (9, [3, 3, 3])],
+)
+def test_an_epoch_that_steps_end_early_has_the_mean_of_the_minibatches_it_had(steps: int, batches: list[int]) -> None:
+    told: list[dict[str, float]] = []
+    trained = run(probe(steps=steps), hooks=Hooks(on_progress=lambda _seen, _total, losses: told.append(losses)))
+    assert trained.steps == len(told) == steps
+    assert [row["epoch"] for row in trained.rows] == list(range(1, len(batches) + 1))
+    for row, count in zip(trained.rows, batches, strict=True):
+        of_epoch, told = told[:count], told[count:]
+        for name in ("d_score", "g_score"):
+            assert row[name] == pytest.approx(np.mean([losses[name] for losses in of_epoch]), rel=1e-12)
+
+
+def test_steps_count_the_generators_and_the_discriminator_takes_d_steps_for_each() -> None:
+    gan = probe(steps=5, d_steps=3)
+    assert run(gan).steps == gan.diary.count("g") == 5
+    assert gan.diary.count("d") == 15
+
+
 def test_progress_is_counted_in_images() -> None:
     told: list[tuple[int, int]] = []
-    run(built("vanilla"), hooks=Hooks(on_progress=lambda seen, total, _losses: told.append((seen, total))))
+    hooks = Hooks(on_progress=lambda seen, total, _losses: told.append((seen, total)))
+    run(built("vanilla"), hooks=hooks)
     assert told == [(seen, 33) for seen in (4, 8, 11, 15, 19, 22, 26, 30, 33)]
+    told.clear()
+    run(built("vanilla", steps=STEPS), hooks=hooks)
+    assert told == [(seen, 26) for seen in (4, 8, 11, 15, 19, 22, 26)]
 
 
 @pytest.mark.parametrize(("epochs", "drawn"), [(1, [1]), (3, [1, 2, 3]), (12, [2, 5, 7, 10, 12])])
@@ -132,6 +184,30 @@ def test_grids_are_drawn_about_five_times_and_at_the_last_epoch(epochs: int, dra
     assert list(trained.grids) == drawn
     assert all(grid.shape == (64, 1, 32, 32) and grid.dtype == np.uint8 for grid in trained.grids.values())
     assert len({grid.tobytes() for grid in trained.grids.values()}) == len(drawn)
+
+
+@pytest.mark.parametrize(("steps", "drawn"), [(2, [1]), (4, [1, 2]), (7, [1, 2, 3]), (16, [1, 2, 3, 4, 6])])
+def test_the_last_grid_is_of_the_final_weights_wherever_steps_end(steps: int, drawn: list[int]) -> None:
+    gan = built("vanilla", steps=steps)
+    trained = run(gan)
+    assert list(trained.grids) == drawn
+    assert len({grid.tobytes() for grid in trained.grids.values()}) == len(drawn)
+    noise = gan.noise(64, Generator().manual_seed(derive(0, "gan-grid")))
+    finally_drawn = from_canvas(sample(gan, noise, torch.ones(64, dtype=torch.int64)), 32)
+    assert np.array_equal(trained.grids[drawn[-1]], finally_drawn)
+
+
+@pytest.mark.parametrize("per_epoch", [1, 2, 10, 19, 1000])
+def test_grids_stand_at_most_half_an_epoch_from_even_places_and_once_at_the_end(per_epoch: int) -> None:
+    for steps in (*range(1, 60), 500 * per_epoch, 5000, 9500):
+        epochs = grid_epochs(steps, per_epoch)
+        last = -(-steps // per_epoch)
+        assert max(epochs) == last
+        assert min(epochs) >= 1
+        assert len(epochs) == 5 or last < 8
+        for part in (1, 2, 3, 4):
+            even = steps * part / 5 / per_epoch
+            assert even < 0.5 + 1e-9 or min(abs(epoch - even) for epoch in epochs) <= 0.5 + 1e-9
 
 
 class Probe(Gan):
@@ -210,6 +286,13 @@ def test_divergence_is_a_result_with_its_place_and_the_epochs_before_it() -> Non
     assert trained.diverged_at == Divergence(epoch=2, step=5)
     assert trained.steps == 5
     assert [row["epoch"] for row in trained.rows] == [1]
+
+
+def test_divergence_in_an_epoch_that_steps_would_have_ended_early_leaves_it_no_row() -> None:
+    trained = run(probe(steps=STEPS, break_at=STEPS))
+    assert trained.diverged_at == Divergence(epoch=3, step=STEPS)
+    assert [row["epoch"] for row in trained.rows] == [1, 2]
+    assert 3 not in trained.grids
 
 
 def test_weights_broken_by_the_very_last_update_are_divergence_too() -> None:

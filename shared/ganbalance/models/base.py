@@ -5,15 +5,16 @@ no dataset, no store and no loop. Images are float32 (B, C, 32, 32) in [-1, 1].
 """
 
 from abc import ABC, abstractmethod
-from typing import Annotated
+from typing import Annotated, Any, Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 from torch import Generator, Tensor, nn
 
 from ganbalance.frozen import Frozen
 
 SIDE_PX = 32
+EPOCHS = 500
 
 Count = Annotated[int, Field(gt=0)]
 Positive = Annotated[float, Field(gt=0)]
@@ -33,12 +34,34 @@ class Gan(nn.Module, ABC):
         """What every GAN needs to be told; a GAN adds its own and gives its paper's defaults."""
 
         latent: Count = 100
-        epochs: Count = 500
+        epochs: Count | None = EPOCHS
+        """How long to train, in passes over the images; not read where `steps` is given."""
+        steps: Count | None = None
+        """How long to train, in generator steps, whatever the number of images."""
         batch_size: Count
         lr: Positive
         betas: Betas
         d_steps: Count = 1
         """Discriminator steps per generator step, all on the same real batch."""
+
+        def total_steps(self, per_epoch: int) -> int:
+            """Generator steps of the whole training, where one epoch has `per_epoch` of them."""
+            return self.steps or (self.epochs or EPOCHS) * per_epoch
+
+        @model_validator(mode="after")
+        def _has_one_length(self) -> Self:
+            if self.steps and self.epochs and "epochs" in self.model_fields_set:
+                raise ValueError(
+                    "a GAN trains for so many epochs or so many generator steps, not both; "
+                    f"given epochs = {self.epochs} and steps = {self.steps}: drop one, or set it to null"
+                )
+            return self
+
+        @model_serializer(mode="wrap")
+        def _with_the_one_length(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+            """Leave out the length that is not read: it must not change a key, and both cannot be parsed again."""
+            unread = "epochs" if self.steps else "steps"
+            return {key: value for key, value in dump(self).items() if key != unread}
 
     config: Config
     G: nn.Module

@@ -1,8 +1,9 @@
 """Train any GAN for a fixed number of steps, so that an interrupted run ends in the same bits as one that was not.
 
 One step takes one real minibatch: `d_steps` discriminator steps on it, each with fresh fakes, then one generator
-step. A run has epochs x minibatches-per-epoch steps and its last step is used. After initialisation everything
-random comes from one torch.Generator and from the minibatch order, a pure function of the step.
+step. A run has as many steps as its configuration says, or epochs x minibatches per epoch where that gives epochs,
+and its last step is used; the last epoch may be a partial one. After initialisation everything random comes from one
+torch.Generator and from the minibatch order, a pure function of the step.
 """
 
 import math
@@ -55,10 +56,12 @@ class Trained:
     """What a run leaves besides the weights in the GAN itself."""
 
     rows: list[Row]
-    """One per finished epoch: "epoch" and the mean of every loss term, "d_..." and "g_..."."""
+    """One per finished epoch, a last partial one included: "epoch" and the mean of every loss term over its
+    minibatches, "d_..." and "g_..."."""
     grids: dict[int, NDArray[np.uint8]]
-    """Epoch -> 64 images of the same noise, uint8 (64, C, 32, 32)."""
+    """Epoch -> 64 images of the same noise at its end, uint8 (64, C, 32, 32); after the last one the final weights'."""
     steps: int
+    """Generator steps."""
     diverged_at: Divergence | None
 
 
@@ -82,11 +85,12 @@ def train(  # noqa: PLR0913
     hooks = hooks or Hooks()
     images_NCHW, labels_N = images_NCHW.to(device), labels_N.to(device)
     order = BatchOrder(n_images=len(images_NCHW), batch_size=gan.config.batch_size, seed=seed, stream=f"{stream}-order")
+    steps = gan.config.total_steps(order.per_epoch)
     grid = _Grid(gan, labels_N, Generator().manual_seed(derive(seed, f"{stream}-grid")))
+    drawn = grid_epochs(steps, order.per_epoch)
     run = _Run(gan, Generator(device).manual_seed(derive(seed, stream)), device)
     if resume is not None:
         run.restore(resume)
-    steps = gan.config.epochs * order.per_epoch
 
     while run.step < steps:
         if hooks.stopped():
@@ -97,14 +101,23 @@ def train(  # noqa: PLR0913
         epoch = -(-run.step // order.per_epoch)
         if not all(map(math.isfinite, losses.values())) or (run.step == steps and not run.weights_are_finite()):
             return run.result(Divergence(epoch=epoch, step=run.step))
-        if run.step % order.per_epoch == 0:
-            run.close_epoch(epoch, order.per_epoch)
-            if epoch in grid.epochs:
+        if run.step in (epoch * order.per_epoch, steps):
+            run.close_epoch(epoch, run.step - (epoch - 1) * order.per_epoch)
+            if epoch in drawn:
                 run.grids[epoch] = grid.draw(device)
         hooks.on_progress(order.images_seen(run.step), order.images_seen(steps), losses)
         if hooks.save_due():
             hooks.save(run.state())
     return run.result(None)
+
+
+def grid_epochs(steps: int, per_epoch: int) -> set[int]:
+    """The epochs at whose end a grid is drawn: about five, as even in steps as epochs allow, the last among them.
+
+    Where there are fewer epochs there are fewer grids: an epoch has one at most.
+    """
+    evenly = {round(steps * part / (GRIDS * per_epoch)) for part in range(1, GRIDS)}
+    return evenly - {0} | {-(-steps // per_epoch)}
 
 
 class _Run:
@@ -186,12 +199,10 @@ class _Run:
 
 
 class _Grid:
-    """The same noise drawn at about five evenly spaced epochs, the last among them."""
+    """The same noise whenever it is drawn."""
 
     def __init__(self, gan: Gan, labels_N: Tensor, rng: Generator) -> None:
-        epochs = gan.config.epochs
         self.gan = gan
-        self.epochs = {round(epochs * part / GRIDS) for part in range(1, GRIDS + 1)}
         self.noise_BZ = gan.noise(GRID_IMAGES, rng)
         known = torch.unique(labels_N)
         self.labels_B = known[torch.arange(GRID_IMAGES, device=known.device) % len(known)]
