@@ -7,7 +7,7 @@ from torch import Generator, Tensor, nn
 def add_noise(images_BCHW: Tensor, sd: float, rng: Generator) -> Tensor:
     """`images_BCHW` plus Gaussian noise of standard deviation `sd`; 0 draws nothing.
 
-    Instance noise: Sonderby et al. 2017, arXiv:1610.04490, section 4.
+    Instance noise: Sonderby et al. 2017, arXiv:1610.04490, section 3.2.1.
     """
     if sd == 0:
         return images_BCHW

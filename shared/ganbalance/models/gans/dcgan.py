@@ -1,10 +1,10 @@
-"""DCGAN. Radford et al. 2016, arXiv:1511.06434, section 3; losses of Goodfellow et al. 2014, arXiv:1406.2661, eq. 1.
+"""DCGAN. Radford et al. 2016, arXiv:1511.06434, sections 3 and 4; losses of Goodfellow et al. 2014, arXiv:1406.2661, eq. 1.
 
 Settings are the course report's. Real labels are smoothed to 0.9 (Salimans et al. 2016, arXiv:1606.03498,
 section 3.4; D's real term only) and Gaussian noise goes on every image that D sees, in D's step and in G's
-(Sonderby et al. 2017, arXiv:1610.04490, section 4).
-Deviations of the report from the paper: PyTorch's initialisation instead of N(0, 0.02), betas (0.5, 0.9) instead
-of (0.5, 0.999), and a third convolution of D with kernel 3.
+(Sonderby et al. 2017, arXiv:1610.04490, section 3.2.1).
+Deviations of the report from the paper: normal noise instead of uniform, PyTorch's initialisation instead of
+N(0, 0.02), a second beta of 0.9 instead of Adam's 0.999, and a third convolution of D with kernel 3.
 """
 
 from torch import Generator, Tensor, nn

@@ -1,7 +1,8 @@
 """WGAN-GP. Gulrajani et al. 2017, arXiv:1704.00028, eq. 3 and algorithm 1.
 
 Settings are the course report's: DCGAN's generator at half the width, five critic steps on the same real batch.
-Deviation of the report from the paper: its critic has BatchNorm. The penalty of eq. 3 is about the slope at one
+Deviations of the report from the paper: the critic steps share a batch (algorithm 1, line 4, draws one for each), the
+learning rate is 2e-4 instead of 1e-4, and the critic has BatchNorm. The penalty of eq. 3 is about the slope at one
 image, and BatchNorm makes the score of an image depend on the others (section 4, "No critic batch normalization");
 `critic_norm: layer` is the paper's advice and the textbook choice, `none` works too.
 """
@@ -22,7 +23,7 @@ class WganGp(Gan):
     """A critic that estimates the Wasserstein distance, kept near 1-Lipschitz by a penalty on its slope."""
 
     class Config(Gan.Config):
-        """The report's settings; lambda, n_critic and betas are algorithm 1's kind of values."""
+        """The report's settings; lambda, n_critic and betas are algorithm 1's defaults."""
 
         batch_size: Count = 64
         lr: Positive = 2e-4
