@@ -2,7 +2,7 @@
 
 Reads   the dataset named in the experiment
 Writes  dataset    images.npy uint8 NCHW, labels.npy int64, classes.json; once, whatever the seed
-        imbalance  split.npz (train, validation, removed and test rows), split.json with a sha256 of each,
+        imbalance  split.npz (train, validation, tuning, removed and test rows), split.json with a sha256 of each,
                    counts.csv and counts.png: class counts before and after; COMMIT.json last
 Exit    0 done · 65 bad data · 75 try again · 78 bad configuration · 143 stopped
 Try     python -m jobs.imbalance --experiment jobs/experiments/quick.yaml --seed 0 --dry-run
@@ -50,12 +50,13 @@ def imbalance(ctx: JobContext) -> None:
 
     columns = len(data.class_names)
     before = class_counts(data.labels[: data.n_train], columns)
-    train, validation = (class_counts(data.labels[rows], columns) for rows in (split.train, split.validation))
+    parts = (split.train, split.validation, split.tuning)
+    train, validation, tuning = (class_counts(data.labels[rows], columns) for rows in parts)
     after = [a + b for a, b in zip(train, validation, strict=True)]
     with (ctx.folder / "counts.csv").open("w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
-        table.writerow(["class", "before", "after", "train", "validation"])
-        table.writerows(zip(data.class_names, before, after, train, validation, strict=True))
+        table.writerow(["class", "before", "after", "train", "validation", "tuning"])
+        table.writerows(zip(data.class_names, before, after, train, validation, tuning, strict=True))
     figures.class_counts(data.class_names, before, after).savefig(ctx.folder / "counts.png")
     ctx.metrics["kept"] = after
 

@@ -5,7 +5,7 @@ Reads   the cells (an arm at a seed), imbalance, train-gan, dataset and backbone
 Writes  report.html    one self-contained page; report.md and figures/*.png say the same
         summary.json   the whole result as data, with its provenance
         results.csv    arm,seed,metric,value; confusion.csv  arm,seed,rule,true,predicted,count
-        predictions.npz  test scores of every arm and seed: any metric can be computed anew;
+        predictions.npz  test logits of every arm and seed, and its rules: any metric can be computed anew;
                        its keys are described at ganbalance.reporting.files.predictions
         experiment.yaml  the resolved experiment; COMMIT.json last
 Exit    0 done · 65 bad data · 75 try again · 78 bad configuration · 143 stopped
@@ -16,12 +16,14 @@ import sys
 from pathlib import Path
 from typing import TypeVar
 
+from ganbalance import arms
+from ganbalance.metrics.statistics import Family
 from ganbalance.pipeline import provenance, stages
 from ganbalance.pipeline.job import JobContext, program
 from ganbalance.pipeline.plan import Plan
 from ganbalance.reporting import collect, files, page
 from ganbalance.reporting.origin import origin
-from ganbalance.reporting.summary import summarise
+from ganbalance.reporting.summary import analyse, summarise
 
 S = TypeVar("S", bound=stages.Stage)
 
@@ -31,10 +33,11 @@ PRESETS = Path(__file__).parent / "experiments"
 def report(ctx: JobContext) -> None:
     question = _question(ctx)
     found = collect.collect(ctx.inputs, expected=ctx.node.inputs, question=question)
-    summary = summarise(question, found)
+    analysis = analyse(question, found)
+    summary = summarise(question, found, analysis)
     summary["provenance"] = origin(question, ctx.inputs, provenance.here(), presets=PRESETS)
-    files.write(ctx.folder, found, summary, ctx.experiment)
-    page.write(ctx.folder, question, found, summary)
+    files.write(ctx.folder, found, analysis, summary, ctx.experiment)
+    page.write(ctx.folder, question, found, analysis, summary)
     judged = {arm: of_arm["verdict"] for arm, of_arm in summary["arms"].items() if of_arm["verdict"]}
     ctx.metrics["verdicts"] = {arm: verdict["name"] for arm, verdict in judged.items()}
     ctx.metrics["holes"] = len(summary["holes"])
@@ -45,13 +48,25 @@ def _question(ctx: JobContext) -> collect.Question:
     dataset = _declared(ctx.plan, stages.Dataset)
     return collect.Question(
         experiment=ctx.experiment,
-        arms=ctx.stage(stages.Report).arms,
+        families={arm: _family(ctx.plan, arm) for arm in ctx.stage(stages.Report).arms},
         labels=dataset.classes,
         keep=_declared(ctx.plan, stages.Imbalance).keep,
         fingerprint=dataset.fingerprint,
         weights_sha256=_declared(ctx.plan, stages.Backbone).sha256,
         notes=ctx.plan.notes,
     )
+
+
+def _family(plan: Plan, arm: str) -> Family:
+    """What an arm is for, as the plan tells: a GAN of another installation may be unknown here."""
+    cell = next((node for node in plan.nodes if node.arm == arm), None)
+    if arm == collect.BASELINE:
+        return "baseline"
+    if cell and cell.gan:
+        return "generative"
+    if arms.find(arm).needs_removed:
+        return "control"
+    return "exempt" if arms.find(arm).rescores else "cheap"
 
 
 def _declared(plan: Plan, kind: type[S]) -> S:

@@ -11,7 +11,7 @@ import sys
 
 import numpy as np
 
-from ganbalance.data.split import class_counts
+from ganbalance.data.split import class_counts, synthetic_count
 from ganbalance.frozen import parse
 from ganbalance.models import gans
 from ganbalance.pipeline import reading, stages
@@ -26,8 +26,7 @@ def synthesize(ctx: JobContext) -> None:
     data = reading.task_images(ctx.inputs["dataset"])
     split = reading.split(ctx.inputs["imbalance"])
     counts = class_counts(data.labels[split.train], len(data.class_names))
-    # a class that is the largest already needs none
-    n = max(counts) - counts[declared.column] if declared.n == "balance" else int(declared.n)
+    n = synthetic_count(counts, declared.column, declared.n)
 
     described = ctx.inputs["gan"].json("gan.json")
     config = parse(gans.load(described["gan"]).Config, described["settings"], where="gan.json")

@@ -3,18 +3,20 @@
 Reads   dataset and imbalance artifacts, and for an arm with a GAN its synthetic images
 Writes  backbone          backbone.safetensors: published weights, verified; once
         features          features.npy float32 (N, d) of real images once, of synthetic ones once per synthesize
-        train-classifier  predictions.npz: test and validation probabilities float64, labels, training prior;
-                          tuning.csv (a row per penalty strength); COMMIT.json last
-        rescore           predictions.npz: the scores of `none`, corrected for the training prior
-        train-paper-classifier  predictions.npz, curve.csv (a row per epoch): the course report's protocol
+        train-classifier  scores.npz: logits of test and held-out images at every strength of the penalty, and the
+                          rule of the training mix (ganbalance.metrics.scores); solver.csv; COMMIT.json last
+        rescore           scores.npz: the logits of `none`, its rule corrected for the training prior
+        train-paper-classifier  scores.npz, curve.csv (a row per epoch): the course report's protocol
 Exit    0 done · 65 bad data · 75 try again · 78 bad configuration · 143 stopped
 Try     python -m jobs.train_classifier --experiment jobs/experiments/quick.yaml --arm none --seed 0 --dry-run
 """
 
 import csv
+import functools
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,10 @@ import torch
 from numpy.typing import NDArray
 
 from ganbalance import arms
-from ganbalance.data.predictions import Predictions
-from ganbalance.metrics.decisions import prior_shifted
+from ganbalance.data.images import TaskImages
+from ganbalance.data.split import Split, class_counts, synthetic_count
+from ganbalance.metrics import calibration
+from ganbalance.metrics.scores import PAIR, PairScores, Scores, of_pair
 from ganbalance.models import backbones
 from ganbalance.pipeline import reading, stages
 from ganbalance.pipeline.job import JobContext, program
@@ -62,37 +66,47 @@ def train_classifier(ctx: JobContext) -> None:
     split = reading.split(ctx.inputs["imbalance"])
     real = np.load(ctx.inputs["features"].path("features.npy"), mmap_mode="r", allow_pickle=False)
 
-    chosen = arms.find(declared.arm).training_set(split, data.labels, seed=ctx.seed)
+    chosen = arms.find(declared.arm).training_set(
+        split, data.labels, seed=ctx.seed, added=_added(declared, data, split)
+    )
     synthetic = list(_synthetic(ctx, "features.npy"))
     train = head.Examples(
         np.concatenate([real[chosen.rows], *(made for _, made in synthetic)]),
         _labels(data.labels[chosen.rows], synthetic),
         _weights(chosen.weights, synthetic),
     )
-    solved = head.fit(
-        train,
-        real[split.validation],
-        data.labels[split.validation],
-        scaler=head.fit_scaler(real[split.train]),
-        grid=declared.l2,
-        on_progress=lambda done, total: ctx.progress(done, total, "strengths"),
-    )
-    Predictions(
-        test=solved.predict(real[split.test]),
+    solve = functools.partial(head.fit, scaler=head.fit_scaler(real[split.train]), grid=declared.l2)
+    pairs = _pairs(declared.rare, len(data.class_names))
+    heads: dict[tuple[int, ...], head.Head] = {
+        (): solve(train, on_progress=lambda done, total: ctx.progress(done, total, "strengths"))
+    }
+    for number, pair in enumerate(pairs, start=1):
+        ctx.progress(number, len(pairs), "pairs")
+        heads[pair] = solve(train.of_pair(pair), on_progress=lambda _done, _total: None)
+
+    whole = heads[()]
+    rules = [calibration.fit(logits, train.labels, train.weights) for logits in whole.logits(train.features)]
+    Scores(
+        strengths=whole.strengths,
+        test=whole.logits(real[split.test]),
         test_labels=data.labels[split.test],
-        validation=solved.predict(real[split.validation]),
-        validation_labels=data.labels[split.validation],
+        held_out=whole.logits(real[split.held_out]),
+        held_out_labels=data.labels[split.held_out],
+        validation=np.isin(split.held_out, split.validation),
+        scale=np.array([rule.scale for rule in rules]),
+        offsets=np.stack([rule.offsets for rule in rules]),
         prior=_prior(train.labels, train.weights, len(data.class_names)),
-    ).save(ctx.folder / "predictions.npz")
-    _table(ctx.folder / "tuning.csv", (asdict(row) for row in solved.tried))
-    ctx.metrics |= {"l2": solved.l2, "images": len(train.labels)}
+        pairs={
+            pair: PairScores(*(_log_odds(heads[pair], real, data, rows, pair) for rows in (split.test, split.held_out)))
+            for pair in pairs
+        },
+    ).save(ctx.folder / "scores.npz")
+    _table(ctx.folder / "solver.csv", (_named(pair) | asdict(row) for pair in heads for row in heads[pair].solved))
+    ctx.metrics |= {"images": len(train.labels), "converged": all(row.converged for row in whole.solved)}
 
 
 def rescore(ctx: JobContext) -> None:
-    scores = Predictions.load(ctx.inputs["source"].path("predictions.npz"))
-    scores.rescored(lambda probabilities: prior_shifted(probabilities, scores.prior)).save(
-        ctx.folder / "predictions.npz"
-    )
+    Scores.load(ctx.inputs["source"].path("scores.npz")).rescored().save(ctx.folder / "scores.npz")
 
 
 def train_paper_classifier(ctx: JobContext) -> None:
@@ -101,7 +115,7 @@ def train_paper_classifier(ctx: JobContext) -> None:
     split = reading.split(ctx.inputs["imbalance"])
     where = device.resolve(ctx.experiment.resources.device)
 
-    chosen = arms.find(declared.arm).training_set(split, data.labels, seed=ctx.seed)
+    chosen = arms.find(declared.arm).training_set(split, data.labels, seed=ctx.seed, added={})
     synthetic = list(_synthetic(ctx, "images.npy"))
     labels = _labels(data.labels[chosen.rows], synthetic)
     image_weights = _weights(chosen.weights, synthetic)
@@ -119,13 +133,20 @@ def train_paper_classifier(ctx: JobContext) -> None:
         device=where,
         on_progress=ctx.progress,
     )
-    Predictions(
-        test=paper.predict(model, data.images[split.test], where),
+    logits = paper.predict(model, data.images[split.test], where)[None]
+    columns = len(data.class_names)
+    Scores(
+        strengths=np.array([np.nan]),
+        test=logits,
         test_labels=data.labels[split.test],
-        validation=np.empty((0, len(data.class_names))),
-        validation_labels=np.empty(0, np.int64),
-        prior=_prior(labels, image_weights, len(data.class_names)),
-    ).save(ctx.folder / "predictions.npz")
+        held_out=logits[:, :0],
+        held_out_labels=data.labels[:0],
+        validation=np.zeros(0, bool),
+        scale=np.ones(1),
+        offsets=np.zeros((1, columns)),
+        prior=_prior(labels, image_weights, columns),
+        pairs={pair: _within(logits, data.labels[split.test], pair) for pair in _pairs(range(columns), columns)},
+    ).save(ctx.folder / "scores.npz")
     _table(ctx.folder / "curve.csv", (asdict(row) for row in curve))
     ctx.metrics["images"] = len(labels)
 
@@ -143,6 +164,40 @@ def _synthetic(ctx: JobContext, file: str) -> Iterator[tuple[int, NDArray[Any]]]
         kind, _, column = role.partition("/")
         if kind == "synthetic":
             yield int(column), np.load(artifact.path(file), allow_pickle=False)
+
+
+def _added(declared: stages.TrainClassifier, data: TaskImages, split: Split) -> dict[int, int]:
+    """How many images of each rare class a GAN of this run adds, for the arm that is given as many."""
+    if declared.matched is None:
+        return {}
+    counts = class_counts(data.labels[split.train], len(data.class_names))
+    return {column: synthetic_count(counts, column, declared.matched) for column in declared.rare}
+
+
+def _pairs(rare: Iterable[int], columns: int) -> list[tuple[int, int]]:
+    """The pairs of classes that get a head of their own: all that hold a rare one, unless the task is a pair itself."""
+    if columns == PAIR:
+        return []
+    return [pair for pair in combinations(range(columns), 2) if set(pair) & set(rare)]
+
+
+def _log_odds(
+    solved: head.Head, real: NDArray[np.float32], data: TaskImages, rows: NDArray[np.int64], pair: tuple[int, int]
+) -> NDArray[np.float64]:
+    """float64 (G, n) of the rows that are of the pair."""
+    logits = solved.logits(real[rows[of_pair(data.labels[rows], pair)]])
+    return logits[..., 1] - logits[..., 0]
+
+
+def _within(logits_GTK: NDArray[np.float64], labels_T: NDArray[np.int64], pair: tuple[int, int]) -> PairScores:
+    """The log odds of a pair from a classifier of all classes, which has no heads of two; nothing is held out."""
+    low, high = pair
+    of_two = logits_GTK[:, of_pair(labels_T, pair)]
+    return PairScores(of_two[..., high] - of_two[..., low], logits_GTK[:, :0, 0])
+
+
+def _named(pair: tuple[int, ...]) -> dict[str, str]:
+    return {"pair": "-".join(map(str, pair))}
 
 
 def _labels(real: NDArray[np.int64], synthetic: list[tuple[int, NDArray[Any]]]) -> NDArray[np.int64]:

@@ -37,7 +37,10 @@ def _run(folder: Path, npz: Path, protocol: str) -> Fingerprints:
     experiment = folder / f"{protocol}.yaml"
     classifier = {"side_px": 64, "l2": [1.0, 0.1], "paper": {"epochs": 1}}
     changes = {"protocol": protocol, "seeds": [0], "classifier": classifier}
-    experiment.write_text(yaml.safe_dump(tiny_settings(npz) | changes))
+    settings = tiny_settings(npz) | changes
+    if protocol == "honest":
+        settings["arms"] = [*settings["arms"], "oracle-matched"]
+    experiment.write_text(yaml.safe_dump(settings))
     lab = Lab(experiment, folder / "store")
     lab.run_all(folder)
     state = lab.state(folder)

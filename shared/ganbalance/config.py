@@ -87,8 +87,8 @@ class PaperClassifier(Frozen):
 class Classifier(Frozen):
     """A frozen backbone, and the linear head on top of it.
 
-    `l2` are the strengths of the penalty, relative to the mean loss, that every arm tries on validation:
-    minimise mean_i w_i loss_i + (l2/2) |W|^2.
+    `l2` are the strengths of the penalty, relative to the mean loss, that every arm is solved at:
+    minimise mean_i w_i loss_i + (l2/2) |W|^2. One of them is chosen for each arm, from all seeds.
     """
 
     backbone: str = "efficientnet-lite0"
@@ -96,7 +96,7 @@ class Classifier(Frozen):
     weights_sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$", description="of other weights than the usual")
     side_px: int = Field(32, ge=16, le=256)
     l2: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] = (
-        10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4, 1e-4,
+        100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4, 1e-4,
     )  # fmt: skip
     paper: PaperClassifier = PaperClassifier()
 
@@ -107,12 +107,25 @@ class Classifier(Frozen):
         return self
 
 
-class Statistics(Frozen):
-    """How verdicts are reached; the rule is `ganbalance.metrics.statistics.RULE`."""
+class Margin(Frozen):
+    """The smallest difference worth having, as a share of what the baseline still gets wrong."""
 
-    margin: float = Field(0.005, gt=0, lt=0.5, description="smallest difference worth having")
+    share: float = Field(0.1, gt=0, lt=1)
+
+
+Level = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Statistics(Frozen):
+    """How verdicts are reached; the rule is `ganbalance.metrics.verdicts.RULE`."""
+
+    margin: Margin | Annotated[float, Field(gt=0, lt=0.5)] = Field(
+        Margin(), description="smallest difference worth having: {share: 0.1} of the baseline's error, or a number"
+    )
     reference: str = Field("class-weight", description="the cheap arm that a GAN has to beat")
     replicates: int = Field(2000, ge=200, le=20000)
+    precision_levels: tuple[Level, ...] = Field((0.5, 0.9), description="precisions at which recall is reported")
+    recall_levels: tuple[Level, ...] = Field((0.5, 0.8), description="recalls at which precision is reported")
 
 
 Program = Literal["imbalance", "train-gan", "synthesize", "train-classifier", "report"]

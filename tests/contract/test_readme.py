@@ -17,9 +17,10 @@ README = Path("README.md").read_text()
 DOCUMENTS = [Path("README.md"), Path("CONTRIBUTING.md"), *sorted(Path("docs/adr").glob("*.md"))]
 
 
-def test_the_result_table_is_the_one_in_the_report() -> None:
-    summary = json.loads(Path("reports/quick/summary.json").read_text())
-    assert readme.replace_table(README, tables.readme(summary)) == README, "run `make readme`"
+@pytest.mark.parametrize("name", ["quick", "trousers"])
+def test_the_result_tables_are_those_in_the_reports(name: str) -> None:
+    summary = json.loads(Path(f"reports/{name}/summary.json").read_text())
+    assert readme.replace_table(README, name, tables.readme(summary)) == README, "run `make readme`"
 
 
 def test_the_checked_in_report_is_of_the_quick_preset_as_it_is() -> None:
@@ -30,13 +31,23 @@ def test_the_checked_in_report_is_of_the_quick_preset_as_it_is() -> None:
 
 def test_a_table_needs_its_markers() -> None:
     with pytest.raises(ConfigError, match="add the lines"):
-        readme.replace_table("no markers", "table")
+        readme.replace_table("no markers", "quick", "table")
+
+
+def test_each_table_has_a_place_of_its_own() -> None:
+    places = {name: "\n".join(readme.markers(name)) for name in ("quick", "trousers")}
+    text = readme.replace_table("\n\n".join(places.values()), "trousers", "new")
+    assert text.startswith(places["quick"])
+    assert text.count("new") == 1
+    with pytest.raises(ConfigError, match="results honest"):
+        readme.replace_table(text, "honest", "new")
 
 
 def test_replacing_the_table_keeps_the_rest_and_can_be_repeated() -> None:
-    once = readme.replace_table(f"before\n{readme.BEGIN}\nold\n{readme.END}\nafter\n", "new")
-    assert once == f"before\n{readme.BEGIN}\n\nnew\n\n{readme.END}\nafter\n"
-    assert readme.replace_table(once, "new") == once
+    begin, end = readme.markers("quick")
+    once = readme.replace_table(f"before\n{begin}\nold\n{end}\nafter\n", "quick", "new")
+    assert once == f"before\n{begin}\n\nnew\n\n{end}\nafter\n"
+    assert readme.replace_table(once, "quick", "new") == once
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=str)

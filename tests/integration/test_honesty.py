@@ -1,5 +1,7 @@
-"""Who sees which images: watched at the doors of training while the real programs run the tiny experiment."""
+"""Who sees which images: watched at the doors of training while the real programs run tiny experiments."""
 
+import csv
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -7,17 +9,38 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from sklearn.metrics import roc_auc_score
 
 from ganbalance.data.canvas import from_canvas
 from ganbalance.data.split import PARTS
+from ganbalance.metrics import calibration
+from ganbalance.metrics.scores import Scores
 from ganbalance.pipeline.state import State
 from jobs import train_classifier, train_gan
 from tests.conftest import SIDE_PX, Lab, tiny_settings
 
 SEEDS = (0, 1)
 RARE = 1
+ADDED = 12
 GRID = (1.0, 0.1)
-TRAINED = ["none", "class-weight", "oversample", "dcgan", "oracle"]  # threshold trains nothing
+TRAINED = ["none", "class-weight", "oversample", "dcgan", "oracle", "oracle-matched"]  # threshold trains nothing
+SCORED = [*TRAINED, "threshold"]
+FROM_REMOVED = {"oracle": 15, "oracle-matched": ADDED}
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What one call of `head.fit` was given, and the head it returned."""
+
+    train: Any
+    scaler: Any
+    grid: Sequence[float]
+    head: Any
+
+    def logits(self, features: np.ndarray) -> np.ndarray:
+        """By hand: float64 (G, n, K)."""
+        x = (features.astype(np.float64) - self.scaler.mean_) / self.scaler.scale_
+        return np.stack([x @ w.T + b for w, b in zip(self.head.weights, self.head.biases, strict=True)])
 
 
 @dataclass
@@ -26,17 +49,25 @@ class Watched:
 
     state: State
     to_gan: dict[str, tuple[Any, Any]] = field(default_factory=dict)  # images on the canvas, labels
-    to_head: dict[str, dict[str, Any]] = field(default_factory=dict)
+    heads: dict[str, list[Fitted]] = field(default_factory=dict)
 
-    def array(self, stage: str, file: str) -> Any:
+    def path(self, stage: str, file: str) -> Path:
         commit = self.state.commit(stage)
         assert commit is not None
-        return np.load(self.state.artifacts.open(commit).path(file), allow_pickle=False)
+        return self.state.artifacts.open(commit).path(file)
+
+    def array(self, stage: str, file: str) -> Any:
+        return np.load(self.path(stage, file), allow_pickle=False)
 
     def rows(self, seed: int) -> dict[str, np.ndarray]:
         """The rows of each part of the split."""
         with self.array(f"imbalance/seed-{seed}", "split.npz") as split:
             return {part: split[part] for part in PARTS}
+
+    def held_out(self, seed: int) -> np.ndarray:
+        """The rows that nothing trains on and that are not for the test, rising."""
+        rows = self.rows(seed)
+        return np.sort(np.concatenate([rows["validation"], rows["tuning"]]))
 
     @property
     def real(self) -> Any:
@@ -46,35 +77,64 @@ class Watched:
     def labels(self) -> Any:
         return self.array("dataset", "labels.npy")
 
-    def head(self, arm: str, seed: int) -> dict[str, Any]:
-        return self.to_head[f"train-classifier/{arm}/seed-{seed}"]
+    def head(self, arm: str, seed: int) -> Fitted:
+        """The head that tells all classes apart, which is fitted first."""
+        return self.heads[f"train-classifier/{arm}/seed-{seed}"][0]
+
+    def scores(self, arm: str, seed: int) -> Scores:
+        return Scores.load(self.path(f"train-classifier/{arm}/seed-{seed}", "scores.npz"))
 
 
-@pytest.fixture(scope="module")
-def watched(tmp_path_factory: pytest.TempPathFactory, tiny_npz: Path) -> Watched:
-    folder = tmp_path_factory.mktemp("watched")
+def watch(folder: Path, settings: dict[str, Any]) -> Watched:
+    """Run every stage but the report."""
     experiment = folder / "experiment.yaml"
     # features of larger images: at 16 px several images have the same
-    changes = {"seeds": list(SEEDS), "classifier": {"side_px": 64, "l2": list(GRID)}}
-    experiment.write_text(yaml.safe_dump(tiny_settings(tiny_npz) | changes))
+    settings |= {"classifier": {"side_px": 64, "l2": list(GRID)}}
+    experiment.write_text(yaml.safe_dump(settings))
     lab = Lab(experiment, folder / "store")
     seen = Watched(lab.state(folder))
     real_train, real_fit = train_gan.gan_loop.train, train_classifier.head.fit
     with pytest.MonkeyPatch.context() as patch:
-        for node in lab.plan.nodes:
+        for node in lab.plan.nodes[:-1]:
 
             def watch_train(gan: Any, images: Any, labels: Any, *, at: str = node.name, **rest: Any) -> Any:
                 seen.to_gan[at] = (images.clone(), labels.clone())
                 return real_train(gan, images, labels, **rest)
 
-            def watch_fit(train: Any, features: Any, labels: Any, *, at: str = node.name, **rest: Any) -> Any:
-                seen.to_head[at] = {"train": train, "validation": features, "validation_labels": labels} | rest
-                return real_fit(train, features, labels, **rest)
+            def watch_fit(train: Any, *, scaler: Any, grid: Any, at: str = node.name, **rest: Any) -> Any:
+                solved = real_fit(train, scaler=scaler, grid=grid, **rest)
+                seen.heads.setdefault(at, []).append(Fitted(train, scaler, grid, solved))
+                return solved
 
             patch.setattr(train_gan.gan_loop, "train", watch_train)
             patch.setattr(train_classifier.head, "fit", watch_fit)
             assert lab.run(node) == 0
     return seen
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory, tiny_npz: Path) -> Watched:
+    """A pair of classes."""
+    settings = tiny_settings(tiny_npz) | {"arms": SCORED, "seeds": list(SEEDS)}
+    return watch(tmp_path_factory.mktemp("watched"), settings)
+
+
+@pytest.fixture(scope="module")
+def watched_three(tmp_path_factory: pytest.TempPathFactory, tiny_npz: Path) -> Watched:
+    """Three classes, of which the middle one is rare."""
+    folder = tmp_path_factory.mktemp("watched-three")
+    labels = np.repeat([0, 1, 2], 40)
+    images = np.random.default_rng(0).normal(60, 45, (120, SIDE_PX, SIDE_PX))
+    for label in range(3):  # a bright bar, at another height for every class
+        images[labels == label, 5 * label : 5 * label + 4] += 70
+    np.savez(folder / "three.npz", images=images.clip(0, 255).astype(np.uint8), labels=labels)
+    changes = {
+        "dataset": {"name": "npz", "path": str(folder / "three.npz"), "side_px": SIDE_PX},
+        "task": {"kind": "multiclass"},
+        "arms": ["none", "threshold", "class-weight", "dcgan", "oracle-matched"],
+        "seeds": [0],
+    }
+    return watch(folder, tiny_settings(tiny_npz) | changes)
 
 
 def places(wanted: np.ndarray, among: np.ndarray) -> list[int]:
@@ -91,16 +151,16 @@ def test_a_gan_sees_the_training_images_of_the_rare_class_and_no_others(watched:
     rows = watched.rows(seed)
     assert sorted(seen) == [row for row in rows["train"] if watched.labels[row] == RARE]
     assert set(labels.tolist()) == {RARE}
-    for part in ("validation", "removed", "test"):
+    for part in ("validation", "tuning", "removed", "test"):
         assert len(rows[part])
         assert not set(seen) & set(rows[part])
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_arm_of_a_gan_learns_from_the_training_rows_and_all_synthetic_images(watched: Watched, seed: int) -> None:
-    train, rows = watched.head("dcgan", seed)["train"], watched.rows(seed)["train"]
+    train, rows = watched.head("dcgan", seed).train, watched.rows(seed)["train"]
     made = watched.array(f"features/dcgan/class-1/seed-{seed}", "features.npy")
-    assert len(made) == 12
+    assert len(made) == ADDED
     assert np.array_equal(train.features, np.concatenate([watched.real[rows], made]))
     assert train.labels.tolist() == watched.labels[rows].tolist() + [RARE] * len(made)
     assert (train.weights == 1).all()
@@ -108,33 +168,149 @@ def test_the_arm_of_a_gan_learns_from_the_training_rows_and_all_synthetic_images
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("arm", TRAINED)
-def test_every_arm_is_tuned_on_the_same_real_validation_images(watched: Watched, arm: str, seed: int) -> None:
-    given, rows = watched.head(arm, seed), watched.rows(seed)["validation"]
-    assert np.array_equal(given["validation"], watched.real[rows])
-    assert np.array_equal(given["validation_labels"], watched.labels[rows])
+def test_an_arm_learns_from_its_training_images_and_an_oracle_from_removed_ones(
+    watched: Watched, arm: str, seed: int
+) -> None:
+    rows, train = watched.rows(seed), watched.head(arm, seed).train
+    real = len(train.labels) - (ADDED if arm == "dcgan" else 0)
+    used = places(train.features[:real], watched.real)
+    assert np.array_equal(train.labels[:real], watched.labels[used])
+    assert set(used) & set(rows["train"]) == set(rows["train"])
+    given_back = set(used) - set(rows["train"])
+    assert given_back <= set(rows["removed"])
+    assert len(given_back) == FROM_REMOVED.get(arm, 0)
+    for part in ("validation", "tuning", "test"):
+        assert len(rows[part])
+        assert not set(used) & set(rows[part])
+
+
+def test_the_oracle_gets_all_images_that_are_neither_held_out_nor_for_the_test(watched: Watched) -> None:
+    rows = watched.rows(0)
+    assert len(rows["removed"]) == len(rows["tuning"]) == 15  # half of the thirty that the imbalance took away each
+    assert len(watched.head("oracle", 0).train.labels) == len(rows["train"]) + 15
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("arm", SCORED)
+def test_every_arm_of_a_seed_is_judged_on_the_same_images(watched: Watched, arm: str, seed: int) -> None:
+    scores, rows, held_out = watched.scores(arm, seed), watched.rows(seed), watched.held_out(seed)
+    assert np.array_equal(scores.test_labels, watched.labels[rows["test"]])
+    assert np.array_equal(scores.held_out_labels, watched.labels[held_out])
+    assert scores.validation.tolist() == [row in set(rows["validation"]) for row in held_out]
+    assert 0 < scores.validation.sum() < len(held_out)
+    assert scores.strengths.tolist() == list(GRID)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("arm", TRAINED)
+def test_held_out_logits_are_of_held_out_images_and_test_logits_of_test_images(
+    watched: Watched, arm: str, seed: int
+) -> None:
+    scores, fitted = watched.scores(arm, seed), watched.head(arm, seed)
+    by_hand = fitted.logits(watched.real[watched.held_out(seed)])
+    assert scores.held_out == pytest.approx(by_hand, abs=1e-9)
+    assert scores.test == pytest.approx(fitted.logits(watched.real[watched.rows(seed)["test"]]), abs=1e-9)
+    # each held-out image is told apart from the others, so that another order or another image would be seen
+    margins = by_hand[0, :, 1] - by_hand[0, :, 0]
+    assert np.diff(np.sort(margins)).min() > 1e-7
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("arm", TRAINED)
+def test_the_rule_as_trained_is_fitted_on_the_arms_own_training_images(watched: Watched, arm: str, seed: int) -> None:
+    scores, fitted = watched.scores(arm, seed), watched.head(arm, seed)
+    for g, logits in enumerate(fitted.logits(fitted.train.features)):
+        rule = calibration.fit(logits, fitted.train.labels, fitted.train.weights)
+        assert scores.scale[g] == pytest.approx(rule.scale, rel=1e-6)
+        assert scores.offsets[g] == pytest.approx(rule.offsets, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arm", "weights"),
+    [
+        ("none", [72, 24]), ("class-weight", [48, 48]), ("oversample", [72, 72]), ("dcgan", [72, 36]),
+        ("oracle", [72, 39]), ("oracle-matched", [72, 36]), ("threshold", [1, 1]),
+    ],
+)  # fmt: skip
+def test_the_prior_of_an_arm_is_the_mix_that_it_learned_from(watched: Watched, arm: str, weights: list[int]) -> None:
+    assert watched.scores(arm, 0).prior == pytest.approx(np.array(weights) / sum(weights), abs=1e-12)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("arm", TRAINED)
 def test_every_arm_of_a_seed_is_scaled_by_the_real_training_images(watched: Watched, arm: str, seed: int) -> None:
-    scaler, real = watched.head(arm, seed)["scaler"], watched.real[watched.rows(seed)["train"]].astype(np.float64)
+    scaler, real = watched.head(arm, seed).scaler, watched.real[watched.rows(seed)["train"]].astype(np.float64)
     assert scaler.mean_ == pytest.approx(real.mean(axis=0), rel=1e-9, abs=1e-12)
     assert scaler.var_ == pytest.approx(real.var(axis=0), rel=1e-6, abs=1e-12)
-    assert np.array_equal(scaler.mean_, watched.head("none", seed)["scaler"].mean_)
-    assert np.array_equal(scaler.scale_, watched.head("none", seed)["scaler"].scale_)
+    assert np.array_equal(scaler.mean_, watched.head("none", seed).scaler.mean_)
+    assert np.array_equal(scaler.scale_, watched.head("none", seed).scaler.scale_)
 
 
-def test_every_arm_has_the_same_grid(watched: Watched) -> None:
-    assert len(watched.to_head) == len(TRAINED) * len(SEEDS)
-    assert {tuple(given["grid"]) for given in watched.to_head.values()} == {GRID}
+def test_every_arm_has_the_same_grid_and_a_pair_needs_one_head(watched: Watched) -> None:
+    assert {len(fitted) for fitted in watched.heads.values()} == {1}
+    assert len(watched.heads) == len(TRAINED) * len(SEEDS)
+    assert {tuple(fitted.grid) for (fitted,) in watched.heads.values()} == {GRID}
+    assert not watched.scores("none", 0).pairs
+
+
+def assert_only_the_threshold_moved(none: Scores, threshold: Scores) -> None:
+    for name in ("strengths", "test", "test_labels", "held_out", "held_out_labels", "validation", "scale"):
+        assert np.array_equal(getattr(none, name), getattr(threshold, name)), name
+    assert none.pairs.keys() == threshold.pairs.keys()
+    for pair in none.pairs:
+        assert np.array_equal(none.pairs[pair].test, threshold.pairs[pair].test)
+        assert np.array_equal(none.pairs[pair].held_out, threshold.pairs[pair].held_out)
+    shift = threshold.offsets - none.offsets + np.log(none.prior)
+    assert shift == pytest.approx(np.broadcast_to(shift[:, :1], shift.shape), abs=1e-12)
+    assert np.abs(threshold.offsets - none.offsets).max() > 0.1
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("arm", TRAINED)
-def test_only_the_oracle_learns_from_what_was_removed(watched: Watched, arm: str, seed: int) -> None:
-    rows, train = watched.rows(seed), watched.head(arm, seed)["train"]
-    real = len(train.labels) - (12 if arm == "dcgan" else 0)
-    used = places(train.features[:real], watched.real)
-    assert np.array_equal(train.labels[:real], watched.labels[used])
-    allowed = [*rows["train"], *rows["removed"]] if arm == "oracle" else [*rows["train"]]
-    assert set(used) == set(allowed)
+def test_threshold_has_the_logits_of_none_to_the_last_bit_and_a_shifted_rule(watched: Watched, seed: int) -> None:
+    assert_only_the_threshold_moved(watched.scores("none", seed), watched.scores("threshold", seed))
+
+
+def test_so_it_has_at_three_classes(watched_three: Watched) -> None:
+    assert_only_the_threshold_moved(watched_three.scores("none", 0), watched_three.scores("threshold", 0))
+    assert len(watched_three.scores("threshold", 0).pairs) == 2
+
+
+@pytest.mark.parametrize("arm", ["none", "class-weight", "dcgan", "oracle-matched"])
+def test_every_pair_with_the_rare_class_has_a_head_of_its_images_alone(watched_three: Watched, arm: str) -> None:
+    whole, *of_pairs = watched_three.heads[f"train-classifier/{arm}/seed-0"]
+    scores, rows, held_out = watched_three.scores(arm, 0), watched_three.rows(0), watched_three.held_out(0)
+    pairs = [(0, 1), (1, 2)]
+    assert list(scores.pairs) == pairs
+    for pair, fitted in zip(pairs, of_pairs, strict=True):
+        of_it = np.isin(whole.train.labels, pair)
+        assert np.array_equal(fitted.train.features, whole.train.features[of_it])
+        assert np.array_equal(fitted.train.labels, (whole.train.labels[of_it] == pair[1]).astype(int))
+        assert np.array_equal(fitted.train.weights, whole.train.weights[of_it])
+        assert fitted.scaler is whole.scaler
+        assert tuple(fitted.grid) == GRID
+        for part, among in (("test", rows["test"]), ("held_out", held_out)):
+            wanted = among[np.isin(watched_three.labels[among], pair)]
+            logits = fitted.logits(watched_three.real[wanted])
+            assert len(wanted)
+            assert getattr(scores.pairs[pair], part) == pytest.approx(logits[..., 1] - logits[..., 0], abs=1e-9)
+
+
+def test_the_log_odds_of_a_pair_rise_with_its_higher_class(watched_three: Watched) -> None:
+    scores = watched_three.scores("none", 0)
+    for (low, high), pair in scores.pairs.items():
+        labels = scores.test_labels[np.isin(scores.test_labels, (low, high))]
+        assert roc_auc_score(labels == high, pair.test[-1]) > 0.6
+
+
+def test_synthetic_images_reach_the_heads_of_their_class(watched_three: Watched) -> None:
+    none, dcgan = (watched_three.heads[f"train-classifier/{arm}/seed-0"] for arm in ("none", "dcgan"))
+    assert [len(b.train.labels) - len(a.train.labels) for a, b in zip(none, dcgan, strict=True)] == [ADDED] * 3
+
+
+def test_every_head_and_strength_is_in_the_table_of_the_solver(watched_three: Watched) -> None:
+    table = watched_three.path("train-classifier/none/seed-0", "solver.csv")
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    assert [(row["pair"], float(row["l2"])) for row in rows] == [
+        (pair, l2) for pair in ("", "0-1", "1-2") for l2 in GRID
+    ]
+    assert {row["converged"] for row in rows} == {"True"}

@@ -1,6 +1,7 @@
 """The whole spine on a tiny experiment: every stage, every program, one store."""
 
 import csv
+import itertools
 import json
 import shutil
 from collections.abc import Callable
@@ -9,8 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from ganbalance import cli
+from ganbalance.metrics.scores import Scores
 from ganbalance.pipeline import request, runs
 from ganbalance.store import open_store
 from tests.conftest import Lab
@@ -41,7 +44,7 @@ def test_the_report_has_every_arm_and_seed(finished: Lab, tmp_path: Path) -> Non
     rows = list(csv.DictReader(results(finished, tmp_path).decode().splitlines()))
     assert set(rows[0]) == {"arm", "seed", "metric", "value"}
     assert {(row["arm"], row["seed"]) for row in rows} == {(arm, seed) for arm in ARMS for seed in "01"}
-    assert {"auc", "average_precision", "balanced_accuracy@0.5", "f1@prior"} <= {row["metric"] for row in rows}
+    assert {"auc", "balanced_accuracy@as-trained", "balanced_accuracy@fair"} <= {row["metric"] for row in rows}
 
 
 def test_the_report_holds_all_its_files(finished: Lab, tmp_path: Path) -> None:
@@ -51,14 +54,32 @@ def test_the_report_holds_all_its_files(finished: Lab, tmp_path: Path) -> None:
 
 
 def test_any_metric_can_be_recomputed_from_the_predictions(finished: Lab, tmp_path: Path) -> None:
-    from sklearn.metrics import roc_auc_score
-
-    from ganbalance.data.predictions import Predictions
-
-    cell = Predictions.load(artifact(finished, tmp_path, "train-classifier/dcgan/seed-1").path("predictions.npz"))
     rows = csv.DictReader(results(finished, tmp_path).decode().splitlines())
-    (told,) = (row["value"] for row in rows if (row["arm"], row["seed"], row["metric"]) == ("dcgan", "1", "auc"))
-    assert roc_auc_score(cell.test_labels, cell.test[:, 1]) == pytest.approx(float(told), abs=1e-12)
+    told = {row["metric"]: float(row["value"]) for row in rows if (row["arm"], row["seed"]) == ("dcgan", "1")}
+    with np.load(artifact(finished, tmp_path, "report").path("predictions.npz"), allow_pickle=False) as arrays:
+        logits, labels = arrays["test/dcgan/1"], arrays["labels"]
+        rule = arrays["rule/fair/dcgan/1"]
+    assert roc_auc_score(labels, logits[:, 1] - logits[:, 0]) == pytest.approx(told["auc"], abs=1e-12)
+    predicted = (rule[0] * logits + rule[1:]).argmax(axis=1)
+    assert balanced_accuracy_score(labels, predicted) == pytest.approx(told["balanced_accuracy@fair"], abs=1e-12)
+
+
+def test_the_predictions_are_those_of_the_cell_at_one_strength(finished: Lab, tmp_path: Path) -> None:
+    cells = [
+        Scores.load(artifact(finished, tmp_path, f"train-classifier/dcgan/seed-{s}").path("scores.npz")) for s in "01"
+    ]
+    with np.load(artifact(finished, tmp_path, "report").path("predictions.npz"), allow_pickle=False) as arrays:
+        chosen = [
+            [g for g, logits in enumerate(cell.test) if np.array_equal(logits, arrays[f"test/dcgan/{seed}"])]
+            for seed, cell in enumerate(cells)
+        ]
+    assert len(chosen[0]) == 1
+    assert chosen[0] == chosen[1]  # one strength per arm for the run
+
+
+def test_the_deployment_prior_is_that_of_the_images_that_are_left(finished: Lab, tmp_path: Path) -> None:
+    with np.load(artifact(finished, tmp_path, "report").path("predictions.npz"), allow_pickle=False) as arrays:
+        assert arrays["deployment_prior"] == pytest.approx([90 / 120, 30 / 120], abs=1e-12)
 
 
 def test_two_seeds_are_too_few_for_a_verdict(finished: Lab, tmp_path: Path) -> None:
@@ -67,15 +88,15 @@ def test_two_seeds_are_too_few_for_a_verdict(finished: Lab, tmp_path: Path) -> N
 
 
 def test_the_threshold_arm_only_moves_the_threshold(finished: Lab, tmp_path: Path) -> None:
-    summary = artifact(finished, tmp_path, "report").json("summary.json")
-    auc, rule = (summary["arms"]["threshold"]["metrics"][name] for name in ("auc", "balanced_accuracy@prior"))
-    assert auc["difference"]["mean"] == pytest.approx(0, abs=1e-9)
-    assert rule["difference"]["mean"] == pytest.approx(0, abs=1e-9)
+    metrics = artifact(finished, tmp_path, "report").json("summary.json")["arms"]["threshold"]["metrics"]
+    for name in ("auc", "average_precision", "balanced_accuracy@fair"):
+        assert metrics[name]["difference"]["mean"] == pytest.approx(0, abs=1e-9)
+    assert metrics["balanced_accuracy@as-trained"]["difference"]["mean"] > 0.01
 
 
 def test_counts_before_and_after_are_told(finished: Lab, tmp_path: Path) -> None:
     counts = artifact(finished, tmp_path, "imbalance/seed-0").path("counts.csv").read_text()
-    assert counts == "class,before,after,train,validation\n0,90,90,72,18\n1,60,30,24,6\n"
+    assert counts == "class,before,after,train,validation,tuning\n0,90,90,72,18,0\n1,60,30,24,6,15\n"
 
 
 def test_synthetic_images_have_the_datasets_size(finished: Lab, tmp_path: Path) -> None:
@@ -164,14 +185,42 @@ def test_divergence_is_a_result_that_is_carried_to_the_report(
     assert "diverged" in json.dumps(artifact(lab, tmp_path, "report").json("summary.json")["holes"])
 
 
-def test_the_largest_class_may_be_named_rare_and_gets_no_images(
+def test_balance_makes_as_many_images_as_the_largest_class_has_more_and_none_of_it_itself(
     tiny: dict[str, Any], write: Callable[[dict[str, Any]], Path], tmp_path: Path
 ) -> None:
-    changes = {"imbalance": {"keep": {0: 1.0, 1: 0.5}}, "synthesis": {"n": "balance"}, "seeds": [0]}
+    changes = {
+        "imbalance": {"keep": {0: 1.0, 1: 0.8}}, "synthesis": {"n": "balance"}, "seeds": [0],
+        "arms": ["none", "dcgan", "oracle", "oracle-matched"],
+    }  # fmt: skip
     lab = Lab(write(tiny | changes), tmp_path / "store")
     lab.run_all(tmp_path)
-    made = [artifact(lab, tmp_path, f"synthesize/dcgan/class-{label}/seed-0").path("labels.npy") for label in (0, 1)]
-    assert [len(np.load(path)) for path in made] == [0, 72 - 24]
+    for label, n in ((0, 0), (1, 72 - 38)):
+        made = artifact(lab, tmp_path, f"synthesize/dcgan/class-{label}/seed-0")
+        assert np.load(made.path("images.npy")).shape == (n, 1, 16, 16)
+        assert np.load(made.path("labels.npy")).tolist() == [label] * n
+    # the images of `none`, and for the matched oracle the six removed ones that are not for tuning, fewer than 34
+    learned = {arm: lab.state(tmp_path).commit(f"train-classifier/{arm}/seed-0") for arm in changes["arms"]}
+    images = {arm: commit.metrics["images"] for arm, commit in learned.items() if commit}
+    assert images == {"none": 72 + 38, "dcgan": 72 + 72, "oracle": 72 + 44, "oracle-matched": 72 + 44}
+
+
+def test_where_enough_was_removed_the_matched_oracle_gets_as_many_images_as_balance_makes(
+    tiny: dict[str, Any], write: Callable[[dict[str, Any]], Path], tmp_path: Path
+) -> None:
+    labels = np.repeat([0, 1], [20, 60])
+    images = np.random.default_rng(0).integers(0, 256, (80, 16, 16), np.uint8)
+    np.savez(tmp_path / "rare.npz", images=images, labels=labels)
+    dataset = {"name": "npz", "path": str(tmp_path / "rare.npz"), "side_px": 16}
+    changes = {
+        "dataset": dataset, "imbalance": {"keep": {1: 0.125}}, "synthesis": {"n": "balance"}, "seeds": [0],
+        "arms": ["none", "oracle-matched", "oracle"],
+    }  # fmt: skip
+    lab = Lab(write(tiny | changes), tmp_path / "store")
+    for node in lab.plan.nodes[:-1]:
+        assert lab.run(node) == 0
+    commits = (lab.state(tmp_path).commit(f"train-classifier/{arm}/seed-0") for arm in changes["arms"])
+    # of 48 rare training images 6 are kept, one for validation, 21 are for tuning and 21 are left
+    assert [commit.metrics["images"] for commit in commits if commit] == [13 + 5, 13 + 13, 13 + 5 + 21]
 
 
 def test_a_report_on_half_a_run_shows_the_holes_and_a_whole_one_is_another_report(lab: Lab, tmp_path: Path) -> None:
@@ -205,6 +254,16 @@ def test_many_classes_and_the_papers_protocol_work_too(
     lab.run_all(tmp_path)
     summary = artifact(lab, tmp_path, "report").json("summary.json")
     assert set(summary["arms"]) == set(changes["arms"])
+    for seed, arm in itertools.product(changes["seeds"], changes["arms"]):
+        scores = Scores.load(artifact(lab, tmp_path, f"train-classifier/{arm}/seed-{seed}").path("scores.npz"))
+        assert scores.classes == 3
+        assert list(scores.pairs) == [(0, 1), (0, 2), (1, 2)]
+        for (low, high), pair in scores.pairs.items():
+            of_two = scores.test[:, np.isin(scores.test_labels, (low, high))]
+            within = np.array_equal(pair.test, of_two[..., high] - of_two[..., low])
+            assert within == (protocol == "paper")  # which has no heads of two classes
+        assert np.isnan(scores.strengths).all() == (protocol == "paper")
+        assert bool(len(scores.held_out_labels)) == (protocol == "honest")
     html = artifact(lab, tmp_path, "report").path("report.html").read_text()
     assert ("paper protocol" in html.lower()) == (protocol == "paper")
 

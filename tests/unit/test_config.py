@@ -1,5 +1,6 @@
 """An experiment file is understood wholly or refused in one line that says what is wrong."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,13 @@ def test_every_preset_is_a_valid_experiment_named_like_its_file(path: Path) -> N
 
 
 def test_the_presets_are_the_documented_ones() -> None:
-    assert [path.stem for path in PRESETS] == ["hard-pair", "honest", "paper", "quick", "ten-class"]
+    assert [path.stem for path in PRESETS] == ["hard-pair", "honest", "paper", "quick", "ten-class", "trousers"]
+
+
+@pytest.mark.parametrize("name", ["hard-pair", "honest", "ten-class"])
+def test_presets_that_cut_the_data_train_gans_for_the_reports_generator_steps(name: str) -> None:
+    gans = config.check(config.read(Path(f"jobs/experiments/{name}.yaml")), where=name).gans
+    assert gans == {"vanilla": {"steps": 9500}, "dcgan": {"steps": 5000}, "wgan-gp": {"steps": 9500}}
 
 
 def test_a_resolved_experiment_reads_back_equal(tiny: dict[str, Any]) -> None:
@@ -51,6 +58,14 @@ def test_a_resolved_experiment_reads_back_equal(tiny: dict[str, Any]) -> None:
         ({"task": {"kind": "pairs"}}, "task"),
         ({"classifier": {"weights_sha256": "0" * 64}}, "name it in classifier.weights"),
         ({"statistics": {"margin": float("inf")}}, "statistics.margin"),
+        ({"statistics": {"margin": 0.0}}, "statistics.margin"),
+        ({"statistics": {"margin": 0.5}}, "statistics.margin"),
+        ({"statistics": {"margin": {"share": 1.0}}}, "statistics.margin"),
+        ({"statistics": {"margin": {"shares": 0.1}}}, "statistics.margin"),
+        ({"statistics": {"precision_levels": [0.5, 1.0]}}, "statistics.precision_levels.1 = 1.0"),
+        ({"statistics": {"recall_levels": [0]}}, "statistics.recall_levels.0 = 0"),
+        ({"classifier": {"l2": []}}, "classifier.l2"),
+        ({"classifier": {"l2": [1.0, 0.0]}}, "classifier.l2.1 = 0.0"),
     ],
 )
 def test_a_wrong_value_is_told_with_its_key(tiny: dict[str, Any], change: dict[str, Any], said: str) -> None:
@@ -59,6 +74,20 @@ def test_a_wrong_value_is_told_with_its_key(tiny: dict[str, Any], change: dict[s
     assert said in str(caught.value)
     assert "test.yaml" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_the_grid_of_penalties_spans_six_decades_up_to_100() -> None:
+    grid = config.Classifier().l2
+    assert (grid[0], grid[-1]) == (100.0, 1e-4)
+    steps = [high / low for high, low in pairwise(grid)]
+    assert all(2.9 < step < 3.4 for step in steps)
+
+
+def test_the_margin_is_a_tenth_of_the_baselines_error_unless_it_is_set(tiny: dict[str, Any]) -> None:
+    assert config.Statistics().margin == config.Margin(share=0.1)
+    given = check(tiny | {"statistics": {"margin": {"share": 0.25}}}).statistics.margin
+    assert given == config.Margin(share=0.25)
+    assert check(tiny | {"statistics": {"margin": 0.005}}).statistics.margin == 0.005
 
 
 def test_a_missing_section_is_told(tiny: dict[str, Any]) -> None:

@@ -105,6 +105,61 @@ def test_a_folder_per_class_is_a_dataset(tmp_path: Path) -> None:
     assert np.bincount(whole.labels[whole.n_train :]).tolist() == [2, 4]
 
 
+def loaded(source: Any) -> list[int]:
+    """Test images of each class, counted in what `load` gives."""
+    whole = source.load()
+    found: list[int] = np.bincount(whole.labels[whole.n_train :], minlength=len(source.classes())).tolist()
+    return found
+
+
+@pytest.mark.parametrize("counts", [{"cat": 10, "dog": 20}, {"cat": 2, "dog": 33, "eel": 7}, {"cat": 3, "dog": 3}])
+@pytest.mark.parametrize("fraction", [0.05, 0.2, 0.5])
+def test_test_images_are_counted_as_they_are_loaded_from_folders(
+    tmp_path: Path, counts: dict[str, int], fraction: float
+) -> None:
+    source = own("folder", class_folders(tmp_path, **counts), test_fraction=fraction)
+    assert source.test_counts() == loaded(source) == [max(1, round(n * fraction)) for n in counts.values()]
+
+
+def test_test_images_are_counted_as_they_are_loaded_from_a_test_folder(tmp_path: Path) -> None:
+    class_folders(tmp_path / "train", cat=3, dog=4)
+    class_folders(tmp_path / "test", **{"cat": 5, "dog": 1, "cat/.ipynb_checkpoints": 2, "eel": 3})
+    source = own("folder", tmp_path)
+    assert source.test_counts() == loaded(source) == [5, 1]
+
+
+@pytest.mark.parametrize("test_labels", [None, [3, 3, 7, 3, 9], [9, 9, 9]])
+def test_test_images_are_counted_as_they_are_loaded_from_an_npz(tmp_path: Path, test_labels: list[int] | None) -> None:
+    labels = np.repeat([9, 3, 7], [10, 26, 4])
+    arrays = {"images": np.zeros((40, 8, 8), np.uint8), "labels": labels}
+    if test_labels is not None:
+        arrays |= {"test_images": np.zeros((len(test_labels), 8, 8), np.uint8), "test_labels": np.array(test_labels)}
+    np.savez(tmp_path / "data.npz", **arrays)
+    source = own("npz", tmp_path / "data.npz")
+    by_hand = [5, 1, 2] if test_labels is None else [test_labels.count(label) for label in (3, 7, 9)]
+    assert source.test_counts() == loaded(source) == by_hand
+
+
+def test_test_images_of_fashion_mnist_are_counted_as_they_are_loaded(fashion_mnist: Any) -> None:
+    assert fashion_mnist.test_counts() == loaded(fashion_mnist) == [1000] * 10
+
+
+def test_counting_reads_no_image(tmp_path: Path, nowhere: Path) -> None:
+    class_folders(tmp_path / "folder", cat=6, dog=20)
+    for path in (tmp_path / "folder").glob("*/*.png"):
+        path.write_bytes(b"not an image")
+    assert own("folder", tmp_path / "folder").test_counts() == [1, 4]
+    assert open_dataset(config.FashionMnist(name="fashion-mnist")).test_counts() == [1000] * 10
+
+
+def test_a_test_class_that_is_not_trained_is_told_before_anything_is_planned(tmp_path: Path) -> None:
+    images = np.zeros((4, 8, 8), np.uint8)
+    arrays = {"images": images, "labels": np.repeat([0, 1], 2), "test_images": images, "test_labels": np.arange(4)}
+    np.savez(tmp_path / "data.npz", **arrays)
+    with pytest.raises(DataError, match="'test_labels' holds classes that 'labels' does not"):
+        own("npz", tmp_path / "data.npz").test_counts()
+
+
 def test_a_folder_with_a_test_part_keeps_it(tmp_path: Path) -> None:
     class_folders(tmp_path / "train", cat=3, dog=4)
     class_folders(tmp_path / "test", cat=5, dog=1)

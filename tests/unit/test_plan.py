@@ -57,6 +57,11 @@ def test_real_features_are_one_stage_whatever_the_seeds(tiny: Settings) -> None:
     [
         ({"resources": {"threads": 2, "device": "cpu"}}, set()),
         ({"statistics": {"replicates": 300}}, {"report"}),
+        ({"statistics": {"margin": 0.01}}, {"report"}),
+        ({"statistics": {"margin": {"share": 0.2}}}, {"report"}),
+        ({"statistics": {"precision_levels": [0.7]}}, {"report"}),
+        ({"statistics": {"recall_levels": [0.7]}}, {"report"}),
+        ({"statistics": {"reference": "oversample"}}, {"report"}),
         ({"note": "other"}, {"report"}),
         (
             {"synthesis": {"n": 13}},
@@ -79,6 +84,30 @@ def test_a_setting_changes_the_keys_of_the_stages_it_reaches_and_no_others(
 ) -> None:
     base = tiny | {"gans": {"dcgan": {"epochs": 2}}}
     assert changed(base, base | change) == stages
+
+
+def test_the_grid_of_penalties_reaches_every_cell_and_the_report(tiny: Settings) -> None:
+    other = tiny | {"classifier": tiny["classifier"] | {"l2": [1.0, 0.1, 0.01]}}
+    assert changed(tiny, other) == {f"train-classifier/{arm}" for arm in tiny["arms"]} | {"report"}
+
+
+def test_how_many_images_a_gan_adds_reaches_the_cell_of_the_matched_oracle_and_of_no_other_real_arm(
+    tiny: Settings,
+) -> None:
+    base = tiny | {"arms": [*tiny["arms"], "oracle-matched"]}
+    reached = changed(base, base | {"synthesis": {"n": 13}})
+    assert {name for name in reached if name.startswith("train-classifier")} == {
+        "train-classifier/dcgan",
+        "train-classifier/oracle-matched",
+    }
+    matched = {node.arm: node.config["matched"] for node in plan_of(base).nodes if node.stage == "train-classifier"}
+    assert {arm for arm, n in matched.items() if n is not None} == {"oracle-matched"}
+    assert matched["oracle-matched"] == base["synthesis"]["n"]
+
+
+def test_a_cell_knows_the_columns_of_the_rare_classes() -> None:
+    ten = config.read(Path("jobs/experiments/ten-class.yaml"), sets=["imbalance.keep={shirt: 0.2, 1: 0.1}"], seeds="0")
+    assert plan_of(ten).node("train-classifier/none/seed-0").config["rare"] == [1, 6]
 
 
 def test_the_backbone_reaches_all_features_and_no_gan(tiny: Settings) -> None:
@@ -117,9 +146,68 @@ def test_the_paper_protocol_trains_on_images_and_holds_nothing_out(tiny: Setting
 
 
 def test_where_nothing_is_removed_there_is_no_oracle_and_the_plan_says_so(tiny: Settings) -> None:
-    plan = plan_of(tiny | {"imbalance": {"keep": {1: 1.0}}})
-    assert not any(node.arm == "oracle" for node in plan.nodes)
-    assert "no oracle" in plan.notes[0]
+    arms = [*tiny["arms"], "oracle-matched"]
+    plan = plan_of(tiny | {"imbalance": {"keep": {1: 1.0}}, "arms": arms})
+    assert not any(node.arm in {"oracle", "oracle-matched"} for node in plan.nodes)
+    assert [note.partition(":")[0] for note in plan.notes[:2]] == ["no oracle", "no oracle-matched"]
+    assert "removes no images" in plan.notes[0]
+    removing = plan_of(tiny | {"arms": arms})
+    assert {node.arm for node in removing.nodes} >= {"oracle", "oracle-matched"}
+    assert not any("oracle" in note for note in removing.notes)
+
+
+def test_the_papers_protocol_keeps_its_oracle_and_knows_no_matched_one(tiny: Settings) -> None:
+    paper = tiny | {"protocol": "paper"}
+    assert any(node.arm == "oracle" for node in plan_of(paper).nodes)
+    with pytest.raises(ConfigError, match="oracle-matched, which 'protocol: paper' does not know") as caught:
+        plan_of(paper | {"arms": ["none", "dcgan", "oracle-matched"]})
+    assert "\n" not in str(caught.value)
+
+
+def with_test_images(tmp_path: Path, *counts: int) -> Settings:
+    """A dataset whose classes have these numbers of test images."""
+    labels, tested = np.repeat(np.arange(len(counts)), 30), np.repeat(np.arange(len(counts)), counts)
+    images = np.zeros((max(len(labels), len(tested)), 8, 8), np.uint8)
+    np.savez(
+        tmp_path / "data.npz", images=images[: len(labels)], labels=labels, test_images=images[: len(tested)],
+        test_labels=tested,
+    )  # fmt: skip
+    return {"dataset": {"name": "npz", "path": str(tmp_path / "data.npz")}, "seeds": [0, 1, 2, 3, 4]}
+
+
+@pytest.mark.parametrize(
+    ("counts", "forecast"),
+    [
+        ((50, 50), []),
+        ((50, 49), ["verdicts with caution: class '1' has 49 of the 50 test images from which error rates hold"]),
+        ((20, 50), ["verdicts with caution: class '0' has 20 of the 50 test images from which error rates hold"]),
+        ((50, 19), ["no verdicts: class '1' has 19 of the 20 test images that one needs"]),
+        ((0, 50), ["no verdicts: class '0' has 0 of the 20 test images that one needs"]),
+    ],
+)
+def test_a_class_with_few_test_images_is_told_before_hours_are_spent(
+    tiny: Settings, tmp_path: Path, counts: tuple[int, ...], forecast: list[str]
+) -> None:
+    assert list(plan_of(tiny | with_test_images(tmp_path, *counts)).forecast) == forecast
+
+
+def test_a_class_that_the_task_does_not_tell_apart_needs_no_test_images(tiny: Settings, tmp_path: Path) -> None:
+    three = tiny | with_test_images(tmp_path, 60, 60, 3)
+    assert not plan_of(three).forecast
+    assert "class '2' has 3" in plan_of(three | {"task": {"kind": "multiclass"}}).forecast[0]
+
+
+@pytest.mark.parametrize(("seeds", "said"), [(1, True), (4, True), (5, False), (6, False)])
+def test_too_few_seeds_for_a_verdict_are_told_before_hours_are_spent(
+    tiny: Settings, tmp_path: Path, seeds: int, said: bool
+) -> None:
+    forecast = plan_of(tiny | with_test_images(tmp_path, 60, 60) | {"seeds": list(range(seeds))}).forecast
+    assert list(forecast) == [f"no verdicts: {seeds} of the 5 seeds that one needs"] * said
+
+
+def test_the_presets_but_that_of_the_paper_have_enough_of_everything() -> None:
+    told = {path.stem: plan_of(config.read(path)).forecast for path in Path("jobs/experiments").glob("*.yaml")}
+    assert {name for name, forecast in told.items() if forecast} == {"paper"}
 
 
 def test_arms_may_be_listed_in_any_order(tiny: Settings) -> None:
@@ -133,11 +221,13 @@ def test_arms_may_be_listed_in_any_order(tiny: Settings) -> None:
         ({"gans": {"dcgam": {}}}, "gans.dcgam: there is no such GAN"),
         ({"gans": {"dcgan": {"epochs": 0}}}, "gans.dcgan: epochs = 0"),
         ({"gans": {"dcgan": {"epoch": 5}}}, "unknown key 'epoch'"),
+        ({"gans": {"dcgan": {"epochs": 5, "steps": 5}}}, "gans.dcgan: a GAN trains for .* not both"),
         ({"imbalance": {"keep": {11: 0.5}}}, "no such class; its classes are 0 0, 1 1"),
         ({"task": {"kind": "pair", "positive": 1, "negative": 1}}, "the same class"),
         ({"classifier": {"backbone": "vgg"}}, "no backbone 'vgg'"),
         ({"gans": {"vanilla": {"epcohs": 5}}}, "gans.vanilla: unknown key 'epcohs'"),
         ({"statistics": {"reference": "class-wieght"}}, "no arm 'class-wieght'"),
+        ({"protocol": "paper", "arms": ["none", "oracle-matched"]}, "arms names oracle-matched.*'protocol: honest'"),
     ],
 )
 def test_what_cannot_work_is_refused_before_anything_runs(tiny: Settings, change: Settings, said: str) -> None:
@@ -152,7 +242,7 @@ def test_a_keep_ratio_of_a_class_outside_the_task_is_refused() -> None:
 
 
 def test_a_class_named_twice_is_refused() -> None:
-    quick = config.read(Path("jobs/experiments/quick.yaml"), sets=["imbalance.keep={trouser: 0.2, 1: 0.9}"])
+    quick = config.read(Path("jobs/experiments/quick.yaml"), sets=["imbalance.keep={shirt: 0.2, 6: 0.9}"])
     with pytest.raises(ConfigError, match="twice, by name and by number"):
         plan_of(quick)
 
@@ -168,7 +258,7 @@ def test_where_class_names_are_numbers_a_number_is_a_name(tiny: Settings, tmp_pa
 
 def test_classes_go_by_name_or_by_number() -> None:
     quick = Path("jobs/experiments/quick.yaml")
-    assert keys(config.read(quick)) == keys(config.read(quick, sets=["task.positive=1", "imbalance.keep={1: 0.2}"]))
+    assert keys(config.read(quick)) == keys(config.read(quick, sets=["task.positive=6", "imbalance.keep={6: 0.01}"]))
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,14 @@
-"""Kept, validation, removed and test images never meet, and a seed fixes who is where."""
+"""Kept, validation, tuning, removed and test images never meet, and a seed fixes who is where."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from ganbalance.data import split as split_module
 from ganbalance.data.imbalance import Imbalancer
-from ganbalance.data.split import PARTS, Split, draw
+from ganbalance.data.split import MOST_TUNING, PARTS, Split, class_counts, draw, synthetic_count
 from ganbalance.errors import ConfigError, DataError
 
 LABELS = np.concatenate([np.repeat([0, 1], 600), np.repeat([0, 1], 100)])
@@ -25,8 +27,77 @@ def test_the_rare_class_keeps_its_share_and_validation_comes_out_of_it() -> None
     split = a_split()
     assert counts(split.train) == [480, 96]
     assert counts(split.validation) == [120, 24]
-    assert counts(split.removed) == [0, 480]
+    assert counts(split.tuning) == [0, 240]
+    assert counts(split.removed) == [0, 240]
     assert counts(split.test) == [100, 100]
+
+
+@pytest.mark.parametrize(
+    ("images", "keep", "tuning"), [(900, 0.1, 300), (602, 0.5, 150), (600, 0.005, 298), (100, 0.99, 0), (100, 0.98, 1)]
+)
+def test_tuning_gets_at_most_300_removed_images_and_at_most_half_of_them(images: int, keep: float, tuning: int) -> None:
+    labels = np.repeat([0, 1, 0, 1], [600, images, 5, 5])
+    split = draw(labels, 600 + images, class_names=("a", "b"), keep={1: keep}, validation=0.2, seed=0)
+    removed = images - round(images * keep)
+    assert MOST_TUNING == 300
+    assert len(split.tuning) == tuning == min(300, removed // 2)
+    assert len(split.removed) == removed - tuning
+    assert set(labels[split.tuning]) <= {1}
+
+
+def test_every_rare_class_has_tuning_images_of_its_own() -> None:
+    labels = np.repeat([0, 1, 2, 0, 1, 2], [100, 200, 1000, 5, 5, 5])
+    keep = {1: 0.5, 2: 0.1}
+    split = draw(labels, 1300, class_names=("a", "b", "c"), keep=keep, validation=0.2, seed=0)
+    assert np.bincount(labels[split.tuning], minlength=3).tolist() == [0, 50, 300]
+    assert np.bincount(labels[split.removed], minlength=3).tolist() == [0, 50, 600]
+
+
+def test_tuning_images_are_drawn_at_random_and_anew_for_every_seed() -> None:
+    one, other = a_split(0), a_split(1)
+    outside = np.sort(np.concatenate([one.tuning, one.removed]))
+    assert not np.array_equal(one.tuning, outside[:240])
+    assert not np.array_equal(one.tuning, outside[240:])
+    assert not np.array_equal(one.tuning, other.tuning)
+    assert (np.diff(one.tuning) > 0).all()
+
+
+def test_tuning_takes_from_the_removed_images_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_it = a_split()
+    monkeypatch.setattr(split_module, "MOST_TUNING", 0)
+    without = a_split()
+    for part in ("train", "validation", "test"):
+        assert np.array_equal(getattr(with_it, part), getattr(without, part))
+    assert len(without.tuning) == 0
+    assert np.array_equal(np.union1d(with_it.tuning, with_it.removed), without.removed)
+
+
+def test_a_small_draw_is_the_known_one() -> None:
+    labels = np.repeat([0, 1, 0, 1], [6, 20, 3, 3])
+    split = draw(labels, 26, class_names=("a", "b"), keep={1: 0.5}, validation=0.2, seed=0)
+    # as drawn before there was a tuning part, which came out of `removed`
+    assert split.train.tolist() == [0, 1, 2, 4, 5, 6, 8, 15, 17, 19, 20, 21, 25]
+    assert split.validation.tolist() == [3, 9, 11]
+    assert np.union1d(split.tuning, split.removed).tolist() == [7, 10, 12, 13, 14, 16, 18, 22, 23, 24]
+    assert split.test.tolist() == [26, 27, 28, 29, 30, 31]
+
+
+def test_where_nothing_is_removed_nothing_is_for_tuning() -> None:
+    split = a_split(keep=1.0)
+    assert len(split.removed) == len(split.tuning) == 0
+    assert counts(split.train) == [480, 480]
+
+
+def test_validation_and_tuning_images_are_the_held_out_ones_in_rising_order() -> None:
+    split = a_split()
+    assert np.array_equal(split.held_out, np.sort(np.concatenate([split.validation, split.tuning])))
+    assert len(split.held_out) == 144 + 240
+    assert split.tuning.min() < split.validation.max()  # they interleave
+
+
+def test_the_removed_and_the_tuning_images_are_of_the_rare_class() -> None:
+    split = a_split()
+    assert set(LABELS[np.concatenate([split.tuning, split.removed])]) == {1}
 
 
 def test_the_parts_cover_every_image_once() -> None:
@@ -38,19 +109,28 @@ def test_the_parts_cover_every_image_once() -> None:
 def test_a_seed_fixes_the_draw_and_another_seed_changes_it() -> None:
     assert a_split(3).hashes == a_split(3).hashes
     assert a_split(3).hashes["train"] != a_split(4).hashes["train"]
+    assert a_split(3).hashes["tuning"] != a_split(4).hashes["tuning"]
     assert a_split(3).hashes["test"] == a_split(4).hashes["test"]
 
 
 def test_the_paper_protocol_holds_nothing_out() -> None:
     split = a_split(validation=0)
     assert counts(split.train) == [600, 120]
-    assert len(split.validation) == 0
+    assert counts(split.removed) == [0, 480]
+    assert len(split.validation) == len(split.tuning) == len(split.held_out) == 0
 
 
 def test_a_leak_stops_everything() -> None:
     split = a_split()
     with pytest.raises(DataError, match=r"leak: 1 images are both in 'train' and in 'test'"):
-        Split(np.append(split.train, split.test[:1]), split.validation, split.removed, split.test)
+        replace(split, train=np.append(split.train, split.test[:1]))
+
+
+@pytest.mark.parametrize("part", ["train", "validation", "removed", "test"])
+def test_a_tuning_image_in_another_part_is_a_leak(part: str) -> None:
+    split = a_split()
+    with pytest.raises(DataError, match=rf"leak: 1 images .*first: row {split.tuning[0]}\)"):
+        replace(split, **{part: np.append(getattr(split, part), split.tuning[0])})
 
 
 def test_a_leak_is_found_when_a_split_is_read(tmp_path: Path) -> None:
@@ -63,6 +143,18 @@ def test_a_leak_is_found_when_a_split_is_read(tmp_path: Path) -> None:
 def test_a_split_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     a_split().save(tmp_path / "split.npz")
     assert Split.load(tmp_path / "split.npz").hashes == a_split().hashes
+
+
+def test_class_counts_hold_a_zero_for_a_class_that_is_not_there() -> None:
+    assert class_counts(np.array([2, 0, 2]), 4) == [1, 0, 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("counts", "label", "n", "added"),
+    [([72, 24], 1, "balance", 48), ([72, 24], 0, "balance", 0), ([50, 9, 70], 1, "balance", 61), ([72, 24], 1, 7, 7)],
+)
+def test_balance_is_what_the_largest_class_has_more(counts: list[int], label: int, n: int | str, added: int) -> None:
+    assert synthetic_count(counts, label, n) == added
 
 
 def test_too_few_rare_images_are_refused_before_anything_trains() -> None:

@@ -2,80 +2,98 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
+from sklearn.metrics import roc_auc_score
 
 from ganbalance.errors import DataError
-from ganbalance.metrics import weighted
-from ganbalance.metrics.classification import measure
-from ganbalance.metrics.decisions import decide
-from ganbalance.metrics.weighted import measure_weighted, stratified_draws
+from ganbalance.metrics import classification
+from ganbalance.metrics.calibration import Rule
+from ganbalance.metrics.classification import Settled, held_out_macro, held_out_ranking, measure, ranking
+from ganbalance.metrics.weighted import stratified_draws
+from tests.unit.planted import scores, settings, with_pairs
+from tests.unit.reference_metrics import reference
 
 
-def cell(k: int, tied: bool) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray], np.ndarray]:
-    """Labels, probabilities, rules and a deployment prior of a mediocre classifier on 240 images."""
+def cell(k: int, *, tied: bool):
+    """A mediocre classifier of 240 images at two strengths, the second a little better, and what was settled on."""
     rng = np.random.default_rng(k)
     labels = rng.permutation(np.arange(240) % k)
-    logit = rng.normal(0, 1, (240, k)) + np.eye(k)[labels]
-    probabilities = np.exp(logit) / np.exp(logit).sum(axis=1, keepdims=True)
+    logits = rng.normal(0, 1, (2, 240, k)) + np.eye(k)[labels] * np.array([0.8, 1.0])[:, None, None]
     if tied:
-        probabilities = np.round(probabilities, 1)
-    rules = {"plain": np.zeros(k), "prior": np.linspace(0, 1.5, k), "never": np.r_[9.0, np.zeros(k - 1)]}
-    return labels, probabilities, rules, np.arange(k, 0, -1) / np.arange(k + 1).sum()
+        logits[:, 120:] = logits[:, :120]  # pairs of images that no classifier tells apart
+    made = scores(logits, labels, logits, labels, scale=np.array([0.7, 1.3]), offsets=rng.normal(0, 0.4, (2, k)))
+    return with_pairs(made, (0, k - 1)) if k > 2 else made, Settled(1, 0, Rule(1.7, np.linspace(0, 0.8, k)))
+
+
+def asked(k: int):
+    return settings(k, rare=(1,) if k == 2 else (0, k - 1), precision_levels=(0.4, 0.6), recall_levels=(0.5, 0.9))
 
 
 @pytest.mark.parametrize("tied", [False, True])
 @pytest.mark.parametrize("k", [2, 4])
 def test_every_metric_equals_scikit_learn_on_the_repeated_images(k, tied):
-    labels, probabilities, rules, prior = cell(k, tied)
+    made, settled = cell(k, tied=tied)
     # free draws: class sizes differ from draw to draw, and many images are missing
     weights = np.random.default_rng(9).multinomial(240, np.full(240, 1 / 240), size=8)
-    found = measure_weighted(labels, probabilities, rules, prior, weights)
+    found = measure(made, settled, asked(k), weights)
     for b, drawn in enumerate(weights):
-        images = np.repeat(np.arange(240), drawn)
-        wanted = measure(labels[images], probabilities[images], rules, prior)
+        wanted = reference(made, settled, asked(k), np.repeat(np.arange(240), drawn))
         assert set(found) == set(wanted)
         for name, value in wanted.items():
-            assert found[name][b] == pytest.approx(value, abs=1e-12), (name, b)
+            assert found[name][b] == pytest.approx(value, abs=1e-9), (name, b)
 
 
-@pytest.mark.parametrize("tied", [False, True])
-def test_the_pair_metrics_equal_scikit_learn_with_sample_weight(tied):
-    labels, probabilities, rules, prior = cell(2, tied)
-    weights = stratified_draws(labels, 5, np.random.default_rng(1))
-    found = measure_weighted(labels, probabilities, rules, prior, weights)
-    decided = decide(probabilities, rules["prior"])
-    for b, drawn in enumerate(weights):
-        score = probabilities[:, 1]
-        assert found["auc"][b] == pytest.approx(roc_auc_score(labels, score, sample_weight=drawn), abs=1e-12)
-        deployed = drawn * np.where(labels == 1, prior[1], prior[0])
-        wanted = average_precision_score(labels, score, sample_weight=deployed)
-        assert found["deployed_average_precision"][b] == pytest.approx(wanted, abs=1e-12)
-        wanted = f1_score(labels, decided, sample_weight=deployed)
-        assert found["deployed_f1@prior"][b] == pytest.approx(wanted, abs=1e-12)
-
-
-def test_a_weight_of_one_each_is_the_test_set_itself_and_draws_differ_from_it():
-    labels, probabilities, rules, prior = cell(2, tied=True)
-    weights = np.concatenate([np.ones((1, 240), dtype=np.int16), stratified_draws(labels, 3, np.random.default_rng(2))])
-    found = measure_weighted(labels, probabilities, rules, prior, weights)
-    assert found["auc"][0] == pytest.approx(roc_auc_score(labels, probabilities[:, 1]), abs=1e-12)
-    assert len(set(found["auc"])) == 4
+@pytest.mark.parametrize("k", [2, 4])
+def test_a_weight_of_one_each_is_the_test_set_itself_and_draws_differ_from_it(k):
+    made, settled = cell(k, tied=True)
+    weights = np.concatenate(
+        [np.ones((1, 240), np.int16), stratified_draws(made.test_labels, 3, np.random.default_rng(2))]
+    )
+    drawn, alone = measure(made, settled, asked(k), weights), measure(made, settled, asked(k))
+    for name, value in alone.items():
+        assert drawn[name][0] == pytest.approx(value[0], abs=1e-12), name
+    assert len(set(drawn["auc"])) == 4
 
 
 def test_the_block_size_changes_no_number(monkeypatch):
-    labels, probabilities, rules, prior = cell(4, tied=True)
-    weights = stratified_draws(labels, 7, np.random.default_rng(3))
-    whole = measure_weighted(labels, probabilities, rules, prior, weights)
-    monkeypatch.setattr(weighted, "_BLOCK_VALUES", 240 * 2)
-    blocks = measure_weighted(labels, probabilities, rules, prior, weights)
+    made, settled = cell(4, tied=True)
+    weights = stratified_draws(made.test_labels, 7, np.random.default_rng(3))
+    whole = measure(made, settled, asked(4), weights)
+    monkeypatch.setattr(classification, "_BLOCK_VALUES", 240 * 2)
+    blocks = measure(made, settled, asked(4), weights)
     for name in whole:
         np.testing.assert_allclose(blocks[name], whole[name], atol=1e-12)
+
+
+@pytest.mark.parametrize("k", [2, 4])
+def test_the_primary_metric_alone_is_the_one_among_all(k):
+    made, settled = cell(k, tied=False)
+    weights = stratified_draws(made.test_labels, 4, np.random.default_rng(1))
+    alone = ranking(made, settled.strength if k == 2 else settled.pair_strength, asked(k), weights)
+    assert alone == pytest.approx(measure(made, settled, asked(k), weights)[classification.primary(k)], abs=1e-12)
+
+
+@pytest.mark.parametrize("k", [2, 4])
+def test_held_out_images_are_ranked_as_test_images_are(k):
+    # the cell holds the same images on both sides
+    made, _ = cell(k, tied=False)
+    weights = stratified_draws(made.test_labels, 3, np.random.default_rng(1))
+    wanted = [ranking(made, strength, asked(k), weights) for strength in (0, 1)]
+    assert held_out_ranking(made, asked(k), weights) == pytest.approx(np.stack(wanted, axis=1), abs=1e-12)
+
+
+def test_the_macro_metric_of_held_out_images_is_one_against_the_rest_as_trained():
+    made, _ = cell(4, tied=False)
+    found = held_out_macro(made, np.ones((1, 240), np.int16))
+    for strength in (0, 1):
+        log_p = made.as_trained(strength).log_probabilities(made.held_out[strength])
+        wanted = roc_auc_score(made.held_out_labels, np.exp(log_p), multi_class="ovr", average="macro")
+        assert found[0, strength] == pytest.approx(wanted, abs=1e-12)
 
 
 def test_all_scores_tied_is_an_auc_of_one_half():
     labels = np.repeat([0, 1], 50)
     weights = stratified_draws(labels, 4, np.random.default_rng(4))
-    found = measure_weighted(labels, np.full((100, 2), 0.5), {}, [0.5, 0.5], weights)
+    found = measure(scores(np.zeros((100, 2)), labels), Settled(0, 0, None), settings(), weights)
     assert found["auc"].tolist() == [0.5] * 4
     assert found["average_precision"].tolist() == [0.5] * 4
 
@@ -95,4 +113,4 @@ def test_a_draw_without_a_class_is_refused():
     labels = np.repeat([0, 1], 5)
     weights = np.where(labels == 0, 1, 0)[None, :]
     with pytest.raises(DataError, match="lacks a class"):
-        measure_weighted(labels, np.full((10, 2), 0.5), {}, [0.5, 0.5], weights)
+        measure(scores(np.zeros((10, 2)), labels), Settled(0, 0, None), settings(), weights)

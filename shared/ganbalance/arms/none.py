@@ -1,5 +1,7 @@
 """none: train on the imbalanced images as they are. What every other arm is compared with."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -8,5 +10,7 @@ from ganbalance.data.split import Split
 
 
 class Nothing(Arm):
-    def training_set(self, split: Split, labels_N: NDArray[np.int64], *, seed: int) -> TrainingSet:
+    def training_set(
+        self, split: Split, labels_N: NDArray[np.int64], *, seed: int, added: Mapping[int, int]
+    ) -> TrainingSet:
         return evenly(split.train)

@@ -62,7 +62,7 @@ def run(flags: argparse.Namespace) -> int:
         print(
             f"run {plan.run}: {len(plan.nodes)} stages, {len(plan.nodes) - len(to_do)} done already, store {store.url}"
         )
-        for line in plan.notes:
+        for line in (*plan.notes, *plan.forecast):
             print(f"  {line}")
         failures = _run_stages(flags, state) if to_do else []
         results.lay_out(state, flags.out / plan.run)
@@ -91,7 +91,7 @@ def plan(flags: argparse.Namespace) -> int:
         hours = rendering.gpu_hours(experiment, templates(Cluster(access(flags))), left)
         bound = f"at most {hours:,.0f} GPU-hours, if every pod runs up to its deadline, once"
         print(bound if hours else "no GPU-hours: its pods ask for no GPU")
-    for line in planned.notes:
+    for line in (*planned.notes, *planned.forecast):
         print(f"note: {line}")
     if flags.record:
         runs.submit(store, runs.Record(experiment=experiment, plan=planned))

@@ -1,105 +1,278 @@
-"""What one classifier reaches on the test set, by scikit-learn; `weighted` is the same over many bootstrap draws.
+"""Every metric of one classifier on the test set, as it is and on bootstrap draws of its images.
 
-Names: `auc` and `average_precision` need no threshold; `accuracy@prior` is accuracy under the decision rule
-named `prior`. Names that start with `deployed_` weight the test images so that the class shares are those
-at deployment: a balanced test set flatters precision, F1 and average precision of a rare class.
-Binary: of the positive class, column 1. K > 2: macro averages, AUC and average precision one-vs-rest.
+Names: `auc` and `average_precision` need no threshold; `recall@fair` is recall under the decision rule "fair";
+`auc/3` is that of class 3 alone, where there are more than two. Names that start with `deployed_` weight the test
+images so that the class shares are those at deployment: a balanced test set flatters precision, F1 and average
+precision of a rare class.
+Two classes: of the positive class, 1. More: macro averages, AUC and average precision one-vs-rest, but the ranking at
+deployment is that of the rare classes, and each rare class has rows of its own. Verdicts rest on `pairwise_auc`: after
+Hand & Till 2001, "A simple generalisation of the area under the ROC curve for multiple class classification problems",
+eq. 7, but by two-class heads and over the pairs that hold a rare class.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import ArrayLike
-from sklearn.metrics import (
-    average_precision_score,
-    balanced_accuracy_score,
-    confusion_matrix,
-    precision_recall_fscore_support,
-    roc_auc_score,
-)
 
-from ganbalance.errors import DataError
-from ganbalance.metrics.decisions import PAIR, Floats, Ints, decide
+from ganbalance.metrics.calibration import Floats, Ints, Rule
+from ganbalance.metrics.scores import PAIR, Scores, of_pair
+from ganbalance.metrics.weighted import Curve, Decided, Order, confusions, deployment_factors
 
-PRIMARY = "auc"
-RANKED = ("auc", "average_precision", "deployed_average_precision")
-"""Metrics of the order of the scores alone."""
-DECIDED = ("accuracy", "precision", "recall", "f1", "balanced_accuracy", "deployed_precision", "deployed_f1")
-"""Metrics of a decision rule; reported as name@rule."""
+AS_TRAINED, FAIR, DEPLOYMENT = "as-trained", "fair", "deployment"
+DECIDED = ("accuracy", "precision", "recall", "f1", "balanced_accuracy", "brier", "log_loss")
+"""Metrics of the rules "as-trained" and "fair"; the last two are of its probabilities, classes weighted equally."""
+DEPLOYED = ("deployed_precision", "deployed_f1")
+"""Metrics of the rules "as-trained" and "deployment"."""
+
+_BLOCK_VALUES = 2**18
+"""Weights per block of draws: 2 MB of float64, so that the passes over a block stay in cache."""
 
 
-def metric_names(rules: Mapping[str, object]) -> list[str]:
-    """Every name that `measure` returns for these rules, in its order."""
-    return [*RANKED, *(f"{metric}@{rule}" for rule in rules for metric in DECIDED)]
+def primary(k: int) -> str:
+    """The metric of ranking that a verdict on K classes rests on: no shift of a class's scores moves it."""
+    return "auc" if k == PAIR else "pairwise_auc"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the metrics of a run share: rare classes, class shares at deployment, and the levels of fixed metrics."""
+
+    rare: tuple[int, ...]
+    deployment_prior: Floats  # (K,)
+    precision_levels: tuple[float, ...] = ()
+    recall_levels: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What was chosen and fitted for one arm, from the held-out images of some seeds.
+
+    `strength` is the place in the grid of the head of all classes, `pair_strength` of the heads of pairs;
+    `fair` is None where nothing was held out.
+    """
+
+    strength: int
+    pair_strength: int
+    fair: Rule | None
+
+    def rules(self, scores: Scores, deployment_prior_K: Floats) -> dict[str, Rule]:
+        """Every decision rule of one cell by name."""
+        found = {AS_TRAINED: scores.as_trained(self.strength)}
+        if self.fair is not None:
+            equal = np.full(scores.classes, 1 / scores.classes)
+            found |= {FAIR: self.fair, DEPLOYMENT: self.fair.for_prior(equal, deployment_prior_K)}
+        return found
 
 
 def measure(
-    labels_T: ArrayLike, probabilities_TK: ArrayLike, offsets: Mapping[str, ArrayLike], deployment_prior_K: ArrayLike
-) -> dict[str, float]:
-    """Every metric of one classifier on one test set, each in [0, 1].
+    scores: Scores, settled: Settled, settings: Settings, weights_BT: np.ndarray | None = None
+) -> dict[str, Floats]:
+    """Metric name -> float64 (B,): row b is of the test set in which image t appears weights_BT[b, t] times.
 
-    labels_T int in 0..K-1, every class present; probabilities_TK in [0, 1]; offsets: rule name -> K log-offsets.
+    Without weights, the test set as it is: (1,). Every draw must hold every class (DataError).
     """
-    labels, probabilities = checked(labels_T, probabilities_TK)
-    weights_T = deployment_weights(labels, deployment_prior_K)
-    measured = _ranked(labels, probabilities, weights_T)
-    for rule, offsets_K in offsets.items():
-        decided = _decided(labels, decide(probabilities, offsets_K), probabilities.shape[1], weights_T)
-        measured |= {f"{metric}@{rule}": decided[metric] for metric in DECIDED}
-    return measured
+    weights = np.ones((1, len(scores.test_labels)), np.int16) if weights_BT is None else weights_BT
+    cell = _Cell.of(scores, settled, settings)
+    block = max(1, _BLOCK_VALUES // weights.shape[1])
+    parts = [
+        cell.measured(np.ascontiguousarray(weights[start : start + block].T, dtype=np.float64))
+        for start in range(0, len(weights), block)
+    ]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def confusion(labels: ArrayLike, predictions: ArrayLike, k: int) -> Ints:
-    """Counts, int64 (K, K): row is the true class, column the predicted one."""
-    return np.asarray(confusion_matrix(labels, predictions, labels=np.arange(k)), dtype=np.int64)
+def ranking(scores: Scores, strength: int, settings: Settings, weights_BT: np.ndarray) -> Floats:
+    """The primary metric alone at one strength, float64 (B,)."""
+    pairs = {pair: found.test[strength] for pair, found in scores.ranked_pairs().items()}
+    return _ranking(pairs, scores.test_labels, scores.classes, settings, weights_BT)
 
 
-def deployment_weights(labels_T: Ints, deployment_prior_K: ArrayLike) -> Floats:
-    """Weight of each test image, float64 (T,), mean 1, under which class shares equal the deployment prior."""
-    prior_K = np.asarray(deployment_prior_K, dtype=np.float64)
-    shares_K = np.bincount(labels_T, minlength=len(prior_K)) / len(labels_T)
-    return np.asarray((prior_K / shares_K)[labels_T], dtype=np.float64)
+def held_out_ranking(scores: Scores, settings: Settings, weights_BV: np.ndarray) -> Floats:
+    """The primary metric on weighted held-out images at every strength, float64 (B, G)."""
+    return np.stack(
+        [
+            _ranking(
+                {pair: found.held_out[strength] for pair, found in scores.ranked_pairs().items()},
+                scores.held_out_labels,
+                scores.classes,
+                settings,
+                weights_BV,
+            )
+            for strength in range(len(scores.strengths))
+        ],
+        axis=1,
+    )
 
 
-def checked(labels_T: ArrayLike, probabilities_TK: ArrayLike) -> tuple[Ints, Floats]:
-    """Labels as int64 (T,) and probabilities as float64 (T, K), or DataError where they cannot be measured."""
-    labels = np.asarray(labels_T, dtype=np.int64)
-    probabilities = np.asarray(probabilities_TK, dtype=np.float64)
-    if probabilities.shape != (*labels.shape, probabilities.shape[-1]) or labels.ndim != 1:
-        raise DataError(f"one row of probabilities per label: given {probabilities.shape} for labels {labels.shape}")
-    if not np.array_equal(np.unique(labels), np.arange(probabilities.shape[1])):
-        raise DataError(f"every class 0..{probabilities.shape[1] - 1} needs test images, got {np.unique(labels)}")
-    if not np.isfinite(probabilities).all():
-        raise DataError("probabilities must be finite: a diverged cell is left out, not measured")
-    return labels, probabilities
+def held_out_macro(scores: Scores, weights_BV: np.ndarray) -> Floats:
+    """Macro one-vs-rest AUC of the probabilities as trained, at every strength, float64 (B, G)."""
+    labels, weights_VB = scores.held_out_labels, weights_BV.T.astype(np.float64)
+    found = []
+    for strength, logits in enumerate(scores.held_out):
+        log_p = scores.as_trained(strength).log_probabilities(logits)
+        orders = [Order.of(labels == c, _log_odds(log_p, c)) for c in range(scores.classes)]
+        found.append(np.mean([order.curve(weights_VB).auc() for order in orders], axis=0))
+    return np.stack(found, axis=1)
 
 
-def ranked_classes(k: int) -> range:
-    """The classes whose one-vs-rest order is averaged: the positive one in a pair task, else all."""
-    return range(1, 2) if k == PAIR else range(k)
+def _ranking(
+    pairs: Mapping[tuple[int, int], Floats], labels_N: Ints, k: int, settings: Settings, weights_BN: np.ndarray
+) -> Floats:
+    """The primary metric of log odds (n,) by pair, on draws of images with these labels, float64 (B,)."""
+    weights_NB = weights_BN.T.astype(np.float64)
+    found = {}
+    for pair, margin in pairs.items():
+        rows = of_pair(labels_N, pair)
+        found[pair] = Order.of(labels_N[rows] == pair[1], margin).curve(weights_NB[rows]).auc()
+    return _mean_over_rare(found, settings.rare, k)
 
 
-def _ranked(labels: Ints, probabilities: Floats, weights_T: Floats) -> dict[str, float]:
-    pairs = [(labels == c, probabilities[:, c]) for c in ranked_classes(probabilities.shape[1])]
-    deployed = [average_precision_score(truth, score, sample_weight=weights_T) for truth, score in pairs]
-    return {
-        "auc": float(np.mean([roc_auc_score(truth, score) for truth, score in pairs])),
-        "average_precision": float(np.mean([average_precision_score(truth, score) for truth, score in pairs])),
-        "deployed_average_precision": float(np.mean(deployed)),
-    }
+def _mean_over_rare(pairs: Mapping[tuple[int, int], Floats], rare: Sequence[int], k: int) -> Floats:
+    """Averaged over the K - 1 pairs of each rare class, then over the rare classes."""
+    if k == PAIR:
+        return pairs[0, 1]
+    of_rare = [np.mean([value for pair, value in pairs.items() if c in pair], axis=0) for c in rare]
+    return np.asarray(np.mean(of_rare, axis=0), dtype=np.float64)
 
 
-def _decided(labels: Ints, predictions: Ints, k: int, weights_T: Floats) -> dict[str, float]:
-    average = {"average": "binary"} if k == PAIR else {"average": "macro", "labels": np.arange(k)}
-    scored = {"zero_division": 0, **average}
-    precision, recall, f1, _ = precision_recall_fscore_support(labels, predictions, **scored)
-    deployed = precision_recall_fscore_support(labels, predictions, sample_weight=weights_T, **scored)
-    return {
-        "accuracy": float(np.mean(labels == predictions)),
-        "precision": float(precision),
-        "recall": float(recall),
-        "f1": float(f1),
-        "balanced_accuracy": float(balanced_accuracy_score(labels, predictions)),
-        "deployed_precision": float(deployed[0]),
-        "deployed_f1": float(deployed[2]),
-    }
+@dataclass(frozen=True)
+class _Cell:
+    """One classifier, sorted and decided once for all draws."""
+
+    labels: Ints
+    k: int
+    settings: Settings
+    one_vs_rest: dict[int, Order]
+    deployed: dict[int, Order]
+    pairs: dict[tuple[int, int], tuple[np.ndarray, Order]]
+    predicted: dict[str, Ints]
+    losses: dict[str, Floats] = field(default_factory=dict)  # rule -> (2, T): Brier and log loss of each image
+
+    @classmethod
+    def of(cls, scores: Scores, settled: Settled, settings: Settings) -> "_Cell":
+        labels, k = scores.test_labels, scores.classes
+        logits = scores.test[settled.strength]
+        rules = settled.rules(scores, settings.deployment_prior)
+        log_p = {name: rule.log_probabilities(logits) for name, rule in rules.items()}
+        if k == PAIR:
+            margin = logits[:, 1] - logits[:, 0]  # exact where probabilities would be tied
+            one_vs_rest, deployed = {1: Order.of(labels == 1, margin)}, {}
+        else:
+            one_vs_rest = {c: Order.of(labels == c, _log_odds(log_p[AS_TRAINED], c)) for c in range(k)}
+            shown = log_p.get(DEPLOYMENT, log_p[AS_TRAINED])
+            deployed = {c: Order.of(labels == c, _log_odds(shown, c)) for c in settings.rare}
+        pairs = {
+            pair: (rows, Order.of(labels[rows] == pair[1], found.test[settled.pair_strength]))
+            for pair, found in scores.pairs.items()
+            for rows in [of_pair(labels, pair)]
+        }
+        return cls(
+            labels=labels,
+            k=k,
+            settings=settings,
+            one_vs_rest=one_vs_rest,
+            deployed=deployed,
+            pairs=pairs,
+            predicted={name: rule.decide(logits) for name, rule in rules.items()},
+            losses={name: _losses(log_p[name], labels) for name in rules if name != DEPLOYMENT},
+        )
+
+    def measured(self, weights_TC: Floats) -> dict[str, Floats]:
+        """Every metric of a block of draws, float64 (C,) each."""
+        factors_KC = deployment_factors(self.labels, weights_TC, self.settings.deployment_prior)
+        curves = {c: order.curve(weights_TC) for c, order in self.one_vs_rest.items()}
+        if self.k == PAIR:
+            deployed = {c: curve.weighted(factors_KC[c], factors_KC[1 - c]) for c, curve in curves.items()}
+        else:
+            deployed_TC = weights_TC * factors_KC[self.labels]
+            deployed = {c: order.curve(deployed_TC) for c, order in self.deployed.items()}
+        return (
+            self._ranked(curves)
+            | self._deployed(deployed)
+            | self._paired(weights_TC)
+            | self._decided(weights_TC, factors_KC)
+        )
+
+    def _ranked(self, curves: Mapping[int, Curve]) -> dict[str, Floats]:
+        of_class = {c: curve.auc() for c, curve in curves.items()}
+        found = {
+            "auc": _mean(list(of_class.values())),
+            "average_precision": _mean([curve.average_precision() for curve in curves.values()]),
+        }
+        return found | {f"auc/{c}": of_class[c] for c in self._own_rows}
+
+    def _deployed(self, curves: Mapping[int, Curve]) -> dict[str, Floats]:
+        found = {"deployed_average_precision": _mean([curve.average_precision() for curve in curves.values()])}
+        for level in self.settings.precision_levels:
+            recalls = [curve.recall_at_precision(level) for curve in curves.values()]
+            found[f"recall_at_precision_{level:g}"] = _mean(recalls)
+        for level in self.settings.recall_levels:
+            precisions = [curve.precision_at_recall(level) for curve in curves.values()]
+            found[f"precision_at_recall_{level:g}"] = _mean(precisions)
+        return found
+
+    def _paired(self, weights_TC: Floats) -> dict[str, Floats]:
+        pairs = {pair: order.curve(weights_TC[rows]).auc() for pair, (rows, order) in self.pairs.items()}
+        if not pairs:
+            return {}
+        found = {"pairwise_auc": _mean_over_rare(pairs, self.settings.rare, self.k)}
+        found |= {f"pairwise_auc/{c}": _mean_over_rare(pairs, [c], self.k) for c in self._own_rows}
+        both_rare = [pair for pair in pairs if set(pair) <= set(self.settings.rare)]
+        return found | {f"pairwise_auc/{low}-{high}": pairs[low, high] for low, high in both_rare}
+
+    def _decided(self, weights_TC: Floats, factors_KC: Floats) -> dict[str, Floats]:
+        found: dict[str, Floats] = {}
+        averaged = [1] if self.k == PAIR else list(range(self.k))
+        for rule, predicted in self.predicted.items():
+            counts_CKK = confusions(self.labels, predicted, weights_TC, self.k)
+            if rule != FAIR:
+                deployed = Decided(counts_CKK * factors_KC.T[:, :, None])
+                found[f"deployed_precision@{rule}"] = deployed.precision[:, averaged].mean(axis=1)
+                found[f"deployed_f1@{rule}"] = deployed.f1[:, averaged].mean(axis=1)
+            if rule == DEPLOYMENT:
+                continue
+            decided = Decided(counts_CKK)
+            of_class = {"precision": decided.precision, "recall": decided.recall, "f1": decided.f1}
+            found[f"accuracy@{rule}"] = decided.accuracy
+            found[f"balanced_accuracy@{rule}"] = decided.recall.mean(axis=1)
+            for metric, values_CK in of_class.items():
+                found[f"{metric}@{rule}"] = values_CK[:, averaged].mean(axis=1)
+                found |= {f"{metric}/{c}@{rule}": values_CK[:, c] for c in self._own_rows}
+            brier, log_loss = self._equally(self.losses[rule], weights_TC)
+            found |= {f"brier@{rule}": brier, f"log_loss@{rule}": log_loss}
+        return found
+
+    def _equally(self, losses_LT: Floats, weights_TC: Floats) -> Floats:
+        """The mean of per-image losses in which every class weighs the same, float64 (L, C)."""
+        classes = [self.labels == c for c in range(self.k)]
+        means = [losses_LT[:, rows] @ weights_TC[rows] / weights_TC[rows].sum(axis=0) for rows in classes]
+        return np.asarray(np.mean(means, axis=0), dtype=np.float64)
+
+    @property
+    def _own_rows(self) -> tuple[int, ...]:
+        """Classes with rows of their own: the rare ones, beside the averages over many that dilute them."""
+        return self.settings.rare if self.k > PAIR else ()
+
+
+def _losses(log_p_TK: Floats, labels_T: Ints) -> Floats:
+    """Brier score and log loss of every image, float64 (2, T).
+
+    Brier 1950, "Verification of forecasts expressed in terms of probability", halved, so that it lies in [0, 1] and is
+    the squared error of the probability where there are two classes; log loss in nats.
+    """
+    truth = np.eye(log_p_TK.shape[1])[labels_T]
+    brier = ((np.exp(log_p_TK) - truth) ** 2).sum(axis=1) / 2
+    return np.stack([brier, -log_p_TK[np.arange(len(labels_T)), labels_T]])
+
+
+def _log_odds(log_p_TK: Floats, c: int) -> Floats:
+    """Of class c against the rest, float64 (T,): orders images as their probability does, without its ties at 1."""
+    others = np.delete(log_p_TK, c, axis=1)
+    highest = others.max(axis=1)
+    rest: Floats = highest + np.log(np.exp(others - highest[:, None]).sum(axis=1))
+    return log_p_TK[:, c] - rest
+
+
+def _mean(values: Sequence[Floats]) -> Floats:
+    return np.asarray(np.mean(values, axis=0), dtype=np.float64)

@@ -1,45 +1,78 @@
-"""Intervals over crossed seeds and test images.
+"""Intervals over crossed seeds and test images, with what was tuned on the seeds tuned again.
 
 A mean over seeds on one test set has two sources of chance that do not nest: other seeds, and other test
 images, which all seeds and arms share. Both are resampled (Owen 2007, "The pigeonhole bootstrap",
-arXiv:0712.1111): images jointly for every arm and seed, within each class, and seeds. A mean over seeds is
-linear in how often a seed is drawn, so the draw of seeds is taken in closed form: with its small-sample
-correction sqrt(S/(S-1)) it has the variance s^2 / S, s the standard deviation between seeds. In s^2 / S
-the images' effect on single seeds is counted a second time; it is measured by the bootstrap and taken out:
+arXiv:0712.1111): images jointly for every arm and seed, within each class, and seeds in closed form. For a mean that
+is its variance s^2 / S. But an arm's strength and thresholds are chosen from all seeds, so its mean is no mean of
+independent values: the delete-one-seed jackknife (Tukey 1958) does everything again without each seed,
 
-    variance = max(s^2 / S - interaction / S, 0) + variance over image draws of the mean
-    interval = mean +- t(df) sqrt(variance),   df = (S - 1) (variance / (s^2 / S))^2   (Satterthwaite 1946)
+    jackknife = (S - 1) / S  sum_r (m_(r) - mean of them)^2,    m_(r) without seed r
 
-Chosen by simulation (2,000 runs per point; seed : image : interaction variance over eleven ratios from pure
-seed to pure image to pure interaction; nominal 95 %), coverage lowest-highest over the ratios:
+which is s^2 / S where the choices do not change and tends to be too large where they do (Efron & Stein 1981); the
+larger of the two counts. In it the images' effect on single
+seeds is counted a second time; it is measured by the bootstrap of images and taken out:
 
-    S                                            3          5         10
-    this interval                        93.7-98.2  93.9-98.0  94.0-97.0
-    the same, interaction counted twice  94.0-98.8  94.6-99.2  94.5-99.4
-    percentiles, plain                   73.6-99.8  81.8-99.8  89.8-99.9
-    percentiles, sqrt(S/(S-1))           79.7-99.9  86.1-99.9  91.5-99.9
-    percentiles, the same and t(S-1)/z   94.5-100   94.5-100   94.1-100
-    t over seeds alone                    0.0-95.0   0.0-95.2   0.0-95.0
-    images alone                          0.0-95.2   0.0-95.2   0.0-95.5
-    nested (new images for every seed)   73.6-99.7  75.0-99.9  59.4-99.9
+    from seeds = max(s^2 / S, jackknife)
+    variance   = max(from seeds - interaction / S, 0) + variance over image draws of the mean
+    interval   = mean +- t(df) sqrt(variance),   df = (S - 1) (variance / from seeds)^2   (after Satterthwaite 1946)
 
-The paired AUC difference of two equal arms (400 test images, 400 runs per point) is covered in 94.8 and 95.8 %
-(5 and 10 seeds) where seeds dominate, 94.8 and 94.0 % where images do, 94.3 and 96.0 % where both matter,
-97.8 and 97.3 % where it is all interaction, since a difference of two equal variances is cut off at 0.
+`tests/simulation` shows what this covers, tuning included; `docs/statistics.md` has its tables.
 """
 
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from scipy.special import stdtr, stdtrit
+from scipy.special import chdtri, nctdtrinc, stdtr, stdtrit
 
-from ganbalance.metrics.decisions import Floats
+from ganbalance.metrics.calibration import Floats
 
 ALPHA = 0.05
 POWER = 0.8
+RANGE = 0.8
+"""Probability that the range of detectable effects holds the one at the true variance, which a run knows badly."""
 RESOLUTION = 1e-6
 """The order of float additions alone may move a metric by as much, so no standard error is smaller."""
+
+
+@dataclass(frozen=True)
+class Components:
+    """Where the variance of a mean over S seeds comes from; the first three are its parts.
+
+    seeds        the draw of images, the GAN, the choices: shrinks with more seeds
+    images       the test images: shrinks with more of them alone
+    interaction  some test images suit some seeds: shrinks with either
+    seed_count, image_count  what they were measured on: S, and the test images of the smallest class (None: many)
+    """
+
+    seeds: float
+    images: float
+    interaction: float
+    seed_count: int
+    image_count: int | None = None
+
+    def variance_end(self, tail: float) -> tuple[float, float]:
+        """An end of the interval of the whole variance, and the degrees of freedom that it would have.
+
+        `tail` is the share above the chi-square quantile taken, so that a large one gives the upper end. The parts'
+        own chi-square intervals are combined as by Graybill & Wang 1980.
+        """
+        of_seeds, of_images = self.seeds + self.interaction, self.images + self.interaction
+        far_seeds = of_seeds * _inverse_share(self.seed_count - 1, tail)
+        far_images = of_images * (_inverse_share(self.image_count - 1, tail) if self.image_count else 1.0)
+        away = math.copysign(math.hypot(far_seeds - of_seeds, far_images - of_images), tail - 0.5)
+        variance = max(self.seeds + of_images + away, RESOLUTION**2)
+        df = (self.seed_count - 1) * max(1.0, variance / max(min(far_seeds, variance), RESOLUTION**2)) ** 2
+        return variance, df
+
+
+@dataclass(frozen=True)
+class Detectable:
+    """The true effect that four runs in five like this one would call, and the range in which it lies."""
+
+    low: float
+    typical: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -49,6 +82,7 @@ class Estimate:
     mean: float
     se: float
     df: float
+    components: Components | None = None
 
     @property
     def low(self) -> float:
@@ -65,9 +99,22 @@ class Estimate:
         """Two-sided p of a mean of 0: below .05 exactly when the interval excludes 0."""
         return float(2 * stdtr(self.df, -abs(self.mean) / self.se))
 
-    def detectable(self, tests: int) -> float:
-        """The true effect that is significant at level .05 / tests with a power of 80 %."""
-        return (self._quantile(1 - ALPHA / (2 * tests)) + self._quantile(POWER)) * self.se
+    @property
+    def sign(self) -> int:
+        """1 or -1 where the interval excludes 0, else 0."""
+        return int(self.low > 0) - int(self.high < 0)
+
+    def detectable(self, tests: int) -> Detectable:
+        """The effect that is significant at level .05 / tests with a power of 80 %, by the noncentral t.
+
+        Its range is that of the variance, which a run knows badly; none where the parts are not known.
+        """
+        typical = self.se * detectable_effect(self.df, tests)
+        if self.components is None:
+            return Detectable(typical, typical, typical)
+        ends = [self.components.variance_end((1 + side * RANGE) / 2) for side in (-1, 1)]
+        low, high = (math.sqrt(variance) * detectable_effect(df, tests) for variance, df in ends)
+        return Detectable(low, typical, high)
 
     def inside(self, margin: float) -> bool:
         """Whether the whole interval lies strictly within +- margin."""
@@ -77,16 +124,38 @@ class Estimate:
         return float(stdtrit(self.df, share))
 
 
-def estimate(values_SR: Floats) -> Estimate:
-    """The mean over S >= 2 seeds; values (S, 1 + B): the test set as it is, then B joint draws of its images."""
+def detectable_effect(df: float, tests: int) -> float:
+    """How many standard errors the true mean has to be off 0 for a power of 80 % at the two-sided level .05 / tests.
+
+    The other tail, on the wrong side of 0, is left out: it holds less than one in ten thousand.
+    """
+    return float(nctdtrinc(df, 1 - POWER, stdtrit(df, 1 - ALPHA / (2 * tests))))
+
+
+def _inverse_share(df: int, tail: float) -> float:
+    """df over the chi-square quantile with `tail` above it: what turns an estimated variance into an end of its range."""
+    return df / float(chdtri(df, tail))
+
+
+def estimate(values_SR: Floats, left_out_S: Floats | None = None, image_count: int | None = None) -> Estimate:
+    """The mean over S >= 2 seeds; values (S, 1 + B): the test set as it is, then B joint draws of its images.
+
+    `left_out_S` are the means of the whole procedure without each seed; without them nothing was chosen from seeds.
+    `image_count` is the number of test images in the smallest class.
+    """
     point_S, drawn_SB = values_SR[:, 0], values_SR[:, 1:]
     seeds = len(point_S)
     mean_B = drawn_SB.mean(axis=0)
     from_seeds = point_S.var(ddof=1) / seeds
+    if left_out_S is not None:
+        from_seeds = max(from_seeds, (seeds - 1) * left_out_S.var())
     interaction = (drawn_SB - mean_B).var(axis=1).sum() / (seeds - 1) / seeds
-    variance = max(from_seeds - interaction, 0.0) + mean_B.var() + RESOLUTION**2
+    only_seeds = max(from_seeds - interaction, 0.0)
+    variance = only_seeds + mean_B.var() + RESOLUTION**2
     df = (seeds - 1) * max(1.0, variance / (from_seeds + RESOLUTION**2)) ** 2
-    return Estimate(float(point_S.mean()), math.sqrt(variance), float(df))
+    images = max(mean_B.var() - interaction, 0.0)
+    components = Components(float(only_seeds), float(images), float(interaction), seeds, image_count)
+    return Estimate(float(point_S.mean()), math.sqrt(variance), float(df), components)
 
 
 @dataclass(frozen=True)
@@ -108,19 +177,38 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     return {name: adjusted[name] for name in p_values}
 
 
-def ratio(part_SR: Floats, whole_SR: Floats) -> Share | None:
+@dataclass(frozen=True)
+class Sample:
+    """Values (S, 1 + B) of S seeds, and their mean (S,) in the procedure without each seed: see `estimate`."""
+
+    values: Floats
+    left_out: Floats
+    image_count: int | None = None
+
+    def __sub__(self, other: "Sample") -> "Sample":
+        return Sample(self.values - other.values, self.left_out - other.left_out, self.image_count)
+
+    def __rmul__(self, factor: float) -> "Sample":
+        return Sample(factor * self.values, factor * self.left_out, self.image_count)
+
+    @property
+    def estimate(self) -> Estimate:
+        """The mean with its error."""
+        return estimate(self.values, self.left_out, self.image_count)
+
+
+def ratio(part: Sample, whole: Sample) -> Share | None:
     """mean part / mean whole with the set of ratios r at which part - r whole may have mean 0 (Fieller 1954).
 
     None unless the interval of `whole` lies above 0: only then is that set an interval.
     """
-    whole = estimate(whole_SR)
-    if whole.low <= 0:
+    mean = whole.estimate
+    if mean.low <= 0:
         return None
-    centre = float(part_SR[:, 0].mean()) / whole.mean
+    centre = float(part.values[:, 0].mean()) / mean.mean
 
     def rejected(r: float) -> bool:
-        found = estimate(part_SR - r * whole_SR)
-        return found.low > 0 or found.high < 0
+        return (part - r * whole).estimate.sign != 0
 
     ends = []
     for direction in (-1.0, 1.0):

@@ -1,55 +1,51 @@
-"""The verdict on each arm of a run, by this rule.
+"""From the scores of every arm and seed to differences, intervals and verdicts; the rule is `verdicts.RULE`."""
 
-Each arm is compared with the baseline on the seeds that both have, by the paired difference in AUC
-(many classes: macro one-vs-rest). Intervals are 95 % over crossed seeds and test images; p values are
-adjusted over the arms of the run by Holm's method.
-- too few seeds: fewer than 5 seeds in common; nothing is concluded.
-- helps: the interval of the AUC difference lies above 0 and the adjusted p is below .05.
-- hurts: it lies below 0 and the adjusted p is below .05; gains under the plain rule are mentioned.
-- moves the threshold only: neither of these; balanced accuracy under the plain rule gains, with its interval
-  above 0, while the intervals of the differences in AUC and in prior-corrected balanced accuracy both
-  lie inside the margin.
-- no evidence: anything else, with the smallest effect that would have been seen: the true AUC difference that
-  four runs in five like this one would have called, at the strictest step of Holm's method.
-"""
-
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ganbalance.errors import DataError
-from ganbalance.metrics.classification import PRIMARY
-from ganbalance.metrics.crossed import ALPHA, POWER, Estimate, Share, estimate, holm, ratio
-from ganbalance.metrics.decisions import PRIOR, Floats
-from ganbalance.metrics.weighted import measure_weighted, stratified_draws
+from ganbalance.metrics import verdicts
+from ganbalance.metrics.calibration import Floats, Ints
+from ganbalance.metrics.classification import AS_TRAINED, FAIR, Settings, Settled, measure, primary, ranking
+from ganbalance.metrics.crossed import ALPHA, Components, Detectable, Estimate, Sample, Share, estimate, holm, ratio
+from ganbalance.metrics.scores import Scores
+from ganbalance.metrics.tuning import Tuning, of_one_seed
+from ganbalance.metrics.verdicts import Evidence, Finding, Gate
+from ganbalance.metrics.weighted import stratified_draws
 from ganbalance.seeding import numpy_rng
 
-MIN_SEEDS = 5
-"""Seeds in common with the baseline that a verdict needs; an interval needs two."""
 MIN_SEEDS_INTERVAL = 2
-LEAST_P = 1e-4
-"""Below this a sentence says only that: further out the tail of a bootstrap means nothing."""
+"""Seeds that an interval needs; a verdict needs `verdicts.MIN_SEEDS`."""
 
-HELPS, HURTS, MOVES = "helps", "hurts", "moves the threshold only"
-NO_EVIDENCE, TOO_FEW = "no evidence", "too few seeds"
-
-RULE = (__doc__ or "").partition("\n\n")[2]  # the report prints it
+Family = Literal["baseline", "cheap", "generative", "control", "exempt"]
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One arm at one seed: test probabilities (T, K) in [0, 1] and the K log-offsets of each named rule."""
+class Run:
+    """What a run was asked: `families` of its arms in order, its seeds, what its metrics share, and its margin.
 
-    probabilities_TK: ArrayLike
-    offsets: Mapping[str, ArrayLike]
+    `margin` is a number, or `margin_share` of the baseline's error where it is None.
+    """
+
+    families: Mapping[str, Family]
+    seeds: tuple[int, ...]
+    settings: Settings
+    reference: str
+    baseline: str = "none"
+    oracle: str = "oracle"
+    margin: float | None = None
+    margin_share: float = 0.1
+    replicates: int = 2000
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Paired difference to the baseline; no interval with one seed, `p_holm` for the primary metric's verdicts."""
+    """Paired difference to the baseline; no interval with one seed, `p_holm` for the primary metric of a family."""
 
     mean: float
     low: float | None
@@ -70,202 +66,444 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What `RULE` says of an arm, and the sentence that tells it with its numbers."""
+class Sensitivity:
+    """What the penalty does to one arm. Lists run along the grid, strongest first.
 
-    name: str
-    sentence: str
+    tuning, test        primary metric on held-out and on test images, mean over the arm's seeds
+    difference          of `test` to the baseline's at the same strength; None for the baseline
+    chosen, at_end      the strength chosen for the run, and whether it is the "strongest" or the "weakest" of the grid
+    per_seed            the strength that each seed alone would choose; {} where nothing was held out
+    per_seed_difference the difference to the baseline if each seed of both had its own
+    """
+
+    strengths: list[float]
+    tuning: list[float]
+    test: list[float]
+    difference: list[float] | None
+    chosen: float
+    at_end: str | None
+    per_seed: dict[int, float]
+    per_seed_difference: Difference | None
 
 
 @dataclass(frozen=True)
 class Arm:
-    """All that is said of one arm; `n_paired` counts the seeds shared with the baseline."""
+    """All that is said of one arm; `n_paired` counts the seeds shared with the baseline, imputed ones included."""
 
+    family: Family
     n_seeds: int
     n_paired: int
-    verdict: Verdict | None
+    imputed_seeds: list[int]
+    finding: Finding | None
+    vetoed: bool
+    detectable: Detectable | None
+    components: Components | None
     beats_reference: bool | None
+    reference_difference: Difference | None
     gap_recovered: Share | None
+    finished_difference: Difference | None
+    moved: Difference | None
+    sensitivity: Sensitivity | None
     metrics: dict[str, Summary]
 
 
 @dataclass(frozen=True)
-class Analysis:
-    """Every arm of a run, and how it was judged."""
+class Margins:
+    """The smallest differences worth having. `capped` says that half of the oracle's gain is the smaller bound."""
 
-    rule: str
-    baseline: str
-    reference: str
-    oracle: str
-    plain_rule: str
-    margin: float
-    replicates: int
-    seed: int
-    n_test: int
-    arms: dict[str, Arm]
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain dicts, strings, numbers and None; never NaN."""
-        return asdict(self)
-
-
-def analyse(  # noqa: PLR0913 - the plan of a run has as many facts
-    labels_T: ArrayLike,
-    cells: Mapping[str, Mapping[int, Cell]],
-    *,
-    plain_rule: str,
-    deployment_prior_K: ArrayLike,
-    baseline: str = "none",
-    reference: str = "class-weight",
-    oracle: str = "oracle",
-    margin: float = 0.005,
-    replicates: int = 2000,
-    seed: int = 0,
-) -> Analysis:
-    """Judge every arm of a run by `RULE`; `cells` is arm -> seed -> Cell, without the cells that failed.
-
-    All cells name the same rules, among them `plain_rule` and 'prior'. Equal arguments give equal results,
-    and every arm and seed sees the same draws of the test images whatever else is in the run.
-    """
-    _check_rules(cells, plain_rule)
-    labels = np.asarray(labels_T, dtype=np.int64)
-    drawn_BT = stratified_draws(labels, replicates, numpy_rng(seed, "test-image-bootstrap"))
-    weights_RT = np.concatenate([np.ones((1, len(labels)), dtype=drawn_BT.dtype), drawn_BT])
-    measured = {
-        arm: {
-            s: measure_weighted(labels, c.probabilities_TK, c.offsets, deployment_prior_K, weights_RT)
-            for s, c in sorted(of_arm.items())
-        }
-        for arm, of_arm in cells.items()
-    }
-    run = _Run(measured, baseline, reference, oracle, plain_rule, margin)
-    adjusted = holm({arm: e.p for arm in cells if (e := run.judged(arm)) is not None})
-    arms = {arm: _arm(run, arm, adjusted) for arm in cells}
-    return Analysis(RULE, baseline, reference, oracle, plain_rule, margin, replicates, seed, len(labels), arms)
-
-
-def _check_rules(cells: Mapping[str, Mapping[int, Cell]], plain_rule: str) -> None:
-    rules = {frozenset(cell.offsets) for of_arm in cells.values() for cell in of_arm.values()}
-    if len(rules) > 1 or not all({plain_rule, PRIOR} <= named for named in rules):
-        given = sorted(sorted(named) for named in rules)
-        raise DataError(
-            f"every cell needs the same decision rules, among them {plain_rule!r} and {PRIOR!r}: got {given}"
-        )
+    ranking: float
+    threshold: float | None
+    capped: bool
 
 
 @dataclass(frozen=True)
-class _Run:
-    """Every metric of every cell, arm -> seed -> metric -> (1 + B,), and the names of the special arms."""
+class Analysis:
+    """Every arm of a run, and how it was judged. `smallest_class` counts test images.
 
-    measured: Mapping[str, Mapping[int, Mapping[str, Floats]]]
-    baseline: str
-    reference: str
-    oracle: str
-    plain_rule: str
-    margin: float
+    `settled` is what was chosen for each arm, `points` the metrics of each of its seeds; both stay out of the JSON.
+    """
+
+    primary: str
+    margins: Margins | None
+    gate: Gate | None
+    smallest_class: int
+    enough_images: bool
+    few_images: bool
+    equality_within_reach: bool | None
+    arms: dict[str, Arm]
+    settled: dict[str, Settled]
+    points: dict[str, dict[int, dict[str, float]]]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dicts, strings, numbers and None; never NaN."""
+        kept = [item.name for item in fields(self) if item.name not in ("settled", "points")]
+        return {name: _plain(getattr(self, name)) for name in kept}
+
+
+def analyse(run: Run, cells: Mapping[str, Mapping[int, Scores]], diverged: Mapping[str, Iterable[int]]) -> Analysis:
+    """Judge every arm of a run. `cells` is arm -> seed -> Scores, without those that are missing or `diverged`.
+
+    Equal arguments give equal results, and every arm and seed sees the same draws of the test images whatever else
+    is in the run.
+    """
+    return _Analyst(run, cells, {arm: frozenset(seeds) for arm, seeds in diverged.items()}).analysis()
+
+
+class _Measured:
+    """One arm: every metric of every seed on every draw, and under the procedure without each seed."""
+
+    def __init__(self, cells: Mapping[int, Scores], settings: Settings, weights_RT: Ints) -> None:
+        self.tuning = Tuning.of(cells, settings)
+        self.settled = self.tuning.settle(cells)
+        self.cells = cells
+        self.drawn = {seed: measure(scores, self.settled, settings, weights_RT) for seed, scores in cells.items()}
+        self._settings, self._weights_RT = settings, weights_RT
+        self._points: dict[tuple[int | None, int], dict[str, Floats]] = {}
+
+    def point(self, left_out: int, seed: int) -> dict[str, Floats]:
+        """The metrics of `seed` when everything was chosen without `left_out`."""
+        without = left_out if left_out in self.cells else None
+        if (without, seed) not in self._points:
+            settled = self.settled if without is None else self._settled_without[without]
+            self._points[without, seed] = measure(self.cells[seed], settled, self._settings)
+        return self._points[without, seed]
+
+    @cached_property
+    def along_grid(self) -> dict[int, Floats]:
+        """The primary metric of each seed on the test images at every strength, float64 (G,)."""
+        once = np.ones((1, len(next(iter(self.cells.values())).test_labels)), np.int16)
+        return {
+            seed: np.concatenate([ranking(scores, g, self._settings, once) for g in range(len(scores.strengths))])
+            for seed, scores in self.cells.items()
+        }
+
+    @cached_property
+    def own_strength(self) -> dict[int, int]:
+        """The strength that each seed alone would choose; {} where nothing was held out."""
+        chosen = {seed: of_one_seed(scores, self._settings) for seed, scores in self.cells.items()}
+        return {seed: strength for seed, strength in chosen.items() if strength is not None}
+
+    @cached_property
+    def at_own_strength(self) -> dict[int, Floats]:
+        """The primary metric of each seed at that strength on every draw, float64 (1 + B,)."""
+        return {
+            seed: ranking(self.cells[seed], strength, self._settings, self._weights_RT)
+            for seed, strength in self.own_strength.items()
+        }
+
+    @cached_property
+    def _settled_without(self) -> dict[int, Settled]:
+        return {seed: self.tuning.without(seed) for seed in self.cells}
+
+
+class _Analyst:
+    """The measured arms of a run, and everything that is concluded from them."""
+
+    def __init__(
+        self, run: Run, cells: Mapping[str, Mapping[int, Scores]], diverged: Mapping[str, frozenset[int]]
+    ) -> None:
+        self.run = run
+        self.cells = {arm: dict(sorted(cells.get(arm, {}).items())) for arm in run.families}
+        self.labels = self._labels()
+        self.primary = primary(next(scores for of_arm in self.cells.values() for scores in of_arm.values()).classes)
+        drawn_BT = stratified_draws(self.labels, run.replicates, numpy_rng(0, "test-image-bootstrap"))
+        self.weights_RT = np.concatenate([np.ones((1, len(self.labels)), drawn_BT.dtype), drawn_BT])
+        self.measured = {
+            arm: _Measured(of_arm, run.settings, self.weights_RT) for arm, of_arm in self.cells.items() if of_arm
+        }
+        base = self.cells[run.baseline]
+        self.diverged = diverged
+        # a diverged cell is analysed as what its user would fall back to
+        self.imputed = {arm: sorted(diverged.get(arm, frozenset()) & set(base)) for arm in run.families}
+
+    def _labels(self) -> Ints:
+        found = [scores.test_labels for of_arm in self.cells.values() for scores in of_arm.values()]
+        if not found:
+            raise DataError("no cell of the run has a score")
+        if not all(np.array_equal(labels, found[0]) for labels in found):
+            raise DataError("all cells of a run have the same test images")
+        return found[0]
+
+    # -- values ----------------------------------------------------------------------------------------------------
+
+    def seeds(self, arm: str) -> list[int]:
+        """Seeds with a result, a diverged one counted as the baseline."""
+        return sorted({*self.cells[arm], *self.imputed[arm]})
 
     def common(self, *arms: str) -> list[int]:
-        """The seeds that all of these arms have, in order."""
-        return sorted(set.intersection(*(set(self.measured.get(arm, {})) for arm in arms)))
+        """The seeds that all of these arms have."""
+        return sorted(set.intersection(*(set(self.seeds(arm)) if arm in self.cells else set() for arm in arms)))
 
-    def values(self, arm: str, metric: str, seeds: list[int]) -> Floats:
-        """One metric over seeds, float64 (S, 1 + B)."""
-        return np.stack([self.measured[arm][s][metric] for s in seeds])
+    def _source(self, arm: str, seed: int) -> _Measured:
+        return self.measured[arm if seed in self.cells[arm] else self.run.baseline]
 
-    def difference(self, arm: str, other: str, metric: str) -> Floats:
-        """Paired differences over the seeds that both have, float64 (S, 1 + B)."""
-        seeds = self.common(arm, other)
-        return self.values(arm, metric, seeds) - self.values(other, metric, seeds)
+    def sample(self, arm: str, metric: str, seeds: Sequence[int]) -> Sample:
+        """One metric over seeds."""
+        values = np.stack([self._source(arm, seed).drawn[seed][metric] for seed in seeds])
+        left_out = [
+            np.mean([self._source(arm, seed).point(out, seed)[metric] for seed in seeds if seed != out])
+            for out in (seeds if len(seeds) >= MIN_SEEDS_INTERVAL else ())
+        ]
+        return Sample(values, np.array(left_out), self.smallest_class)
 
-    def judged(self, arm: str) -> Estimate | None:
-        """The AUC difference a verdict rests on; None for the baseline and under five seeds."""
-        if arm == self.baseline or len(self.common(arm, self.baseline)) < MIN_SEEDS:
+    def gain(self, arm: str, metric: str, other: str | None = None, seeds: Sequence[int] | None = None) -> Sample:
+        """Paired differences to the baseline, or to another arm, over the seeds that both have."""
+        against = other or self.run.baseline
+        shared = self.common(arm, against) if seeds is None else seeds
+        return self.sample(arm, metric, shared) - self.sample(against, metric, shared)
+
+    @property
+    def has_fair(self) -> bool:
+        """Whether every arm that has cells has a fair rule."""
+        return all(measured.settled.fair is not None for measured in self.measured.values())
+
+    def judged(self, arm: str) -> bool:
+        """Whether a verdict on the arm is possible at all."""
+        return (
+            self.run.families[arm] not in ("baseline", "exempt")
+            and len(self.common(arm, self.run.baseline)) >= verdicts.MIN_SEEDS
+            and self.trained(arm)
+        )
+
+    def trained(self, arm: str) -> bool:
+        """Whether few enough cells diverged, and one at least did not."""
+        most = verdicts.MOST_DIVERGED * len(self.run.seeds)
+        return bool(self.cells[arm]) and len(self.diverged.get(arm, ())) <= most
+
+    # -- the run ---------------------------------------------------------------------------------------------------
+
+    def analysis(self) -> Analysis:
+        """Everything."""
+        adjusted = self._adjusted()
+        return Analysis(
+            primary=self.primary,
+            margins=self.margins,
+            gate=self.gate,
+            smallest_class=self.smallest_class,
+            enough_images=self.baseline_auc is not None
+            and verdicts.enough_images(self.smallest_class, self.baseline_auc),
+            few_images=self.baseline_auc is not None and verdicts.few_images(self.smallest_class, self.baseline_auc),
+            equality_within_reach=self._equality_within_reach(),
+            arms={arm: self._arm(arm, adjusted) for arm in self.run.families},
+            settled={arm: measured.settled for arm, measured in self.measured.items()},
+            points={arm: _points(measured) for arm, measured in self.measured.items()},
+        )
+
+    @cached_property
+    def smallest_class(self) -> int:
+        """Test images of the smallest class."""
+        return int(np.bincount(self.labels).min())
+
+    @cached_property
+    def baseline_auc(self) -> float | None:
+        """The primary metric of the baseline, mean over its seeds."""
+        return self._baseline_mean(self.primary)
+
+    def _baseline_mean(self, metric: str) -> float | None:
+        of_base = self.cells[self.run.baseline]
+        return (
+            float(np.mean([self.measured[self.run.baseline].drawn[s][metric][0] for s in of_base])) if of_base else None
+        )
+
+    @cached_property
+    def gate(self) -> Gate | None:
+        """None without an oracle, or with too few of its seeds for a verdict."""
+        oracle = self.run.oracle
+        return verdicts.gate(self.ranking(oracle)) if oracle in self.run.families and self.judged(oracle) else None
+
+    @cached_property
+    def margins(self) -> Margins | None:
+        """None without a baseline. Half of the oracle's gain bounds only where there is a gain to halve."""
+        if self.baseline_auc is None:
             return None
-        return estimate(self.difference(arm, self.baseline, PRIMARY))
+        fair = self._baseline_mean(f"balanced_accuracy@{FAIR}") if self.has_fair else None
+        if self.run.margin is not None:
+            return Margins(self.run.margin, self.run.margin if fair is not None else None, capped=False)
+        share = self.run.margin_share
+        wanted = share * (1 - self.baseline_auc)
+        half = self.gate.gain.mean / 2 if self.gate and self.gate.open else np.inf
+        return Margins(min(wanted, half), None if fair is None else share * (1 - fair), capped=half < wanted)
+
+    def ranking(self, arm: str) -> Estimate:
+        """The paired difference in the primary metric."""
+        return self.gain(arm, self.primary).estimate
+
+    def _adjusted(self) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for family in ("generative", "cheap"):
+            of_family = [arm for arm in self._family(family) if self.judged(arm)]
+            found |= holm({arm: self.ranking(arm).p for arm in of_family})
+        return found
+
+    def _family(self, family: str) -> list[str]:
+        return [arm for arm, its in self.run.families.items() if its == family]
+
+    def _equality_within_reach(self) -> bool | None:
+        """Whether any arm's interval is narrow enough to lie inside the margin; None without arms to judge."""
+        arms = [arm for arm in self.run.families if self.judged(arm) and self.run.families[arm] != "control"]
+        if not arms or self.margins is None:
+            return None
+        halves = [(found.high - found.low) / 2 for found in map(self.ranking, arms)]
+        return min(halves) <= self.margins.ranking
+
+    # -- one arm ---------------------------------------------------------------------------------------------------
+
+    def _arm(self, arm: str, adjusted: Mapping[str, float]) -> Arm:
+        family = self.run.families[arm]
+        paired = self.common(arm, self.run.baseline) if family != "baseline" else []
+        evidence = self._evidence(arm, adjusted) if self.judged(arm) else None
+        seeds = self.seeds(arm)
+        names = list(self._source(arm, seeds[0]).drawn[seeds[0]]) if seeds else []
+        tests = max(1, sum(self.judged(other) for other in self._family(family)))
+        reference = self._against_reference(arm)
+        return Arm(
+            family=family,
+            n_seeds=len(self.cells[arm]),
+            n_paired=len(paired),
+            imputed_seeds=self.imputed[arm],
+            finding=self._finding(arm, evidence),
+            vetoed=bool(evidence and evidence.significant and evidence.vetoed),
+            detectable=evidence.ranking.detectable(tests) if evidence else None,
+            components=evidence.ranking.components if evidence else None,
+            beats_reference=None if reference is None else bool(reference.mean > 0 and (reference.p_holm or 0) < ALPHA),
+            reference_difference=reference,
+            gap_recovered=self._gap_recovered(arm),
+            finished_difference=self._finished(arm),
+            moved=_difference(self._moved(arm)) if self.has_fair and family != "baseline" and paired else None,
+            sensitivity=self._sensitivity(arm) if self.cells[arm] else None,
+            metrics={name: self._summary(arm, name, adjusted) for name in names},
+        )
+
+    def _finding(self, arm: str, evidence: Evidence | None) -> Finding | None:
+        if self.run.families[arm] in ("baseline", "exempt"):
+            return None
+        if len(self.common(arm, self.run.baseline)) < verdicts.MIN_SEEDS:
+            return Finding(verdicts.TOO_FEW_SEEDS)
+        if not verdicts.enough_images(self.smallest_class, self.baseline_auc or 0.0):
+            return Finding(verdicts.TOO_FEW_IMAGES)
+        return verdicts.find(evidence) if evidence else Finding(verdicts.DID_NOT_TRAIN)
+
+    def _evidence(self, arm: str, adjusted: Mapping[str, float]) -> Evidence:
+        margins = self.margins
+        assert margins is not None  # noqa: S101 - an arm that is judged has a baseline
+        found = self.ranking(arm)
+        return Evidence(
+            ranking=found,
+            p_holm=adjusted.get(arm, found.p),
+            per_seed=self._per_seed_gain(arm),
+            as_trained=self.gain(arm, f"balanced_accuracy@{AS_TRAINED}").estimate,
+            fair=self.gain(arm, f"balanced_accuracy@{FAIR}").estimate if self.has_fair else None,
+            moved=self._moved(arm).estimate if self.has_fair else None,
+            ranking_margin=margins.ranking,
+            threshold_margin=margins.threshold,
+        )
+
+    def _moved(self, arm: str) -> Sample:
+        """How far the threshold moved: the gain of balanced accuracy as trained, less that of the fair rule."""
+        return self.gain(arm, f"balanced_accuracy@{AS_TRAINED}") - self.gain(arm, f"balanced_accuracy@{FAIR}")
+
+    def _finished(self, arm: str) -> Difference | None:
+        """The difference over the seeds that trained, where some did not."""
+        seeds = [seed for seed in self.cells[arm] if seed in self.cells[self.run.baseline]]
+        if not self.imputed[arm] or not seeds:
+            return None
+        return _difference(self.gain(arm, self.primary, seeds=seeds))
+
+    def _against_reference(self, arm: str) -> Difference | None:
+        """The difference to the reference arm; p adjusted within the generative family for its arms."""
+        reference = self.run.reference
+
+        def sample(one: str) -> Sample | None:
+            enough = reference in self.cells and len(self.common(one, reference)) >= verdicts.MIN_SEEDS
+            return self.gain(one, self.primary, reference) if enough and self.trained(one) else None
+
+        if arm in (reference, self.run.baseline) or (own := sample(arm)) is None:
+            return None
+        family = [arm] if self.run.families[arm] != "generative" else self._family("generative")
+        p_values = {one: found.estimate.p for one in family if (found := sample(one)) is not None}
+        return _difference(own, holm(p_values)[arm])
+
+    def _gap_recovered(self, arm: str) -> Share | None:
+        """The share of the gap from baseline to oracle; None where the gap is not clearly above 0."""
+        oracle, baseline = self.run.oracle, self.run.baseline
+        seeds = self.common(arm, baseline, oracle)
+        fixed = arm in (baseline, oracle) or self.run.families[arm] == "exempt"
+        if fixed or len(seeds) < verdicts.MIN_SEEDS or not self.trained(arm):
+            return None
+        return ratio(self.gain(arm, self.primary, seeds=seeds), self.gain(oracle, self.primary, seeds=seeds))
+
+    def _summary(self, arm: str, metric: str, adjusted: Mapping[str, float]) -> Summary:
+        found = self.sample(arm, metric, self.seeds(arm))
+        difference = None
+        if self.run.families[arm] != "baseline" and self.common(arm, self.run.baseline):
+            p_holm = adjusted.get(arm) if metric == self.primary else None
+            difference = _difference(self.gain(arm, metric), p_holm)
+        mean = float(found.values[:, 0].mean())
+        if len(found.values) < MIN_SEEDS_INTERVAL:
+            return Summary(len(found.values), mean, None, None, difference)
+        # a symmetric interval may leave the range in which the metric lies
+        top = np.inf if metric.startswith("log_loss") else 1.0
+        interval = found.estimate
+        return Summary(len(found.values), mean, max(0.0, interval.low), float(min(top, interval.high)), difference)
+
+    # -- the penalty -----------------------------------------------------------------------------------------------
+
+    def _sensitivity(self, arm: str) -> Sensitivity:
+        tuned, base = self.measured[arm], self.measured.get(self.run.baseline)
+        grid = next(iter(tuned.cells.values())).strengths
+        mine = tuned.along_grid
+        theirs = base.along_grid if base and self.run.families[arm] != "baseline" else {}
+        paired = [mine[seed] - theirs[seed] for seed in mine if seed in theirs]
+        chosen, per_seed = tuned.settled.pair_strength, self._per_seed_gain(arm)
+        return Sensitivity(
+            strengths=_listed(grid),
+            tuning=_listed(np.mean([found.mean(axis=0) for found in tuned.tuning.ranking.values()], axis=0)),
+            test=_listed(np.mean(list(mine.values()), axis=0)),
+            difference=_listed(np.mean(paired, axis=0)) if paired else None,
+            chosen=_listed(grid)[chosen],
+            at_end=None if len(grid) == 1 else {0: "strongest", len(grid) - 1: "weakest"}.get(chosen),
+            per_seed={seed: float(grid[strength]) for seed, strength in tuned.own_strength.items()},
+            per_seed_difference=_of_estimate(per_seed) if per_seed else None,
+        )
+
+    def _per_seed_gain(self, arm: str) -> Estimate | None:
+        """The difference in ranking where each seed of both arms has the strength that it alone would choose."""
+        baseline = self.run.baseline
+        seeds = self.common(arm, baseline) if self.run.families[arm] != "baseline" else []
+        found = [[self._source(one, seed).at_own_strength.get(seed) for one in (arm, baseline)] for seed in seeds]
+        pairs = [(mine, theirs) for mine, theirs in found if mine is not None and theirs is not None]
+        if len(pairs) < max(len(seeds), MIN_SEEDS_INTERVAL):
+            return None
+        return estimate(np.stack([mine - theirs for mine, theirs in pairs]), image_count=self.smallest_class)
 
 
-def _arm(run: _Run, arm: str, adjusted: Mapping[str, float]) -> Arm:
-    seeds = run.common(arm)
-    names = run.measured[arm][seeds[0]] if seeds else {}
-    return Arm(
-        n_seeds=len(seeds),
-        n_paired=len(run.common(arm, run.baseline)),
-        verdict=None if arm == run.baseline else _verdict(run, arm, adjusted),
-        beats_reference=_beats_reference(run, arm),
-        gap_recovered=_gap_recovered(run, arm),
-        metrics={name: _summary(run, arm, name, adjusted) for name in names},
-    )
+def _difference(sample: Sample, p_holm: float | None = None) -> Difference:
+    mean = float(sample.values[:, 0].mean())
+    if len(sample.values) < MIN_SEEDS_INTERVAL:
+        return Difference(mean, None, None, None, None)
+    return _of_estimate(sample.estimate, p_holm)
 
 
-def _summary(run: _Run, arm: str, metric: str, adjusted: Mapping[str, float]) -> Summary:
-    values_SR = run.values(arm, metric, run.common(arm))
-    mean, difference = float(values_SR[:, 0].mean()), _difference(run, arm, metric, adjusted)
-    if len(values_SR) < MIN_SEEDS_INTERVAL:
-        return Summary(len(values_SR), mean, None, None, difference)
-    found = estimate(values_SR)
-    # a symmetric interval may leave the range in which every metric lies
-    return Summary(len(values_SR), mean, max(0.0, found.low), min(1.0, found.high), difference)
+def _of_estimate(found: Estimate, p_holm: float | None = None) -> Difference:
+    return Difference(found.mean, found.low, found.high, found.p, p_holm)
 
 
-def _difference(run: _Run, arm: str, metric: str, adjusted: Mapping[str, float]) -> Difference | None:
-    if arm == run.baseline or not run.common(arm, run.baseline):
-        return None
-    values_SR = run.difference(arm, run.baseline, metric)
-    if len(values_SR) < MIN_SEEDS_INTERVAL:
-        return Difference(float(values_SR[0, 0]), None, None, None, None)
-    found = estimate(values_SR)
-    return Difference(found.mean, found.low, found.high, found.p, adjusted.get(arm) if metric == PRIMARY else None)
+def _points(measured: _Measured) -> dict[int, dict[str, float]]:
+    """The metrics of each seed on the test set as it is."""
+    return {
+        seed: {name: float(values[0]) for name, values in of_seed.items()} for seed, of_seed in measured.drawn.items()
+    }
 
 
-def _verdict(run: _Run, arm: str, adjusted: Mapping[str, float]) -> Verdict:
-    paired, of = len(run.common(arm, run.baseline)), len(run.common(run.baseline))
-    found = run.judged(arm)
-    if found is None:
-        return Verdict(TOO_FEW, f"{paired} of {of} seeds in common with {run.baseline}; a verdict needs {MIN_SEEDS}.")
-    plain = estimate(run.difference(arm, run.baseline, f"balanced_accuracy@{run.plain_rule}"))
-    corrected = estimate(run.difference(arm, run.baseline, f"balanced_accuracy@{PRIOR}"))
-    name = verdict_name(found, adjusted[arm], plain, corrected, run.margin)
-    at_plain = f"balanced accuracy at {run.plain_rule} {_told(plain)}"
-    p = f"Holm p {adjusted[arm]:.2g}" if adjusted[arm] >= LEAST_P else f"Holm p < {LEAST_P:g}"
-    margin = f"the margin of {run.margin:g}"
-    remark = {
-        HELPS: f", {p}" + (f"; the gain is inside {margin}" if found.inside(run.margin) else ""),
-        HURTS: f", {p}" + (f", although {at_plain}" if plain.low > 0 else ""),
-        MOVES: f" and prior-corrected balanced accuracy {_told(corrected)}, both inside {margin}, while {at_plain}",
-        NO_EVIDENCE: f", {p}; a true difference of {found.detectable(len(adjusted)):.4f} would have been seen"
-        f" in {POWER:.0%} of such runs",
-    }[name]
-    return Verdict(name, f"AUC {_told(found)} against {run.baseline} over {paired} of {of} seeds{remark}.")
+def _plain(value: Any) -> Any:
+    """Dataclasses as dicts, an estimate with its interval."""
+    if isinstance(value, Estimate):
+        return asdict(value) | {"low": value.low, "high": value.high, "p": value.p}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
+    return {key: _plain(one) for key, one in value.items()} if isinstance(value, dict) else value
 
 
-def verdict_name(auc: Estimate, p_holm: float, plain: Estimate, corrected: Estimate, margin: float) -> str:
-    """`RULE`, for an arm with enough seeds."""
-    if p_holm < ALPHA and auc.low > 0:
-        return HELPS
-    if p_holm < ALPHA and auc.high < 0:
-        return HURTS
-    if plain.low > 0 and auc.inside(margin) and corrected.inside(margin):
-        return MOVES
-    return NO_EVIDENCE
-
-
-def _told(found: Estimate) -> str:
-    # adding 0.0 after rounding: "-0.0000" would look like a loss
-    mean, low, high = (round(value, 4) + 0.0 for value in (found.mean, found.low, found.high))
-    return f"{mean:+.4f} [{low:+.4f}, {high:+.4f}]"
-
-
-def _beats_reference(run: _Run, arm: str) -> bool | None:
-    """Whether the interval of the AUC difference to the reference arm lies above 0; None under five common seeds."""
-    if arm == run.reference or len(run.common(arm, run.reference)) < MIN_SEEDS:
-        return None
-    return estimate(run.difference(arm, run.reference, PRIMARY)).low > 0
-
-
-def _gap_recovered(run: _Run, arm: str) -> Share | None:
-    """The share of the AUC gap from baseline to oracle; None where the gap is not clearly above 0."""
-    seeds = run.common(arm, run.baseline, run.oracle)
-    if arm in (run.baseline, run.oracle) or len(seeds) < MIN_SEEDS:
-        return None
-    base_SR = run.values(run.baseline, PRIMARY, seeds)
-    return ratio(run.values(arm, PRIMARY, seeds) - base_SR, run.values(run.oracle, PRIMARY, seeds) - base_SR)
+def _listed(values: ArrayLike) -> list[float]:
+    """JSON knows no NaN: a classifier without a penalty has the strength 0."""
+    return [float(value) for value in np.nan_to_num(np.asarray(values, dtype=np.float64))]

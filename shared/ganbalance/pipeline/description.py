@@ -28,7 +28,7 @@ def _run(inventory: Inventory, run: str) -> dict[str, Any]:
     row = dump(listing.run_row(inventory, run))
     return {key: value for key, value in row.items() if value is not None} | {
         "seeds": list(wish.experiment.seeds),
-        "notes": list(wish.plan.notes),
+        "notes": [*wish.plan.notes, *wish.plan.forecast],
         "events": _events(inventory, run),
         "experiment": dump(wish.experiment),
     }

@@ -11,10 +11,11 @@ from typing import Any
 
 from ganbalance import arms
 from ganbalance.config import Experiment, Fit, Multiclass
-from ganbalance.data.datasets import open_dataset
+from ganbalance.data.datasets import Dataset, open_dataset
 from ganbalance.errors import ConfigError
 from ganbalance.frozen import Frozen, dump, parse
 from ganbalance.keys import digest, stage_key
+from ganbalance.metrics import verdicts
 from ganbalance.models import backbones, gans
 from ganbalance.pipeline import stages
 
@@ -51,11 +52,15 @@ class Node(Frozen):
 
 
 class Plan(Frozen):
-    """All nodes of a run, inputs before the nodes that read them; `notes` say what was left out and why."""
+    """All nodes of a run, inputs before the nodes that read them.
+
+    `notes` say what was left out and why. `forecast` says what the report will not know; it does so in its own words.
+    """
 
     run: str
     nodes: tuple[Node, ...]
     notes: tuple[str, ...]
+    forecast: tuple[str, ...] = ()
 
     def node(self, name: str) -> Node:
         """The node of that name. Raises ConfigError."""
@@ -92,8 +97,9 @@ def make_plan(experiment: Experiment) -> Plan:
             "a plan reads the settings of GANs from their code, which needs torch, and it is not installed here; "
             "plan where it is ('ganbalance plan --record FILE'), then name the run: --run"
         )
-    dataset = _dataset(experiment)
-    keep = _keep(experiment, dataset)
+    source = open_dataset(experiment.dataset)
+    dataset = _dataset(experiment, source)
+    keep = _keep(experiment, source.classes(), dataset)
     names, notes = _possible_arms(experiment, keep)
     build = _Builder({})
     build.add("dataset", dataset, {})
@@ -109,15 +115,15 @@ def make_plan(experiment: Experiment) -> Plan:
         build.add(f"imbalance/seed-{seed}", declared, {"dataset": "dataset"}, seed=seed)
         for arm in sorted(names, key=lambda arm: arms.find(arm).rescores is not None):  # after the arm they rescore
             synthetic = _synthetic(build, experiment, arm, dataset, keep, seed) if arms.gan_of(arm) else {}
-            cells[f"cell/{arm}/{seed}"] = _cell(build, experiment, arm, seed, synthetic)
+            cells[f"cell/{arm}/{seed}"] = _cell(build, experiment, arm, seed, keep, synthetic)
     _report(build, experiment, names, cells)
     nodes = tuple(build.nodes.values())
     record = dump(experiment) | {"resources": None}
-    return Plan(run=f"{experiment.name}-{digest([record, [node.key for node in nodes]])[:8]}", nodes=nodes, notes=notes)
+    run = f"{experiment.name}-{digest([record, [node.key for node in nodes]])[:8]}"
+    return Plan(run=run, nodes=nodes, notes=notes, forecast=_forecast(experiment, source, dataset))
 
 
-def _dataset(experiment: Experiment) -> stages.Dataset:
-    source = open_dataset(experiment.dataset)
+def _dataset(experiment: Experiment, source: Dataset) -> stages.Dataset:
     known = source.classes()
     task = experiment.task
     if isinstance(task, Multiclass):
@@ -148,9 +154,8 @@ def _label(known: list[str], given: int | str, key: str) -> int:
     raise ConfigError(f"{key} = {given!r}: the dataset has no such class; its classes are {listed}")
 
 
-def _keep(experiment: Experiment, dataset: stages.Dataset) -> dict[int, float]:
-    """Keep ratios by column."""
-    known = open_dataset(experiment.dataset).classes()
+def _keep(experiment: Experiment, known: list[str], dataset: stages.Dataset) -> dict[int, float]:
+    """Keep ratios by column. `known` are the dataset's classes."""
     keep: dict[int, float] = {}
     for given, share in experiment.imbalance.keep.items():
         label = _label(known, given, "imbalance.keep")
@@ -163,9 +168,17 @@ def _keep(experiment: Experiment, dataset: stages.Dataset) -> dict[int, float]:
 
 
 def _possible_arms(experiment: Experiment, keep: dict[int, float]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The experiment's arms without an oracle that would have nothing to give back, and a note that says so."""
+    """The experiment's arms without an oracle that would have nothing to give back, and a note that says so.
+
+    Raises ConfigError for what the arms of the experiment cannot be.
+    """
     for gan in experiment.gans:
         _gan_settings(experiment, gan)
+    for arm in experiment.arms:
+        if arms.find(arm).matches_synthetic and experiment.protocol == "paper":
+            raise ConfigError(
+                f"arms names {arm}, which 'protocol: paper' does not know; leave it out, or set 'protocol: honest'"
+            )
     arms.find(experiment.statistics.reference)
     removes = any(share < 1 for share in keep.values())
     chosen = tuple(arm for arm in experiment.arms if removes or not arms.find(arm).needs_removed)
@@ -173,6 +186,22 @@ def _possible_arms(experiment: Experiment, keep: dict[int, float]) -> tuple[tupl
     return chosen, tuple(
         f"no {arm}: imbalance.keep removes no images, so there are none to give back" for arm in left_out
     )
+
+
+def _forecast(experiment: Experiment, source: Dataset, dataset: stages.Dataset) -> tuple[str, ...]:
+    """What the report will not be able to say, told before hours are spent."""
+    told = []
+    if len(experiment.seeds) < verdicts.MIN_SEEDS:
+        told.append(f"no verdicts: {len(experiment.seeds)} of the {verdicts.MIN_SEEDS} seeds that one needs")
+    counts = source.test_counts()
+    for label, name in zip(dataset.classes, dataset.class_names, strict=True):
+        has = f"class {name!r} has {counts[label]}"
+        if counts[label] < verdicts.MIN_TEST_IMAGES:
+            told.append(f"no verdicts: {has} of the {verdicts.MIN_TEST_IMAGES} test images that one needs")
+        elif counts[label] < verdicts.FEW_TEST_IMAGES:
+            few = verdicts.FEW_TEST_IMAGES
+            told.append(f"verdicts with caution: {has} of the {few} test images from which error rates hold")
+    return tuple(told)
 
 
 def _backbone_sha256(experiment: Experiment) -> str:
@@ -215,7 +244,9 @@ def _gan_settings(experiment: Experiment, gan: str) -> Frozen:
     return parse(gans.load(gan).Config, experiment.gans.get(gan, {}), where=f"gans.{gan}")
 
 
-def _cell(build: _Builder, experiment: Experiment, arm: str, seed: int, synthetic: dict[str, str]) -> str:
+def _cell(  # noqa: PLR0913 - the plan's dimensions
+    build: _Builder, experiment: Experiment, arm: str, seed: int, keep: dict[int, float], synthetic: dict[str, str]
+) -> str:
     """One arm at one seed."""
     name = f"train-classifier/{arm}/seed-{seed}"
     labels = {"seed": seed, "arm": arm, "gan": arms.gan_of(arm)}
@@ -224,9 +255,9 @@ def _cell(build: _Builder, experiment: Experiment, arm: str, seed: int, syntheti
         return build.add(name, stages.Rescore(arm=arm), {"source": f"train-classifier/{source}/seed-{seed}"}, **labels)
     data = {"dataset": "dataset", "imbalance": f"imbalance/seed-{seed}"} | synthetic
     if experiment.protocol == "honest":
-        return build.add(
-            name, stages.TrainClassifier(arm=arm, l2=settings.l2), data | {"features": "features/real"}, **labels
-        )
+        matched = experiment.synthesis.n if arms.find(arm).matches_synthetic else None
+        honest = stages.TrainClassifier(arm=arm, l2=settings.l2, rare=tuple(sorted(keep)), matched=matched)
+        return build.add(name, honest, data | {"features": "features/real"}, **labels)
     paper = stages.TrainPaperClassifier(
         arm=arm, backbone=settings.backbone, side_px=settings.side_px, paper=settings.paper
     )
@@ -234,15 +265,12 @@ def _cell(build: _Builder, experiment: Experiment, arm: str, seed: int, syntheti
 
 
 def _report(build: _Builder, experiment: Experiment, names: tuple[str, ...], cells: dict[str, str]) -> None:
-    statistics = experiment.statistics
     declared = stages.Report(
         name=experiment.name,
         protocol=experiment.protocol,
         arms=names,
         seeds=experiment.seeds,
-        margin=statistics.margin,
-        reference=statistics.reference,
-        replicates=statistics.replicates,
+        statistics=experiment.statistics,
         note=experiment.note,
     )
     inputs = {"dataset": "dataset", "backbone": "backbone"} | cells

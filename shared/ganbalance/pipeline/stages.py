@@ -7,7 +7,7 @@ Classes are numbered here in the order of the task's columns: negative 0 and pos
 
 from typing import Any, ClassVar
 
-from ganbalance.config import Fit, PaperClassifier, Protocol
+from ganbalance.config import Fit, PaperClassifier, Protocol, Statistics
 from ganbalance.frozen import Frozen
 
 
@@ -33,9 +33,10 @@ class Dataset(Stage):
 
 
 class Imbalance(Stage):
-    """One seed's draw of the kept images and the validation images. `keep` maps a column to a share."""
+    """One seed's draw of the kept, validation and tuning images. `keep` maps a column to a share."""
 
     stage = "imbalance"
+    version = 2
     program = "imbalance"
 
     keep: dict[int, float]
@@ -85,19 +86,27 @@ class Features(Stage):
 
 
 class TrainClassifier(Stage):
-    """One arm at one seed: a linear head on cached features, tuned on validation."""
+    """One arm at one seed: a linear head on cached features, solved at every strength in `l2`.
+
+    `rare` are the columns whose pairs get a head each where there are more than two classes; `matched` is what a GAN
+    adds, for the arm that is given as many images.
+    """
 
     stage = "train-classifier"
+    version = 2
     program = "train-classifier"
 
     arm: str
     l2: tuple[float, ...]
+    rare: tuple[int, ...]
+    matched: int | str | None = None
 
 
 class TrainPaperClassifier(Stage):
     """One arm at one seed, trained as the course report did: from images, in train mode, split after mixing."""
 
     stage = "train-paper-classifier"
+    version = 2
     program = "train-classifier"
 
     arm: str
@@ -110,6 +119,7 @@ class Rescore(Stage):
     """One arm at one seed that corrects the scores of another arm instead of training."""
 
     stage = "rescore"
+    version = 2
     program = "train-classifier"
 
     arm: str
@@ -119,6 +129,7 @@ class Report(Stage):
     """Every arm and seed compared."""
 
     stage = "report"
+    version = 2
     program = "report"
     takes_what_is_there = True
 
@@ -126,9 +137,7 @@ class Report(Stage):
     protocol: Protocol
     arms: tuple[str, ...]
     seeds: tuple[int, ...]
-    margin: float
-    reference: str
-    replicates: int
+    statistics: Statistics
     note: str
 
 

@@ -2,9 +2,9 @@
 
     minimise over W, b:  sum_i w_i loss_i(W, b) / sum_i w_i  +  (l2 / 2) |W|^2
 
-with the logistic (softmax for many classes) loss. The strength `l2` is chosen for every arm from the same grid
-by validation AUC, each solution starting from the last; the ranking of arms can flip with this strength, so a
-comparison at one fixed value would prove nothing. What the penalty shrank is scaled back: see `calibration`.
+with the logistic (softmax for many classes) loss, at every strength `l2` of a grid, each solution starting from the
+last. Nothing is chosen here: one strength per arm is chosen from all seeds of a run, where the report is made
+(`metrics.tuning`), and every arm has the same grid. What the penalty shrank is scaled back: see `metrics.calibration`.
 """
 
 import warnings
@@ -15,10 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
-
-from ganbalance.training import calibration
 
 TOLERANCE = 1e-6  # largest entry of the gradient of the objective at the solution
 MAX_ITERATIONS = 10_000
@@ -28,68 +25,71 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Examples:
-    """Features float32 (n, d), columns int64 (n,) and weights float64 (n,)."""
+    """Features float32 (n, d), classes int64 (n,) and weights float64 (n,)."""
 
     features: NDArray[np.float32]
     labels: NDArray[np.int64]
     weights: Floats
 
+    def of_pair(self, pair: tuple[int, int]) -> "Examples":
+        """The images of two classes, which become 0 and 1."""
+        rows = np.isin(self.labels, pair)
+        return Examples(self.features[rows], (self.labels[rows] == pair[1]).astype(np.int64), self.weights[rows])
+
 
 @dataclass(frozen=True)
-class Tried:
-    """One strength of the penalty and what came of it."""
+class Solved:
+    """How the solver fared at one strength of the penalty."""
 
     l2: float
-    validation_auc: float
     iterations: int
     converged: bool
 
 
 @dataclass(frozen=True)
 class Head:
-    """The solution at the chosen strength; `tried` has a row per strength in the order of the grid."""
+    """The solutions along the grid, strongest first: weights (G, K, d) of standardised features, biases (G, K)."""
 
-    l2: float
-    tried: tuple[Tried, ...]
-    predict: Callable[[NDArray[np.float32]], Floats]  # features (n, d) -> calibrated probabilities (n, K)
+    scaler: StandardScaler
+    weights: Floats
+    biases: Floats
+    solved: tuple[Solved, ...]
+
+    @property
+    def strengths(self) -> Floats:
+        """float64 (G,), falling."""
+        return np.array([row.l2 for row in self.solved])
+
+    def logits(self, features: NDArray[np.float32]) -> Floats:
+        """One logit per strength and class, float64 (G, n, K), of features (n, d)."""
+        found: Floats = _standardised(self.scaler, features) @ self.weights.transpose(0, 2, 1)
+        return found + self.biases[:, None, :]
 
 
-def fit(  # noqa: PLR0913 - one solve is all of these
-    train: Examples,
-    validation_features: NDArray[np.float32],
-    validation_labels: NDArray[np.int64],
-    *,
-    scaler: StandardScaler,
-    grid: Sequence[float],
-    on_progress: Callable[[int, int], None],
+def fit(
+    train: Examples, *, scaler: StandardScaler, grid: Sequence[float], on_progress: Callable[[int, int], None]
 ) -> Head:
-    """Solve the head for every strength in `grid`, strongest first, and keep the one with the best validation AUC.
+    """Solve the head for every strength in `grid`, strongest first.
 
-    A tie goes to the stronger penalty. `scaler` is shared by the arms of a seed, so that they differ in their
-    training images alone.
+    `scaler` is shared by the arms of a seed, so that they differ in their training images alone.
     """
-    inputs, held_out = _standardised(scaler, train.features), _standardised(scaler, validation_features)
+    inputs = _standardised(scaler, train.features)
     weights = train.weights / train.weights.sum()
     model = LogisticRegression(solver="lbfgs", warm_start=True, tol=TOLERANCE, max_iter=MAX_ITERATIONS)
-    tried: list[Tried] = []
-    best: tuple[float, Floats, Floats] | None = None
-    strongest_first = sorted(grid, reverse=True)
-    for l2 in strongest_first:
+    solved: list[Solved] = []
+    solutions: list[tuple[Floats, Floats]] = []
+    for l2 in sorted(grid, reverse=True):
         # scikit-learn's C weighs the summed loss; the weights sum to 1, so 1/C is the strength defined above
         model.C = 1 / l2
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # told in `converged` instead
             model.fit(inputs, train.labels, sample_weight=weights)
-        score = auc(validation_labels, model.predict_proba(held_out))
         iterations = int(model.n_iter_.max())
-        tried.append(Tried(l2, score, iterations, iterations < MAX_ITERATIONS))
-        if best is None or score > max(row.validation_auc for row in tried[:-1]):
-            best = (l2, model.coef_.copy(), model.intercept_.copy())
-        on_progress(len(tried), len(grid))
-    assert best is not None  # noqa: S101 - the grid has at least one entry
-    chosen, model.coef_, model.intercept_ = best
-    calibrated = calibration.fit(_logits(model, inputs), train.labels, train.weights)
-    return Head(chosen, tuple(tried), lambda features: calibrated(_logits(model, _standardised(scaler, features))))
+        solved.append(Solved(l2, iterations, iterations < MAX_ITERATIONS))
+        solutions.append(_per_class(model))
+        on_progress(len(solved), len(grid))
+    weights_GKd, biases_GK = (np.stack(part) for part in zip(*solutions, strict=True))
+    return Head(scaler, weights_GKd, biases_GK, tuple(solved))
 
 
 def fit_scaler(features: NDArray[np.float32]) -> StandardScaler:
@@ -97,20 +97,15 @@ def fit_scaler(features: NDArray[np.float32]) -> StandardScaler:
     return StandardScaler().fit(features.astype(np.float64))
 
 
-def _logits(model: LogisticRegression, inputs: Floats) -> Floats:
-    """One logit per class, float64 (n, K)."""
-    logits: Floats = model.decision_function(inputs)
-    return np.stack([np.zeros_like(logits), logits], axis=1) if logits.ndim == 1 else logits
+def _per_class(model: LogisticRegression) -> tuple[Floats, Floats]:
+    """Weights (K, d) and biases (K,); for two classes the first has the logit 0."""
+    weights, biases = model.coef_.copy(), model.intercept_.copy()
+    if len(weights) > 1:
+        return weights, biases
+    return np.concatenate([np.zeros_like(weights), weights]), np.concatenate([[0.0], biases])
 
 
 def _standardised(scaler: StandardScaler, features: NDArray[np.float32]) -> Floats:
     """In float64: the solver's tolerance is out of reach of float32."""
     scaled: Floats = scaler.transform(features.astype(np.float64))
     return scaled
-
-
-def auc(labels: NDArray[np.int64], probabilities: Floats) -> float:
-    """Area under the ROC curve; for many classes the macro average of one against the rest."""
-    if probabilities.shape[1] == 2:  # noqa: PLR2004
-        return float(roc_auc_score(labels, probabilities[:, 1]))
-    return float(roc_auc_score(labels, probabilities, multi_class="ovr", average="macro"))

@@ -85,11 +85,11 @@ def train(  # noqa: PLR0913 - the report's protocol is all of these
 
 @torch.inference_mode()
 def predict(model: PaperNetwork, images_NCHW: NDArray[np.uint8], device: torch.device) -> NDArray[np.float64]:
-    """Probabilities float64 (N, classes) in eval mode."""
+    """Logits float64 (N, classes) in eval mode."""
     model.eval()
     images = torch.from_numpy(np.array(images_NCHW))
     batches = _batches(torch.arange(len(images)), EVALUATION_BATCH)
-    return torch.cat([model(images[rows].to(device)).double().softmax(1) for rows in batches]).cpu().numpy()
+    return torch.cat([model(images[rows].to(device)).double() for rows in batches]).cpu().numpy()
 
 
 class _Losses:

@@ -28,5 +28,8 @@ class Dataset(Protocol):
     def ensure(self) -> None:
         """Get the data if it is not here. Raises DataError that names every place it was looked for in."""
 
+    def test_counts(self) -> list[int]:
+        """How many test images of each class `load` gives, by label; no image is read."""
+
     def load(self) -> Images:
         """Everything, verified. Raises DataError for missing or damaged data."""

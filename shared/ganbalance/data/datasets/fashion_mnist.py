@@ -20,6 +20,8 @@ CLASSES = [
     "T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot",
 ]  # fmt: skip
 
+TEST_IMAGES = 1000  # of each class
+
 # SHA-256 of the idx files without their gzip wrapping, which differs between distributors
 CONTENT = {
     "train-images-idx3-ubyte.gz": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
@@ -42,6 +44,9 @@ class FashionMnist:
     def fingerprint(self) -> str:
         """Pinned, not measured: `load` refuses any other content."""
         return digest(CONTENT)
+
+    def test_counts(self) -> list[int]:
+        return [TEST_IMAGES] * len(CLASSES)
 
     def ensure(self) -> None:
         if self._folder() is not None:

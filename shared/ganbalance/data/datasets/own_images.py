@@ -21,7 +21,7 @@ from PIL import Image, UnidentifiedImageError
 
 from ganbalance import config
 from ganbalance.data.datasets.base import Images
-from ganbalance.data.holdout import hold_out
+from ganbalance.data.holdout import held_count, hold_out
 from ganbalance.errors import DataError
 from ganbalance.keys import digest, sha256_file
 
@@ -53,6 +53,14 @@ class FolderImages:
             raise DataError(
                 f"{self._train} has {len(self.classes())} class folders; put the images of each class in one"
             )
+
+    def test_counts(self) -> list[int]:
+        tested = self._root / "test"
+        if tested.is_dir():
+            return [len(self._files(tested / name)) for name in self.classes()]
+        return [
+            held_count(len(self._files(self._train / name)), self._settings.test_fraction) for name in self.classes()
+        ]
 
     def load(self) -> Images:
         train = self._read(self._train)
@@ -99,6 +107,11 @@ class NpzImages:
     def ensure(self) -> None:
         if len(self.classes()) < 2:  # noqa: PLR2004
             raise DataError(f"{self._path} has one class only in 'labels': two are needed to tell apart")
+
+    def test_counts(self) -> list[int]:
+        tested = "test_images" in self._names
+        counts = np.bincount(self._columns("test_labels" if tested else "labels"), minlength=len(self.classes()))
+        return [int(count) if tested else held_count(int(count), self._settings.test_fraction) for count in counts]
 
     def load(self) -> Images:
         train = self._part("images", "labels")
@@ -149,12 +162,17 @@ class NpzImages:
         return pixels[..., 0] if grey else pixels
 
     def _part(self, images: str, labels: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        names, classes = self._labels(labels), np.unique(self._labels("labels"))
-        pixels = self._pixels(images, len(names))
-        if not np.isin(names, classes).all():
-            raise DataError(f"{self._path}: '{labels}' holds classes that 'labels' does not")
+        columns = self._columns(labels)
+        pixels = self._pixels(images, len(columns))
         canonical = np.stack([_canonical(Image.fromarray(image), self._settings) for image in pixels])
-        return canonical, np.searchsorted(classes, names).astype(np.int64)
+        return canonical, columns
+
+    def _columns(self, name: str) -> NDArray[np.int64]:
+        """An array of labels as indices into `classes()`."""
+        labels, classes = self._labels(name), np.unique(self._labels("labels"))
+        if not np.isin(labels, classes).all():
+            raise DataError(f"{self._path}: '{name}' holds classes that 'labels' does not")
+        return np.searchsorted(classes, labels).astype(np.int64)
 
 
 def _hidden(path: Path) -> bool:

@@ -1,0 +1,123 @@
+"""What a classifier said, at every strength of its penalty: enough to choose, calibrate and judge it later.
+
+Nothing is chosen where a classifier is trained: one strength per arm is chosen from all seeds of a run, and chosen
+again by its standard errors. Logits, since probabilities saturate: images that become exactly 1.0 are tied.
+"""
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganbalance.errors import DataError
+from ganbalance.metrics.calibration import Floats, Ints, Rule
+
+PAIR = 2
+"""Classes in a pair task; with more, every pair that holds a rare class has a two-class head of its own."""
+
+
+@dataclass(frozen=True)
+class PairScores:
+    """The log odds of the higher class of a pair over the lower one: float64 (G, n) of the images of the two alone."""
+
+    test: Floats
+    held_out: Floats
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Logits of one arm at one seed along a grid of G strengths, strongest first.
+
+    strengths        float64 (G,)       of the L2 penalty; nan where the classifier has none
+    test             float64 (G, T, K)  with test_labels int64 (T,)
+    held_out         float64 (G, V, K)  with held_out_labels int64 (V,): real images that nothing trained on
+    validation       bool (V,)          which of them come out of the kept images, as a user has them; the others were
+                                        removed by the imbalance. V is 0 under the paper protocol
+    scale, offsets   float64 (G,), (G, K)  the rule "as trained": logits on the scale of the arm's own training mix
+    prior            float64 (K,)       class shares of that mix
+    pairs            (lower, higher class) -> PairScores; empty for two classes, whose log odds are in `test`
+    """
+
+    strengths: Floats
+    test: Floats
+    test_labels: Ints
+    held_out: Floats
+    held_out_labels: Ints
+    validation: NDArray[np.bool_]
+    scale: Floats
+    offsets: Floats
+    prior: Floats
+    pairs: dict[tuple[int, int], PairScores] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        strengths, images, classes = self.test.shape
+        consistent = (
+            self.held_out.shape == (strengths, len(self.held_out_labels), classes)
+            and self.strengths.shape == self.scale.shape == (strengths,)
+            and self.offsets.shape == (strengths, classes)
+            and self.prior.shape == (classes,)
+            and self.test_labels.shape == (images,)
+            and self.validation.shape == self.held_out_labels.shape
+            and all(
+                pair.test.shape == (strengths, of_pair(self.test_labels, classes_of).sum())
+                and pair.held_out.shape == (strengths, of_pair(self.held_out_labels, classes_of).sum())
+                for classes_of, pair in self.pairs.items()
+            )
+        )
+        if not consistent:
+            raise DataError(f"scores of {strengths} strengths, {images} test images and {classes} classes do not fit")
+        log_odds = [logits for pair in self.pairs.values() for logits in (pair.test, pair.held_out)]
+        given = [self.test, self.held_out, self.scale, self.offsets, *log_odds]
+        if not all(np.isfinite(numbers).all() for numbers in given):
+            raise DataError("logits must be finite: a diverged cell is counted, not measured")
+        if not np.array_equal(np.unique(self.test_labels), np.arange(classes)):
+            raise DataError(f"every class 0..{classes - 1} needs test images, got {np.unique(self.test_labels)}")
+
+    @property
+    def classes(self) -> int:
+        """K."""
+        return int(self.test.shape[2])
+
+    def ranked_pairs(self) -> dict[tuple[int, int], PairScores]:
+        """The pairs whose ranking is judged: the task's own two classes, or those with a head of their own."""
+        if self.classes > PAIR:
+            return self.pairs
+        return {
+            (0, 1): PairScores(self.test[..., 1] - self.test[..., 0], self.held_out[..., 1] - self.held_out[..., 0])
+        }
+
+    def as_trained(self, strength: int) -> Rule:
+        """The rule on the scale of the arm's own training mix: 0.5 of a pair, argmax of more."""
+        return Rule(float(self.scale[strength]), self.offsets[strength])
+
+    def rescored(self) -> Self:
+        """The same logits, as trained under equal class shares."""
+        equal = np.full_like(self.prior, 1 / self.classes)
+        rules = [self.as_trained(g).for_prior(self.prior) for g in range(len(self.strengths))]
+        changed = {"offsets": np.stack([rule.offsets for rule in rules]), "prior": equal}
+        return type(self)(**{item.name: getattr(self, item.name) for item in fields(self)} | changed)
+
+    def save(self, path: Path) -> None:
+        """Write every array to an .npz file; a pair's are named pair/LOWER/HIGHER/part."""
+        arrays: dict[str, Any] = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "pairs"}
+        for (low, high), pair in self.pairs.items():
+            arrays |= {f"pair/{low}/{high}/test": pair.test, f"pair/{low}/{high}/held_out": pair.held_out}
+        np.savez(path, **arrays)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what `save` wrote."""
+        with np.load(path, allow_pickle=False) as arrays:
+            names = sorted({tuple(map(int, name.split("/")[1:3])) for name in arrays if name.startswith("pair/")})
+            pairs = {
+                (low, high): PairScores(arrays[f"pair/{low}/{high}/test"], arrays[f"pair/{low}/{high}/held_out"])
+                for low, high in names
+            }
+            return cls(**{item.name: arrays[item.name] for item in fields(cls) if item.name != "pairs"}, pairs=pairs)
+
+
+def of_pair(labels_N: Ints, pair: tuple[int, int]) -> NDArray[np.bool_]:
+    """Which images are of one of the two classes: bool (N,)."""
+    return np.isin(labels_N, pair)
