@@ -55,6 +55,12 @@ TESTERS = --numprocesses logical --maxprocesses 4 --dist worksteal
 test: $(READY) ## every test that needs no containers
 	OMP_NUM_THREADS=1 $(BIN)/pytest $(TESTERS)
 
+# not part of any other target: it takes hours (CONTRIBUTING.md)
+.PHONY: mutants
+mutants: $(READY) ## change the code, list what no test notices (FILES=... SAMPLE=per-file MINUTES=n WORKERS=n SURVIVORS=1)
+	OMP_NUM_THREADS=1 nice $(BIN)/python tests/mutants.py $(FILES) $(if $(SAMPLE),--sample $(SAMPLE)) \
+		$(if $(MINUTES),--minutes $(MINUTES)) $(if $(WORKERS),--workers $(WORKERS)) $(if $(SURVIVORS),--survivors)
+
 .PHONY: check
 check: $(READY) ## lint, format, types, import directions, lock up to date
 	$(BIN)/ruff check .
@@ -91,8 +97,9 @@ publish: run ## run an experiment and keep its report in reports/ (without the r
 	for name in $(PUBLISHED); do cp -r "out/$$run/$$name" "$$to/"; done; echo "kept in $$to"
 
 .PHONY: readme
-readme: $(READY) ## put the result table of reports/quick into the README
+readme: $(READY) ## put the result tables of reports/quick and reports/trousers into the README
 	@$(BIN)/ganbalance table reports/quick/summary.json --into README.md
+	@$(BIN)/ganbalance table reports/trousers/summary.json --into README.md
 
 # A variable given to make reaches Docker through the environment, so a build argument that is only named takes its
 # value from there, and one that nobody set keeps the default of the Dockerfile.

@@ -1,52 +1,74 @@
 """A synthetic run whose answer is known, and what the report job makes of it."""
 
 import csv
+import html
 import json
+from contextlib import closing
 from dataclasses import dataclass, field
+from functools import cached_property
+from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
 from ganbalance import config
-from ganbalance.data.predictions import Predictions
 from ganbalance.frozen import dump
 from ganbalance.keys import digest
+from ganbalance.metrics.scores import PairScores, Scores
 from ganbalance.pipeline import stages
 from ganbalance.pipeline.job import JobContext
 from ganbalance.pipeline.plan import Node, Plan
+from ganbalance.reporting import collect, sections
+from ganbalance.reporting.layout import Report
+from ganbalance.reporting.summary import analyse
 from ganbalance.store.artifacts import Artifacts
 from ganbalance.store.local import LocalStore
 from jobs import report as job
 
 SEEDS = (0, 1, 2, 3, 4)
 ARMS = ("none", "class-weight", "dcgan", "vanilla", "wgan-gp", "oracle")
+GANS = ("dcgan", "vanilla", "wgan-gp")
 KEPT = (400, 100)
+STRENGTHS = (10.0, 1.0, 0.1)
+QUALITY = (0.9, 1.0, 0.8)
+"""How much of an arm's signal is left at each strength: held-out images choose the second."""
 
 
 @dataclass
 class SyntheticRun:
     """A run whose answer is known, committed to a real store without training anything.
 
-    `signal` is how far an arm pulls the classes apart, `balanced` whether it was fitted under equal priors.
+    `signal` is how far an arm pulls the classes apart, or a function of the seed; arms but `none` and the oracles are
+    fitted under equal priors. `quality` is what is left of it along the grid.
     """
 
     root: object
     seeds: tuple = SEEDS
     arms: tuple = ARMS
     k: int = 2
+    rare: tuple = ()
     n_test: int = 600
     protocol: str = "honest"
     validation: tuple = (100, 25)
+    tuning: int = 75
+    keep: float = 0.2
     backbone: str = "efficientnet-lite0"
     notes: tuple = ()
     note: str = ""
     signal: dict = field(default_factory=lambda: {"dcgan": 2.0, "vanilla": 1.2, "wgan-gp": 3.2, "oracle": 3.4})
+    imbalanced: tuple = ()  # arms fitted under the imbalanced prior, as `none` is
+    quality: dict = field(default_factory=dict)  # by arm, instead of QUALITY
+    statistics: dict = field(default_factory=dict)
     skip: tuple = ()
     diverged: tuple = ()
     channels: int = 1
     machine: dict = field(default_factory=dict)  # what the provenance of every artifact adds
 
+    def __post_init__(self):
+        self.rare = self.rare or (self.k - 1,)
+
     def gans(self):
-        return [arm for arm in self.arms if arm in ("dcgan", "vanilla", "wgan-gp")]
+        return [arm for arm in self.arms if arm in GANS]
 
     def experiment(self):
         return config.check(
@@ -56,10 +78,10 @@ class SyntheticRun:
                 "protocol": self.protocol,
                 "dataset": {"name": "fashion-mnist"},
                 "task": {"kind": "pair", "positive": 1, "negative": 0} if self.k == 2 else {"kind": "multiclass"},
-                "imbalance": {"keep": {"1": 0.2}},
+                "imbalance": {"keep": {str(c): self.keep for c in self.rare}},
                 "arms": list(self.arms),
-                "classifier": {"backbone": self.backbone},
-                "statistics": {"replicates": 200},
+                "classifier": {"backbone": self.backbone, "l2": list(STRENGTHS)},
+                "statistics": {"replicates": 200, **self.statistics},
                 "seeds": list(self.seeds),
             },
             where="test",
@@ -71,25 +93,71 @@ class SyntheticRun:
     def labels(self):
         return np.arange(self.n_test) % self.k
 
-    def predictions(self, arm, seed):
-        labels = self.labels()
-        prior = np.array([KEPT[0]] * (self.k - 1) + [KEPT[1]], float)
-        prior /= prior.sum()
-        noise = np.random.default_rng(7).normal(size=(self.n_test, self.k))  # the images: shared by all arms
-        noise = noise + 0.01 * np.random.default_rng([seed, len(arm)]).normal(size=noise.shape)
-        logits = noise + self.signal.get(arm, 2.0) * np.eye(self.k)[labels]
-        if arm in ("none", "oracle"):
-            logits += np.log(prior)
-        else:
-            prior = np.full(self.k, 1 / self.k)
-        probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-        held = [] if self.protocol == "paper" else self.held_out()
-        return Predictions(probabilities, labels, probabilities[held], labels[held], prior)
+    def counts(self, of_common, of_rare):
+        return [of_rare if c in self.rare else of_common for c in range(self.k)]
+
+    def prior(self):
+        kept = np.array(self.counts(*KEPT), float)
+        return kept / kept.sum()
+
+    def scores(self, arm, seed):
+        if arm == "threshold":
+            return self.scores("none", seed).rescored()
+        held, kept = self.held_out()
+        test = self.logits(arm, seed, self.labels(), np.random.default_rng(7))  # the images: shared by all arms
+        held_out = self.logits(arm, seed, held, np.random.default_rng([8, seed]))
+        grid = len(self.strengths())
+        equal = np.full(self.k, 1 / self.k)
+        return Scores(
+            strengths=np.array(self.strengths()),
+            test=test,
+            test_labels=self.labels(),
+            held_out=held_out,
+            held_out_labels=held,
+            validation=kept,
+            scale=np.ones(grid),
+            offsets=np.zeros((grid, self.k)),
+            prior=self.prior() if self.keeps_prior(arm) else equal,
+            pairs=self.pairs(test, held_out, held),
+        )
+
+    def keeps_prior(self, arm):
+        return arm == "none" or "oracle" in arm or arm in self.imbalanced
+
+    def strengths(self):
+        return STRENGTHS if self.protocol == "honest" else (np.nan,)
 
     def held_out(self):
-        """As many test images of each class, for want of others, as there are validation images."""
-        counts = [self.validation[0]] * (self.k - 1) + [self.validation[1]]
-        return np.concatenate([np.flatnonzero(self.labels() == c)[:count] for c, count in enumerate(counts)])
+        """The labels of the held-out images, and which of them come out of the kept ones."""
+        if self.protocol == "paper":
+            return np.zeros(0, int), np.zeros(0, bool)
+        kept, removed = self.counts(*self.validation), self.counts(0, self.tuning)
+        labels = np.concatenate([np.repeat(np.arange(self.k), counts) for counts in (kept, removed)])
+        return labels, np.arange(len(labels)) < sum(kept)
+
+    def logits(self, arm, seed, labels, rng):
+        noise = rng.normal(size=(len(labels), self.k))
+        noise = noise + 0.01 * np.random.default_rng([seed, len(arm)]).normal(size=noise.shape)
+        signal = self.signal.get(arm, 2.0)
+        signal = signal(seed) if callable(signal) else signal
+        truth = np.eye(self.k)[labels]
+        shift = np.log(self.prior()) if self.keeps_prior(arm) else 0.0
+        quality = self.quality.get(arm, QUALITY)[: len(self.strengths())]
+        return np.stack([noise + share * signal * truth + shift for share in quality])
+
+    def pairs(self, test, held_out, held):
+        if self.k == 2:
+            return {}
+        pairs = [(low, high) for low in range(self.k) for high in range(low + 1, self.k) if {low, high} & {*self.rare}]
+
+        def of_pair(logits, labels, low, high):
+            rows = np.isin(labels, (low, high))
+            return logits[:, rows, high] - logits[:, rows, low]
+
+        return {
+            (low, high): PairScores(of_pair(test, self.labels(), low, high), of_pair(held_out, held, low, high))
+            for low, high in pairs
+        }
 
     def context(self):
         artifacts = Artifacts(LocalStore(self.root / "store"), self.root)
@@ -128,28 +196,37 @@ class SyntheticRun:
         out = self.root / "out"
         out.mkdir()
         inputs = {role: artifacts.open(commit) for role, commit in commits.items()}
-        return JobContext(self.node(writers), self.experiment(), self.plan(writers), inputs, out, None, None, None)
+        return JobContext(
+            self.report_node(writers), self.experiment(), self.plan(writers), inputs, out, None, None, None
+        )
 
-    def node(self, roles):
+    def report_node(self, roles):
         declared = stages.Report(
-                name="known",
-            protocol=self.protocol, arms=self.arms, seeds=self.seeds, margin=0.005, reference="class-weight",
-            replicates=200, note=self.note,
-        )  # fmt: skip
-        inputs = {role: role for role in roles}
-        return Node(name="report", stage="report", config=dump(declared), inputs=inputs, key="0" * 32)
+            name="known",
+            protocol=self.protocol,
+            arms=self.arms,
+            seeds=self.seeds,
+            statistics=self.experiment().statistics,
+            note=self.note,
+        )
+        return self.node(declared, "report", inputs={role: role for role in roles})
+
+    def node(self, declared, name, **labels):
+        labels = {"inputs": {}, **labels}
+        return Node(name=name, stage=declared.stage, config=dump(declared), key="0" * 32, **labels)
 
     def plan(self, roles):
         dataset = stages.Dataset(
             name="fashion-mnist", fingerprint="f" * 64, classes=tuple(range(self.k)), class_names=self.names()
         )
-        imbalance = stages.Imbalance(keep={self.k - 1: 0.2}, validation=0.2)
+        imbalance = stages.Imbalance(keep=dict.fromkeys(self.rare, self.keep), validation=0.2)
         backbone = stages.Backbone(name=self.backbone, sha256="0" * 64)
-        nodes = [
-            Node(name=stage.stage, stage=stage.stage, config=dump(stage), inputs={}, key="0" * 32)
-            for stage in (dataset, imbalance, backbone)
-        ]
-        return Plan(run="known-1", nodes=(*nodes, self.node(roles)), notes=self.notes)
+        nodes = [self.node(declared, declared.stage) for declared in (dataset, imbalance, backbone)]
+        for arm in self.arms:
+            declared = stages.TrainClassifier(arm=arm, l2=STRENGTHS, rare=self.rare)
+            gan = arm if arm in GANS else None
+            nodes += [self.node(declared, f"cell/{arm}/{seed}", arm=arm, seed=seed, gan=gan) for seed in self.seeds]
+        return Plan(run="known-1", nodes=(*nodes, self.report_node(roles)), notes=self.notes)
 
     def writers(self):
         made = {"dataset": ("dataset", self.write_dataset), "backbone": ("backbone", lambda folder: None)}
@@ -160,8 +237,9 @@ class SyntheticRun:
         for seed in self.seeds:
             made[f"imbalance/{seed}"] = ("imbalance", self.write_imbalance)
             for gan in self.gans():
-                role = f"gan/{gan}/class-{self.k - 1}/seed-{seed}"
-                made[role] = ("train-gan", lambda folder, s=seed: self.write_gan(folder, s))
+                for c in self.rare:
+                    role = f"gan/{gan}/class-{c}/seed-{seed}"
+                    made[role] = ("train-gan", lambda folder, s=seed: self.write_gan(folder, s))
         return made
 
     def write_dataset(self, folder):
@@ -171,25 +249,27 @@ class SyntheticRun:
         (folder / "classes.json").write_text(json.dumps({"class_names": self.names(), "n_train": 30 * self.k}))
 
     def write_imbalance(self, folder):
-        rows = [("class", "before", "after", "train", "validation")]
-        for c, name in enumerate(self.names()):
-            rare = c == self.k - 1
-            held = 0 if self.protocol == "paper" else self.validation[rare]
-            rows.append((name, 500, KEPT[rare], KEPT[rare] - held, held))
+        kept, held = self.counts(*KEPT), self.counts(*((0, 0) if self.protocol == "paper" else self.validation))
+        train = [a - b for a, b in zip(kept, held, strict=True)]
+        tuning = self.counts(0, 0 if self.protocol == "paper" else self.tuning)
+        rows = zip(self.names(), [500] * self.k, kept, train, held, tuning, strict=True)
         with (folder / "counts.csv").open("w", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows(rows)
-        parts = np.split(np.arange(40 * self.k), [20 * self.k, 25 * self.k, 30 * self.k])
-        np.savez(folder / "split.npz", **dict(zip(("train", "validation", "removed", "test"), parts, strict=True)))
-        return {"kept": [KEPT[0]] * (self.k - 1) + [KEPT[1]]}
+            table = csv.writer(file, lineterminator="\n")
+            table.writerow(("class", "before", "after", "train", "validation", "tuning"))
+            table.writerows(rows)
+        parts = np.split(np.arange(40 * self.k), [20 * self.k, 25 * self.k, 27 * self.k, 30 * self.k])
+        names = ("train", "validation", "tuning", "removed", "test")
+        np.savez(folder / "split.npz", **dict(zip(names, parts, strict=True)))
+        return {"kept": kept}
 
     def write_cell(self, folder, arm, seed):
-        self.predictions(arm, seed).save(folder / "predictions.npz")
+        self.scores(arm, seed).save(folder / "scores.npz")
         if self.protocol == "paper":
             rows = [f"{e},{1 / e + 0.01 * seed},{1.2 / e + 0.02 * seed}" for e in range(1, 16)]
             (folder / "curve.csv").write_text("\n".join(["epoch,train_loss,validation_loss", *rows]) + "\n")
         else:
-            rows = [f"{10.0**-i},{0.9 - 0.02 * abs(i - 2) + 0.004 * seed},{9 + i},True" for i in range(6)]
-            (folder / "tuning.csv").write_text("\n".join(["l2,validation_auc,iterations,converged", *rows]) + "\n")
+            rows = [f",{strength},{9 + i},{arm != 'vanilla' or i < 2}" for i, strength in enumerate(STRENGTHS)]
+            (folder / "solver.csv").write_text("\n".join(["pair,l2,iterations,converged", *rows]) + "\n")
         return {"images": 500}
 
     def write_gan(self, folder, seed):
@@ -200,16 +280,44 @@ class SyntheticRun:
         np.savez(folder / "samples.npz", **grids)
 
 
+def coarse_pictures():
+    """What is on a picture is tested and not how fine it is, which takes a third of a report's time."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr("ganbalance.reporting.plotting.DPI", 40)
+    return closing(SimpleNamespace(close=patch.undo))
+
+
 class Outcome:
-    """What the report job left in its folder."""
+    """What the report job left in its folder, and what it made that from."""
 
     def __init__(self, run):
         self.context = run.context()
-        job.report(self.context)
+        with coarse_pictures():
+            job.report(self.context)
         self.folder = self.context.folder
         self.html = (self.folder / "report.html").read_text()
         self.md = (self.folder / "report.md").read_text()
         self.summary = json.loads((self.folder / "summary.json").read_text())
+
+    @cached_property
+    def report(self):
+        question = job._question(self.context)
+        found = collect.collect(self.context.inputs, expected=self.context.node.inputs, question=question)
+        return Report(question, found, analyse(question, found), self.summary)
+
+    @cached_property
+    def sections(self):
+        with coarse_pictures():
+            return sections.all_of(self.report)
+
+    @property
+    def pages(self):
+        """The text of the HTML and of the Markdown page as a reader sees it."""
+        return html.unescape(self.html), self.md.replace("&lt;", "<")
+
+    def section(self, title):
+        (one,) = [made for made in self.sections if made.title == title]
+        return one
 
     def rows(self, name):
         with (self.folder / name).open(newline="") as file:
@@ -217,3 +325,6 @@ class Outcome:
 
     def verdict(self, arm):
         return self.summary["arms"][arm]["verdict"]["name"]
+
+    def change(self, arm, metric=None):
+        return self.summary["arms"][arm]["metrics"][metric or self.summary["primary"]]["difference"]

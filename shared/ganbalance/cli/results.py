@@ -34,7 +34,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
     printer = commands.add_parser("table", help="a report's table in markdown")
     printer.add_argument("summary", type=Path, help="a summary.json that the report wrote")
-    printer.add_argument("--into", type=Path, metavar="FILE", help="replace the table between this file's markers")
+    printer.add_argument("--into", type=Path, metavar="FILE", help="replace the table between the report's markers")
     printer.set_defaults(command=table)
 
 
@@ -71,14 +71,15 @@ def export_images(flags: argparse.Namespace) -> int:
 def table(flags: argparse.Namespace) -> int:
     """Print a report's table, or put it between the markers of a markdown file."""
     try:
-        text = tables.readme(json.loads(flags.summary.read_text()))
+        summary = json.loads(flags.summary.read_text())
+        text = tables.readme(summary)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{flags.summary} is not a summary.json that the report wrote ({error!r})") from error
     if flags.into is None:
         print(text)
     else:
-        flags.into.write_text(readme.replace_table(flags.into.read_text(), text))
-        print(f"wrote the table into {flags.into}")
+        flags.into.write_text(readme.replace_table(flags.into.read_text(), summary["experiment"], text))
+        print(f"wrote the table of {summary['experiment']} into {flags.into}")
     return EXIT_DONE
 
 

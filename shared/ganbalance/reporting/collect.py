@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganbalance.config import Experiment
-from ganbalance.data.predictions import Predictions
 from ganbalance.data.split import Split
 from ganbalance.errors import DataError
-from ganbalance.metrics import decisions
-from ganbalance.metrics.classification import measure
+from ganbalance.metrics.scores import Scores
+from ganbalance.metrics.statistics import Family
 from ganbalance.store.artifacts import Artifact
 
 BASELINE, ORACLE = "none", "oracle"
@@ -32,12 +31,17 @@ class Question:
     """What the run was asked. `labels` and `keep` speak of the task's columns: dataset label, and share kept."""
 
     experiment: Experiment
-    arms: tuple[str, ...]
+    families: Mapping[str, Family]
     labels: tuple[int, ...]
     keep: Mapping[int, float]
     fingerprint: str
     weights_sha256: str
     notes: tuple[str, ...]
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """In the order of the experiment."""
+        return tuple(self.families)
 
 
 @dataclass(frozen=True)
@@ -52,15 +56,13 @@ class Hole:
 
 
 @dataclass(frozen=True)
-class Scored:
-    """One arm at one seed: its scores, the log-offsets (K,) of each decision rule, and its metrics by name."""
+class Cell:
+    """One arm at one seed: its scores along the grid, solutions that did not converge, losses, and the machines."""
 
-    predictions: Predictions
-    offsets: dict[str, NDArray[np.float64]]
-    tuned: bool
-    metrics: dict[str, float]
-    tuning: Columns
+    scores: Scores
+    unsolved: int
     curve: Columns
+    machines: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -83,20 +85,31 @@ class Found:
     n_test: int
     counts: dict[str, list[int]]
     prior: NDArray[np.float64]
-    cells: dict[str, dict[int, Scored]]
+    cells: dict[str, dict[int, Cell]]
     gans: list[GanRun]
     real: dict[int, NDArray[np.uint8]]
     holes: list[Hole]
-
-    @property
-    def plain_rule(self) -> str:
-        """The name of the rule without offsets."""
-        return decisions.plain_name(len(self.class_names))
+    rare_columns: tuple[int, ...]
 
     @property
     def labels(self) -> NDArray[np.int64]:
         """The columns of the test images, int64 (T,), which every cell shares."""
-        return _first_cell(self.cells).predictions.test_labels
+        return _first_cell(self.cells).scores.test_labels
+
+    @property
+    def rare(self) -> int:
+        """The column of the first rare class."""
+        return min(self.rare_columns)
+
+    def diverged(self, arm: str) -> list[int]:
+        """The seeds at which the arm's GAN diverged."""
+        return sorted(
+            hole.seed for hole in self.holes if hole.arm == arm and hole.kind == "diverged" and hole.seed is not None
+        )
+
+    def missing(self, *arms: str) -> list[str]:
+        """The results that these arms lack for another reason than divergence."""
+        return [f"{h.arm} at seed {h.seed}" for h in self.holes if h.kind == "missing" and h.arm in arms]
 
 
 def collect(inputs: Mapping[str, Artifact], expected: Iterable[str], question: Question) -> Found:
@@ -106,22 +119,25 @@ def collect(inputs: Mapping[str, Artifact], expected: Iterable[str], question: Q
     if not scored or not imbalances or "dataset" not in inputs:
         raise DataError("nothing to report on: no arm of this run has a result yet; see what its stages say")
     counts = _counts(imbalances[0])
-    prior = np.array(counts["after"]) / sum(counts["after"])
-    cells: dict[str, dict[int, Scored]] = {arm: {} for arm in question.arms}
-    for arm in question.arms:
-        for seed in question.experiment.seeds:
-            if artifact := scored.get(f"cell/{arm}/{seed}"):
-                cells[arm][seed] = _score(artifact, prior)
+    cells = {
+        arm: {
+            seed: _cell(artifact, inputs, arm, seed)
+            for seed in question.experiment.seeds
+            if (artifact := scored.get(f"cell/{arm}/{seed}"))
+        }
+        for arm in question.arms
+    }
     _check_one_test_set(cells)
     return Found(
         class_names=tuple(inputs["dataset"].json("classes.json")["class_names"]),
-        n_test=len(_first_cell(cells).predictions.test_labels),
+        n_test=len(_first_cell(cells).scores.test_labels),
         counts=counts,
-        prior=prior,
+        prior=np.array(counts["after"]) / sum(counts["after"]),
         cells=cells,
         gans=[_gan_run(role, artifact) for role, artifact in sorted(inputs.items()) if role.startswith("gan/")],
         real=_real_examples(inputs["dataset"], imbalances[0], question),
         holes=list(_holes(inputs, expected)),
+        rare_columns=tuple(sorted(question.keep)),
     )
 
 
@@ -129,33 +145,37 @@ def _is_scored(role: str, artifact: Artifact) -> bool:
     return role.startswith("cell/") and artifact.commit.outcome == "done"
 
 
-def _score(artifact: Artifact, deployment_prior: NDArray[np.float64]) -> Scored:
-    made = Predictions.load(artifact.path("predictions.npz"))
-    k = len(made.prior)
-    offsets = {
-        decisions.plain_name(k): decisions.plain(k),
-        decisions.PRIOR: decisions.prior_corrected(made.prior),
-        decisions.VALIDATION: decisions.tuned(made.validation, made.validation_labels, made.prior),
-    }
-    return Scored(
-        predictions=made,
-        offsets=offsets,
-        tuned=decisions.can_tune(made.validation_labels, k),
-        metrics=measure(made.test_labels, made.test, offsets, deployment_prior),
-        tuning=_table(artifact, "tuning.csv"),
+def _cell(artifact: Artifact, inputs: Mapping[str, Artifact], arm: str, seed: int) -> Cell:
+    trained = [one for role, one in inputs.items() if role.startswith(f"gan/{arm}/") and role.endswith(f"/seed-{seed}")]
+    return Cell(
+        scores=Scores.load(artifact.path("scores.npz")),
+        unsolved=_unsolved(artifact),
         curve=_table(artifact, "curve.csv"),
+        machines=frozenset().union(*map(_machine, [artifact, *trained])),
     )
 
 
-def _first_cell(cells: Mapping[str, Mapping[int, Scored]]) -> Scored:
-    return next(scored for of_arm in cells.values() for scored in of_arm.values())
+def _unsolved(artifact: Artifact) -> int:
+    if "solver.csv" not in artifact.names:
+        return 0
+    return sum(row["converged"] != "True" for row in _rows(artifact.path("solver.csv")))
 
 
-def _check_one_test_set(cells: Mapping[str, Mapping[int, Scored]]) -> None:
-    wanted = _first_cell(cells).predictions.test_labels
+def _machine(artifact: Artifact) -> frozenset[str]:
+    """The processor and the accelerator, if any, that made an artifact."""
+    made = artifact.commit.provenance
+    return frozenset(str(made[part]) for part in ("cpu", "accelerator") if made.get(part))
+
+
+def _first_cell(cells: Mapping[str, Mapping[int, Cell]]) -> Cell:
+    return next(cell for of_arm in cells.values() for cell in of_arm.values())
+
+
+def _check_one_test_set(cells: Mapping[str, Mapping[int, Cell]]) -> None:
+    wanted = _first_cell(cells).scores.test_labels
     for arm, of_arm in cells.items():
-        for seed, scored in of_arm.items():
-            if not np.array_equal(scored.predictions.test_labels, wanted):
+        for seed, cell in of_arm.items():
+            if not np.array_equal(cell.scores.test_labels, wanted):
                 raise DataError(
                     f"{arm} at seed {seed} was tested on other images than the rest, so nothing here is comparable; "
                     "delete its train-classifier artifact and run again"
@@ -188,11 +208,7 @@ def _table(artifact: Artifact, name: str) -> Columns:
     if name not in artifact.names:
         return {}
     rows = _rows(artifact.path(name))
-    return {column: [_number(row[column]) for row in rows] for column in (rows[0] if rows else ())}
-
-
-def _number(text: str) -> float:
-    return float({"True": "1", "False": "0"}.get(text, text))
+    return {column: [float(row[column]) for row in rows] for column in (rows[0] if rows else ())}
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
@@ -201,9 +217,9 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 def _counts(imbalance: Artifact) -> dict[str, list[int]]:
-    """Images per class: before, after, train, validation. Every seed draws other images, but as many."""
+    """Images per class: before, after, train, validation, tuning. Every seed draws other images, but as many."""
     rows = _rows(imbalance.path("counts.csv"))
-    return {name: [int(row[name]) for row in rows] for name in ("before", "after", "train", "validation")}
+    return {name: [int(row[name]) for row in rows] for name in ("before", "after", "train", "validation", "tuning")}
 
 
 def _real_examples(dataset: Artifact, imbalance: Artifact, question: Question) -> dict[int, NDArray[np.uint8]]:

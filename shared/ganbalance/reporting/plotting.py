@@ -1,13 +1,45 @@
-"""What the figures share: a plain style, panels, and a line per seed under their mean."""
+"""What the figures share: a plain style, panels, rows of arms by family, a line style per arm, and the way to a PNG."""
 
+import io
 from collections.abc import Sequence
+from itertools import cycle
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
+from ganbalance.reporting.formats import FAMILIES, Number, arm_name, by_family
+from ganbalance.reporting.layout import Picture
+from ganbalance.reporting.summary import Summary
+
+DPI = 130
 INK, MUTED, GRID = "#1f2933", "#7b8794", "#e4e7eb"
 BLUE, ORANGE, GREEN, VIOLET = "#2f6fb3", "#d9822b", "#2e8b57", "#7d5ba6"
+
+COLOURS = {"generative": VIOLET, "cheap": BLUE, "control": GREEN, "exempt": MUTED, "baseline": INK}
+MARKERS = {"generative": "o", "cheap": "s", "control": "D", "exempt": "o", "baseline": "o"}
+LINES = {"generative": "-", "cheap": "--", "control": ":", "exempt": "-.", "baseline": "-"}
+"""Families are told apart by shape as well as by colour."""
+_SHADES = {
+    "generative": (VIOLET, ORANGE, "#c2417c", "#8a6d3b", "#b05050", "#5c6bc0"),
+    "cheap": (BLUE, "#3aa6a0", "#6aa5e0", "#1d4776"),
+    "exempt": (MUTED,),
+    "control": (GREEN, "#94b447"),
+    "baseline": (INK,),
+}
+
+
+def picture(figure: Figure, file: str, alt: str, caption: str, *, full_colour: bool = False) -> Picture:
+    """The figure as a PNG that is the same for the same figure."""
+    drawn, kept = io.BytesIO(), io.BytesIO()
+    # read again at once, so not worth compressing
+    figure.savefig(drawn, format="png", dpi=DPI, metadata={"Software": None}, pil_kwargs={"compress_level": 0})
+    image = Image.open(drawn).convert("RGB")
+    # 256 colours are all that charts and grey images show, at a third of the bytes; photographs would be posterised
+    (image if full_colour else image.quantize(256)).save(kept, format="png", optimize=True)
+    return Picture(file, kept.getvalue(), alt, caption)
 
 
 def single(width: float, height: float) -> tuple[Figure, Axes]:
@@ -53,3 +85,45 @@ def seeds_and_mean(axes: Axes, lines: Sequence[tuple[list[float], list[float]]],
     end = max(len(x) for x, _ in lines)  # a GAN that diverged stopped early
     whole = [(x, y) for x, y in lines if len(x) == end]
     axes.plot(whole[0][0], np.mean([y for _, y in whole], axis=0), color=colour, linewidth=1.5, label=label)
+
+
+def arm_rows(summary: Summary, *, baseline: bool) -> list[tuple[str, str | None]]:
+    """The rows of a dot plot from top to bottom: (label, arm), and (heading, None) above each family."""
+    rows: list[tuple[str, str | None]] = []
+    for family, arms in by_family(summary).items():
+        if family != "baseline" or baseline:
+            rows += [(FAMILIES[family], None), *((arm_name(arm), arm) for arm in arms)]
+    return rows
+
+
+def label_rows(axes: Axes, rows: Sequence[tuple[str, str | None]]) -> None:
+    """Name the rows on the y axis; headings of families bold and grey."""
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_yticks(range(len(rows)), [label for label, _ in rows], fontsize=9)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="y", visible=False)
+    for tick, (_, arm) in zip(axes.get_yticklabels(), rows, strict=True):
+        if arm is None:
+            tick.set(color=MUTED, fontsize=8, fontweight="bold")
+
+
+def whisker(axes: Axes, row: float, value: Number, family: str) -> None:
+    """A mean with its interval, in the colour and shape of a family."""
+    low, high = (value["mean"] if value[end] is None else value[end] for end in ("low", "high"))
+    axes.plot((low, high), (row, row), color=COLOURS[family], linewidth=2, solid_capstyle="butt", zorder=2)
+    axes.plot(value["mean"], row, MARKERS[family], color=COLOURS[family], markersize=6, zorder=4)
+
+
+def line_styles(summary: Summary) -> dict[str, dict[str, Any]]:
+    """What tells the line of each arm from the others: its family by the dashes, itself by the colour."""
+    styles: dict[str, dict[str, Any]] = {}
+    for family, arms in by_family(summary).items():
+        for arm, colour in zip(arms, cycle(_SHADES[family]), strict=False):
+            styles[arm] = {"color": colour, "linestyle": LINES[family], "linewidth": 1.5, "label": arm_name(arm)}
+    return styles
+
+
+def legend_below(figure: Figure, axes: Axes) -> None:
+    """One legend for all panels, below them."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 6), frameon=False, fontsize=8)

@@ -1,15 +1,19 @@
-"""A generated table inside a markdown file that people write."""
+"""Generated tables inside a markdown file that people write: each between two markers with the report's name."""
 
 import re
 
 from ganbalance.errors import ConfigError
 
-BEGIN, END = "<!-- results: made by `make readme`, do not edit -->", "<!-- /results -->"
+
+def markers(name: str) -> tuple[str, str]:
+    """The lines between which the table of this report stands."""
+    return f"<!-- results {name}: made by `make readme`, do not edit -->", f"<!-- /results {name} -->"
 
 
-def replace_table(text: str, table: str) -> str:
+def replace_table(text: str, name: str, table: str) -> str:
     """`text` with everything between the two markers replaced by `table`. Raises ConfigError without markers."""
-    pattern = re.compile(f"({re.escape(BEGIN)}\n).*?({re.escape(END)})", re.DOTALL)
+    begin, end = markers(name)
+    pattern = re.compile(f"({re.escape(begin)}\n).*?({re.escape(end)})", re.DOTALL)
     if not pattern.search(text):
-        raise ConfigError(f"the file has no place for the table: add the lines '{BEGIN}' and '{END}'")
+        raise ConfigError(f"the file has no place for the table: add the lines '{begin}' and '{end}'")
     return pattern.sub(lambda match: f"{match[1]}\n{table.strip()}\n\n{match[2]}", text)

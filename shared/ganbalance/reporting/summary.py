@@ -1,23 +1,37 @@
 """summary.json: the whole result as plain data. The report, the terminal and the README all read this."""
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from ganbalance.metrics import statistics
-from ganbalance.metrics.classification import PRIMARY
-from ganbalance.metrics.decisions import MIN_RARE_VALIDATION
-from ganbalance.reporting.collect import BASELINE, ORACLE, Found, Hole, Question
+import numpy as np
 
-WITHHELD = "withheld"
+from ganbalance.config import Margin
+from ganbalance.metrics import statistics, verdicts
+from ganbalance.metrics.classification import AS_TRAINED, FAIR, Settings
+from ganbalance.metrics.statistics import Analysis, Run
+from ganbalance.reporting import evidence
+from ganbalance.reporting.collect import BASELINE, ORACLE, Found, Question
+
+RELIABILITY_BINS = 10
 
 Summary = dict[str, Any]
 
 
-def summarise(question: Question, found: Found) -> Summary:
+def analyse(question: Question, found: Found) -> Analysis:
+    """Judge the run."""
+    return statistics.analyse(
+        _run(question, found),
+        {arm: {seed: cell.scores for seed, cell in of_arm.items()} for arm, of_arm in found.cells.items()},
+        {arm: found.diverged(arm) for arm in question.arms},
+    )
+
+
+def summarise(question: Question, found: Found, analysis: Analysis) -> Summary:
     """Everything but the provenance; JSON-ready, no NaN, equal for equal inputs."""
-    experiment = question.experiment
-    analysis = _analyse(question, found)
+    experiment, run = question.experiment, _run(question, found)
+    judged = {name: value for name, value in analysis.to_json().items() if name != "arms"}
+    if found.missing(BASELINE, ORACLE):
+        judged["gate"] = None
     return {
         "experiment": experiment.name,
         "note": experiment.note,
@@ -25,40 +39,46 @@ def summarise(question: Question, found: Found) -> Summary:
         "dataset": _dataset(question, found),
         "seeds": list(experiment.seeds),
         "backbone": experiment.classifier.backbone,
-        "rule": analysis.rule,
-        "primary": PRIMARY,
-        "margin": analysis.margin,
-        "baseline": analysis.baseline,
-        "reference": analysis.reference,
-        "oracle": analysis.oracle,
-        "plain_rule": analysis.plain_rule,
-        "replicates": analysis.replicates,
-        "arms": _arms(question, found, analysis.to_json()["arms"]),
+        "rule": verdicts.RULE,
+        "baseline": BASELINE,
+        "reference": run.reference,
+        "oracle": ORACLE,
+        "margin_share": None if run.margin is not None else run.margin_share,
+        "replicates": run.replicates,
+        "levels": {
+            "precision": list(run.settings.precision_levels),
+            "recall": list(run.settings.recall_levels),
+        },
+        **judged,
+        "arms": _arms(run, found, analysis),
         "holes": [asdict(hole) for hole in found.holes],
-        "remarks": remarks(question, found),
+        "remarks": remarks(question, found, analysis),
     }
 
 
-def _analyse(question: Question, found: Found) -> statistics.Analysis:
+def _run(question: Question, found: Found) -> Run:
     settings = question.experiment.statistics
-    cells = {
-        arm: {seed: statistics.Cell(scored.predictions.test, scored.offsets) for seed, scored in of_arm.items()}
-        for arm, of_arm in found.cells.items()
-    }
-    return statistics.analyse(
-        found.labels,
-        cells,
-        plain_rule=found.plain_rule,
-        deployment_prior_K=found.prior,
-        baseline=BASELINE,
+    share = settings.margin.share if isinstance(settings.margin, Margin) else None
+    return Run(
+        families=question.families,
+        seeds=question.experiment.seeds,
+        settings=Settings(
+            rare=tuple(sorted(question.keep)),
+            deployment_prior=found.prior,
+            precision_levels=settings.precision_levels,
+            recall_levels=settings.recall_levels,
+        ),
         reference=settings.reference,
+        baseline=BASELINE,
         oracle=ORACLE,
-        margin=settings.margin,
+        margin=None if isinstance(settings.margin, Margin) else settings.margin,
+        margin_share=share or 0.0,
         replicates=settings.replicates,
     )
 
 
 def _dataset(question: Question, found: Found) -> dict[str, Any]:
+    tested = np.bincount(found.labels, minlength=len(found.class_names)).tolist()
     return {
         "name": question.experiment.dataset.name,
         "classes": list(found.class_names),
@@ -67,61 +87,136 @@ def _dataset(question: Question, found: Found) -> dict[str, Any]:
         ],
         **{name: dict(zip(found.class_names, counts, strict=True)) for name, counts in found.counts.items()},
         "test": found.n_test,
+        "tested": dict(zip(found.class_names, tested, strict=True)),
         "fingerprint": question.fingerprint,
     }
 
 
-def _arms(question: Question, found: Found, analysed: Mapping[str, Any]) -> dict[str, Any]:
+def _arms(run: Run, found: Found, analysis: Analysis) -> dict[str, Any]:
     """The analysis of each arm without the conclusions that rest on a missing cell."""
-    gans = {hole.what.split("/")[1] for hole in found.holes if hole.what.startswith("gan/")}
-    gans |= {run.gan for run in found.gans}
     arms = {}
-    for arm in question.arms:
-        diverged = [hole.seed for hole in found.holes if hole.arm == arm and hole.kind == "diverged"]
-        arms[arm] = {"gan": arm in gans, "diverged_seeds": diverged} | analysed[arm]
-        _withhold(arm, arms[arm], question.experiment.statistics.reference, found.holes)
+    for arm, of_arm in analysis.to_json()["arms"].items():
+        lost = found.missing(arm, BASELINE) if arm != BASELINE else []
+        arms[arm] = of_arm | {
+            "gan": run.families[arm] == "generative",
+            "verdict": evidence.verdict(run, analysis, arm, lost),
+            "reliability": _reliability(found, analysis, arm),
+            "unsolved": sum(cell.unsolved for cell in found.cells[arm].values()),
+        }
+        del arms[arm]["finding"]
+        if found.missing(arm, run.reference):
+            arms[arm] |= {"beats_reference": None, "reference_difference": None}
+        if found.missing(arm, BASELINE, run.oracle):
+            arms[arm]["gap_recovered"] = None
     return arms
 
 
-def _withhold(arm: str, of_arm: dict[str, Any], reference: str, holes: list[Hole]) -> None:
-    def missing(*needed: str) -> list[str]:
-        return [f"{h.arm} at seed {h.seed}" for h in holes if h.kind == "missing" and h.arm in needed]
+def _reliability(found: Found, analysis: Analysis, arm: str) -> dict[str, list[list[float]]]:
+    """Rule -> [mean predicted probability, observed share] per bin, of the first rare class, classes weighted equally.
 
-    if arm != BASELINE and (lost := missing(arm, BASELINE)):
-        of_arm["verdict"] = {"name": WITHHELD, "sentence": f"Missing: {', '.join(lost)}. The verdict needs them all."}
-    if missing(arm, reference):
-        of_arm["beats_reference"] = None
-    if missing(arm, BASELINE, ORACLE):
-        of_arm["gap_recovered"] = None
+    Ten bins of equal width over the test images of all seeds; a bin without images is left out.
+    """
+    if arm not in analysis.settled:
+        return {}
+    settled = analysis.settled[arm]
+    rare = found.rare
+    curves: dict[str, list[list[float]]] = {}
+    for rule in (AS_TRAINED, FAIR):
+        predicted, truth = [], []
+        for cell in found.cells[arm].values():
+            rules = settled.rules(cell.scores, found.prior)
+            if rule in rules:
+                log_p = rules[rule].log_probabilities(cell.scores.test[settled.strength])
+                predicted.append(np.exp(log_p[:, rare]))
+                truth.append(cell.scores.test_labels == rare)
+        if predicted:
+            curves[rule] = _binned(np.concatenate(predicted), np.concatenate(truth))
+    return curves
 
 
-def remarks(question: Question, found: Found) -> list[str]:
+def _binned(predicted: np.ndarray, truth: np.ndarray) -> list[list[float]]:
+    # of one class against the rest, both sides weigh the same
+    weights = np.where(truth, 1 / truth.sum(), 1 / (~truth).sum())
+    places = np.minimum((predicted * RELIABILITY_BINS).astype(int), RELIABILITY_BINS - 1)
+    total, hits, said = (
+        np.bincount(places, weights * value, RELIABILITY_BINS) for value in (np.ones(len(truth)), truth, predicted)
+    )
+    return [[float(s / t), float(h / t)] for t, h, s in zip(total, hits, said, strict=True) if t > 0]
+
+
+def remarks(question: Question, found: Found, analysis: Analysis) -> list[str]:
     """What a reader has to know before the numbers, one sentence each."""
     said = list(question.notes)
-    if ORACLE not in question.experiment.arms:
+    if ORACLE not in question.arms:
         said.append("No oracle among the arms: how much there was to gain is not known.")
-    if BASELINE in found.cells and len(question.experiment.seeds) < statistics.MIN_SEEDS:
-        seeds = len(question.experiment.seeds)
-        said.append(f"Too few seeds: {seeds}, and a verdict needs {statistics.MIN_SEEDS}. The numbers only describe.")
-    if not all(scored.tuned for of_arm in found.cells.values() for scored in of_arm.values()):
-        held = min(found.counts["validation"])
+    if all(share == 1 for share in question.keep.values()):
         said.append(
-            f"The rarest class has {held} validation images, fewer than {MIN_RARE_VALIDATION}: no threshold is chosen "
-            "on validation, and where one is shown it is the prior-corrected one."
+            "Nothing was removed: every seed splits the same images anew, so each statement is conditional on these "
+            "images. More seeds narrow an interval without saying more about new data."
+        )
+    seeds = len(question.experiment.seeds)
+    if seeds < verdicts.MIN_SEEDS:
+        said.append(f"Too few seeds: {seeds}, and a verdict needs {verdicts.MIN_SEEDS}. The numbers only describe.")
+    said += _test_images(found, analysis) + _tuned_on(found)
+    if analysis.equality_within_reach is False and analysis.margins:
+        said.append(
+            f"Equality could not be shown by this run, whatever its arms do: half of every interval exceeds the margin "
+            f"of {analysis.margins.ranking:.4f}."
         )
     if lost := [hole for hole in found.holes if hole.kind == "missing" and hole.arm]:
         said.append(
-            f"Cells missing: {len(lost)} of {len(question.arms) * len(question.experiment.seeds)}. Verdicts that need "
-            "them are withheld, and p values are adjusted over the arms that are there."
+            f"Cells missing: {len(lost)} of {len(question.arms) * seeds}. Verdicts that need them are withheld, and p "
+            "values are adjusted over the arms that are there."
         )
-    return said + _divergence(found)
+    return said + _divergence(found) + _machines(found)
+
+
+def _test_images(found: Found, analysis: Analysis) -> list[str]:
+    smallest, base = analysis.smallest_class, analysis.arms[BASELINE].metrics.get(analysis.primary)
+    if base is None or not analysis.few_images:
+        return []
+    wrong = (1 - base.mean) * smallest
+    what = "no verdict" if not analysis.enough_images else "verdicts with caution"
+    return [
+        f"{smallest} test images in the smallest class, of which {BASELINE} ranks about {wrong:.1f} wrong: {what}. "
+        f"A verdict needs {verdicts.MIN_TEST_IMAGES} and {verdicts.MIN_MISRANKED:g}; from "
+        f"{verdicts.FEW_TEST_IMAGES} and {verdicts.FEW_MISRANKED:g} on its error rates hold."
+    ]
+
+
+def _tuned_on(found: Found) -> list[str]:
+    """What penalties and fair thresholds were chosen on; classes with as many images share a sentence."""
+    rare: dict[tuple[int, int], list[str]] = {}
+    for column, name in enumerate(found.class_names):
+        if extra := found.counts["tuning"][column]:
+            rare.setdefault((found.counts["validation"][column], extra), []).append(f"“{name}”")
+    return [
+        f"Penalties and fair thresholds are chosen on {kept + extra} held-out images of {' and of '.join(names)} per "
+        f"seed, {extra} of them removed by the imbalance. Who has the imbalanced data alone has no such set but {kept} "
+        "images; what that choice gives is shown beside it."
+        for (kept, extra), names in rare.items()
+    ]
 
 
 def _divergence(found: Found) -> list[str]:
     runs = {gan: [run for run in found.gans if run.gan == gan] for gan in {run.gan for run in found.gans}}
     return [
-        f"{gan} diverged in {sum(run.diverged for run in of_gan)} of {len(of_gan)} trainings: that is a result, "
-        "counted here and left out of its means."
+        f"{gan} diverged in {sum(run.diverged for run in of_gan)} of {len(of_gan)} trainings: that is a result; such a "
+        "cell counts as what its user falls back to, no difference."
         for gan, of_gan in sorted(runs.items())
         if any(run.diverged for run in of_gan)
+    ]
+
+
+def _machines(found: Found) -> list[str]:
+    """Arms whose cells were made on several kinds of machines."""
+    mixed = []
+    for arm, of_arm in found.cells.items():
+        if len({cell.machines for cell in of_arm.values()}) > 1:
+            mixed.append(arm)
+    if not mixed:
+        return []
+    return [
+        f"Several kinds of processors or accelerators made the cells of {', '.join(mixed)}. What a GAN draws differs "
+        "between them as between seeds; the numbers of other arms agree."
     ]

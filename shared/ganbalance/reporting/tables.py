@@ -1,249 +1,236 @@
-"""The tables of a report as rows of text, for HTML, Markdown, a terminal and the README."""
+"""The tables of a report: built here, written in Markdown, and in plain text for a terminal."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+import textwrap
+from collections.abc import Callable, Iterable
 
-import numpy as np
+from ganbalance.metrics.statistics import MIN_SEEDS_INTERVAL
+from ganbalance.reporting.formats import (
+    FAMILIES,
+    NOTHING,
+    SIGNS,
+    arm_name,
+    brackets,
+    by_family,
+    cell,
+    change,
+    did_not_train,
+    mean,
+    p_value,
+    percent,
+    plural,
+    primary_name,
+    shown_change,
+    verdict_entry,
+    verdict_label,
+)
+from ganbalance.reporting.headline import headline
+from ganbalance.reporting.layout import Entry, Group, Row, Table
+from ganbalance.reporting.summary import Summary
+from ganbalance.reporting.wording import PAPER, error_rates, margins, threshold_alone
 
-from ganbalance.metrics.statistics import HELPS, HURTS, LEAST_P, MIN_SEEDS_INTERVAL, MOVES, NO_EVIDENCE, TOO_FEW
-from ganbalance.reporting.collect import Found
-from ganbalance.reporting.summary import WITHHELD, Summary
-from ganbalance.reporting.wording import PAPER, arm_name, capitalised, metric_name
-
-REPORTED = ("accuracy", "precision", "recall", "f1", "auc")
-"""The metrics of the course report's tables and bar plot, in its order."""
 TERMINAL_COLUMNS = 100
-NOTHING = "–"
 
-BADGES = {HELPS: "▲", HURTS: "▼", MOVES: "↔", NO_EVIDENCE: "○", TOO_FEW: "…", WITHHELD: "?"}
-"""A sign per verdict, so that no verdict is told by colour alone."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One field of a table; `badge` is a verdict's name where the text is one."""
-
-    text: str
-    badge: str = ""
-
-
-@dataclass(frozen=True)
-class Table:
-    """A caption, column heads, and rows whose first entry names the row."""
-
-    caption: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[Entry, ...], ...]
-    note: str = ""
-
-
-def at_plain(summary: Summary, metric: str) -> str:
-    """The full name of a metric under the plain rule; metrics of the order of scores need no rule."""
-    return metric if metric == "auc" else f"{metric}@{summary['plain_rule']}"
+EXPLAINED = {
+    "generative": "images that a model drew are added",
+    "cheap": "other weights or repeats of the images there are; nothing is drawn",
+    "exempt": "the scores of the baseline, rescaled",
+    "control": "what the removed real images are worth",
+    "baseline": "the imbalanced data as it is",
+}
+"""What the heading of each family says once, in the first table."""
 
 
 def verdicts(summary: Summary) -> Table:
-    """The main table: one row per arm."""
-    reference, plain = summary["reference"], summary["plain_rule"]
-    head = ("arm", "AUC", "ΔAUC to none", "p (Holm)", "balanced accuracy at " + plain, "verdict")
-    rows = []
-    for arm, found in summary["arms"].items():
-        auc = found["metrics"].get("auc")
-        change = auc["difference"] if auc else None
-        balanced = found["metrics"].get(f"balanced_accuracy@{plain}")
-        texts = (interval(auc), interval(change, signed=True), _p(change), interval(balanced))
-        beats = found["beats_reference"] if arm != summary["baseline"] else None
-        flags = (_yes_no(beats), _share(found["gap_recovered"]))
-        rows.append((_arm(summary, arm), *map(Entry, texts), _badge(found), *map(Entry, flags)))
-    return Table(
-        _labelled(summary, "Every arm against doing nothing"),
-        (*head, f"beats {reference}?", "share of oracle gap"),
-        tuple(rows),
-        _how_to_read(summary),
+    """The main table: every arm under the heading of its family."""
+    head = (
+        "arm",
+        primary_name(summary),
+        f"Δ to {summary['baseline']}",
+        "p (Holm)",
+        "balanced accuracy as trained",
+        "balanced accuracy, fair",
+        "verdict",
+        f"beats {arm_name(summary['reference'])}?",
+        "share of the gap recovered",
     )
-
-
-def _how_to_read(summary: Summary) -> str:
-    """The note under the main table: what its numbers are, and which arms share the error that Holm controls."""
-    if len(summary["seeds"]) < MIN_SEEDS_INTERVAL:
-        numbers = "One seed: single values without intervals."
-    else:
-        numbers = "Mean over seeds with its 95 % interval over seeds and test images; ΔAUC is paired by seed."
-    macro = " AUC is macro one-vs-rest." if summary["plain_rule"] == "argmax" else ""
-    named = " and ".join(arm for arm in (summary["oracle"], "threshold") if arm in summary["arms"])
-    return f"{numbers}{macro} Holm’s family is all arms beside the baseline{named and f', {named} included'}."
-
-
-def headline(summary: Summary) -> Table:
-    """The course report's metrics, and average precision, for every arm."""
-    names = [*(at_plain(summary, metric) for metric in REPORTED), "average_precision"]
-    heads = [capitalised(metric_name(name)) for name in names]
-    return _metrics_table(summary, "All arms, the reported metrics", names, heads)
-
-
-def thresholds(summary: Summary) -> Table:
-    """Balanced accuracy under every decision rule: what moves the threshold and what knows more."""
-    rules = (summary["plain_rule"], "prior", "validation")
-    heads = [f"at {summary['plain_rule']}", "prior-corrected", "chosen on validation"]
-    names = [f"balanced_accuracy@{rule}" for rule in rules]
-    note = "An arm that only moves the threshold gains in the first column and not in the second."
-    return _metrics_table(summary, "Balanced accuracy by decision threshold", names, heads, note)
-
-
-def deployed(summary: Summary) -> Table:
-    """Metrics weighted to the class shares of the imbalanced data."""
-    plain = summary["plain_rule"]
-    names = [
-        "deployed_average_precision",
-        *(f"deployed_{metric}@{rule}" for rule in (plain, "prior") for metric in ("precision", "f1")),
+    table = of_arms(summary, "Every arm against doing nothing", head, lambda arm: _verdict_row(summary, arm))
+    groups = [
+        Group(f"{FAMILIES[family]}: {EXPLAINED[family]}", group.rows)
+        for family, group in zip(by_family(summary), table.groups, strict=True)
     ]
-    heads = ["average precision", f"precision at {plain}", f"F1 at {plain}", "precision, corrected", "F1, corrected"]
-    note = "The test images are weighted so that the class shares are those of the imbalanced data."
-    return _metrics_table(summary, "At the shares of deployment", names, heads, note)
+    return Table(table.caption, head, tuple(groups), tuple(_how_to_read(summary)), stacked=True)
 
 
-def against_baseline(summary: Summary, found: Found, arm: str) -> Table | None:
-    """One arm beside the baseline as the course report shows it, over the seeds that both have."""
-    base, other = found.cells[summary["baseline"]], found.cells[arm]
-    seeds = sorted(set(base) & set(other))
-    if not seeds:
-        return None
-    rows = []
-    for metric in (at_plain(summary, name) for name in REPORTED):
-        before = float(np.mean([base[seed].metrics[metric] for seed in seeds]))
-        after = float(np.mean([other[seed].metrics[metric] for seed in seeds]))
-        shift = f"{(after - before) / before:+z.2%}" if before else NOTHING
-        texts = (
-            capitalised(metric_name(metric)),
-            number(before),
-            number(after),
-            number(after - before, signed=True),
-            shift,
-        )
-        rows.append(tuple(map(Entry, texts)))
-    name = arm_name(arm, gan=summary["arms"][arm]["gan"])
-    return Table(
-        _labelled(summary, f"{name} against the baseline"),
-        ("Metric", "Baseline", f"{name} balanced", "Absolute difference", "Performance shift"),
-        tuple(rows),
-        f"Means over {len(seeds)} shared seed{'s' * (len(seeds) != 1)}; the shift is relative to the baseline.",
+def _verdict_row(summary: Summary, arm: str) -> tuple[Entry, ...]:
+    metrics = summary["arms"][arm]["metrics"]
+    balanced = [metrics.get(f"balanced_accuracy@{rule}") for rule in ("as-trained", "fair")]
+    return (
+        Entry(mean(metrics.get(summary["primary"]))),
+        _difference(summary, arm),
+        _p(summary, arm),
+        *(Entry(mean(value)) for value in balanced),
+        verdict_entry(summary, arm),
+        _beats(summary, arm),
+        _recovered(summary, arm),
     )
 
 
-def holes(summary: Summary) -> Table | None:
-    """What is not there and why; None where nothing is missing."""
-    if not summary["holes"]:
+def _difference(summary: Summary, arm: str) -> Entry:
+    """To the baseline; of an arm that did not train, over the seeds at which it did."""
+    if summary["arms"][arm]["family"] == "exempt":
+        return Entry("0 by construction")
+    shown = cell(shown_change(summary, arm), signed=True)
+    over = " over the seeds that trained" if did_not_train(summary, arm) else ""
+    return Entry(shown.text, f"{shown.detail}{over}".strip())
+
+
+def _p(summary: Summary, arm: str) -> Entry:
+    """Adjusted within the family; of a control the plain one."""
+    found, family = change(summary, arm), summary["arms"][arm]["family"]
+    if not found or family == "exempt":
+        return Entry(NOTHING)
+    return Entry(p_value(found["p"]), "unadjusted") if family == "control" else Entry(p_value(found["p_holm"]))
+
+
+def _beats(summary: Summary, arm: str) -> Entry:
+    found = summary["arms"][arm]
+    against = found["reference_difference"]
+    if against is None or found["beats_reference"] is None:
+        return Entry(NOTHING)
+    p = f" p {p_value(against['p_holm'])}" if against["p_holm"] is not None else ""
+    verdict = "yes" if found["beats_reference"] else "no"
+    return Entry(f"{verdict}: {mean(against, signed=True)}", brackets(against, signed=True) + p)
+
+
+def _recovered(summary: Summary, arm: str) -> Entry:
+    share = summary["arms"][arm]["gap_recovered"]
+    if share is None:
+        return Entry(NOTHING)
+    return Entry(percent(share["mean"]), f"[{percent(share['low'])}, {percent(share['high'])}]")
+
+
+def _how_to_read(summary: Summary) -> list[str]:
+    """What the numbers of the main table are."""
+    if len(summary["seeds"]) < MIN_SEEDS_INTERVAL:
+        return ["One seed: single values without intervals."]
+    said = ["Means over seeds. In brackets 95 % intervals over seeds and test images; differences are paired by seed."]
+    if summary["primary"] != "auc":
+        said.append(
+            "Pairwise AUC: how well two-class heads tell each rare class from every other class, averaged; no shift of "
+            "a class’s scores changes it."
+        )
+    said += error_rates(summary)
+    if "generative" in by_family(summary):
+        said.append(f"p against {arm_name(summary['reference'])} is adjusted within the generative arms.")
+    return [*said, *margins(summary), *threshold_alone(summary)]
+
+
+def of_metrics(
+    summary: Summary, caption: str, columns: Iterable[tuple[str, str]], *, notes: tuple[str, ...] = ()
+) -> Table | None:
+    """A column (head, metric) for each metric that some arm has, a row for each arm; None without any metric."""
+    measured = {name for found in summary["arms"].values() for name in found["metrics"]}
+    shown = [(head, name) for head, name in columns if name in measured]
+    if not shown:
         return None
-    rows = [tuple(Entry(hole[key]) for key in ("what", "kind", "because")) for hole in summary["holes"]]
-    return Table("What is missing", ("result", "kind", "reason"), tuple(rows))
+
+    def row(arm: str) -> tuple[Entry, ...]:
+        metrics = summary["arms"][arm]["metrics"]
+        return tuple(cell(metrics.get(name)) for _, name in shown)
+
+    return of_arms(summary, caption, ("arm", *(head for head, _ in shown)), row, notes=notes)
 
 
-def terminal(summary: Summary) -> str:
-    """The main table in at most 100 columns of plain text."""
-    plain = summary["plain_rule"]
-    lines = [("arm", "AUC", "ΔAUC to none", f"bal. acc. at {plain}", "verdict")]
-    for arm, found in summary["arms"].items():
-        auc = found["metrics"].get("auc")
-        verdict = found["verdict"]
-        texts = (_plus_minus(auc), _plus_minus(auc and auc["difference"], signed=True))
-        balanced = _mean(found["metrics"].get(f"balanced_accuracy@{plain}"))
-        lines.append((arm[:17], *texts, balanced, verdict["name"] if verdict else "baseline"))
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    text = ["  ".join(field.ljust(width) for field, width in zip(line, widths, strict=True)) for line in lines]
-    seeds = len(summary["seeds"])
-    counted = f"{seeds} seed{'s' * (seeds != 1)}"
-    title = _labelled(summary, f"{summary['experiment']}: {counted}, {summary['backbone']}")
-    lost = _lost(summary)
-    return "\n".join(line.rstrip()[:TERMINAL_COLUMNS] for line in [title, *text, *([lost] if lost else [])])
+def of_arms(
+    summary: Summary,
+    caption: str,
+    head: tuple[str, ...],
+    row: Callable[[str], tuple[Entry, ...] | None],
+    *,
+    notes: tuple[str, ...] = (),
+) -> Table:
+    """A table of a row per arm, a group per family; `row` is what follows an arm's name, or None to leave it out."""
+    groups = []
+    for arms in by_family(summary).values():
+        rows: list[Row] = [(arm_entry(summary, arm), *rest) for arm in arms if (rest := row(arm)) is not None]
+        if rows:
+            groups.append(Group("", tuple(rows)))
+    return Table(caption, head, tuple(groups), notes)
 
 
-def readme(summary: Summary) -> str:
-    """The main table in Markdown with a line that says where it comes from."""
-    main = verdicts(summary)
-    made = summary["provenance"]
-    commits = ", ".join(made["git_commit"]) or "unknown"
-    machines = ", ".join([*made["cpu"], *made.get("accelerator", ())]) or "unknown"
-    lines = [markdown(main), "", f"Made by `{made['command']}`"]
-    seeds = ", ".join(map(str, summary["seeds"]))
-    lines[-1] += f"; {_labelled(summary, summary['experiment'])}; seeds {seeds}; {machines}; commit {commits}."
-    return "\n".join(lines) + "\n"
+def arm_entry(summary: Summary, arm: str) -> Entry:
+    """An arm's name, with its seeds where some are missing or diverged."""
+    found, seeds = summary["arms"][arm], len(summary["seeds"])
+    partial = f"{found['n_seeds']} of {seeds} seeds" if found["n_seeds"] < seeds else ""
+    imputed = f", {len(found['imputed_seeds'])} diverged" if found["imputed_seeds"] else ""
+    return Entry(arm_name(arm), partial + imputed)
 
 
 def markdown(table: Table) -> str:
-    """The rows of a table in Markdown, without its caption."""
-    rows = [table.head, ("---",) * len(table.head), *([_marked(entry) for entry in row] for row in table.rows)]
-    return "\n".join("| " + " | ".join(field.replace("|", "\\|") for field in row) + " |" for row in rows)
+    """The rows of a table in Markdown, without its caption; a group's heading is a row with one field."""
+    lines: list[list[str]] = [list(table.head), ["---"] * len(table.head)]
+    for group in table.groups:
+        if group.title:
+            lines.append([f"*{group.title}*", *[""] * (len(table.head) - 1)])
+        lines += [[_marked(entry) for entry in row] for row in group.rows]
+    return "\n".join("| " + " | ".join(escaped(field).replace("|", "\\|") for field in line) + " |" for line in lines)
 
 
-def interval(found: Mapping[str, Any] | None, *, signed: bool = False) -> str:
-    """'0.9948 [0.9921, 0.9970]', or the mean alone where one seed allows no interval."""
-    if not found:
-        return NOTHING
-    mean = number(found["mean"], signed=signed)
-    if found["low"] is None:
-        return mean
-    return f"{mean} [{number(found['low'], signed=signed)}, {number(found['high'], signed=signed)}]"
-
-
-def number(value: float, *, signed: bool = False) -> str:
-    """Four decimals; z: what rounds to zero is no negative zero."""
-    return f"{value:{'+' if signed else ''}z.4f}"
-
-
-def _metrics_table(summary: Summary, caption: str, names: list[str], heads: list[str], note: str = "") -> Table:
-    rows = [
-        (_arm(summary, arm), *(Entry(interval(found["metrics"].get(name))) for name in names))
-        for arm, found in summary["arms"].items()
-    ]
-    return Table(_labelled(summary, caption), ("arm", *heads), tuple(rows), note)
-
-
-def _labelled(summary: Summary, text: str) -> str:
-    return f"{text} ({PAPER})" if summary["protocol"] == "paper" else text
-
-
-def _arm(summary: Summary, arm: str) -> Entry:
-    found = summary["arms"][arm]
-    seeds = len(summary["seeds"])
-    partial = f" ({found['n_seeds']} of {seeds} seeds)" if found["n_seeds"] < seeds else ""
-    return Entry(arm_name(arm, gan=found["gan"]) + partial)
-
-
-def _badge(found: Mapping[str, Any]) -> Entry:
-    verdict = found["verdict"]
-    return Entry(verdict["name"], verdict["name"]) if verdict else Entry("baseline")
+def escaped(text: str) -> str:
+    """Text in which Markdown sees no HTML tag."""
+    return text.replace("<", "&lt;")
 
 
 def _marked(entry: Entry) -> str:
-    return f"{BADGES[entry.badge]} **{entry.text}**" if entry.badge else entry.text
+    text = f"{SIGNS[entry.verdict]} **{entry.text}**" if entry.verdict else entry.text
+    return f"{text} {entry.detail}".strip()
 
 
-def _p(change: Mapping[str, Any] | None) -> str:
-    if not change or change["p_holm"] is None:
-        return NOTHING
-    p = float(change["p_holm"])
-    return f"{p:.2g}" if p >= LEAST_P else f"<{LEAST_P:g}"
+def terminal(summary: Summary) -> str:
+    """The headline and the main table in at most 100 columns of plain text."""
+    seeds = plural(len(summary["seeds"]), "seed")
+    title = f"{summary['experiment']}: {seeds}, {summary['backbone']}, {primary_name(summary)}"
+    head = ("arm", "AUC", f"Δ to {summary['baseline']}", "bal. acc.", "fair", "verdict")
+    lines = [head, *(_terminal_row(summary, arm) for of_family in by_family(summary).values() for arm in of_family)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    text = ["  ".join(field.ljust(width) for field, width in zip(line, widths, strict=True)) for line in lines]
+    lost = _lost(summary)
+    return "\n".join(
+        [
+            title + (f" ({PAPER})" if summary["protocol"] == "paper" else ""),
+            *textwrap.wrap(headline(summary), TERMINAL_COLUMNS),
+            *(line.rstrip()[:TERMINAL_COLUMNS] for line in text),
+            *([lost] if lost else []),
+        ]
+    )
 
 
-def _yes_no(flag: bool | None) -> str:
-    return NOTHING if flag is None else "yes" if flag else "no"
-
-
-def _share(share: Mapping[str, float] | None) -> str:
-    return f"{share['mean']:z.0%} [{share['low']:z.0%}, {share['high']:z.0%}]" if share else NOTHING
-
-
-def _plus_minus(found: Mapping[str, Any] | None, *, signed: bool = False) -> str:
-    mean = _mean(found, signed=signed)
-    return f"{mean} ±{(found['high'] - found['low']) / 2:.4f}" if found and found["low"] is not None else mean
-
-
-def _mean(found: Mapping[str, Any] | None, *, signed: bool = False) -> str:
-    return number(found["mean"], signed=signed) if found else NOTHING
+def _terminal_row(summary: Summary, arm: str) -> tuple[str, ...]:
+    metrics, found = summary["arms"][arm]["metrics"], shown_change(summary, arm)
+    half = f" ±{(found['high'] - found['low']) / 2:.4f}" if found and found["low"] is not None else ""
+    exempt = summary["arms"][arm]["family"] == "exempt"
+    return (
+        arm[:17],
+        mean(metrics.get(summary["primary"])),
+        NOTHING if exempt else mean(found, signed=True) + half,
+        *(mean(metrics.get(f"balanced_accuracy@{rule}")) for rule in ("as-trained", "fair")),
+        verdict_label(summary, arm).replace("measurably ", ""),
+    )
 
 
 def _lost(summary: Summary) -> str:
     kinds = [hole["kind"] for hole in summary["holes"] if hole["arm"]]
     counted = {kind: kinds.count(kind) for kind in ("missing", "diverged") if kind in kinds}
-    return ", ".join(f"{count} cell{'s' * (count > 1)} {kind}" for kind, count in counted.items())
+    return ", ".join(f"{plural(count, 'cell')} {kind}" for kind, count in counted.items())
+
+
+def readme(summary: Summary) -> str:
+    """The headline and the main table in Markdown, with a line that says where they come from."""
+    main, made = verdicts(summary), summary["provenance"]
+    commits = ", ".join(made["git_commit"]) or "unknown"
+    machines = ", ".join([*made["cpu"], *made.get("accelerator", ())]) or "unknown"
+    seeds = ", ".join(map(str, summary["seeds"]))
+    name = summary["experiment"] + (f" ({PAPER})" if summary["protocol"] == "paper" else "")
+    origin = f"Made by `{made['command']}`; {name}; seeds {seeds}; {machines}; commit {commits}."
+    said = escaped(" ".join(main.notes))
+    return "\n\n".join([f"**{escaped(headline(summary))}**", markdown(main), said, origin]) + "\n"

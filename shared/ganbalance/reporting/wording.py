@@ -1,9 +1,35 @@
-"""The result in plain sentences, generated from the verdicts and from nothing else."""
+"""The result in plain sentences, generated from summary.json and from nothing else."""
 
+from collections.abc import Iterable
 from typing import Any
 
-from ganbalance.metrics.statistics import HELPS, HURTS, MIN_SEEDS_INTERVAL, MOVES, NO_EVIDENCE, TOO_FEW
-from ganbalance.reporting.summary import WITHHELD, Summary
+from ganbalance.metrics.statistics import MIN_SEEDS_INTERVAL
+from ganbalance.metrics.verdicts import (
+    DID_NOT_TRAIN,
+    HELPS,
+    HURTS,
+    MOVES,
+    NO_DIFFERENCE,
+    NO_EVIDENCE,
+    TOO_FEW_IMAGES,
+    TOO_FEW_SEEDS,
+)
+from ganbalance.reporting.evidence import WITHHELD
+from ganbalance.reporting.formats import (
+    above_or_below,
+    arm_name,
+    by_family,
+    capitalised,
+    change,
+    interval,
+    number,
+    percent,
+    plural,
+    primary_name,
+    size,
+    verdict_label,
+)
+from ganbalance.reporting.summary import Summary
 
 PAPER = "paper protocol"
 PAPER_BACKBONE = "resnet18"
@@ -18,55 +44,26 @@ PAPER_FLAWS = (
     "garments are 14 % larger than real ones.",
 )
 
-_METRICS = {
-    "auc": "AUC",
-    "average_precision": "average precision",
-    "accuracy": "accuracy",
-    "precision": "precision",
-    "recall": "recall",
-    "f1": "F1",
-    "balanced_accuracy": "balanced accuracy",
-    "deployed_precision": "deployed precision",
-    "deployed_f1": "deployed F1",
-    "deployed_average_precision": "deployed AP",
-}
+MOST = 0.5
+"""Share of a variance from which on one source limits an interval."""
+CONDITIONAL = "Conditional on these images."
+UNEXPECTED = "unexpected: confirm with fresh seeds"
 
 
-def arm_name(arm: str, *, gan: bool) -> str:
-    """How an arm is written: GANs as their papers do, the others as in the experiment file."""
-    if arm == "vanilla":
-        return "Vanilla GAN"
-    return arm.upper() if gan else arm
-
-
-def metric_name(metric: str) -> str:
-    """'balanced_accuracy@0.5' as it is written in a sentence: 'balanced accuracy at 0.5'."""
-    name, _, rule = metric.partition("@")
-    return _METRICS.get(name, name) + (f" at {rule_name(rule)}" if rule else "")
-
-
-def rule_name(rule: str) -> str:
-    """A decision rule as it is written in a table."""
-    return {"prior": "prior-corrected", "validation": "chosen on validation"}.get(rule, rule)
-
-
-def capitalised(text: str) -> str:
-    """The text with a capital first letter, the others as they are."""
-    return text[:1].upper() + text[1:]
+# -- what was asked ----------------------------------------------------------------------------------------------------
 
 
 def asked(summary: Summary) -> str:
-    """The question of the run in one sentence."""
+    """The question of the run in a few short sentences."""
     data = summary["dataset"]
     rare = ", ".join(
         f"“{one['class']}” keeps {100 * one['keep']:.3g} % of its images "
         f"({data['after'][one['class']]:,} of {data['before'][one['class']]:,})"
         for one in data["rare"]
     )
-    seeds = summary["seeds"]
     return (
         f"{data['name']}, {len(data['classes'])} classes. Rare: {rare}. "
-        f"Frozen {summary['backbone']}, {len(seeds)} seed{'s' * (len(seeds) != 1)}, {data['test']:,} test images, "
+        f"Frozen {summary['backbone']}, {plural(len(summary['seeds']), 'seed')}, {data['test']:,} test images, "
         f"{PAPER if summary['protocol'] == 'paper' else 'honest protocol'}."
     )
 
@@ -93,95 +90,196 @@ def flaws(summary: Summary) -> tuple[str, ...]:
     return (*PAPER_FLAWS, f"The course report ran once and gave one number per cell. {here}")
 
 
-def evidence(summary: Summary) -> list[dict[str, str]]:
-    """The numbers that every verdict rests on, by arm; "no evidence" names the effect that would have been seen."""
-    return [
-        {"name": arm_name(arm, gan=found["gan"]), "sentence": found["verdict"]["sentence"]}
-        for arm, found in summary["arms"].items()
-        if found["verdict"]
-    ]
+# -- one arm -----------------------------------------------------------------------------------------------------------
 
 
-def answers(summary: Summary) -> list[dict[str, Any]]:
-    """For every GAN, or for every arm where there is none: its verdict in a plain sentence, and the evidence."""
-    judged = {arm: found for arm, found in summary["arms"].items() if found["verdict"]}
-    gans = {arm: found for arm, found in judged.items() if found["gan"]}
-    return [
-        {
-            "arm": arm,
-            "name": arm_name(arm, gan=found["gan"]),
-            "verdict": found["verdict"]["name"],
-            "sentence": answer(summary, arm),
-            "evidence": found["verdict"]["sentence"],
-        }
-        for arm, found in (gans or judged).items()
-    ]
+def rare_by_nature(summary: Summary) -> bool:
+    """Whether nothing was removed, so that all seeds split the same images and say nothing of new ones."""
+    return all(one["keep"] == 1 for one in summary["dataset"]["rare"])
+
+
+def shut(summary: Summary) -> bool:
+    """Whether not even the removed images given back made a gain, so that no arm could have shown one."""
+    return summary["gate"] is not None and not summary["gate"]["open"]
 
 
 def answer(summary: Summary, arm: str) -> str:
-    """What the verdict means, in one or two sentences."""
-    found = summary["arms"][arm]
-    name = arm_name(arm, gan=found["gan"])
+    """What the verdict on an arm means, in a few sentences."""
+    found, name = summary["arms"][arm], arm_name(arm)
     verdict = found["verdict"]["name"]
     if verdict == WITHHELD:
         return f"No verdict on {name}: results that it needs are missing."
-    if verdict == TOO_FEW:
-        return f"Too few seeds for a verdict on {name}." + _so_far(found)
-    said = {HELPS: _helps, HURTS: _hurts, MOVES: _moves, NO_EVIDENCE: _no_evidence}[verdict]
-    return f"On this data {said(summary, name, found)}{_against_reference(summary, found)}"
+    if verdict in (TOO_FEW_SEEDS, TOO_FEW_IMAGES):
+        return f"{capitalised(verdict)} for a verdict on {name}.{_so_far(summary, arm)}"
+    if verdict == DID_NOT_TRAIN:
+        return f"{name} did not train. {found['verdict']['sentence']}"
+    said = {HELPS: _helps, HURTS: _hurts, MOVES: _moves, NO_DIFFERENCE: _no_difference, NO_EVIDENCE: _no_evidence}
+    where = "Conditional on these images," if rare_by_nature(summary) else "On this data"
+    return f"{where} {said[verdict](summary, arm)}{_against_reference(summary, found)}"
 
 
-def _helps(summary: Summary, name: str, found: dict[str, Any]) -> str:
-    # macro AUC over many classes compares scores across images, which a mere shift of the classes' weights changes too
-    meaning = "" if summary["plain_rule"] == "argmax" else ", which no choice of threshold can do"
-    return f"{name} helps: it raises AUC by {_by(found, 'auc')}{meaning}.{_inside_margin(summary, found)}"
-
-
-def _hurts(summary: Summary, name: str, found: dict[str, Any]) -> str:
-    at_plain = found["metrics"][f"balanced_accuracy@{summary['plain_rule']}"]["difference"]
-    gain = f" Balanced accuracy at {summary['plain_rule']} still rises by {at_plain['mean']:.4f}: a moved threshold."
-    lost = f"{name} hurts: it lowers AUC by {_by(found, 'auc')}.{_inside_margin(summary, found)}"
-    return lost + (gain if at_plain["low"] > 0 else "")
-
-
-def _inside_margin(summary: Summary, found: dict[str, Any]) -> str:
-    """A remark where the whole interval is a difference too small to care for."""
-    auc, margin = found["metrics"]["auc"]["difference"], summary["margin"]
-    small = -margin < auc["low"] and auc["high"] < margin
-    return f" That is less than the ±{margin:g} worth having." if small else ""
-
-
-def _moves(summary: Summary, name: str, found: dict[str, Any]) -> str:
-    plain = summary["plain_rule"]
-    gain = found["metrics"][f"balanced_accuracy@{plain}"]["difference"]["mean"]
+def _helps(summary: Summary, arm: str) -> str:
+    doubt = f" That is {UNEXPECTED}, as the removed images themselves make no such gain." if shut(summary) else ""
     return (
-        f"{name} moves the threshold only: balanced accuracy at {plain} rises by {gain:.4f}, but AUC and "
-        f"prior-corrected balanced accuracy stay within ±{summary['margin']:g}. With the threshold corrected for the "
-        "class shares, which is free, nothing of the gain is left."
+        f"{arm_name(arm)} helps: it raises {primary_name(summary)} by {size(change(summary, arm))}, which no choice of "
+        f"threshold can do.{doubt}"
     )
 
 
-def _no_evidence(summary: Summary, name: str, found: dict[str, Any]) -> str:
-    auc = found["metrics"]["auc"]["difference"]
+def _hurts(summary: Summary, arm: str) -> str:
+    plain = change(summary, arm, "balanced_accuracy@as-trained")
+    gains = plain and plain["low"] is not None and plain["low"] > 0
+    moved = f" Balanced accuracy as trained still rises by {size(plain)}: a moved threshold." if gains else ""
+    return f"{arm_name(arm)} hurts: it lowers {primary_name(summary)} by {size(change(summary, arm))}.{moved}"
+
+
+def _moves(summary: Summary, arm: str) -> str:
+    margins, plain = summary["margins"], change(summary, arm, "balanced_accuracy@as-trained")
+    label = verdict_label(summary, arm)
+    turn = "rises" if plain["mean"] > 0 else "falls"
+    off = f", measurably {above_or_below(summary, arm)} 0" if summary["arms"][arm]["verdict"]["measurable"] else ""
     return (
-        f"there is no evidence that {name} helps or hurts: AUC changes by {auc['mean']:+.4f} "
-        f"[{auc['low']:+.4f}, {auc['high']:+.4f}]."
+        f"{arm_name(arm)} {label}: balanced accuracy as trained {turn} by {size(plain)}, while the difference in "
+        f"{primary_name(summary)} lies within ±{number(margins['ranking'])}{off}, and with the fair threshold for both "
+        f"that in balanced accuracy within ±{number(margins['threshold'])}. A threshold can be chosen without "
+        f"{arm_name(arm)}."
     )
+
+
+def _no_difference(summary: Summary, arm: str) -> str:
+    found = summary["arms"][arm]["verdict"]
+    neither = ", nor do the removed images make one" if shut(summary) else ""
+    off = f", though it is measurably {above_or_below(summary, arm)} 0" if found["measurable"] else ""
+    return (
+        f"{arm_name(arm)} makes no difference in ranking{neither}: the whole interval of the difference in "
+        f"{primary_name(summary)}, {interval(change(summary, arm), signed=True)}, lies inside the margin of "
+        f"±{number(summary['margins']['ranking'])}{off}."
+    )
+
+
+def _no_evidence(summary: Summary, arm: str) -> str:
+    found = summary["arms"][arm]
+    said = (
+        f"there is no evidence that {arm_name(arm)} helps or hurts: {primary_name(summary)} changes by "
+        f"{interval(change(summary, arm), signed=True)}."
+    )
+    if found["vetoed"]:
+        said += " Which way depends on how the penalty is chosen."
+    if _off_zero(found["moved"]):
+        said += (
+            f" It moved the threshold: balanced accuracy as trained minus fair {interval(found['moved'], signed=True)}."
+        )
+    return said
 
 
 def _against_reference(summary: Summary, found: dict[str, Any]) -> str:
-    if found["beats_reference"] is None:
+    against = found["reference_difference"]
+    if against is None:
         return ""
-    verb = "beats" if found["beats_reference"] else "does not clearly beat"
-    return f" It {verb} the cheap arm {summary['reference']} in AUC."
+    worse = against["high"] is not None and against["high"] < 0
+    verb = "beats" if found["beats_reference"] else "ranks worse than" if worse else "does not clearly beat"
+    return f" It {verb} {arm_name(summary['reference'])} ({interval(against, signed=True)})."
 
 
-def _so_far(found: dict[str, Any]) -> str:
-    auc = found["metrics"].get("auc", {}).get("difference")
-    return f" So far AUC changes by {auc['mean']:+.4f} against none." if auc else ""
+def _so_far(summary: Summary, arm: str) -> str:
+    found = change(summary, arm)
+    if not found:
+        return ""
+    return f" So far {primary_name(summary)} changes by {number(found['mean'], signed=True)} against none."
 
 
-def _by(found: dict[str, Any], metric: str) -> str:
-    change = found["metrics"][metric]["difference"]
-    low, high = sorted((abs(change["low"]), abs(change["high"])))
-    return f"{abs(change['mean']):.4f} [{low:.4f}, {high:.4f}]"
+def _off_zero(found: dict[str, Any] | None) -> bool:
+    return bool(found and found["low"] is not None and (found["low"] > 0 or found["high"] < 0))
+
+
+# -- evidence ----------------------------------------------------------------------------------------------------------
+
+
+def evidence(summary: Summary, arm: str) -> str:
+    """The numbers that the verdict on an arm rests on, and where its penalty makes them less sure."""
+    verdict = summary["arms"][arm]["verdict"]
+    condition = [CONDITIONAL] if verdict and rare_by_nature(summary) else []
+    return " ".join([*([verdict["sentence"]] if verdict else []), *condition, *at_end(summary, [arm])])
+
+
+def at_end(summary: Summary, arms: Iterable[str]) -> list[str]:
+    """A sentence for each arm whose penalty lies on an end of the grid."""
+    said = []
+    for arm in arms:
+        found = summary["arms"][arm]["sensitivity"]
+        if found and found["at_end"] and summary["arms"][arm]["family"] != "exempt":
+            direction = "stronger" if found["at_end"] == "strongest" else "weaker"
+            said.append(
+                f"The penalty of {arm_name(arm)}, {found['chosen']:g}, is the {found['at_end']} of the grid: a "
+                f"{direction} one might do better."
+            )
+    return said
+
+
+def threshold_alone(summary: Summary) -> list[str]:
+    """What moving the threshold of the baseline alone gives, and why it has no verdict."""
+    said = []
+    for arm in by_family(summary).get("exempt", []):
+        name = "balanced_accuracy@as-trained"
+        found = summary["arms"][arm]["metrics"].get(name)
+        gain = change(summary, arm, name)
+        if found and gain:
+            said.append(
+                f"{arm_name(arm)} keeps the scores of {summary['baseline']} and moves its threshold: its difference in "
+                f"ranking is 0 by construction, so it gets no verdict. Balanced accuracy as trained becomes "
+                f"{number(found['mean'])}, {interval(gain, signed=True)} against {summary['baseline']}."
+            )
+    return said
+
+
+def margins(summary: Summary) -> list[str]:
+    """Both margins, in the unit of what they bound, and how they come about."""
+    found, share = summary["margins"], summary["margin_share"]
+    if found is None:
+        return []
+    baseline = summary["arms"][summary["baseline"]]["metrics"]
+    metric = primary_name(summary)
+    auc = baseline[summary["primary"]]["mean"]
+    if share is None:
+        return [
+            f"Margin: ±{number(found['ranking'])}, in {metric} and in balanced accuracy, as the experiment sets it."
+        ]
+    error = f"{percent(share)} of what {summary['baseline']} still gets wrong, 1 − {number(auc)}"
+    if found["capped"]:
+        gain = number(summary["gate"]["gain"]["mean"])
+        error = f"capped by half of the oracle’s gain of {gain}; {error}, would be {number(share * (1 - auc))}"
+    said = [f"Margin for ranking: ±{number(found['ranking'])} {metric} ({error})."]
+    if found["threshold"] is not None:
+        fair = number(baseline["balanced_accuracy@fair"]["mean"])
+        said.append(
+            f"Margin for thresholds: ±{number(found['threshold'])} balanced accuracy ({percent(share)} of 1 − {fair}, "
+            "at the fair threshold)."
+        )
+    return said
+
+
+def error_rates(summary: Summary) -> list[str]:
+    """What Holm's method controls, and in which families."""
+    families = [family for family in ("generative", "cheap") if family in by_family(summary)]
+    said = []
+    if len(families) > 1:
+        said.append(
+            "Holm’s method holds false calls at 5 % among the generative arms and at 5 % among the cheap ones, so up "
+            "to 10 % of runs may hold one."
+        )
+    elif families:
+        said.append(f"Holm’s method holds false calls at 5 % among the {families[0]} arms.")
+    if "control" in by_family(summary):
+        said.append("The p values of controls are unadjusted.")
+    return said
+
+
+def would_shrink(shares: dict[str, float]) -> str:
+    """What would narrow an interval whose variance has these shares."""
+    if not shares:
+        return "nothing: the difference has no variance"
+    if shares["images"] > MOST:
+        return "more test images; more seeds buy little"
+    if shares["seeds"] > MOST:
+        return "more seeds; more test images buy little"
+    return "more seeds, and more test images"

@@ -1,0 +1,209 @@
+"""How numbers, arms, metrics, rules and verdicts are written, on every page and in the terminal."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ganbalance.metrics.classification import AS_TRAINED, DEPLOYMENT, FAIR
+from ganbalance.metrics.verdicts import (
+    DID_NOT_TRAIN,
+    HELPS,
+    HURTS,
+    MOVES,
+    NO_DIFFERENCE,
+    NO_EVIDENCE,
+    TOO_FEW_IMAGES,
+    TOO_FEW_SEEDS,
+)
+from ganbalance.reporting.evidence import LEAST_P, WITHHELD
+from ganbalance.reporting.layout import Entry
+from ganbalance.reporting.summary import Summary
+
+NOTHING = "–"
+
+SIGNS = {
+    HELPS: "▲",
+    HURTS: "▼",
+    MOVES: "↔",
+    NO_DIFFERENCE: "=",
+    NO_EVIDENCE: "○",
+    TOO_FEW_SEEDS: "…",
+    TOO_FEW_IMAGES: "…",
+    DID_NOT_TRAIN: "✕",
+    WITHHELD: "?",
+}
+"""A sign per verdict, so that no verdict is told by colour alone."""
+
+FAMILIES = {
+    "generative": "Generative arms",
+    "cheap": "Cheap arms",
+    "exempt": "Threshold alone",
+    "control": "Controls",
+    "baseline": "Baseline",
+}
+"""The headings of the families, in the order in which they are shown."""
+
+_ARMS = {"vanilla": "Vanilla GAN", "dcgan": "DCGAN", "wgan-gp": "WGAN-GP"}
+_METRICS = {
+    "auc": "AUC",
+    "pairwise_auc": "pairwise AUC",
+    "average_precision": "average precision",
+    "f1": "F1",
+    "balanced_accuracy": "balanced accuracy",
+    "brier": "Brier score",
+    "log_loss": "log loss",
+}
+_RULES = {AS_TRAINED: "as trained", FAIR: "fair", DEPLOYMENT: "deployment"}
+
+Number = Mapping[str, Any]
+"""A mean with the ends of its interval, which are None where one seed allows none."""
+
+
+def number(value: float, *, signed: bool = False) -> str:
+    """Four decimals; z: what rounds to zero is no negative zero."""
+    return f"{value:{'+' if signed else ''}z.4f}"
+
+
+def brackets(found: Number, *, signed: bool = False) -> str:
+    """'[0.9921, 0.9970]', or nothing where there is no interval."""
+    if found["low"] is None:
+        return ""
+    return f"[{number(found['low'], signed=signed)}, {number(found['high'], signed=signed)}]"
+
+
+def interval(found: Number | None, *, signed: bool = False) -> str:
+    """'0.9948 [0.9921, 0.9970]', or the mean alone."""
+    if not found:
+        return NOTHING
+    return f"{number(found['mean'], signed=signed)} {brackets(found, signed=signed)}".rstrip()
+
+
+def size(found: Number) -> str:
+    """'0.0021 [0.0002, 0.0040]': how large a difference is, where a word says in which direction."""
+    if found["low"] is None:
+        return number(abs(found["mean"]))
+    low, high = sorted((abs(found["low"]), abs(found["high"])))
+    return f"{number(abs(found['mean']))} [{number(low)}, {number(high)}]"
+
+
+def cell(found: Number | None, *, signed: bool = False) -> Entry:
+    """A mean with its interval below it."""
+    return Entry(number(found["mean"], signed=signed), brackets(found, signed=signed)) if found else Entry(NOTHING)
+
+
+def mean(found: Number | None, *, signed: bool = False) -> str:
+    """The mean alone."""
+    return number(found["mean"], signed=signed) if found else NOTHING
+
+
+def p_value(p: float | None) -> str:
+    """Two digits; below what means anything, only that."""
+    if p is None:
+        return NOTHING
+    return f"{p:.2g}" if p >= LEAST_P else f"<{LEAST_P:g}"
+
+
+def percent(share: float) -> str:
+    """'12 %'."""
+    return f"{100 * share:z.0f} %"
+
+
+def listed(names: Sequence[str], word: str = "and") -> str:
+    """'a, b and c'."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {word} {names[-1]}" if names else ""
+
+
+def plural(count: int, noun: str) -> str:
+    """'1 seed', '5 seeds'."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
+def variance_shares(components: Mapping[str, Any] | None) -> dict[str, float]:
+    """Each source's share of a variance by name; nothing where there is no variance to share."""
+    parts = {part: float(components[part]) for part in ("seeds", "images", "interaction")} if components else {}
+    total = sum(parts.values())
+    return {part: value / total for part, value in parts.items()} if total else {}
+
+
+def capitalised(text: str) -> str:
+    """The text with a capital first letter, the others as they are."""
+    return text[:1].upper() + text[1:]
+
+
+def arm_name(arm: str) -> str:
+    """GANs as their papers write them, the others as in the experiment file."""
+    return _ARMS.get(arm, arm)
+
+
+def rule_name(rule: str) -> str:
+    """A decision rule in a table head."""
+    return _RULES.get(rule, rule)
+
+
+def metric_name(metric: str, classes: Sequence[str] = ()) -> str:
+    """'recall/3@fair' as it is written in a sentence: 'recall of “bag”, fair', where `classes` has the names."""
+    name, _, rule = metric.partition("@")
+    name, _, of = name.partition("/")
+    name = name.removeprefix("deployed_")
+    fixed, _, level = name.rpartition("_")
+    if "_at_" in name:
+        name = f"{fixed.replace('_', ' ')} {level}"
+    named = [f"“{classes[int(c)] if classes else c}”" for c in of.split("-") if c]
+    return (
+        _METRICS.get(name, name) + (f" of {listed(named)}" if named else "") + (f", {rule_name(rule)}" if rule else "")
+    )
+
+
+def primary_name(summary: Summary) -> str:
+    """The metric that verdicts rest on."""
+    return metric_name(summary["primary"])
+
+
+def change(summary: Summary, arm: str, metric: str | None = None) -> Any:
+    """The difference of an arm to the baseline, in the primary metric unless another is named; None without one."""
+    found = summary["arms"][arm]["metrics"].get(metric or summary["primary"])
+    return found["difference"] if found else None
+
+
+def shown_change(summary: Summary, arm: str) -> Any:
+    """The difference in ranking that is shown of an arm: of one that did not train, over the seeds at which it did."""
+    finished = summary["arms"][arm]["finished_difference"]
+    return finished if did_not_train(summary, arm) and finished else change(summary, arm)
+
+
+def verdict_label(summary: Summary, arm: str) -> str:
+    """The verdict on an arm with its direction; '–' for the baseline and for what is exempt."""
+    verdict = summary["arms"][arm]["verdict"]
+    if verdict is None:
+        return NOTHING
+    name: str = verdict["name"]
+    if name == MOVES:
+        return f"{name}, for {'better' if verdict['direction'] > 0 else 'worse'}"
+    if name == NO_DIFFERENCE and verdict["measurable"]:
+        return f"{name}, measurably {above_or_below(summary, arm)} 0"
+    if name == DID_NOT_TRAIN:
+        return f"{name} ({len(summary['arms'][arm]['imputed_seeds'])} of {len(summary['seeds'])})"
+    return name
+
+
+def verdict_entry(summary: Summary, arm: str) -> Entry:
+    """The same as a field of a table."""
+    verdict = summary["arms"][arm]["verdict"]
+    return Entry(verdict_label(summary, arm), verdict=verdict["name"] if verdict else "")
+
+
+def did_not_train(summary: Summary, arm: str) -> bool:
+    """Whether too many of its cells diverged for a verdict."""
+    verdict = summary["arms"][arm]["verdict"]
+    return verdict is not None and verdict["name"] == DID_NOT_TRAIN
+
+
+def above_or_below(summary: Summary, arm: str) -> str:
+    """On which side of 0 the difference in ranking lies."""
+    return "above" if change(summary, arm)["mean"] > 0 else "below"
+
+
+def by_family(summary: Summary) -> dict[str, list[str]]:
+    """Family -> its arms, in the order in which they are shown; families without arms are left out."""
+    arms = summary["arms"]
+    found = {family: [arm for arm, of_arm in arms.items() if of_arm["family"] == family] for family in FAMILIES}
+    return {family: of_family for family, of_family in found.items() if of_family}

@@ -1,0 +1,104 @@
+"""The classifier: which classes it takes for which, and its losses where it was trained in epochs."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from ganbalance.metrics.classification import AS_TRAINED, FAIR
+from ganbalance.metrics.scores import PAIR
+from ganbalance.reporting.figures import FEW_CLASSES
+from ganbalance.reporting.files import confusions
+from ganbalance.reporting.formats import arm_name, plural, rule_name
+from ganbalance.reporting.layout import Picture, Report, Section
+from ganbalance.reporting.plotting import BLUE, INK, MUTED, ORANGE, panels_of, picture, seeds_and_mean
+
+Matrices = dict[str, NDArray[np.float64]]
+"""Arm -> counts, mean over seeds, float64 (K, K): row is the true class, column the predicted one."""
+
+
+def sections(report: Report) -> Iterator[Section]:
+    """Confusion matrices under both rules, and the curves of figure 7 of the course report."""
+    by_rule = mean_confusions(report)
+    shown = [_confusion(report, rule, matrices) for rule, matrices in by_rule.items()]
+    unsolved = {arm: found["unsolved"] for arm, found in report.summary["arms"].items() if found["unsolved"]}
+    said = [
+        f"{arm_name(arm)}: {plural(count, 'solution')} of the head did not converge." for arm, count in unsolved.items()
+    ]
+    yield Section(title="Classifier", text=tuple(said), figures=(*_losses(report), *shown))
+
+
+def mean_confusions(report: Report) -> dict[str, Matrices]:
+    """By rule."""
+    counts: dict[str, dict[str, list[NDArray[np.int64]]]] = {}
+    for arm, _, rule, matrix in confusions(report.found, report.analysis):
+        if rule in (AS_TRAINED, FAIR):
+            counts.setdefault(rule, {}).setdefault(arm, []).append(matrix)
+    return {rule: {arm: np.mean(found, axis=0) for arm, found in arms.items()} for rule, arms in counts.items()}
+
+
+def _confusion(report: Report, rule: str, matrices: Matrices) -> Picture:
+    told = "; ".join(f"{arm_name(arm)} {np.round(matrix, 1).tolist()}" for arm, matrix in matrices.items())
+    name = f"the rule “{rule_name(rule)}”"
+    return picture(
+        draw_confusions(report.found.class_names, matrices),
+        f"confusion-{rule}.png",
+        f"Confusion matrices under {name}, mean counts, rows true and columns predicted: {told}.",
+        f"Confusion matrices under {name}, mean counts over seeds: rows are the true class, columns the predicted one.",
+    )
+
+
+def draw_confusions(names: tuple[str, ...], matrices: Mapping[str, NDArray[np.float64]]) -> Figure:
+    """One panel per arm; colour is the share of the true class."""
+    columns, width, height = (4, 2.4, 2.3) if len(names) == PAIR else (3, 3.3, 3.3) if few(names) else (2, 4.8, 4.6)
+    figure, panels = panels_of(len(matrices), columns, width, height)
+    for axes, (arm, matrix) in zip(panels, matrices.items(), strict=True):
+        axes.imshow(matrix / matrix.sum(axis=1, keepdims=True), cmap="Blues", vmin=0, vmax=1)
+        for (true, predicted), count in np.ndenumerate(matrix):
+            axes.text(
+                predicted,
+                true,
+                f"{count:.1f}" if len(names) == PAIR else f"{count:.0f}",
+                ha="center",
+                va="center",
+                fontsize=8 if few(names) else 6,
+                color="white" if count > matrix[true].sum() / 2 else INK,
+            )
+        axes.set_title(arm_name(arm), fontsize=9, color=INK)
+        axes.set_xticks(range(len(names)), names, fontsize=7, rotation=0 if len(names) == PAIR else 60)
+        axes.set_yticks(range(len(names)), names, fontsize=7)
+        axes.set_xlabel("predicted", fontsize=7, color=MUTED)
+        axes.set_ylabel("true", fontsize=7, color=MUTED)
+        axes.grid(visible=False)
+    return figure
+
+
+def few(names: tuple[str, ...]) -> bool:
+    """Whether a matrix of these classes is legible in a third of the page."""
+    return len(names) <= FEW_CLASSES
+
+
+def _losses(report: Report) -> Iterator[Picture]:
+    """Epoch against training and validation loss of the classifier (figure 7); nothing where the head is solved."""
+    curves = {
+        arm: [cell.curve for _, cell in sorted(cells.items()) if cell.curve]
+        for arm, cells in report.found.cells.items()
+    }
+    curves = {arm: of_arm for arm, of_arm in curves.items() if of_arm}
+    if not curves:
+        return
+    figure, panels = panels_of(len(curves), 4, 2.5, 1.9, share=True)
+    for axes, (arm, of_arm) in zip(panels, curves.items(), strict=True):
+        for column, label, colour in (("train_loss", "training", BLUE), ("validation_loss", "validation", ORANGE)):
+            seeds_and_mean(axes, [(curve["epoch"], curve[column]) for curve in of_arm], label, colour)
+        axes.set_title(arm_name(arm), fontsize=9, color=INK)
+    panels[0].legend(frameon=False, fontsize=7)
+    figure.supxlabel("epoch", fontsize=8, color=INK)
+    figure.supylabel("loss", fontsize=8, color=INK)
+    yield picture(
+        figure,
+        "classifier-losses.png",
+        "Training and validation loss of the classifier against epochs, a panel per arm; baseline: none.",
+        f"Classifier: epochs against loss; the baseline is “{report.summary['baseline']}”.",
+    )

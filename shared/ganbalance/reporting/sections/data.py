@@ -1,0 +1,30 @@
+"""The data: images per class before and after the imbalance."""
+
+from collections.abc import Iterator
+
+from ganbalance.reporting import figures
+from ganbalance.reporting.layout import Entry, Group, Report, Section, Table
+from ganbalance.reporting.plotting import picture
+
+COUNTED = ("before", "after", "train", "validation", "tuning", "tested")
+
+
+def sections(report: Report) -> Iterator[Section]:
+    """The counts as a figure and as a table."""
+    data = report.summary["dataset"]
+    names = data["classes"]
+    told = ", ".join(f"{name} {data['before'][name]} before and {data['after'][name]} after" for name in names)
+    drawn = figures.class_counts(names, list(data["before"].values()), list(data["after"].values()))
+    rows = [(Entry(name), *(Entry(f"{data[part][name]:,}") for part in COUNTED)) for name in names]
+    table = Table(
+        "Images per class",
+        ("class", "before", "kept", "trained on", "validation", "removed, for tuning", "test"),
+        (Group("", tuple(rows)),),
+    )
+    counts = picture(
+        drawn,
+        "class-counts.png",
+        f"Training images per class: {told}.",
+        "Training images per class, before and after the imbalance.",
+    )
+    yield Section(title="Data", tables=(table,), figures=(counts,), measured=False)

@@ -1,0 +1,98 @@
+"""A section per generative arm: its metrics beside the baseline's, what it draws, and its losses."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ganbalance.reporting import figures
+from ganbalance.reporting.collect import Columns, GanRun
+from ganbalance.reporting.formats import NOTHING, arm_name, by_family, capitalised, listed, metric_name, number, plural
+from ganbalance.reporting.layout import Entry, Group, Picture, Report, Section, Table
+from ganbalance.reporting.plotting import BLUE, ORANGE, picture, seeds_and_mean, single
+from ganbalance.reporting.sections.metrics import REPORTED
+
+
+def sections(report: Report) -> Iterator[Section]:
+    """In the order of the experiment."""
+    for arm in by_family(report.summary).get("generative", []):
+        runs = [run for run in report.found.gans if run.gan == arm]
+        lost = [f"seed {run.seed}" for run in runs if run.diverged]
+        table = against_baseline(report, arm)
+        yield Section(
+            title=arm_name(arm),
+            warnings=(f"Training diverged at {listed(lost)}.",) if lost else (),
+            tables=(table,) if table else (),
+            figures=tuple(
+                drawn
+                for label in sorted({run.label for run in runs})
+                for drawn in _pictures(report, arm, [run for run in runs if run.label == label])
+            ),
+        )
+
+
+def against_baseline(report: Report, arm: str) -> Table | None:
+    """One arm beside the baseline as the course report shows it, over the seeds that both finished."""
+    points, baseline = report.analysis.points, report.summary["baseline"]
+    base, other = points.get(baseline, {}), points.get(arm, {})
+    seeds = sorted(set(base) & set(other))
+    if not seeds:
+        return None
+    rows = []
+    for metric in REPORTED:
+        before = float(np.mean([base[seed][metric] for seed in seeds]))
+        after = float(np.mean([other[seed][metric] for seed in seeds]))
+        shift = f"{(after - before) / before:+z.2%}" if before else NOTHING
+        texts = (number(before), number(after), number(after - before, signed=True), shift)
+        rows.append((Entry(capitalised(metric_name(metric))), *map(Entry, texts)))
+    return Table(
+        f"{arm_name(arm)} against the baseline",
+        ("Metric", "Baseline", f"{arm_name(arm)} balanced", "Absolute difference", "Performance shift"),
+        (Group("", tuple(rows)),),
+        (f"Means over {plural(len(seeds), 'shared seed')}; the shift is relative to the baseline.",),
+    )
+
+
+def _pictures(report: Report, arm: str, runs: list[GanRun]) -> Iterator[Picture]:
+    """Of one GAN on one class."""
+    name, label, real = arm_name(arm), runs[0].label, report.found.real
+    class_name = report.found.class_names[report.question.labels.index(label)]
+    if shown := next((run for run in runs if run.samples), None):
+        strips = {f"epoch {epoch}": images for epoch, images in shown.samples.items()}
+        strips |= {"real": real[label]} if len(real[label]) else {}
+        channels = {images.shape[1] for images in strips.values()}
+        yield picture(
+            figures.strips(strips),
+            f"samples-{arm}-class-{label}.png",
+            f"Rows of images of class {class_name} that {name} makes from the same noise at epochs "
+            f"{', '.join(map(str, shown.samples))}; the last row holds real images.",
+            f"{name}, class “{class_name}”, seed {shown.seed}: the same noise over training, real images below.",
+            full_colour=channels != {1},
+        )
+    if figure := losses(runs):
+        last = max(run.losses["epoch"][-1] for run in runs if run.losses)
+        yield picture(
+            figure,
+            f"losses-{arm}-class-{label}.png",
+            f"Discriminator and generator loss of {name} against epochs 1 to {last:.0f}, a line per seed.",
+            f"{name}, class “{class_name}”: epochs against loss, every seed thin and the mean thick.",
+        )
+
+
+def losses(runs: Sequence[GanRun]) -> Figure | None:
+    """Epoch against loss of discriminator and generator: every seed thin, their mean thick (figures 4 to 6)."""
+    if not any(run.losses for run in runs):
+        return None
+    figure, axes = single(7, 3.2)
+    for prefix, label, colour in (("d_", "discriminator", BLUE), ("g_", "generator", ORANGE)):
+        totals = [(run.losses["epoch"], _total(run.losses, prefix)) for run in runs if run.losses]
+        seeds_and_mean(axes, totals, label, colour)
+    axes.set_xlabel("epoch", fontsize=8)
+    axes.set_ylabel("loss", fontsize=8)
+    axes.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def _total(columns: Columns, prefix: str) -> list[float]:
+    terms = [values for name, values in columns.items() if name.startswith(prefix)]
+    return [sum(values) for values in zip(*terms, strict=True)]

@@ -1,0 +1,101 @@
+"""How much rests on the strength of the penalty: every arm along the grid, and with each seed's own choice."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from ganbalance.reporting.formats import NOTHING, arm_name, capitalised, cell, change, plural, primary_name
+from ganbalance.reporting.layout import Entry, Picture, Report, Section, Table
+from ganbalance.reporting.plotting import INK, MUTED, blank, legend_below, line_styles, picture, styled
+from ganbalance.reporting.summary import Summary
+from ganbalance.reporting.tables import of_arms
+from ganbalance.reporting.wording import at_end
+
+
+def sections(report: Report) -> Iterator[Section]:
+    """Nothing where no classifier had a grid, as under the paper protocol."""
+    summary = report.summary
+    arms = {arm: found["sensitivity"] for arm, found in summary["arms"].items() if _has_grid(found)}
+    if not arms:
+        return
+    yield Section(
+        title="Penalty strength",
+        text=(
+            "Every arm is solved at every strength of the same grid, and gets the one that is best on held-out images "
+            "over all seeds of the run. The table shows beside it what each seed alone would choose on its validation "
+            "images: helps and hurts are vetoed where the interval under those choices lies wholly on the other side "
+            "of 0.",
+            *at_end(summary, arms),
+        ),
+        tables=(_table(summary, arms),),
+        figures=(_picture(summary, arms),),
+    )
+
+
+def _has_grid(found: dict[str, Any]) -> bool:
+    return found["sensitivity"] is not None and len(found["sensitivity"]["strengths"]) > 1
+
+
+def _table(summary: Summary, arms: dict[str, Any]) -> Table:
+    difference = f"Δ{primary_name(summary)} to {summary['baseline']}"
+
+    def row(arm: str) -> tuple[Entry, ...] | None:
+        if arm not in arms or summary["arms"][arm]["family"] == "exempt":
+            return None
+        tuned, judged = arms[arm], summary["arms"][arm]["components"] is not None
+        vetoed = "vetoed" if summary["arms"][arm]["vetoed"] else "no"
+        return (
+            Entry(f"{tuned['chosen']:g}", f"the {tuned['at_end']} of the grid" if tuned["at_end"] else ""),
+            Entry(_counted(tuned["per_seed"])),
+            cell(change(summary, arm), signed=True),
+            cell(tuned["per_seed_difference"], signed=True),
+            Entry(vetoed if judged else NOTHING),
+        )
+
+    head = ("arm", "chosen for the run", "chosen by each seed alone", difference, f"{difference}, each seed’s own")
+    return of_arms(summary, "Chosen strengths", (*head, "verdict vetoed?"), row)
+
+
+def _counted(per_seed: dict[Any, float]) -> str:
+    """'3 (1 seed), 0.1 (4 seeds)': strongest first."""
+    counts = sorted(Counter(per_seed.values()).items(), reverse=True)
+    return ", ".join(f"{strength:g} ({plural(count, 'seed')})" for strength, count in counts) or NOTHING
+
+
+def _picture(summary: Summary, arms: dict[str, Any]) -> Picture:
+    metric = primary_name(summary)
+    told = "; ".join(f"{arm_name(arm)} {tuned['chosen']:g}" for arm, tuned in arms.items())
+    return picture(
+        along_grid(summary, arms),
+        "penalty.png",
+        f"{capitalised(metric)} of every arm against the strength of the penalty on held-out images and on test "
+        f"images, and its difference to {summary['baseline']}; chosen strengths: {told}.",
+        f"{capitalised(metric)} along the grid, mean over seeds: on the images that tuning uses, on the test images, "
+        f"and on these the difference to {summary['baseline']} at the same strength. A dot marks the strength chosen "
+        "for the run.",
+    )
+
+
+def along_grid(summary: Summary, arms: dict[str, Any]) -> Figure:
+    """Three panels over one axis of strengths, a line per arm."""
+    styles, metric = line_styles(summary), primary_name(summary)
+    figure = blank(10, 4.2)
+    tuning, test, difference = figure.subplots(1, 3, sharex=True)
+    test.sharey(tuning)
+    titles = (f"{metric}, tuning images", f"{metric}, test images", f"difference to {summary['baseline']}, test images")
+    for axes, part, title in zip((tuning, test, difference), ("tuning", "test", "difference"), titles, strict=True):
+        styled(axes)
+        axes.set_title(title, fontsize=9, color=INK)
+        axes.set_xscale("log")
+        for arm, tuned in arms.items():
+            if tuned[part] is None or summary["arms"][arm]["family"] == "exempt":
+                continue
+            axes.plot(tuned["strengths"], tuned[part], **styles[arm])
+            place = tuned["strengths"].index(tuned["chosen"])
+            axes.plot(tuned["chosen"], tuned[part][place], "o", color=styles[arm]["color"], markersize=5)
+    difference.axhline(0, color=MUTED, linewidth=1, zorder=1)
+    test.set_xlabel("strength of the L2 penalty", fontsize=8)
+    legend_below(figure, tuning)
+    return figure
