@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ganbalance import arms
-from ganbalance.metrics.statistics import Family
+from ganbalance.metrics.results import Family
 from ganbalance.pipeline import provenance, stages
 from ganbalance.pipeline.job import JobContext, program
 from ganbalance.pipeline.plan import Plan

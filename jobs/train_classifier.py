@@ -102,7 +102,10 @@ def train_classifier(ctx: JobContext) -> None:
         },
     ).save(ctx.folder / "scores.npz")
     _table(ctx.folder / "solver.csv", (_named(pair) | asdict(row) for pair in heads for row in heads[pair].solved))
-    ctx.metrics |= {"images": len(train.labels), "converged": all(row.converged for row in whole.solved)}
+    ctx.metrics |= {
+        "images": len(train.labels),
+        "converged": all(row.converged for one in heads.values() for row in one.solved),
+    }
 
 
 def rescore(ctx: JobContext) -> None:

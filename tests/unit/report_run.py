@@ -63,6 +63,7 @@ class SyntheticRun:
     diverged: tuple = ()
     channels: int = 1
     machine: dict = field(default_factory=dict)  # what the provenance of every artifact adds
+    elsewhere: tuple = ()  # the roles that another processor made
 
     def __post_init__(self):
         self.rare = self.rare or (self.k - 1,)
@@ -191,6 +192,7 @@ class SyntheticRun:
                     "python": "3.11",
                     "git_commit": "abc",
                     **self.machine,
+                    **({"cpu": "another cpu"} if role in self.elsewhere else {}),
                 },
             )
         out = self.root / "out"

@@ -57,6 +57,11 @@ def test_oversampling_repeats_rare_images_until_the_classes_are_equal() -> None:
     assert set(weights) == {1.0}
 
 
+def test_oversampling_repeats_other_images_for_every_seed() -> None:
+    drawn = {rows_and_weights("oversample", seed)[0].tobytes() for seed in range(80)}
+    assert len(drawn) == 80
+
+
 def test_the_oracle_gets_back_exactly_what_was_removed() -> None:
     rows, _ = rows_and_weights("oracle")
     assert np.array_equal(rows, np.sort(np.concatenate([SPLIT.train, SPLIT.removed])))
@@ -80,6 +85,13 @@ def test_the_matched_oracle_gives_every_rare_class_its_own_number() -> None:
     split = draw(labels, 180, class_names=("a", "b", "c"), keep={1: 0.2, 2: 0.2}, validation=0.25, seed=0)
     chosen = arms.find("oracle-matched").training_set(split, labels, seed=0, added={1: 7, 2: 20})
     assert np.bincount(labels[np.setdiff1d(chosen.rows, split.train)]).tolist() == [0, 7, 20]
+
+
+def test_the_matched_oracle_knows_the_class_of_every_removed_image() -> None:
+    labels = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], 60))
+    split = draw(labels, 170, class_names=("a", "b", "c"), keep={1: 0.2, 2: 0.2}, validation=0.25, seed=0)
+    chosen = arms.find("oracle-matched").training_set(split, labels, seed=0, added={1: 9, 2: 4})
+    assert np.bincount(labels[np.setdiff1d(chosen.rows, split.train)]).tolist() == [0, 9, 4]
 
 
 @pytest.mark.parametrize("arm", EVERY)

@@ -102,6 +102,15 @@ def test_logits_in_other_units_are_decided_alike(classes: int, unit: float) -> N
     assert len(np.unique(one.decide(logits))) == classes
 
 
+@pytest.mark.parametrize("classes", [2, 3])
+def test_what_the_logits_of_an_image_have_in_common_says_nothing(classes: int) -> None:
+    logits, labels = some(classes)
+    common = 1e6 * np.random.default_rng(0).normal(size=(len(labels), 1))
+    one, other = fit_fair(logits, labels), fit_fair(logits + common, labels)
+    assert other.scale == pytest.approx(one.scale, rel=1e-4)
+    assert other.offsets == pytest.approx(one.offsets, abs=1e-4)
+
+
 @pytest.mark.parametrize("classes", [2, 3, 10])
 @pytest.mark.parametrize("far", [1e3, -1e6])
 def test_classes_that_lie_far_from_0_are_decided_alike(classes: int, far: float) -> None:

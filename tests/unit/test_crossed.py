@@ -108,6 +108,9 @@ def test_an_interval_that_touches_zero_has_no_sign_and_one_that_touches_the_marg
     found = Estimate(0.0, 0.1, 6.5)
     assert not found.inside(reach)
     assert found.inside(reach * 1.001)
+    above, below = Estimate(0.05, 0.1, 6.5), Estimate(-0.05, 0.1, 6.5)
+    assert not above.inside(above.high)
+    assert not below.inside(-below.low)
     for mean in (0.5, -0.5):
         assert not Estimate(mean, 0.01, 6.5).inside(0.4)
         assert Estimate(mean, 0.01, 6.5).inside(0.6)

@@ -169,6 +169,16 @@ def test_features_are_standardised_by_the_scaler_that_is_given() -> None:
     assert found.logits(train.features)[0] == pytest.approx(by_hand, abs=1e-4)
 
 
+def test_features_are_computed_with_as_float64() -> None:
+    train = examples()
+    wide = Examples(train.features.astype(np.float64), train.labels, train.weights)
+    one, other = solve(train, 0.1), solve(wide, 0.1)
+    assert train.features.dtype == np.float32
+    assert one.weights.dtype == np.float64
+    assert np.array_equal(one.weights, other.weights)
+    assert np.array_equal(one.logits(train.features), other.logits(wide.features))
+
+
 def test_a_solution_that_did_not_converge_is_marked_and_nothing_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     train = examples(n=100, d=60)
     assert all(row.converged for row in solve(train, 1.0, 1e-4).solved)

@@ -158,6 +158,15 @@ def test_the_curve_holds_the_mean_losses_of_the_training_and_of_the_held_out_ima
     )
 
 
+def test_the_training_loss_is_the_mean_over_the_images_of_all_batches() -> None:
+    watched = Watched()
+    (epoch,) = watched.train(WEIGHTS, lr=1e-12, batch_size=7)
+    losses = [entropy(watched.head, watched.features(rows), LABELS[rows], WEIGHTS[rows]) for rows in watched.learned]
+    sizes = [len(rows) for rows in watched.learned]
+    assert sizes == [7, 7, 7, 7, 2]
+    assert epoch.train_loss == pytest.approx(np.average(losses, weights=sizes), abs=1e-5)
+
+
 def test_sixty_percent_of_every_class_train_and_forty_are_held_out() -> None:
     watched = Watched()
     watched.train()
@@ -184,14 +193,17 @@ def test_every_epoch_shows_every_training_image_once_in_another_order() -> None:
     assert [row.epoch for row in curve] == [1, 2, 3]
 
 
-def test_a_single_image_left_over_joins_the_batch_before() -> None:
+@pytest.mark.parametrize(("validation", "size", "batches"), [(0.4, 29, [30]), (0.1, 11, [11, 11, 11, 12])])
+def test_a_single_image_left_over_joins_the_batch_before(validation: float, size: int, batches: list[int]) -> None:
     watched = Watched()
-    watched.train(batch_size=29)
-    assert [len(batch) for batch in watched.learned] == [30]
+    watched.train(validation=validation, batch_size=size)
+    assert [len(batch) for batch in watched.learned] == batches
+    assert len(set(chain(*watched.learned))) == sum(batches)
 
 
 def test_the_frozen_network_learns_in_train_mode_so_its_statistics_move_and_nothing_else() -> None:
     watched = Watched()
+    assert not any(weight.requires_grad for weight in watched.model.network.parameters())
     before = {name: value.clone() for name, value in watched.model.network.state_dict().items()}
     watched.train(lr=0.1)
     after = watched.model.network.state_dict()
@@ -212,6 +224,8 @@ def test_predictions_are_logits_in_eval_mode_whatever_stands_beside_an_image() -
     assert together.dtype == np.float64
     assert together.shape == (50, 2)
     assert together == pytest.approx(alone, abs=1e-6)
+    watched.model.train()
+    assert np.array_equal(paper.predict(watched.model, watched.images, CPU), together)
     assert torch.equal(statistics, watched.model.network.state_dict()["1.running_mean"])
     assert together.min() < 0  # not probabilities
 
@@ -241,6 +255,8 @@ def test_equal_seeds_train_alike_and_another_seed_splits_anew() -> None:
     assert np.array_equal(one.head, same.head)
     assert one.learned == same.learned
     assert set(chain(*one.learned)) != set(chain(*other.learned))
+    places = [np.argsort(list(chain(*watched.learned[:4]))).tolist() for watched in (one, other)]
+    assert places[0] != places[1]  # in another order too
 
 
 def test_progress_counts_the_images_of_all_epochs() -> None:

@@ -78,7 +78,8 @@ def test_the_first_sentence_is_the_gate_where_no_gain_could_have_been_shown(shut
             "more test images or a harder task: the test images are what limits it (75 %",
             "more seeds or",
         ),
-        ("seeds", 1e-6, "more seeds or a harder task: the draw of the seeds", "buy nothing"),
+        ("seeds", 1e-6, "more seeds or a harder task: the draw of the seeds", "buy little"),
+        ("both", 1e-6, "more seeds, more test images or a harder task", "limits it"),
     ],
 )
 def test_a_shut_gate_says_what_the_run_needs(shut, limit, images, said, unsaid):
@@ -87,7 +88,7 @@ def test_a_shut_gate_says_what_the_run_needs(shut, limit, images, said, unsaid):
     summary["gate"]["gain"]["components"] = {"seeds": 1e-6, "images": images, "interaction": 0.0}
     words = headline.headline(summary)
     assert f"It needs {said}" in words
-    assert ("more seeds buy nothing" in words) == (limit == "test images")
+    assert ("more seeds buy little" in words) == (limit == "test images")
     assert unsaid not in words
 
 
@@ -238,7 +239,7 @@ def test_a_verdict_is_written_with_its_direction_and_a_sign(known, verdict, labe
     summary = copy.deepcopy(known.summary)
     arm = summary["arms"]["vanilla"]
     arm |= {
-        "imputed_seeds": [1, 2],
+        "diverged_seeds": [1, 2],
         "verdict": {"direction": 0, "measurable": False, "sentence": "It is so.", **verdict},
     }
     entry = tables.verdict_entry(summary, "vanilla")

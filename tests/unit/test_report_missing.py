@@ -153,3 +153,20 @@ def test_the_last_flaw_of_the_paper_protocol_speaks_of_the_seeds_there_are(tmp_p
 def test_the_report_s_own_backbone_is_no_deviation(tmp_path):
     found = Outcome(SyntheticRun(tmp_path, protocol="paper", backbone="resnet18", arms=("none", "dcgan"), seeds=(0,)))
     assert "Deviation" not in found.html
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "mixed"),
+    [
+        ((), None),
+        (("cell/dcgan/3",), "dcgan"),
+        (("gan/dcgan/class-1/seed-3",), "dcgan"),
+        # all classifiers on one kind of machine and all GANs on another is no mix
+        (tuple(f"gan/{gan}/class-1/seed-{s}" for gan in ("dcgan", "vanilla", "wgan-gp") for s in SEEDS), None),
+    ],
+)
+def test_an_arm_whose_seeds_ran_on_several_kinds_of_machines_is_named(tmp_path, elsewhere, mixed):
+    found = Outcome(SyntheticRun(tmp_path, elsewhere=elsewhere))
+    said = [remark for remark in found.summary["remarks"] if "kinds of processors" in remark]
+    assert len(said) == (mixed is not None)
+    assert mixed is None or f"the cells of {mixed}." in said[0]

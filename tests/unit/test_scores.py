@@ -72,6 +72,14 @@ def test_scores_without_a_penalty_and_without_held_out_images_are_read_back_too(
     assert_equal(Scores.load(tmp_path / "scores.npz"), paper)
 
 
+def test_nothing_is_unpickled(tmp_path: Path) -> None:
+    scores().save(tmp_path / "scores.npz")
+    with np.load(tmp_path / "scores.npz") as arrays:
+        np.savez(tmp_path / "other.npz", **{**arrays, "prior": np.array([{}, {}], dtype=object)})
+    with pytest.raises(ValueError, match="allow_pickle"):
+        Scores.load(tmp_path / "other.npz")
+
+
 def test_nothing_written_needs_unpickling(tmp_path: Path) -> None:
     scores(3).save(tmp_path / "scores.npz")
     with np.load(tmp_path / "scores.npz", allow_pickle=False) as arrays:

@@ -145,6 +145,13 @@ def test_a_split_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     assert Split.load(tmp_path / "split.npz").hashes == a_split().hashes
 
 
+def test_a_split_is_not_unpickled(tmp_path: Path) -> None:
+    parts = {part: np.array([{}], dtype=object) for part in PARTS}
+    np.savez(tmp_path / "split.npz", **parts)
+    with pytest.raises(ValueError, match="allow_pickle"):
+        Split.load(tmp_path / "split.npz")
+
+
 def test_class_counts_hold_a_zero_for_a_class_that_is_not_there() -> None:
     assert class_counts(np.array([2, 0, 2]), 4) == [1, 0, 2, 0]
 
@@ -174,10 +181,21 @@ def test_the_sampling_strategy_is_a_share_or_a_number(given: int | float, left: 
     assert imbalancer.sampling_strategy_ == {0: 100, 1: left}
 
 
-@pytest.mark.parametrize("given", [0, 0.0, 2.0, 101, -3, 0.001])
+@pytest.mark.parametrize("given", [0, 0.0, 2.0, 1.004, 101, -3, 0.001])
 def test_an_impossible_sampling_strategy_names_the_original_count(given: int | float) -> None:
     with pytest.raises(ConfigError, match="100 samples"):
         Imbalancer(sampling_strategy={1: given}, random_state=0).fit_resample(np.zeros(200), np.repeat([0, 1], 100))
+
+
+def test_any_whole_number_is_a_random_state_of_its_own() -> None:
+    y = np.repeat([0, 1], 100)
+    states = [*range(80), 2**32 - 1, 2**63 - 1 - 2**31]
+    drawn = set()
+    for state in states:
+        imbalancer = Imbalancer(sampling_strategy={1: 0.5}, random_state=state)
+        imbalancer.fit_resample(y, y)
+        drawn.add(imbalancer.sample_indices_.tobytes())
+    assert len(drawn) == len(states)
 
 
 def test_a_class_that_is_not_there_is_refused() -> None:

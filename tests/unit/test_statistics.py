@@ -9,8 +9,9 @@ import pytest
 from ganbalance.errors import DataError
 from ganbalance.metrics import verdicts
 from ganbalance.metrics.calibration import Rule
+from ganbalance.metrics.results import Analysis, Run
 from ganbalance.metrics.scores import Scores
-from ganbalance.metrics.statistics import Analysis, Run, analyse
+from ganbalance.metrics.statistics import analyse
 from ganbalance.metrics.verdicts import (
     DID_NOT_TRAIN,
     HELPS,
@@ -67,8 +68,7 @@ def judge(arms, *, diverged=None, seeds: int = 5, **given) -> Analysis:
         families={name: FAMILIES.get(name, "generative") for name in arms},
         seeds=tuple(range(seeds)),
         settings=given.pop("settings", settings()),
-        reference="class-weight",
-        **{"replicates": 200} | given,
+        **{"reference": "class-weight", "replicates": 200} | given,
     )
     return analyse(run, arms, diverged or {})
 
@@ -147,12 +147,30 @@ def test_threshold_and_whatever_shifts_or_scales_scores_differ_by_exactly_zero(k
         arms["shifted"] = {seed: of(seed, shift=np.round(rng.normal(0, spread, k), 3)) for seed in range(5)}
     found = judge(arms, settings=settings(k))
     assert found.arms["threshold"].finding is None
+    fair = found.arms["threshold"].metrics["balanced_accuracy@fair"]
+    assert fair.mean == found.arms["none"].metrics["balanced_accuracy@fair"].mean
     assert names(found)["scaled"] in (NO_DIFFERENCE, MOVES)
     for name in ("threshold", "scaled"):
         difference = found.arms[name].metrics[found.primary].difference
         assert difference.mean == 0.0, name
         assert difference.p == 1.0, name
     assert found.arms["shifted"].metrics[found.primary].difference.mean == pytest.approx(0.0, abs=1e-6)
+
+
+def test_threshold_is_tuned_as_the_baseline_is_also_where_the_training_mix_moves_one_against_the_rest():
+    rng = np.random.default_rng(1)
+    labels = np.arange(300) % 3
+    base = rng.normal(size=(6, 300, 3)) + np.array([0.8, 0.9, 1.0, 1.0, 0.9, 0.8])[:, None, None] * np.eye(3)[labels]
+    prior = np.array([0.9, 0.09, 0.01])
+    plain = {}
+    for seed in range(5):
+        noise = rng.normal(0, 0.3, (2, 6, 300, 3))
+        made = scores(base + noise[0] + np.log(prior), labels, base + noise[1] + np.log(prior), labels, prior=prior)
+        plain[seed] = with_pairs(made, (2,))
+    rescored = {seed: one.rescored() for seed, one in plain.items()}
+    found = judge({"none": plain, "threshold": rescored}, settings=settings(3))
+    assert found.settled["threshold"].strength == found.settled["none"].strength
+    assert found.arms["threshold"].metrics["balanced_accuracy@fair"].difference.mean == 0.0
 
 
 def test_threshold_moves_balanced_accuracy_as_trained_and_not_the_fair_one(planted):
@@ -231,7 +249,17 @@ def test_divergence_counts_against_the_seeds_of_the_run_also_where_the_baseline_
     lost = {seed: one for seed, one in arm(3.0, luck=1, seeds=7).items() if seed not in (2, 3)}
     base = {seed: one for seed, one in arm(2.0, seeds=7, balanced=False).items() if seed != 3}
     found = judge({"none": base, "better": lost}, diverged={"better": [2, 3]}, seeds=7).arms["better"]
-    assert (found.imputed_seeds, found.finding.name) == ([2], DID_NOT_TRAIN)
+    assert (found.diverged_seeds, found.imputed_seeds, found.finding.name) == ([2, 3], [], DID_NOT_TRAIN)
+
+
+def test_an_arm_that_did_not_train_is_not_shown_with_the_baselines_numbers():
+    lost = {seed: one for seed, one in arm(3.0, luck=1).items() if seed == 4}
+    found = judge({"none": NONE, "better": lost, "never": {}}, diverged={"better": [0, 1, 2, 3], "never": range(5)})
+    only = found.arms["better"].metrics["auc"]
+    assert (only.n, only.mean) == (1, found.points["better"][4]["auc"])
+    assert only.difference.mean == found.arms["better"].finished_difference.mean
+    assert (found.arms["never"].metrics, found.arms["never"].finding.name) == ({}, DID_NOT_TRAIN)
+    assert (found.arms["never"].moved, found.arms["never"].finished_difference) == (None, None)
 
 
 def test_leaving_diverged_cells_out_would_reward_an_arm_that_fails_on_hard_draws():
@@ -273,6 +301,21 @@ def test_another_arm_in_the_run_changes_no_interval_but_the_p_of_its_family(plan
 def test_the_detectable_effect_grows_with_the_arms_of_the_family(planted):
     alone = judge({"none": NONE, "better": arm(3.0, luck=1)}).arms["better"].detectable
     assert planted.arms["better"].detectable.typical > 1.1 * alone.typical
+
+
+def test_a_control_is_one_test_of_its_own_and_its_detectable_effect_too():
+    arms = {"none": NONE, "oracle": arm(3.0, luck=4), "oracle-matched": arm(2.8, luck=5)}
+    run = {"none": "baseline", "oracle": "control", "oracle-matched": "control"}
+    found = analyse(Run(run, tuple(range(5)), settings(), "class-weight", replicates=100), arms, {}).arms["oracle"]
+    alone = judge({"none": NONE, "oracle": arms["oracle"]}, replicates=100).arms["oracle"]
+    assert found.detectable == alone.detectable
+
+
+def test_a_generative_reference_is_no_test_against_itself():
+    arms = {"none": NONE, "one": arm(2.6, luck=2, own_noise=0.6), "two": arm(2.5, luck=3, own_noise=0.6)}
+    found = judge(arms, reference="one").arms
+    assert found["one"].reference_difference is None
+    assert found["two"].reference_difference.p_holm == found["two"].reference_difference.p
 
 
 def test_beating_the_reference_is_adjusted_within_the_generative_family(planted):
@@ -432,7 +475,6 @@ def test_choosing_again_without_each_seed_is_in_the_standard_error():
 
 
 def test_one_rare_test_image_gives_no_verdict_however_small_its_p():
-    labels = np.r_[np.zeros(T - 1, int), 1]
     assert verdicts.MIN_TEST_IMAGES == 20
 
     def rare(path: dict[int, Scores], keep: int) -> dict[int, Scores]:
@@ -443,7 +485,25 @@ def test_one_rare_test_image_gives_no_verdict_however_small_its_p():
         found = judge({"none": rare(arm(1.0), keep), "better": rare(arm(3.5, luck=1), keep)})
         assert (found.smallest_class, found.enough_images, found.few_images) == (keep, enough, True)
         assert (names(found)["better"] == TOO_FEW_IMAGES) is not enough
-    assert labels.sum() == 1
+
+
+def test_with_too_few_test_images_there_is_no_gate_and_still_plain_json():
+    rows = np.r_[np.flatnonzero(LABELS == 0), np.flatnonzero(LABELS == 1)[:1]]
+
+    def rare(path: dict[int, Scores]) -> dict[int, Scores]:
+        return {s: replace(one, test=one.test[:, rows], test_labels=LABELS[rows]) for s, one in path.items()}
+
+    found = judge({"none": rare(arm(1.0)), "oracle": rare(arm(3.5, luck=1)), "gan": rare(arm(3.0, luck=2))})
+    assert found.gate is None
+    assert not found.margins.capped
+    json.dumps(found.to_json(), allow_nan=False)
+
+
+def test_a_gate_needs_the_oracle_at_every_seed_of_the_run():
+    six, lost = arm(2.0, seeds=6, balanced=False), arm(4.0, seeds=6, luck=4)
+    assert judge({"none": six, "oracle": dict(lost)}, seeds=6).gate.open
+    del lost[3]
+    assert judge({"none": six, "oracle": lost}, seeds=6).gate is None
 
 
 def test_a_test_set_that_the_baseline_ranks_perfectly_gives_no_verdict():

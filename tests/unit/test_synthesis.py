@@ -48,6 +48,14 @@ def test_images_depend_on_the_seed_alone() -> None:
     assert not np.array_equal(first, draw(built(), seed=1))
 
 
+def test_another_stream_of_the_same_seed_gives_other_images() -> None:
+    one, other = (
+        synthesise(built(), 4, label=1, seed=0, stream=f"synthesis/{column}", side_px=28, device=CPU)
+        for column in (0, 1)
+    )
+    assert not np.array_equal(one, other)
+
+
 def test_every_image_differs() -> None:
     images = draw(built())
     assert len({image.tobytes() for image in images}) == 20
@@ -115,6 +123,7 @@ def test_every_grey_level_survives_the_canvas() -> None:
     canvas = to_canvas(levels, "pad")
     assert (canvas.min(), canvas.max()) == (-1, 1)
     assert np.array_equal(from_canvas(canvas, 32), levels)
+    assert from_canvas(canvas, 32).dtype == np.uint8
 
 
 def test_pixels_are_rounded_to_the_nearest_level_and_kept_in_range() -> None:
@@ -142,6 +151,18 @@ def test_an_image_larger_than_the_canvas_is_refused_with_the_way_out() -> None:
         to_canvas(pixels(1, 1, 40, 40), "pad")
     with pytest.raises(ConfigError, match="40x40"):
         from_canvas(torch.zeros(1, 1, 32, 32), 40)
+
+
+def test_what_is_not_square_is_padded_on_each_side_by_its_own_measure() -> None:
+    canvas = to_canvas(np.full((1, 1, 20, 28), 255, dtype=np.uint8), "pad")
+    assert canvas.shape == (1, 1, 32, 32)
+    assert (canvas[0, 0, 6:-6, 2:-2] == 1).all()
+
+
+@pytest.mark.parametrize(("height", "width"), [(40, 28), (28, 40), (0, 28), (28, 0)])
+def test_one_side_that_is_too_long_or_nothing_is_enough_to_be_refused(height: int, width: int) -> None:
+    with pytest.raises(ConfigError, match=f"{height}x{width}"):
+        to_canvas(pixels(1, 1, height, width), "pad")
 
 
 def test_data_and_models_agree_on_the_canvas() -> None:

@@ -144,6 +144,7 @@ def test_a_verdict_needs_test_images_and_some_that_are_misranked(smallest, auc, 
 
 def test_the_gate_opens_where_the_interval_of_the_oracles_gain_lies_above_zero():
     assert gate(UP).open
+    assert gate(UP).gain == UP
     assert not gate(ACROSS).open
     assert not gate(DOWN).open
     assert not gate(interval(-1e-9, 0.1)).open
@@ -156,9 +157,10 @@ def test_the_gate_opens_where_the_interval_of_the_oracles_gain_lies_above_zero()
     ("parts", "limited"),
     [
         (Components(seeds=1.0, images=3.0, interaction=1.0, seed_count=5), "test images"),
-        (Components(seeds=2.0, images=2.5, interaction=1.0, seed_count=5), "seeds"),
-        (Components(seeds=2.0, images=3.0, interaction=1.0, seed_count=5), "seeds"),  # alike: seeds shrink both
-        (None, "seeds"),
+        (Components(seeds=2.6, images=2.5, interaction=1.0, seed_count=5), "seeds"),
+        (Components(seeds=2.0, images=2.0, interaction=1.0, seed_count=5), "seeds"),
+        (Components(seeds=1.0, images=0.5, interaction=1.1, seed_count=5), "both"),
+        (None, "both"),
     ],
 )
 def test_a_closed_gate_names_what_dominates_its_variance(parts, limited):

@@ -106,11 +106,14 @@ def held_out_ranking(scores: Scores, settings: Settings, weights_BV: np.ndarray)
 
 
 def held_out_macro(scores: Scores, weights_BV: np.ndarray) -> Floats:
-    """Macro one-vs-rest AUC of the probabilities as trained, at every strength, float64 (B, G)."""
+    """Macro one-vs-rest AUC of the probabilities under equal class shares, at every strength, float64 (B, G).
+
+    Not under those of the training mix: an arm that only shifts them would be tuned differently.
+    """
     labels, weights_VB = scores.held_out_labels, weights_BV.T.astype(np.float64)
     found = []
     for strength, logits in enumerate(scores.held_out):
-        log_p = scores.as_trained(strength).log_probabilities(logits)
+        log_p = scores.as_trained(strength).for_prior(scores.prior).log_probabilities(logits)
         orders = [Order.of(labels == c, _log_odds(log_p, c)) for c in range(scores.classes)]
         found.append(np.mean([order.curve(weights_VB).auc() for order in orders], axis=0))
     return np.stack(found, axis=1)

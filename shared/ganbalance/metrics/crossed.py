@@ -58,8 +58,8 @@ class Components:
         own chi-square intervals are combined as by Graybill & Wang 1980.
         """
         of_seeds, of_images = self.seeds + self.interaction, self.images + self.interaction
-        far_seeds = of_seeds * _inverse_share(self.seed_count - 1, tail)
-        far_images = of_images * (_inverse_share(self.image_count - 1, tail) if self.image_count else 1.0)
+        far_seeds = of_seeds * _stretch(self.seed_count - 1, tail)
+        far_images = of_images * (_stretch(max(1, self.image_count - 1), tail) if self.image_count else 1.0)
         away = math.copysign(math.hypot(far_seeds - of_seeds, far_images - of_images), tail - 0.5)
         variance = max(self.seeds + of_images + away, RESOLUTION**2)
         df = (self.seed_count - 1) * max(1.0, variance / max(min(far_seeds, variance), RESOLUTION**2)) ** 2
@@ -132,8 +132,8 @@ def detectable_effect(df: float, tests: int) -> float:
     return float(nctdtrinc(df, 1 - POWER, stdtrit(df, 1 - ALPHA / (2 * tests))))
 
 
-def _inverse_share(df: int, tail: float) -> float:
-    """df over the chi-square quantile with `tail` above it: what turns an estimated variance into an end of its range."""
+def _stretch(df: int, tail: float) -> float:
+    """df over the chi-square quantile with `tail` above it: from an estimated variance to an end of its interval."""
     return df / float(chdtri(df, tail))
 
 

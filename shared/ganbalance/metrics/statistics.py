@@ -1,9 +1,7 @@
 """From the scores of every arm and seed to differences, intervals and verdicts; the rule is `verdicts.RULE`."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, is_dataclass
 from functools import cached_property
-from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,132 +10,22 @@ from ganbalance.errors import DataError
 from ganbalance.metrics import verdicts
 from ganbalance.metrics.calibration import Floats, Ints
 from ganbalance.metrics.classification import AS_TRAINED, FAIR, Settings, Settled, measure, primary, ranking
-from ganbalance.metrics.crossed import ALPHA, Components, Detectable, Estimate, Sample, Share, estimate, holm, ratio
+from ganbalance.metrics.crossed import ALPHA, Estimate, Sample, Share, estimate, holm, ratio
+from ganbalance.metrics.results import (
+    MIN_SEEDS_INTERVAL,
+    Analysis,
+    Arm,
+    Difference,
+    Margins,
+    Run,
+    Sensitivity,
+    Summary,
+)
 from ganbalance.metrics.scores import Scores
 from ganbalance.metrics.tuning import Tuning, of_one_seed
 from ganbalance.metrics.verdicts import Evidence, Finding, Gate
 from ganbalance.metrics.weighted import stratified_draws
 from ganbalance.seeding import numpy_rng
-
-MIN_SEEDS_INTERVAL = 2
-"""Seeds that an interval needs; a verdict needs `verdicts.MIN_SEEDS`."""
-
-Family = Literal["baseline", "cheap", "generative", "control", "exempt"]
-
-
-@dataclass(frozen=True)
-class Run:
-    """What a run was asked: `families` of its arms in order, its seeds, what its metrics share, and its margin.
-
-    `margin` is a number, or `margin_share` of the baseline's error where it is None.
-    """
-
-    families: Mapping[str, Family]
-    seeds: tuple[int, ...]
-    settings: Settings
-    reference: str
-    baseline: str = "none"
-    oracle: str = "oracle"
-    margin: float | None = None
-    margin_share: float = 0.1
-    replicates: int = 2000
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Paired difference to the baseline; no interval with one seed, `p_holm` for the primary metric of a family."""
-
-    mean: float
-    low: float | None
-    high: float | None
-    p: float | None
-    p_holm: float | None
-
-
-@dataclass(frozen=True)
-class Summary:
-    """One metric of one arm: mean over its n seeds, 95 % interval, difference over the seeds it shares."""
-
-    n: int
-    mean: float
-    low: float | None
-    high: float | None
-    difference: Difference | None
-
-
-@dataclass(frozen=True)
-class Sensitivity:
-    """What the penalty does to one arm. Lists run along the grid, strongest first.
-
-    tuning, test        primary metric on held-out and on test images, mean over the arm's seeds
-    difference          of `test` to the baseline's at the same strength; None for the baseline
-    chosen, at_end      the strength chosen for the run, and whether it is the "strongest" or the "weakest" of the grid
-    per_seed            the strength that each seed alone would choose; {} where nothing was held out
-    per_seed_difference the difference to the baseline if each seed of both had its own
-    """
-
-    strengths: list[float]
-    tuning: list[float]
-    test: list[float]
-    difference: list[float] | None
-    chosen: float
-    at_end: str | None
-    per_seed: dict[int, float]
-    per_seed_difference: Difference | None
-
-
-@dataclass(frozen=True)
-class Arm:
-    """All that is said of one arm; `n_paired` counts the seeds shared with the baseline, imputed ones included."""
-
-    family: Family
-    n_seeds: int
-    n_paired: int
-    imputed_seeds: list[int]
-    finding: Finding | None
-    vetoed: bool
-    detectable: Detectable | None
-    components: Components | None
-    beats_reference: bool | None
-    reference_difference: Difference | None
-    gap_recovered: Share | None
-    finished_difference: Difference | None
-    moved: Difference | None
-    sensitivity: Sensitivity | None
-    metrics: dict[str, Summary]
-
-
-@dataclass(frozen=True)
-class Margins:
-    """The smallest differences worth having. `capped` says that half of the oracle's gain is the smaller bound."""
-
-    ranking: float
-    threshold: float | None
-    capped: bool
-
-
-@dataclass(frozen=True)
-class Analysis:
-    """Every arm of a run, and how it was judged. `smallest_class` counts test images.
-
-    `settled` is what was chosen for each arm, `points` the metrics of each of its seeds; both stay out of the JSON.
-    """
-
-    primary: str
-    margins: Margins | None
-    gate: Gate | None
-    smallest_class: int
-    enough_images: bool
-    few_images: bool
-    equality_within_reach: bool | None
-    arms: dict[str, Arm]
-    settled: dict[str, Settled]
-    points: dict[str, dict[int, dict[str, float]]]
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain dicts, strings, numbers and None; never NaN."""
-        kept = [item.name for item in fields(self) if item.name not in ("settled", "points")]
-        return {name: _plain(getattr(self, name)) for name in kept}
 
 
 def analyse(run: Run, cells: Mapping[str, Mapping[int, Scores]], diverged: Mapping[str, Iterable[int]]) -> Analysis:
@@ -213,8 +101,10 @@ class _Analyst:
         }
         base = self.cells[run.baseline]
         self.diverged = diverged
-        # a diverged cell is analysed as what its user would fall back to
-        self.imputed = {arm: sorted(diverged.get(arm, frozenset()) & set(base)) for arm in run.families}
+        # a diverged cell is analysed as what its user would fall back to, if that is the exception
+        self.imputed = {
+            arm: sorted(diverged.get(arm, frozenset()) & set(base)) if self.trained(arm) else [] for arm in run.families
+        }
 
     def _labels(self) -> Ints:
         found = [scores.test_labels for of_arm in self.cells.values() for scores in of_arm.values()]
@@ -258,17 +148,13 @@ class _Analyst:
         return all(measured.settled.fair is not None for measured in self.measured.values())
 
     def judged(self, arm: str) -> bool:
-        """Whether a verdict on the arm is possible at all."""
-        return (
-            self.run.families[arm] not in ("baseline", "exempt")
-            and len(self.common(arm, self.run.baseline)) >= verdicts.MIN_SEEDS
-            and self.trained(arm)
-        )
+        """Whether the arm takes part in tests: it has a family or is a control, enough seeds, and it trained."""
+        is_method = self.run.families[arm] not in ("baseline", "exempt")
+        return is_method and len(self.common(arm, self.run.baseline)) >= verdicts.MIN_SEEDS
 
     def trained(self, arm: str) -> bool:
-        """Whether few enough cells diverged, and one at least did not."""
-        most = verdicts.MOST_DIVERGED * len(self.run.seeds)
-        return bool(self.cells[arm]) and len(self.diverged.get(arm, ())) <= most
+        """Whether at most one cell in five diverged."""
+        return len(self.diverged.get(arm, ())) <= verdicts.MOST_DIVERGED * len(self.run.seeds)
 
     # -- the run ---------------------------------------------------------------------------------------------------
 
@@ -280,8 +166,7 @@ class _Analyst:
             margins=self.margins,
             gate=self.gate,
             smallest_class=self.smallest_class,
-            enough_images=self.baseline_auc is not None
-            and verdicts.enough_images(self.smallest_class, self.baseline_auc),
+            enough_images=self.enough_images,
             few_images=self.baseline_auc is not None and verdicts.few_images(self.smallest_class, self.baseline_auc),
             equality_within_reach=self._equality_within_reach(),
             arms={arm: self._arm(arm, adjusted) for arm in self.run.families},
@@ -299,17 +184,22 @@ class _Analyst:
         """The primary metric of the baseline, mean over its seeds."""
         return self._baseline_mean(self.primary)
 
+    @cached_property
+    def enough_images(self) -> bool:
+        """Whether the test images can carry verdicts."""
+        auc = self.baseline_auc
+        return auc is not None and verdicts.enough_images(self.smallest_class, auc)
+
     def _baseline_mean(self, metric: str) -> float | None:
-        of_base = self.cells[self.run.baseline]
-        return (
-            float(np.mean([self.measured[self.run.baseline].drawn[s][metric][0] for s in of_base])) if of_base else None
-        )
+        baseline = self.measured.get(self.run.baseline)
+        return float(np.mean([drawn[metric][0] for drawn in baseline.drawn.values()])) if baseline else None
 
     @cached_property
     def gate(self) -> Gate | None:
-        """None without an oracle, or with too few of its seeds for a verdict."""
+        """None without an oracle that is judged at every seed of the run."""
         oracle = self.run.oracle
-        return verdicts.gate(self.ranking(oracle)) if oracle in self.run.families and self.judged(oracle) else None
+        whole = self.common(oracle, self.run.baseline) == sorted(self.run.seeds)
+        return verdicts.gate(self.ranking(oracle)) if whole and self.judged(oracle) and self.enough_images else None
 
     @cached_property
     def margins(self) -> Margins | None:
@@ -354,18 +244,19 @@ class _Analyst:
         evidence = self._evidence(arm, adjusted) if self.judged(arm) else None
         seeds = self.seeds(arm)
         names = list(self._source(arm, seeds[0]).drawn[seeds[0]]) if seeds else []
-        tests = max(1, sum(self.judged(other) for other in self._family(family)))
-        reference = self._against_reference(arm)
+        tests = sum(self.judged(other) for other in self._family(family)) if arm in adjusted else 1
+        reference = self._against_reference.get(arm)
         return Arm(
             family=family,
             n_seeds=len(self.cells[arm]),
             n_paired=len(paired),
+            diverged_seeds=sorted(self.diverged.get(arm, ())),
             imputed_seeds=self.imputed[arm],
             finding=self._finding(arm, evidence),
             vetoed=bool(evidence and evidence.significant and evidence.vetoed),
             detectable=evidence.ranking.detectable(tests) if evidence else None,
             components=evidence.ranking.components if evidence else None,
-            beats_reference=None if reference is None else bool(reference.mean > 0 and (reference.p_holm or 0) < ALPHA),
+            beats_reference=None if reference is None else reference.mean > 0 and _significant(reference),
             reference_difference=reference,
             gap_recovered=self._gap_recovered(arm),
             finished_difference=self._finished(arm),
@@ -377,11 +268,12 @@ class _Analyst:
     def _finding(self, arm: str, evidence: Evidence | None) -> Finding | None:
         if self.run.families[arm] in ("baseline", "exempt"):
             return None
-        if len(self.common(arm, self.run.baseline)) < verdicts.MIN_SEEDS:
+        ended = {*self.cells[arm], *self.diverged.get(arm, ())}
+        if len(ended & set(self.cells[self.run.baseline])) < verdicts.MIN_SEEDS:
             return Finding(verdicts.TOO_FEW_SEEDS)
-        if not verdicts.enough_images(self.smallest_class, self.baseline_auc or 0.0):
+        if not self.enough_images:
             return Finding(verdicts.TOO_FEW_IMAGES)
-        return verdicts.find(evidence) if evidence else Finding(verdicts.DID_NOT_TRAIN)
+        return verdicts.find(evidence) if evidence and self.trained(arm) else Finding(verdicts.DID_NOT_TRAIN)
 
     def _evidence(self, arm: str, adjusted: Mapping[str, float]) -> Evidence:
         margins = self.margins
@@ -405,23 +297,23 @@ class _Analyst:
     def _finished(self, arm: str) -> Difference | None:
         """The difference over the seeds that trained, where some did not."""
         seeds = [seed for seed in self.cells[arm] if seed in self.cells[self.run.baseline]]
-        if not self.imputed[arm] or not seeds:
+        if not self.diverged.get(arm) or not seeds:
             return None
         return _difference(self.gain(arm, self.primary, seeds=seeds))
 
-    def _against_reference(self, arm: str) -> Difference | None:
-        """The difference to the reference arm; p adjusted within the generative family for its arms."""
-        reference = self.run.reference
-
-        def sample(one: str) -> Sample | None:
-            enough = reference in self.cells and len(self.common(one, reference)) >= verdicts.MIN_SEEDS
-            return self.gain(one, self.primary, reference) if enough and self.trained(one) else None
-
-        if arm in (reference, self.run.baseline) or (own := sample(arm)) is None:
-            return None
-        family = [arm] if self.run.families[arm] != "generative" else self._family("generative")
-        p_values = {one: found.estimate.p for one in family if (found := sample(one)) is not None}
-        return _difference(own, holm(p_values)[arm])
+    @cached_property
+    def _against_reference(self) -> dict[str, Difference]:
+        """The differences to the reference arm; p adjusted over the generative arms, for the others their own."""
+        reference, baseline = self.run.reference, self.run.baseline
+        samples = {
+            arm: self.gain(arm, self.primary, reference)
+            for arm in self.run.families
+            if arm not in (reference, baseline)
+            and self.trained(arm)
+            and len(self.common(arm, reference)) >= verdicts.MIN_SEEDS
+        }
+        generative = holm({arm: samples[arm].estimate.p for arm in self._family("generative") if arm in samples})
+        return {arm: _difference(found, generative.get(arm, found.estimate.p)) for arm, found in samples.items()}
 
     def _gap_recovered(self, arm: str) -> Share | None:
         """The share of the gap from baseline to oracle; None where the gap is not clearly above 0."""
@@ -454,14 +346,16 @@ class _Analyst:
         mine = tuned.along_grid
         theirs = base.along_grid if base and self.run.families[arm] != "baseline" else {}
         paired = [mine[seed] - theirs[seed] for seed in mine if seed in theirs]
-        chosen, per_seed = tuned.settled.pair_strength, self._per_seed_gain(arm)
+        chosen, whole, per_seed = tuned.settled.pair_strength, tuned.settled.strength, self._per_seed_gain(arm)
         return Sensitivity(
             strengths=_listed(grid),
             tuning=_listed(np.mean([found.mean(axis=0) for found in tuned.tuning.ranking.values()], axis=0)),
             test=_listed(np.mean(list(mine.values()), axis=0)),
             difference=_listed(np.mean(paired, axis=0)) if paired else None,
             chosen=_listed(grid)[chosen],
-            at_end=None if len(grid) == 1 else {0: "strongest", len(grid) - 1: "weakest"}.get(chosen),
+            at_end=_at_end(chosen, len(grid)),
+            all_classes=_listed(grid)[whole],
+            all_classes_at_end=_at_end(whole, len(grid)),
             per_seed={seed: float(grid[strength]) for seed, strength in tuned.own_strength.items()},
             per_seed_difference=_of_estimate(per_seed) if per_seed else None,
         )
@@ -484,8 +378,16 @@ def _difference(sample: Sample, p_holm: float | None = None) -> Difference:
     return _of_estimate(sample.estimate, p_holm)
 
 
+def _significant(found: Difference) -> bool:
+    return found.p_holm is not None and found.p_holm < ALPHA
+
+
 def _of_estimate(found: Estimate, p_holm: float | None = None) -> Difference:
     return Difference(found.mean, found.low, found.high, found.p, p_holm)
+
+
+def _at_end(place: int, strengths: int) -> str | None:
+    return None if strengths == 1 else {0: "strongest", strengths - 1: "weakest"}.get(place)
 
 
 def _points(measured: _Measured) -> dict[int, dict[str, float]]:
@@ -493,15 +395,6 @@ def _points(measured: _Measured) -> dict[int, dict[str, float]]:
     return {
         seed: {name: float(values[0]) for name, values in of_seed.items()} for seed, of_seed in measured.drawn.items()
     }
-
-
-def _plain(value: Any) -> Any:
-    """Dataclasses as dicts, an estimate with its interval."""
-    if isinstance(value, Estimate):
-        return asdict(value) | {"low": value.low, "high": value.high, "p": value.p}
-    if is_dataclass(value) and not isinstance(value, type):
-        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
-    return {key: _plain(one) for key, one in value.items()} if isinstance(value, dict) else value
 
 
 def _listed(values: ArrayLike) -> list[float]:

@@ -115,7 +115,8 @@ def few_images(smallest_class: int, auc: float) -> bool:
 class Gate:
     """Whether this run could have shown a gain: what the oracle gains, and what stands in the way where it is shut.
 
-    `limited_by` is "seeds" or "test images", whichever holds the larger part of the variance of the oracle's gain.
+    `limited_by` is what holds the largest part of the variance of the oracle's gain: "seeds", "test images", or "both"
+    where their interaction does.
     """
 
     open: bool
@@ -126,5 +127,5 @@ class Gate:
 def gate(oracle_gain: Estimate) -> Gate:
     """Open where the interval of the oracle's gain lies above 0."""
     parts = oracle_gain.components
-    images = parts is not None and parts.images > parts.seeds + parts.interaction
-    return Gate(oracle_gain.low > 0, oracle_gain, "test images" if images else "seeds")
+    shares = {"seeds": parts.seeds, "test images": parts.images, "both": parts.interaction} if parts else {"both": 0.0}
+    return Gate(oracle_gain.low > 0, oracle_gain, max(shares, key=lambda name: shares[name]))

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from ganbalance.config import Experiment
 from ganbalance.data.split import Split
 from ganbalance.errors import DataError
-from ganbalance.metrics.scores import Scores
-from ganbalance.metrics.statistics import Family
+from ganbalance.metrics.results import Family
+from ganbalance.metrics.scores import PAIR, Scores
 from ganbalance.store.artifacts import Artifact
 
 BASELINE, ORACLE = "none", "oracle"
@@ -62,7 +62,7 @@ class Cell:
     scores: Scores
     unsolved: int
     curve: Columns
-    machines: frozenset[str]
+    machines: frozenset[tuple[str, str]]  # kind of stage, and the processor and accelerator it ran on
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Found:
     gans: list[GanRun]
     real: dict[int, NDArray[np.uint8]]
     holes: list[Hole]
-    rare_columns: tuple[int, ...]
+    rare: tuple[int, ...]
 
     @property
     def labels(self) -> NDArray[np.int64]:
@@ -97,9 +97,9 @@ class Found:
         return _first_cell(self.cells).scores.test_labels
 
     @property
-    def rare(self) -> int:
-        """The column of the first rare class."""
-        return min(self.rare_columns)
+    def shown(self) -> int:
+        """The class whose probabilities are shown: the positive one of a pair, the first rare one of more."""
+        return 1 if len(self.class_names) == PAIR else min(self.rare)
 
     def diverged(self, arm: str) -> list[int]:
         """The seeds at which the arm's GAN diverged."""
@@ -137,7 +137,7 @@ def collect(inputs: Mapping[str, Artifact], expected: Iterable[str], question: Q
         gans=[_gan_run(role, artifact) for role, artifact in sorted(inputs.items()) if role.startswith("gan/")],
         real=_real_examples(inputs["dataset"], imbalances[0], question),
         holes=list(_holes(inputs, expected)),
-        rare_columns=tuple(sorted(question.keep)),
+        rare=tuple(sorted(question.keep)),
     )
 
 
@@ -151,7 +151,7 @@ def _cell(artifact: Artifact, inputs: Mapping[str, Artifact], arm: str, seed: in
         scores=Scores.load(artifact.path("scores.npz")),
         unsolved=_unsolved(artifact),
         curve=_table(artifact, "curve.csv"),
-        machines=frozenset().union(*map(_machine, [artifact, *trained])),
+        machines=frozenset(map(_machine, [artifact, *trained])),
     )
 
 
@@ -161,10 +161,10 @@ def _unsolved(artifact: Artifact) -> int:
     return sum(row["converged"] != "True" for row in _rows(artifact.path("solver.csv")))
 
 
-def _machine(artifact: Artifact) -> frozenset[str]:
-    """The processor and the accelerator, if any, that made an artifact."""
+def _machine(artifact: Artifact) -> tuple[str, str]:
+    """The kind of stage, and the processor with the accelerator, if any, that it ran on."""
     made = artifact.commit.provenance
-    return frozenset(str(made[part]) for part in ("cpu", "accelerator") if made.get(part))
+    return artifact.commit.stage, ", ".join(str(made[part]) for part in ("cpu", "accelerator") if made.get(part))
 
 
 def _first_cell(cells: Mapping[str, Mapping[int, Cell]]) -> Cell:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ganbalance.metrics.crossed import POWER
-from ganbalance.metrics.statistics import Analysis, Arm, Difference, Run
+from ganbalance.metrics.results import Analysis, Arm, Difference, Run
 from ganbalance.metrics.verdicts import (
     DID_NOT_TRAIN,
     HELPS,
@@ -52,7 +52,7 @@ def _sentence(run: Run, analysis: Analysis, found: Arm) -> str:
     if name == DID_NOT_TRAIN:
         over = found.finished_difference
         finished = f" {ranking_name(analysis)} {interval(over)} against {run.baseline} over the others." if over else ""
-        return f"Training diverged at {len(found.imputed_seeds)} of {seeds} seeds; at most one in five may.{finished}"
+        return f"Training diverged at {len(found.diverged_seeds)} of {seeds} seeds; at most one in five may.{finished}"
     detail = {
         HELPS: _called,
         HURTS: _called,

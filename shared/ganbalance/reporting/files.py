@@ -13,8 +13,8 @@ from sklearn.metrics import confusion_matrix
 
 from ganbalance.config import Experiment
 from ganbalance.frozen import dump
+from ganbalance.metrics.results import Analysis
 from ganbalance.metrics.scores import Scores
-from ganbalance.metrics.statistics import Analysis
 from ganbalance.reporting.collect import Found
 from ganbalance.reporting.origin import EXPERIMENT_FILE
 

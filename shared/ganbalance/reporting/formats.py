@@ -181,7 +181,7 @@ def verdict_label(summary: Summary, arm: str) -> str:
     if name == NO_DIFFERENCE and verdict["measurable"]:
         return f"{name}, measurably {above_or_below(summary, arm)} 0"
     if name == DID_NOT_TRAIN:
-        return f"{name} ({len(summary['arms'][arm]['imputed_seeds'])} of {len(summary['seeds'])})"
+        return f"{name} ({len(summary['arms'][arm]['diverged_seeds'])} of {len(summary['seeds'])})"
     return name
 
 

@@ -55,8 +55,9 @@ def gate(summary: Summary) -> list[str]:
     share = f" ({percent(shares['images'])} of the variance)" if shares else ""
     needs = {
         "test images": f"It needs more test images or a harder task: the test images are what limits it{share}, and "
-        "more seeds buy nothing.",
+        "more seeds buy little.",
         "seeds": "It needs more seeds or a harder task: the draw of the seeds is what limits it.",
+        "both": "It needs more seeds, more test images or a harder task.",
     }[limit]
     return [
         f"This run could not have shown a gain: giving the removed images back changes {primary_name(summary)} by "
@@ -107,7 +108,7 @@ def _clause(summary: Summary, label: str, arms: list[str]) -> str:
         + (f", {UNEXPECTED}" if closed else ""),
         HURTS: f"{names} hurt{s}: {metric} {numbers} against {summary['baseline']}",
         MOVES: f"{names} move{s} the threshold only{detail}"
-        + (": choosing a threshold does as much" if detail == ", for better" else ""),
+        + (": so does the arm threshold, without training anything" if detail == ", for better" else ""),
         NO_DIFFERENCE: f"{names} make{s} no difference in ranking{detail}"
         + f"{', nor do the removed images make one' if closed else ''} ({inside})",
         NO_EVIDENCE: f"there is no evidence that {listed([arm_name(arm) for arm in arms], 'or')} helps or hurts "

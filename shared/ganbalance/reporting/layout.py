@@ -4,7 +4,7 @@ import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ganbalance.metrics.statistics import Analysis
+from ganbalance.metrics.results import Analysis
 from ganbalance.reporting.collect import Found, Question
 from ganbalance.reporting.summary import Summary
 

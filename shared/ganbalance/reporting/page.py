@@ -6,7 +6,7 @@ from typing import Any
 
 import jinja2
 
-from ganbalance.metrics.statistics import Analysis
+from ganbalance.metrics.results import Analysis
 from ganbalance.reporting import headline, sections, tables, wording
 from ganbalance.reporting.collect import Found, Question
 from ganbalance.reporting.formats import SIGNS

@@ -8,7 +8,7 @@ import numpy as np
 from ganbalance.config import Margin
 from ganbalance.metrics import statistics, verdicts
 from ganbalance.metrics.classification import AS_TRAINED, FAIR, Settings
-from ganbalance.metrics.statistics import Analysis, Run
+from ganbalance.metrics.results import Analysis, Run
 from ganbalance.reporting import evidence
 from ganbalance.reporting.collect import BASELINE, ORACLE, Found, Question
 
@@ -29,9 +29,6 @@ def analyse(question: Question, found: Found) -> Analysis:
 def summarise(question: Question, found: Found, analysis: Analysis) -> Summary:
     """Everything but the provenance; JSON-ready, no NaN, equal for equal inputs."""
     experiment, run = question.experiment, _run(question, found)
-    judged = {name: value for name, value in analysis.to_json().items() if name != "arms"}
-    if found.missing(BASELINE, ORACLE):
-        judged["gate"] = None
     return {
         "experiment": experiment.name,
         "note": experiment.note,
@@ -49,7 +46,7 @@ def summarise(question: Question, found: Found, analysis: Analysis) -> Summary:
             "precision": list(run.settings.precision_levels),
             "recall": list(run.settings.recall_levels),
         },
-        **judged,
+        **{name: value for name, value in analysis.to_json().items() if name != "arms"},
         "arms": _arms(run, found, analysis),
         "holes": [asdict(hole) for hole in found.holes],
         "remarks": remarks(question, found, analysis),
@@ -112,14 +109,14 @@ def _arms(run: Run, found: Found, analysis: Analysis) -> dict[str, Any]:
 
 
 def _reliability(found: Found, analysis: Analysis, arm: str) -> dict[str, list[list[float]]]:
-    """Rule -> [mean predicted probability, observed share] per bin, of the first rare class, classes weighted equally.
+    """Rule -> [mean predicted probability, observed share] per bin, of `found.shown`, it and the rest weighted equally.
 
     Ten bins of equal width over the test images of all seeds; a bin without images is left out.
     """
     if arm not in analysis.settled:
         return {}
     settled = analysis.settled[arm]
-    rare = found.rare
+    shown = found.shown
     curves: dict[str, list[list[float]]] = {}
     for rule in (AS_TRAINED, FAIR):
         predicted, truth = [], []
@@ -127,8 +124,8 @@ def _reliability(found: Found, analysis: Analysis, arm: str) -> dict[str, list[l
             rules = settled.rules(cell.scores, found.prior)
             if rule in rules:
                 log_p = rules[rule].log_probabilities(cell.scores.test[settled.strength])
-                predicted.append(np.exp(log_p[:, rare]))
-                truth.append(cell.scores.test_labels == rare)
+                predicted.append(np.exp(log_p[:, shown]))
+                truth.append(cell.scores.test_labels == shown)
         if predicted:
             curves[rule] = _binned(np.concatenate(predicted), np.concatenate(truth))
     return curves
@@ -149,10 +146,10 @@ def remarks(question: Question, found: Found, analysis: Analysis) -> list[str]:
     said = list(question.notes)
     if ORACLE not in question.arms:
         said.append("No oracle among the arms: how much there was to gain is not known.")
-    if all(share == 1 for share in question.keep.values()):
+    if natural := [found.class_names[column] for column, share in sorted(question.keep.items()) if share == 1]:
         said.append(
-            "Nothing was removed: every seed splits the same images anew, so each statement is conditional on these "
-            "images. More seeds narrow an interval without saying more about new data."
+            f"Nothing was removed of {', '.join(natural)}: every seed splits the same images anew, so each statement "
+            "is conditional on these images. More seeds narrow an interval without saying more about new data."
         )
     seeds = len(question.experiment.seeds)
     if seeds < verdicts.MIN_SEEDS:
@@ -192,8 +189,8 @@ def _tuned_on(found: Found) -> list[str]:
             rare.setdefault((found.counts["validation"][column], extra), []).append(f"“{name}”")
     return [
         f"Penalties and fair thresholds are chosen on {kept + extra} held-out images of {' and of '.join(names)} per "
-        f"seed, {extra} of them removed by the imbalance. Who has the imbalanced data alone has no such set but {kept} "
-        "images; what that choice gives is shown beside it."
+        f"seed, {extra} of them removed by the imbalance. Who has the imbalanced data alone has {kept}: the penalty "
+        "that those choose is shown beside it, and the fair threshold is better than theirs would be."
         for (kept, extra), names in rare.items()
     ]
 
@@ -209,10 +206,11 @@ def _divergence(found: Found) -> list[str]:
 
 
 def _machines(found: Found) -> list[str]:
-    """Arms whose cells were made on several kinds of machines."""
+    """Arms for which one kind of stage ran on several kinds of machines."""
     mixed = []
     for arm, of_arm in found.cells.items():
-        if len({cell.machines for cell in of_arm.values()}) > 1:
+        made = frozenset[tuple[str, str]]().union(*(cell.machines for cell in of_arm.values()))
+        if len(made) > len({stage for stage, _ in made}):
             mixed.append(arm)
     if not mixed:
         return []

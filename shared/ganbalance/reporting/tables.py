@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Callable, Iterable
 
-from ganbalance.metrics.statistics import MIN_SEEDS_INTERVAL
+from ganbalance.metrics.results import MIN_SEEDS_INTERVAL
 from ganbalance.reporting.formats import (
     FAMILIES,
     NOTHING,
@@ -162,8 +162,8 @@ def arm_entry(summary: Summary, arm: str) -> Entry:
     """An arm's name, with its seeds where some are missing or diverged."""
     found, seeds = summary["arms"][arm], len(summary["seeds"])
     partial = f"{found['n_seeds']} of {seeds} seeds" if found["n_seeds"] < seeds else ""
-    imputed = f", {len(found['imputed_seeds'])} diverged" if found["imputed_seeds"] else ""
-    return Entry(arm_name(arm), partial + imputed)
+    diverged = f", {len(found['diverged_seeds'])} diverged" if found["diverged_seeds"] else ""
+    return Entry(arm_name(arm), partial + diverged)
 
 
 def markdown(table: Table) -> str:

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from ganbalance.metrics.statistics import MIN_SEEDS_INTERVAL
+from ganbalance.metrics.crossed import ALPHA
+from ganbalance.metrics.results import MIN_SEEDS_INTERVAL
 from ganbalance.metrics.verdicts import (
     DID_NOT_TRAIN,
     HELPS,
@@ -94,8 +95,8 @@ def flaws(summary: Summary) -> tuple[str, ...]:
 
 
 def rare_by_nature(summary: Summary) -> bool:
-    """Whether nothing was removed, so that all seeds split the same images and say nothing of new ones."""
-    return all(one["keep"] == 1 for one in summary["dataset"]["rare"])
+    """Whether nothing was removed of a rare class, so that all seeds split its images and say nothing of new ones."""
+    return any(one["keep"] == 1 for one in summary["dataset"]["rare"])
 
 
 def shut(summary: Summary) -> bool:
@@ -176,7 +177,7 @@ def _against_reference(summary: Summary, found: dict[str, Any]) -> str:
     against = found["reference_difference"]
     if against is None:
         return ""
-    worse = against["high"] is not None and against["high"] < 0
+    worse = against["mean"] < 0 and against["p_holm"] < ALPHA
     verb = "beats" if found["beats_reference"] else "ranks worse than" if worse else "does not clearly beat"
     return f" It {verb} {arm_name(summary['reference'])} ({interval(against, signed=True)})."
 
@@ -228,6 +229,7 @@ def threshold_alone(summary: Summary) -> list[str]:
                 f"{arm_name(arm)} keeps the scores of {summary['baseline']} and moves its threshold: its difference in "
                 f"ranking is 0 by construction, so it gets no verdict. Balanced accuracy as trained becomes "
                 f"{number(found['mean'])}, {interval(gain, signed=True)} against {summary['baseline']}."
+                + (f" {CONDITIONAL}" if rare_by_nature(summary) else "")
             )
     return said
 

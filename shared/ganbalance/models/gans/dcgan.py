@@ -1,4 +1,5 @@
-"""DCGAN. Radford et al. 2016, arXiv:1511.06434, sections 3 and 4; losses of Goodfellow et al. 2014, arXiv:1406.2661, eq. 1.
+"""DCGAN. Radford et al. 2016, arXiv:1511.06434, sections 3 and 4; losses of Goodfellow et al. 2014, arXiv:1406.2661,
+eq. 1.
 
 Settings are the course report's. Real labels are smoothed to 0.9 (Salimans et al. 2016, arXiv:1606.03498,
 section 3.4; D's real term only) and Gaussian noise goes on every image that D sees, in D's step and in G's

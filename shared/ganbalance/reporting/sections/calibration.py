@@ -26,12 +26,16 @@ def sections(report: Report) -> Iterator[Section]:
             for head, metric in (("Brier score", "brier"), ("log loss", "log_loss"))
             for rule in rules
         ],
-        notes=("Smaller is better. Every class weighs the same, however many test images it has; log loss in nats.",),
+        notes=(
+            "Smaller is better. Every class weighs the same, however many test images it has; log loss in nats. As "
+            "trained, a probability carries the class shares of the arm's training mix, so on these equal shares it is "
+            "too low for a rare class by that alone.",
+        ),
     )
     yield Section(
         title="Calibration",
         tables=(table,) if table else (),
-        figures=(_picture(summary, report.found.class_names[report.found.rare], rules),) if rules else (),
+        figures=(_picture(summary, report.found.class_names[report.found.shown], rules),) if rules else (),
     )
 
 

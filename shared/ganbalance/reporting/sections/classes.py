@@ -19,11 +19,11 @@ def sections(report: Report) -> Iterator[Section]:
     if len(names) == PAIR:
         return
     macro = _table(summary, "Means over all classes")
-    tables = [_table(summary, f"“{names[c]}” alone", f"/{c}") for c in report.found.rare_columns]
+    tables = [_table(summary, f"“{names[c]}” alone", f"/{c}") for c in report.found.rare]
     yield Section(
         title="Each rare class",
         text=(
-            f"Rare: {listed([f'“{names[c]}”' for c in report.found.rare_columns])}. AUC: the class against the rest, "
+            f"Rare: {listed([f'“{names[c]}”' for c in report.found.rare])}. AUC: the class against the rest, "
             "by the probabilities as trained, which a shift of other classes changes too; it decides nothing. Pairwise "
             "AUC: the mean over two-class heads of the class and every other one, on which verdicts rest.",
         ),
@@ -39,7 +39,7 @@ def _table(summary: Summary, caption: str, of: str = "") -> Table | None:
 
 
 def _pairs(summary: Summary, report: Report) -> Table | None:
-    rare, names = report.found.rare_columns, report.found.class_names
+    rare, names = report.found.rare, report.found.class_names
     pairs = [(low, high) for low in rare for high in rare if low < high]
     columns = [(f"“{names[low]}” and “{names[high]}”", f"pairwise_auc/{low}-{high}") for low, high in pairs]
     return of_metrics(summary, "Pairs of two rare classes: AUC of their head", columns)

@@ -6,8 +6,9 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from ganbalance.reporting.formats import NOTHING, arm_name, capitalised, cell, change, plural, primary_name
-from ganbalance.reporting.layout import Entry, Picture, Report, Section, Table
+from ganbalance.metrics.scores import PAIR
+from ganbalance.reporting.formats import NOTHING, arm_name, capitalised, cell, change, number, plural, primary_name
+from ganbalance.reporting.layout import Entry, Group, Picture, Report, Section, Table
 from ganbalance.reporting.plotting import INK, MUTED, blank, legend_below, line_styles, picture, styled
 from ganbalance.reporting.summary import Summary
 from ganbalance.reporting.tables import of_arms
@@ -23,15 +24,20 @@ def sections(report: Report) -> Iterator[Section]:
     yield Section(
         title="Penalty strength",
         text=(
-            "Every arm is solved at every strength of the same grid, and gets the one that is best on held-out images "
-            "over all seeds of the run. The table shows beside it what each seed alone would choose on its validation "
-            "images: helps and hurts are vetoed where the interval under those choices lies wholly on the other side "
-            "of 0.",
+            f"Every arm is solved at every strength of the same grid, and gets the one that {_how(summary)}. The table "
+            "shows beside it what each seed alone would choose on its validation images: helps and hurts are vetoed "
+            "where the interval under those choices lies wholly on the other side of 0.",
             *at_end(summary, arms),
         ),
-        tables=(_table(summary, arms),),
+        tables=(_table(summary, arms), _along(summary, arms)),
         figures=(_picture(summary, arms),),
     )
+
+
+def _how(summary: Summary) -> str:
+    if all(one["keep"] == 1 for one in summary["dataset"]["rare"]):
+        return "most bootstraps of the validation images rank first over all seeds of the run"
+    return "is best on held-out images over all seeds of the run"
 
 
 def _has_grid(found: dict[str, Any]) -> bool:
@@ -40,6 +46,7 @@ def _has_grid(found: dict[str, Any]) -> bool:
 
 def _table(summary: Summary, arms: dict[str, Any]) -> Table:
     difference = f"Δ{primary_name(summary)} to {summary['baseline']}"
+    many = len(summary["dataset"]["classes"]) > PAIR
 
     def row(arm: str) -> tuple[Entry, ...] | None:
         if arm not in arms or summary["arms"][arm]["family"] == "exempt":
@@ -47,15 +54,42 @@ def _table(summary: Summary, arms: dict[str, Any]) -> Table:
         tuned, judged = arms[arm], summary["arms"][arm]["components"] is not None
         vetoed = "vetoed" if summary["arms"][arm]["vetoed"] else "no"
         return (
-            Entry(f"{tuned['chosen']:g}", f"the {tuned['at_end']} of the grid" if tuned["at_end"] else ""),
+            _strength(tuned["chosen"], tuned["at_end"]),
+            *([_strength(tuned["all_classes"], tuned["all_classes_at_end"])] if many else []),
             Entry(_counted(tuned["per_seed"])),
             cell(change(summary, arm), signed=True),
             cell(tuned["per_seed_difference"], signed=True),
             Entry(vetoed if judged else NOTHING),
         )
 
-    head = ("arm", "chosen for the run", "chosen by each seed alone", difference, f"{difference}, each seed’s own")
-    return of_arms(summary, "Chosen strengths", (*head, "verdict vetoed?"), row)
+    whole = ("of the head of all classes",) if many else ()
+    head = ("arm", "chosen for the run", *whole, "chosen by each seed alone", difference)
+    return of_arms(summary, "Chosen strengths", (*head, f"{difference}, each seed’s own", "verdict vetoed?"), row)
+
+
+def _strength(value: float, at_end: str | None) -> Entry:
+    return Entry(f"{value:g}", f"the {at_end} of the grid" if at_end else "")
+
+
+def _along(summary: Summary, arms: dict[str, Any]) -> Table:
+    """A row per strength: each arm's metric on test images, on tuning images, and its difference to the baseline."""
+    shown = [arm for arm in arms if summary["arms"][arm]["family"] != "exempt"]
+    grid = arms[shown[0]]["strengths"]
+
+    def entry(tuned: dict[str, Any], place: int) -> Entry:
+        text = number(tuned["test"][place]) + (" •" if tuned["strengths"][place] == tuned["chosen"] else "")
+        change = f", Δ {number(tuned['difference'][place], signed=True)}" if tuned["difference"] else ""
+        return Entry(text, f"tuning {number(tuned['tuning'][place])}{change}")
+
+    rows = [
+        (Entry(f"{strength:g}"), *(entry(arms[arm], place) for arm in shown)) for place, strength in enumerate(grid)
+    ]
+    notes = (
+        f"Means over seeds. Large: on test images; small: on the images that tuning uses, and the difference to "
+        f"{summary['baseline']} on test images at the same strength. • marks the strength chosen for the run.",
+    )
+    head = ("strength", *map(arm_name, shown))
+    return Table(f"{capitalised(primary_name(summary))} along the grid", head, (Group("", tuple(rows)),), notes)
 
 
 def _counted(per_seed: dict[Any, float]) -> str:

@@ -25,8 +25,8 @@ def sections(report: Report) -> Iterator[Section]:
     moved = ("threshold moved: as trained minus fair",) if FAIR in rules else ()
     head = ("arm", *(heads[rule] for rule in rules), *(f"Δ to {against}, {heads[rule]}" for rule in rules), *moved)
     notes = (
-        "What an arm gains as trained and not with the fair threshold is a moved threshold, which costs nothing; what "
-        "it gains with both is ranking.",
+        "What an arm gains as trained and not with the fair threshold is a moved threshold; what it gains with both is "
+        "ranking.",
     )
     yield Section(
         title="Threshold or ranking?",

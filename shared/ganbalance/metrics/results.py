@@ -1,0 +1,146 @@
+"""What is concluded of a run, as data: the question, and what `statistics.analyse` says of every arm."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from typing import Any, Literal
+
+from ganbalance.metrics.classification import Settings, Settled
+from ganbalance.metrics.crossed import Components, Detectable, Estimate, Share
+from ganbalance.metrics.verdicts import Finding, Gate
+
+MIN_SEEDS_INTERVAL = 2
+"""Seeds that an interval needs; a verdict needs `verdicts.MIN_SEEDS`."""
+
+Family = Literal["baseline", "cheap", "generative", "control", "exempt"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run was asked: `families` of its arms in order, its seeds, what its metrics share, and its margin.
+
+    `margin` is a number, or `margin_share` of the baseline's error where it is None.
+    """
+
+    families: Mapping[str, Family]
+    seeds: tuple[int, ...]
+    settings: Settings
+    reference: str
+    baseline: str = "none"
+    oracle: str = "oracle"
+    margin: float | None = None
+    margin_share: float = 0.1
+    replicates: int = 2000
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Paired difference to the baseline; no interval with one seed, `p_holm` for the primary metric of a family."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    p: float | None
+    p_holm: float | None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One metric of one arm: mean over its n seeds, 95 % interval, difference over the seeds it shares."""
+
+    n: int
+    mean: float
+    low: float | None
+    high: float | None
+    difference: Difference | None
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """What the penalty does to one arm. Lists run along the grid, strongest first.
+
+    tuning, test        primary metric on held-out and on test images, mean over the arm's seeds
+    difference          of `test` to the baseline's at the same strength; None for the baseline
+    chosen, at_end      the strength chosen for the run, and whether it is the "strongest" or the "weakest" of the grid
+    all_classes, all_classes_at_end  the same of the head of all classes, which two classes share with their pair
+    per_seed            the strength that each seed alone would choose; {} where nothing was held out
+    per_seed_difference the difference to the baseline if each seed of both had its own
+    """
+
+    strengths: list[float]
+    tuning: list[float]
+    test: list[float]
+    difference: list[float] | None
+    chosen: float
+    at_end: str | None
+    all_classes: float
+    all_classes_at_end: str | None
+    per_seed: dict[int, float]
+    per_seed_difference: Difference | None
+
+
+@dataclass(frozen=True)
+class Arm:
+    """All that is said of one arm; `n_paired` counts the seeds shared with the baseline, imputed ones included.
+
+    `diverged_seeds` are all at which it diverged, `imputed_seeds` those of them that count as the baseline: none where
+    it diverged too often, so that nothing of the baseline is shown as its own.
+    """
+
+    family: Family
+    n_seeds: int
+    n_paired: int
+    diverged_seeds: list[int]
+    imputed_seeds: list[int]
+    finding: Finding | None
+    vetoed: bool
+    detectable: Detectable | None
+    components: Components | None
+    beats_reference: bool | None
+    reference_difference: Difference | None
+    gap_recovered: Share | None
+    finished_difference: Difference | None
+    moved: Difference | None
+    sensitivity: Sensitivity | None
+    metrics: dict[str, Summary]
+
+
+@dataclass(frozen=True)
+class Margins:
+    """The smallest differences worth having. `capped` says that half of the oracle's gain is the smaller bound."""
+
+    ranking: float
+    threshold: float | None
+    capped: bool
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """Every arm of a run, and how it was judged. `smallest_class` counts test images.
+
+    `settled` is what was chosen for each arm, `points` the metrics of each of its seeds; both stay out of the JSON.
+    """
+
+    primary: str
+    margins: Margins | None
+    gate: Gate | None
+    smallest_class: int
+    enough_images: bool
+    few_images: bool
+    equality_within_reach: bool | None
+    arms: dict[str, Arm]
+    settled: dict[str, Settled]
+    points: dict[str, dict[int, dict[str, float]]]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dicts, strings, numbers and None; never NaN."""
+        kept = [item.name for item in fields(self) if item.name not in ("settled", "points")]
+        return {name: _plain(getattr(self, name)) for name in kept}
+
+
+def _plain(value: Any) -> Any:
+    """Dataclasses as dicts, an estimate with its interval."""
+    if isinstance(value, Estimate):
+        return asdict(value) | {"low": value.low, "high": value.high, "p": value.p}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
+    return {key: _plain(one) for key, one in value.items()} if isinstance(value, dict) else value
