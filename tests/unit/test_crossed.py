@@ -15,6 +15,7 @@ from ganbalance.metrics.crossed import (
     Sample,
     detectable_effect,
     estimate,
+    half_samples,
     holm,
     ratio,
 )
@@ -55,14 +56,15 @@ TINY = 1e-5
 
 def test_the_interval_is_what_its_formula_says():
     rng = np.random.default_rng(7)
-    values, left_out = TINY * rng.normal(size=(6, 40)), TINY * rng.normal(size=6)
+    values, halves = TINY * rng.normal(size=(6, 40)), TINY * rng.normal(size=20)
     values[:, 1:] *= 0.5
-    found = estimate(values, left_out, image_count=33)
+    found = estimate(values, halves, image_count=33)
     drawn = values[:, 1:]
     mean_of_images = np.mean((drawn.mean(axis=0) - drawn.mean()) ** 2)
     alone = drawn - drawn.mean(axis=0)
     interaction = np.mean((alone - alone.mean(axis=1, keepdims=True)) ** 2, axis=1).sum() / 5 / 6
-    seeds = max(np.var(values[:, 0], ddof=1) / 6, 5 / 6 * np.sum((left_out - left_out.mean()) ** 2))
+    # all twenty ways to keep three of six: of a plain mean they have s^2 / S, so the larger variance is what counts
+    seeds = max(np.var(values[:, 0], ddof=1) / 6, 3 / 3 * np.mean((halves - halves.mean()) ** 2))
     assert seeds > np.var(values[:, 0], ddof=1) / 6
     variance = max(seeds - interaction, 0) + mean_of_images + RESOLUTION**2
     assert found.mean == pytest.approx(values[:, 0].mean(), rel=1e-12)
@@ -118,20 +120,21 @@ def test_an_interval_that_touches_zero_has_no_sign_and_one_that_touches_the_marg
 
 def test_samples_are_subtracted_and_scaled_with_what_stands_beside_the_values():
     rng = np.random.default_rng(8)
-    one, other = (Sample(rng.normal(size=(4, 9)), rng.normal(size=4), count) for count in (30, 50))
-    for made, values, left_out in (
-        (one - other, one.values - other.values, one.left_out - other.left_out),
-        (3.0 * one, 3 * one.values, 3 * one.left_out),
+    one, other = (Sample(rng.normal(size=(4, 9)), rng.normal(size=6), count) for count in (30, 50))
+    for made, values, halves in (
+        (one - other, one.values - other.values, one.halves - other.halves),
+        (3.0 * one, 3 * one.values, 3 * one.halves),
     ):
         assert np.array_equal(made.values, values)
-        assert np.array_equal(made.left_out, left_out)
+        assert np.array_equal(made.halves, halves)
         assert made.image_count == 30
-        assert made.estimate == estimate(values, left_out, 30)
+        assert made.estimate == estimate(values, halves, 30)
 
 
 def of_seeds(point: np.ndarray) -> Sample:
     """Only seeds vary, and nothing is chosen from them."""
-    return Sample(np.repeat(point[:, None], 3, axis=1), (point.sum() - point) / (len(point) - 1))
+    kept = half_samples(len(point))
+    return Sample(np.repeat(point[:, None], 3, axis=1), kept @ point / kept.sum(axis=1))
 
 
 def test_the_ratio_agrees_with_fieller_and_needs_a_whole_above_zero():
@@ -152,7 +155,7 @@ def test_the_ratio_is_that_of_the_means_and_reaches_further_where_the_whole_may_
     rng = np.random.default_rng(5)
     part, whole = rng.normal(1.0, 0.3, 8), rng.normal(0.5, 0.45, 8)
     drawn = [point[:, None] + np.r_[0.0, rng.normal(0, 1e-3, 50)] for point in (part, whole)]
-    share = ratio(*(Sample(values, of_seeds(values[:, 0]).left_out) for values in drawn))
+    share = ratio(*(Sample(values, of_seeds(values[:, 0]).halves) for values in drawn))
     assert share.mean == pytest.approx(part.mean() / whole.mean(), rel=1e-9)
     (vpp, vpw), (_, vww) = np.cov(part, whole) / 8
     q = student.ppf(0.975, 7) ** 2
@@ -163,22 +166,43 @@ def test_the_ratio_is_that_of_the_means_and_reaches_further_where_the_whole_may_
     assert share.high - share.mean > 4 * (share.mean - share.low)
 
 
-def test_where_nothing_is_chosen_the_jackknife_is_the_variance_of_the_mean():
-    point = np.random.default_rng(0).normal(size=7)
-    with_it, without = of_seeds(point).estimate, estimate(of_seeds(point).values)
+@pytest.mark.parametrize(("seeds", "subsets", "left_out"), [(2, 2, 1), (3, 3, 1), (5, 10, 2), (6, 20, 3), (10, 30, 5)])
+def test_half_samples_leave_half_of_the_seeds_out_each_differently(seeds, subsets, left_out):
+    kept = half_samples(seeds)
+    assert kept.shape == (subsets, seeds)
+    assert (kept.sum(axis=1) == seeds - left_out).all()
+    assert len({tuple(row) for row in kept.tolist()}) == subsets
+    assert np.array_equal(kept, half_samples(seeds))
+
+
+@pytest.mark.parametrize("seeds", [2, 5, 10])
+def test_where_nothing_is_chosen_the_jackknife_is_the_variance_of_the_mean(seeds):
+    sample = of_seeds(np.random.default_rng(0).normal(size=seeds))
+    with_it, without = sample.estimate, estimate(sample.values)
     assert with_it.se == pytest.approx(without.se, rel=1e-9)
     assert with_it.df == pytest.approx(without.df, rel=1e-9)
 
 
-def test_a_choice_that_turns_without_a_seed_widens_the_interval():
+def test_over_all_half_samples_a_mean_has_its_variance():
+    point = np.random.default_rng(0).normal(size=5)
+    halves = of_seeds(point).halves
+    assert (5 - 2) / 2 * halves.var() == pytest.approx(point.var(ddof=1) / 5)
+
+
+def test_a_choice_that_turns_on_half_of_the_seeds_widens_the_interval():
     point = np.array([0.1, 0.1, 0.1, 0.1, 0.2])
-    steady = (point.sum() - point) / 4
-    turned = steady + np.array([0, 0, 0, 0, -0.3])  # without the last seed another strength is chosen, and it is worse
-    values = np.repeat(point[:, None], 3, axis=1)
-    wide = estimate(values, turned)
-    assert wide.se == pytest.approx(np.sqrt(4 / 5 * ((turned - turned.mean()) ** 2).sum()), rel=1e-3)
-    assert wide.se > 2 * estimate(values, steady).se
-    assert wide.mean == estimate(values, steady).mean
+    steady = of_seeds(point)
+    turned = steady.halves - 0.3 * ~half_samples(5)[:, 4]  # without the last seed a worse strength is chosen
+    wide = estimate(steady.values, turned)
+    assert wide.se == pytest.approx(np.sqrt((5 - 2) / 2 * turned.var()), rel=1e-3)
+    assert wide.se > 2 * steady.estimate.se
+    assert wide.mean == steady.estimate.mean
+
+
+def test_a_choice_that_makes_halves_more_alike_narrows_nothing():
+    point = np.array([0.1, 0.1, 0.1, 0.1, 0.2])
+    alike = np.full(10, 0.12)
+    assert estimate(of_seeds(point).values, alike).se == pytest.approx(of_seeds(point).estimate.se)
 
 
 def test_components_are_the_parts_of_the_variance():

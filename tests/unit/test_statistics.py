@@ -1,17 +1,22 @@
 """Verdicts of whole runs against planted effects."""
 
+import itertools
 import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from ganbalance.errors import DataError
 from ganbalance.metrics import verdicts
 from ganbalance.metrics.calibration import Rule
+from ganbalance.metrics.classification import Settled, measure
+from ganbalance.metrics.crossed import Sample, estimate
 from ganbalance.metrics.results import Analysis, Run
 from ganbalance.metrics.scores import Scores
 from ganbalance.metrics.statistics import analyse
+from ganbalance.metrics.tuning import Tuning
 from ganbalance.metrics.verdicts import (
     DID_NOT_TRAIN,
     HELPS,
@@ -22,6 +27,8 @@ from ganbalance.metrics.verdicts import (
     TOO_FEW_IMAGES,
     TOO_FEW_SEEDS,
 )
+from ganbalance.metrics.weighted import stratified_draws
+from ganbalance.seeding import numpy_rng
 from tests.unit.planted import PRIOR, of_margin, scores, settings, with_pairs
 
 T, V = 600, 300
@@ -109,6 +116,15 @@ def test_a_planted_effect_gets_its_verdict(planted, name, verdict):
 def test_the_baseline_has_neither_verdict_nor_difference(planted):
     assert planted.arms["none"].finding is None
     assert all(summary.difference is None for summary in planted.arms["none"].metrics.values())
+
+
+def test_what_is_said_of_an_arm_is_said_of_its_family_seeds_and_images(planted):
+    assert {name: one.family for name, one in planted.arms.items()} == {
+        name: FAMILIES.get(name, "generative") for name in planted.arms
+    }
+    assert {name: one.n_paired for name, one in planted.arms.items() if one.n_paired != 5} == {"none": 0}
+    assert planted.arms["better"].components.image_count == planted.smallest_class == T // 2
+    assert (planted.arms["threshold"].detectable, planted.arms["threshold"].components) == (None, None)
 
 
 def test_an_arm_that_hurts_may_gain_as_trained(planted):
@@ -213,6 +229,48 @@ def test_one_seed_has_a_mean_and_no_interval_and_an_arm_without_seeds_says_so():
     assert (found.arms["failed"].metrics, found.arms["failed"].finding.name) == ({}, TOO_FEW_SEEDS)
 
 
+def test_two_seeds_have_an_interval():
+    found = judge({"none": arm(2.0, seeds=2), "better": arm(3.0, seeds=2, luck=1)}, seeds=2).arms["better"]
+    assert found.metrics["auc"].low < found.metrics["auc"].mean < found.metrics["auc"].high
+    assert found.metrics["auc"].difference.low is not None
+
+
+def test_the_difference_at_one_seed_is_that_of_the_test_set_as_it_is():
+    found = judge({"none": arm(2.0, seeds=1), "better": arm(3.0, seeds=1, luck=1)}, seeds=1)
+    gain = found.points["better"][0]["auc"] - found.points["none"][0]["auc"]
+    assert found.arms["better"].metrics["auc"].difference.mean == pytest.approx(gain, abs=1e-12)
+
+
+def test_seeds_that_the_baseline_lacks_are_measured_and_not_compared():
+    better = arm(3.0, luck=1, seeds=7)
+    found = judge({"none": NONE, "better": better, "apart": {7: cell(2.0, 7)}}, seeds=8).arms
+    assert (found["better"].n_seeds, found["better"].n_paired, found["better"].metrics["auc"].n) == (7, 5, 7)
+    alone = judge({"none": NONE, "better": {s: better[s] for s in range(5)}}).arms["better"]
+    difference = found["better"].metrics["auc"].difference.mean
+    assert difference == pytest.approx(alone.metrics["auc"].difference.mean)
+    assert (found["apart"].n_paired, found["apart"].metrics["auc"].difference, found["apart"].moved) == (0, None, None)
+
+
+def test_an_arm_without_any_cell_is_an_arm_without_seeds():
+    run = Run({"none": "baseline", "lost": "generative"}, tuple(range(5)), settings(), "class-weight", replicates=50)
+    found = analyse(run, {"none": NONE}, {}).arms["lost"]
+    assert (found.n_seeds, found.metrics, found.sensitivity) == (0, {}, None)
+
+
+def test_an_interval_ends_where_its_metric_does_and_a_log_loss_may_be_above_one():
+    few = np.r_[np.flatnonzero(LABELS == 0)[:30], np.flatnonzero(LABELS == 1)[:30]]
+
+    def of(separation: float) -> dict[int, Scores]:
+        made = arm(separation, own_noise=1.0)
+        return {s: replace(one, test=one.test[:, few], test_labels=LABELS[few]) for s, one in made.items()}
+
+    best, worst = (judge({"none": of(separation)}).arms["none"].metrics for separation in (9.0, -9.0))
+    assert best["accuracy@as-trained"].high == 1.0
+    assert worst["accuracy@as-trained"].low == 0.0
+    assert worst["log_loss@as-trained"].high > worst["log_loss@as-trained"].mean > 1
+    assert 0 < worst["brier@as-trained"].low < worst["brier@as-trained"].mean < worst["brier@as-trained"].high <= 1
+
+
 def test_a_diverged_cell_counts_as_the_baseline():
     better = arm(3.0, luck=1)
     whole = judge({"none": NONE, "better": better}).arms["better"]
@@ -291,6 +349,16 @@ def test_each_family_is_adjusted_by_itself_and_controls_are_not():
     assert found["threshold"].p_holm is None
 
 
+def test_a_verdict_rests_on_the_adjusted_p():
+    arms = {"none": NONE, "weak": varied(2.4, 0.3)}
+    assert names(judge(arms, margin=0.0005))["weak"] == HELPS
+    among = judge(arms | {f"noise-{by}": varied(2.1, by) for by in (0.3, 0.4, 0.5)}, margin=0.0005)
+    difference = among.arms["weak"].metrics["auc"].difference
+    assert difference.p < 0.05 < difference.p_holm
+    assert names(among)["weak"] == NO_EVIDENCE
+    assert among.arms["weak"].metrics["balanced_accuracy@fair"].difference.p_holm is None
+
+
 def test_another_arm_in_the_run_changes_no_interval_but_the_p_of_its_family(planted):
     alone = judge({"none": NONE, "better": arm(3.0, luck=1)}, margin=0.01).arms["better"]
     among = planted.arms["better"]
@@ -328,6 +396,14 @@ def test_beating_the_reference_is_adjusted_within_the_generative_family(planted)
     assert judge({"none": NONE, "better": arm(3.0, luck=1)}).arms["better"].beats_reference is None
 
 
+def test_the_difference_to_the_reference_is_that_of_the_two_arms_over_five_seeds_at_least(planted):
+    auc = {name: planted.arms[name].metrics["auc"].mean for name in ("better", "class-weight", "none")}
+    assert planted.arms["better"].reference_difference.mean == pytest.approx(auc["better"] - auc["class-weight"])
+    assert auc["class-weight"] != auc["none"]
+    four = judge({"none": NONE, "class-weight": arm(2.0, luck=2, seeds=4), "better": arm(3.0, luck=1)})
+    assert four.arms["better"].reference_difference is None
+
+
 def test_a_gan_that_memorises_never_helps_against_oversampling():
     # copies of the rare class are oversampling with other copies: the same ranking but for noise that favours nobody
     helped = 0
@@ -346,6 +422,19 @@ def test_the_share_of_the_oracle_gap_is_the_ratio_of_the_gains(planted):
     assert 0 < share.low < share.mean < share.high < 1
     assert planted.arms["worse"].gap_recovered.high < 0
     assert planted.arms["oracle"].gap_recovered is None
+
+
+def test_the_share_is_that_of_the_seeds_which_arm_baseline_and_oracle_have_in_common():
+    base, better, oracle = arm(2.0, seeds=7, balanced=False), arm(3.0, luck=1, seeds=7), arm(4.0, luck=4, seeds=7)
+    shared = [0, 2, 4, 5, 6]
+    whole = judge({"none": base, "better": without(better, 1), "oracle": without(oracle, 3)}, seeds=7)
+    alone = judge({name: {s: path[s] for s in shared} for name, path in
+                   (("none", base), ("better", better), ("oracle", oracle))}, seeds=7)  # fmt: skip
+    assert whole.arms["better"].gap_recovered.mean == pytest.approx(alone.arms["better"].gap_recovered.mean)
+
+
+def without(path: dict[int, Scores], lost: int) -> dict[int, Scores]:
+    return {seed: one for seed, one in path.items() if seed != lost}
 
 
 def test_the_share_is_left_out_when_the_oracle_gains_nothing_certain():
@@ -388,7 +477,7 @@ def test_half_of_the_oracles_gain_bounds_the_margin_of_ranking_where_the_gate_is
 
 def test_a_margin_given_as_a_number_is_both_margins():
     found = judge({"none": NONE, "better": arm(3.0, luck=1)}, margin=0.03)
-    assert (found.margins.ranking, found.margins.threshold) == (0.03, 0.03)
+    assert (found.margins.ranking, found.margins.threshold, found.margins.capped) == (0.03, 0.03, False)
 
 
 def test_a_run_whose_intervals_are_wider_than_the_margin_says_that_equality_is_out_of_reach(planted):
@@ -396,6 +485,12 @@ def test_a_run_whose_intervals_are_wider_than_the_margin_says_that_equality_is_o
     assert judge(arms, margin=0.05).equality_within_reach is True
     assert judge(arms, margin=0.001).equality_within_reach is False
     assert judge({"none": NONE}).equality_within_reach is None
+    difference = judge(arms).arms["noise"].metrics["auc"].difference
+    half = (difference.high - difference.low) / 2
+    assert [judge(arms, margin=half * share).equality_within_reach for share in (0.999, 1.0)] == [False, True]
+    # neither a control nor what differs by nothing at all says what the others can show
+    sure = {"threshold": {seed: one.rescored() for seed, one in NONE.items()}, "oracle": NONE}
+    assert judge(arms | sure, margin=half / 2).equality_within_reach is False
 
 
 # -- the penalty -----------------------------------------------------------------------------------------------------
@@ -427,9 +522,24 @@ def test_sensitivity_shows_every_strength_and_what_each_seed_alone_would_choose(
     assert (found["none"].sensitivity.chosen, found["none"].sensitivity.at_end) == (0.1, None)
     assert shown.test[0] == pytest.approx(found["gan"].metrics["auc"].mean)
     assert np.sign(shown.difference) == pytest.approx([1, -1, 1])
+    tuned = [[roc_auc_score(HELD_OUT, one.held_out[g, :, 1]) for one in other.values()] for g in range(3)]
+    assert shown.tuning == pytest.approx(np.mean(tuned, axis=1))
     assert np.argmax(shown.tuning) == 0
     assert set(shown.per_seed) == set(range(5))
     assert found["none"].sensitivity.difference is None
+
+
+def test_without_validation_images_of_a_seed_nothing_is_said_of_the_choice_of_each_seed():
+    validation = np.arange(V) < 60
+    base = stacked(arm(1.5), arm(2.0), validation=validation)
+    other = stacked(arm(2.5, luck=1), arm(1.4, luck=1), validation=validation)
+    assert judge({"none": base, "gan": other}).arms["gan"].sensitivity.per_seed_difference is not None
+    assert judge({"none": base, "gan": other}).arms["none"].sensitivity.per_seed_difference is None
+    for changed in (base, other):
+        changed[3] = replace(changed[3], validation=np.zeros(V, bool))
+        found = judge({"none": base, "gan": other}).arms["gan"].sensitivity
+        assert found.per_seed_difference is None
+    assert set(found.per_seed) == {0, 1, 2, 4}
 
 
 def test_the_weakest_penalty_is_an_end_of_the_grid_too():
@@ -455,20 +565,44 @@ def test_a_difference_that_turns_round_with_each_seeds_own_penalty_is_no_evidenc
     assert found.finding.name == NO_EVIDENCE
 
 
-def test_choosing_again_without_each_seed_is_in_the_standard_error():
-    # two strengths equally good on held-out images: every seed tips the choice, and the test metric with it
+def again(cells: dict[int, Scores], metric: str, replicates: int = 200) -> Sample:
+    """By hand: a metric of every seed on every draw of the test images, and its means chosen on three seeds of five."""
+    drawn = stratified_draws(LABELS, replicates, numpy_rng(0, "test-image-bootstrap"))
+    tuning, weights = Tuning.of(cells, settings()), np.concatenate([np.ones((1, T), np.int16), drawn])
+
+    def of(seed: int, settled: Settled, weights: np.ndarray | None = None) -> np.ndarray:
+        return measure(cells[seed], settled, settings(), weights)[metric]
+
+    values = [of(seed, tuning.settle(cells), weights) for seed in cells]
+    halves = [np.mean([of(seed, tuning.settle(kept)) for seed in kept]) for kept in itertools.combinations(cells, 3)]
+    return Sample(np.stack(values), np.array(halves), T // 2)
+
+
+@pytest.mark.parametrize("metric", ["auc", "balanced_accuracy@fair"])
+def test_choosing_again_on_half_of_the_seeds_is_in_the_standard_error(metric):
+    # the first strength is a little better on the held-out images of most seeds, the second much better at one
     validation = np.zeros(V, bool)
-    close = stacked(arm(2.0, own_noise=1.0), arm(2.0, luck=9, own_noise=1.0), validation=validation)
-    base = {seed: replace(one, test=NONE[seed].test.repeat(2, axis=0)) for seed, one in close.items()}
-    for seed, one in close.items():
-        one.test[1] = 1.5 * of_margin(margins(LABELS, 2.4, [0, seed, 9], 0.3))
-    found = judge({"none": base, "gan": close})
-    chosen = [found.settled["gan"].strength]
-    points = [found.points["gan"][s]["auc"] - found.points["none"][s]["auc"] for s in range(5)]
-    difference = found.arms["gan"].metrics["auc"].difference
-    assert difference.mean == pytest.approx(np.mean(points))
-    assert chosen[0] in (0, 1)
-    assert found.arms["gan"].components is not None
+    paths = [
+        {seed: cell(separation, seed, luck, own_noise=0.6) for seed, separation in enumerate(path)}
+        for luck, path in ((1, (2.3, 2.3, 2.3, 2.3, 1.9)), (2, (2.2, 2.2, 2.2, 2.2, 2.4)))
+    ]
+    close = stacked(*paths, validation=validation)
+    for one in close.values():
+        one.test[1] = of_margin(margins(LABELS, 3.0, [7, len(one.test)], 0.3))  # what is chosen matters
+    base = stacked(arm(2.0), arm(1.0), validation=validation)
+    tuning = Tuning.of(close, settings())
+    assert {tuning.settle(kept).strength for kept in itertools.combinations(range(5), 3)} == {0, 1}
+    found = judge({"none": base, "gan": close}).arms["gan"]
+    mine, theirs = again(close, metric), again(base, metric)
+    wanted, difference = (mine - theirs).estimate, found.metrics[metric].difference
+    assert (difference.mean, difference.low, difference.high, difference.p) == pytest.approx(
+        (wanted.mean, wanted.low, wanted.high, wanted.p), rel=1e-9
+    )
+    summary = found.metrics[metric]
+    assert (summary.n, summary.mean, summary.low) == pytest.approx((5, mine.estimate.mean, mine.estimate.low))
+    if metric == "auc":
+        assert found.components == wanted.components
+        assert wanted.se > 1.5 * estimate((mine - theirs).values).se
 
 
 # -- test images -----------------------------------------------------------------------------------------------------

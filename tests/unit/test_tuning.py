@@ -34,12 +34,13 @@ def test_a_tie_goes_to_the_stronger_penalty():
     assert Tuning.of({0: cell(1.0, 1.0, 0.2), 1: cell(1.0, 1.0, 0.2, seed=1)}, settings()).settle([0, 1]).strength == 0
 
 
-def test_without_a_seed_everything_is_chosen_and_fitted_from_the_others():
+def test_from_some_of_the_seeds_everything_is_chosen_and_fitted_without_the_others():
     cells = {0: cell(1.1, 1.0), 1: cell(1.1, 1.0, seed=1), 2: cell(-2.0, 1.0, seed=2)}
     found = Tuning.of(cells, settings())
     alone = Tuning.of({0: cells[0], 1: cells[1]}, settings()).settle([0, 1])
-    assert (found.without(2).fair.scale, found.without(2).strength) == (alone.fair.scale, alone.strength)
-    assert (found.without(2).strength, found.without(0).strength) == (0, 1)
+    some = found.settle([0, 1])
+    assert (some.fair.scale, some.strength) == (alone.fair.scale, alone.strength)
+    assert (some.strength, found.settle([1, 2]).strength) == (0, 1)
 
 
 def test_the_fair_rule_is_fitted_on_the_held_out_images_of_all_seeds_at_the_chosen_strength():

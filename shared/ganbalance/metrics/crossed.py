@@ -4,33 +4,40 @@ A mean over seeds on one test set has two sources of chance that do not nest: ot
 images, which all seeds and arms share. Both are resampled (Owen 2007, "The pigeonhole bootstrap",
 arXiv:0712.1111): images jointly for every arm and seed, within each class, and seeds in closed form. For a mean that
 is its variance s^2 / S. But an arm's strength and thresholds are chosen from all seeds, so its mean is no mean of
-independent values: the delete-one-seed jackknife (Tukey 1958) does everything again without each seed,
+independent values. The delete-half jackknife (Shao & Wu 1989) does everything again on subsets that leave h = S // 2
+seeds out; what its variance has beyond that of the same subsets with nothing chosen anew is added:
 
-    jackknife = (S - 1) / S  sum_r (m_(r) - mean of them)^2,    m_(r) without seed r
+    extra      = (S - h) / h  (var over subsets of their means - the same of the seeds' values as they are), at least 0
+    from seeds = s^2 / S + extra
 
-which is s^2 / S where the choices do not change and tends to be too large where they do (Efron & Stein 1981); the
-larger of the two counts. In it the images' effect on single
-seeds is counted a second time; it is measured by the bootstrap of images and taken out:
+It is 0 where no choice turns. Half, not one: a choice turns all at once, which leaving out one seed sees either not at
+all or (S - 1)-fold. In s^2 / S the images' effect on single seeds is counted a second time; it is measured by the
+bootstrap of images and taken out:
 
-    from seeds = max(s^2 / S, jackknife)
     variance   = max(from seeds - interaction / S, 0) + variance over image draws of the mean
     interval   = mean +- t(df) sqrt(variance),   df = (S - 1) (variance / from seeds)^2   (after Satterthwaite 1946)
 
 `tests/simulation` shows what this covers, tuning included; `docs/statistics.md` has its tables.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from scipy.special import chdtri, nctdtrinc, stdtr, stdtrit
 
 from ganbalance.metrics.calibration import Floats
+from ganbalance.seeding import numpy_rng
 
 ALPHA = 0.05
 POWER = 0.8
 RANGE = 0.8
 """Probability that the range of detectable effects holds the one at the true variance, which a run knows badly."""
+HALVES = 30
+"""Subsets of the seeds that are looked at, where there are more."""
 RESOLUTION = 1e-6
 """The order of float additions alone may move a metric by as much, so no standard error is smaller."""
 
@@ -137,18 +144,30 @@ def _stretch(df: int, tail: float) -> float:
     return df / float(chdtri(df, tail))
 
 
-def estimate(values_SR: Floats, left_out_S: Floats | None = None, image_count: int | None = None) -> Estimate:
+def half_samples(seeds: int) -> NDArray[np.bool_]:
+    """Which of S >= 2 seeds each subset keeps, bool (R, S): all ways to leave out S // 2, or `HALVES` of them."""
+    kept = list(itertools.combinations(range(seeds), seeds - seeds // 2))
+    if len(kept) > HALVES:
+        chosen = numpy_rng(seeds, "half-samples").choice(len(kept), HALVES, replace=False)
+        kept = [kept[number] for number in np.sort(chosen)]
+    return np.array([[seed in of_subset for seed in range(seeds)] for of_subset in kept])
+
+
+def estimate(values_SR: Floats, halves_H: Floats | None = None, image_count: int | None = None) -> Estimate:
     """The mean over S >= 2 seeds; values (S, 1 + B): the test set as it is, then B joint draws of its images.
 
-    `left_out_S` are the means of the whole procedure without each seed; without them nothing was chosen from seeds.
-    `image_count` is the number of test images in the smallest class.
+    `halves_H` are the means of the whole procedure on each of `half_samples`; without them nothing was chosen from
+    seeds. `image_count` is the number of test images in the smallest class.
     """
     point_S, drawn_SB = values_SR[:, 0], values_SR[:, 1:]
     seeds = len(point_S)
     mean_B = drawn_SB.mean(axis=0)
     from_seeds = point_S.var(ddof=1) / seeds
-    if left_out_S is not None:
-        from_seeds = max(from_seeds, (seeds - 1) * left_out_S.var())
+    if halves_H is not None:
+        kept_HS = half_samples(seeds)
+        as_they_are = (kept_HS @ point_S / kept_HS.sum(axis=1)).var()
+        left_out = seeds // 2
+        from_seeds += (seeds - left_out) / left_out * max(halves_H.var() - as_they_are, 0.0)
     interaction = (drawn_SB - mean_B).var(axis=1).sum() / (seeds - 1) / seeds
     only_seeds = max(from_seeds - interaction, 0.0)
     variance = only_seeds + mean_B.var() + RESOLUTION**2
@@ -179,22 +198,22 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Sample:
-    """Values (S, 1 + B) of S seeds, and their mean (S,) in the procedure without each seed: see `estimate`."""
+    """Values (S, 1 + B) of S seeds, and the means (H,) of the procedure on half samples of them: see `estimate`."""
 
     values: Floats
-    left_out: Floats
+    halves: Floats
     image_count: int | None = None
 
     def __sub__(self, other: "Sample") -> "Sample":
-        return Sample(self.values - other.values, self.left_out - other.left_out, self.image_count)
+        return Sample(self.values - other.values, self.halves - other.halves, self.image_count)
 
     def __rmul__(self, factor: float) -> "Sample":
-        return Sample(factor * self.values, factor * self.left_out, self.image_count)
+        return Sample(factor * self.values, factor * self.halves, self.image_count)
 
     @property
     def estimate(self) -> Estimate:
         """The mean with its error."""
-        return estimate(self.values, self.left_out, self.image_count)
+        return estimate(self.values, self.halves, self.image_count)
 
 
 def ratio(part: Sample, whole: Sample) -> Share | None:

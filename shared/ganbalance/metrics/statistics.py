@@ -1,5 +1,6 @@
 """From the scores of every arm and seed to differences, intervals and verdicts; the rule is `verdicts.RULE`."""
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
@@ -10,7 +11,7 @@ from ganbalance.errors import DataError
 from ganbalance.metrics import verdicts
 from ganbalance.metrics.calibration import Floats, Ints
 from ganbalance.metrics.classification import AS_TRAINED, FAIR, Settings, Settled, measure, primary, ranking
-from ganbalance.metrics.crossed import ALPHA, Estimate, Sample, Share, estimate, holm, ratio
+from ganbalance.metrics.crossed import ALPHA, Estimate, Sample, Share, estimate, half_samples, holm, ratio
 from ganbalance.metrics.results import (
     MIN_SEEDS_INTERVAL,
     Analysis,
@@ -46,15 +47,17 @@ class _Measured:
         self.cells = cells
         self.drawn = {seed: measure(scores, self.settled, settings, weights_RT) for seed, scores in cells.items()}
         self._settings, self._weights_RT = settings, weights_RT
-        self._points: dict[tuple[int | None, int], dict[str, Floats]] = {}
+        self._settled: dict[frozenset[int], Settled] = {}
+        self._points: dict[tuple[frozenset[int], int], dict[str, Floats]] = {}
 
-    def point(self, left_out: int, seed: int) -> dict[str, Floats]:
-        """The metrics of `seed` when everything was chosen without `left_out`."""
-        without = left_out if left_out in self.cells else None
-        if (without, seed) not in self._points:
-            settled = self.settled if without is None else self._settled_without[without]
-            self._points[without, seed] = measure(self.cells[seed], settled, self._settings)
-        return self._points[without, seed]
+    def point(self, kept: frozenset[int], seed: int) -> dict[str, Floats]:
+        """The metrics of `seed` when everything was chosen from the seeds `kept`."""
+        own = kept.intersection(self.cells)
+        if (own, seed) not in self._points:
+            if own not in self._settled:
+                self._settled[own] = self.tuning.settle(sorted(own))
+            self._points[own, seed] = measure(self.cells[seed], self._settled[own], self._settings)
+        return self._points[own, seed]
 
     @cached_property
     def along_grid(self) -> dict[int, Floats]:
@@ -78,10 +81,6 @@ class _Measured:
             seed: ranking(self.cells[seed], strength, self._settings, self._weights_RT)
             for seed, strength in self.own_strength.items()
         }
-
-    @cached_property
-    def _settled_without(self) -> dict[int, Settled]:
-        return {seed: self.tuning.without(seed) for seed in self.cells}
 
 
 class _Analyst:
@@ -130,11 +129,10 @@ class _Analyst:
     def sample(self, arm: str, metric: str, seeds: Sequence[int]) -> Sample:
         """One metric over seeds."""
         values = np.stack([self._source(arm, seed).drawn[seed][metric] for seed in seeds])
-        left_out = [
-            np.mean([self._source(arm, seed).point(out, seed)[metric] for seed in seeds if seed != out])
-            for out in (seeds if len(seeds) >= MIN_SEEDS_INTERVAL else ())
+        halves = [
+            np.mean([self._source(arm, seed).point(kept, seed)[metric] for seed in kept]) for kept in _halves(seeds)
         ]
-        return Sample(values, np.array(left_out), self.smallest_class)
+        return Sample(values, np.array(halves), self.smallest_class)
 
     def gain(self, arm: str, metric: str, other: str | None = None, seeds: Sequence[int] | None = None) -> Sample:
         """Paired differences to the baseline, or to another arm, over the seeds that both have."""
@@ -369,6 +367,13 @@ class _Analyst:
         if len(pairs) < max(len(seeds), MIN_SEEDS_INTERVAL):
             return None
         return estimate(np.stack([mine - theirs for mine, theirs in pairs]), image_count=self.smallest_class)
+
+
+def _halves(seeds: Sequence[int]) -> list[frozenset[int]]:
+    """The half samples of these seeds; none of a single one."""
+    if len(seeds) < MIN_SEEDS_INTERVAL:
+        return []
+    return [frozenset(itertools.compress(seeds, kept)) for kept in half_samples(len(seeds))]
 
 
 def _difference(sample: Sample, p_holm: float | None = None) -> Difference:

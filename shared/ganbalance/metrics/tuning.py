@@ -3,7 +3,7 @@
 The strength is the one with the best mean ranking over the seeds. Where the imbalance removed nothing, the held-out
 images are few and the best mean is a matter of luck: there it is the choice that bootstraps of those images make most
 often. A tie goes to the stronger penalty. The fair rule is fitted on the held-out images of all seeds together, at
-that strength. Both can be done again without a seed, which is how their own noise gets into the standard errors.
+that strength. Both are done again on subsets of the seeds, which is how their own noise gets into the standard errors.
 """
 
 from collections.abc import Collection, Mapping
@@ -54,10 +54,6 @@ class Tuning:
             logits = np.concatenate([scores.held_out[strength] for scores in cells])
             fair = calibration.fit_fair(logits, np.concatenate([scores.held_out_labels for scores in cells]))
         return Settled(strength, _choice([self.ranking[seed] for seed in seeds]), fair)
-
-    def without(self, left_out: int) -> Settled:
-        """Choose and fit from the other seeds."""
-        return self.settle([seed for seed in self.cells if seed != left_out])
 
 
 def of_one_seed(scores: Scores, settings: Settings) -> int | None:
