@@ -229,7 +229,7 @@ def _override(given: dict[str, Any], text: str) -> None:
     path, equals, value = text.partition("=")
     *parents, last = path.strip().split(".")
     if not equals or not last:
-        raise ConfigError(f"--set {text!r}: write it as key.key=value, for example gans.dcgan.epochs=50")
+        raise ConfigError(f"--set {text!r}: write it as key.key=value, for example gans.dcgan.steps=200")
     for part in parents:
         given = given.setdefault(part, {})
         if not isinstance(given, dict):

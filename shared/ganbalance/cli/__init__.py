@@ -3,7 +3,7 @@
 ganbalance data jobs/experiments/quick.yaml              get the images and the backbone's weights that it needs
 ganbalance plan jobs/experiments/honest.yaml             what would run, and what is done already
 ganbalance run  jobs/experiments/quick.yaml              run what is not done yet, then the report
-ganbalance run  jobs/experiments/quick.yaml --gan "vanilla dcgan" --seeds 0..9 --set gans.dcgan.epochs=50
+ganbalance run  jobs/experiments/quick.yaml --gan "vanilla dcgan" --seeds 0..9 --set gans.dcgan.steps=200
 ganbalance submit jobs/experiments/honest.yaml           run it on a Kubernetes cluster; the same again resumes
 ganbalance status --run quick-1a2b3c4d                   what every stage is doing there, and why not
 ganbalance watch --namespace ganbalance                  the same, live, of the run that was submitted last

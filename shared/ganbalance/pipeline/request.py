@@ -28,7 +28,7 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
     """Flags that change an experiment."""
     parser.add_argument("--seeds", metavar="LIST", help="0,1,5 or 0..9 instead of the experiment's seeds")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting, e.g. gans.dcgan.epochs=50"
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting, e.g. gans.dcgan.steps=200"
     )
 
 
