@@ -27,7 +27,7 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
 	@echo
 	@echo 'run and plan take EXPERIMENT=path.yaml STORE=dir SEEDS=0,1 (or 0..9) GAN="dcgan wgan-gp"'
-	@echo 'SET="gans.dcgan.epochs=50 seeds=[0,1]" (no spaces within a value) WORKERS=2; the environment takes TORCH_INDEX=url PYTHON=python3.12'
+	@echo 'SET="gans.dcgan.steps=200 seeds=[0,1]" (no spaces within a value) WORKERS=2; the environment takes TORCH_INDEX=url PYTHON=python3.12'
 	@echo 'images takes DEVICE=cuda IMAGE=name TAG=tag BASE=image TORCH_INDEX=url BAKE="quick paper" BUILD_FLAGS="--network host"'
 	@echo 'compose-run takes EXPERIMENT GAN SEEDS SET as run does, DEVICE=cuda, and the variables of .env.example'
 	@echo 'submit takes EXPERIMENT GAN SEEDS SET, and as resume does PARALLEL=pods PENDING=seconds DRIVER=local; all that speak to a'
@@ -87,6 +87,10 @@ lock: $(READY) ## write the locks anew from pyproject.toml
 .PHONY: golden
 golden: $(READY) ## record what the stages write (tests/golden.json), after raising a version
 	$(BIN)/python -m tests.golden
+
+.PHONY: simulate
+simulate: $(READY) ## simulate intervals and verdicts with known answers; the tables of docs/statistics.md (over an hour)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.simulation $(if $(RUNS),--runs $(RUNS))
 
 PUBLISHED = report.html report.md results.csv confusion.csv summary.json experiment.yaml figures
 

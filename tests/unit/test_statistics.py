@@ -544,7 +544,32 @@ def test_without_validation_images_of_a_seed_nothing_is_said_of_the_choice_of_ea
 
 def test_the_weakest_penalty_is_an_end_of_the_grid_too():
     base = stacked(arm(1.5), arm(2.0), validation=np.zeros(V, bool))
-    assert judge({"none": base}).arms["none"].sensitivity.at_end == "weakest"
+    found = judge({"none": base}).arms["none"].sensitivity
+    assert (found.at_end, found.all_classes, found.all_classes_at_end) == ("weakest", found.chosen, "weakest")
+
+
+def test_a_single_strength_is_no_end(planted):
+    assert {one.sensitivity.at_end for one in planted.arms.values()} == {None}
+    assert {one.sensitivity.all_classes_at_end for one in planted.arms.values()} == {None}
+
+
+def test_the_head_of_all_classes_and_the_heads_of_pairs_may_end_at_different_strengths():
+    labels = np.arange(90) % 3
+    noise = np.random.default_rng(0).normal(size=(90, 3))
+    logits = np.stack([0.2 * np.eye(3)[labels] + noise, 2.0 * np.eye(3)[labels] + noise])
+    pairs = with_pairs(scores(logits[::-1], labels, logits[::-1], labels), (2,)).pairs
+    one = replace(scores(logits, labels, logits, labels), pairs=pairs)
+    found = judge({"none": {0: one}}, seeds=1, settings=settings(3)).arms["none"].sensitivity
+    assert (found.chosen, found.at_end) == (1.0, "strongest")
+    assert (found.all_classes, found.all_classes_at_end) == (0.1, "weakest")
+
+
+def test_the_choice_of_each_seed_is_compared_over_the_seeds_that_the_baseline_has():
+    validation = np.arange(V) < 60
+    base, other = (stacked(arm(1.5, luck=luck), arm(2.0, luck=luck), validation=validation) for luck in (0, 1))
+    found = judge({"none": without(base, 4), "gan": other}).arms["gan"].sensitivity
+    assert found.per_seed_difference is not None
+    assert set(found.per_seed) == set(range(5))
 
 
 def test_a_difference_that_turns_round_with_each_seeds_own_penalty_is_no_evidence():
@@ -683,6 +708,13 @@ def test_the_json_is_plain_and_the_same_for_the_same_run():
     shown = json.loads(text)
     assert shown["arms"]["better"]["metrics"]["auc"]["difference"]["p_holm"] is None
     assert not {"settled", "points"} & set(shown)
+
+
+def test_an_estimate_has_its_interval_and_its_p_in_the_json(planted):
+    shown, gain = planted.to_json()["gate"]["gain"], planted.gate.gain
+    assert {name: shown[name] for name in ("mean", "se", "df", "low", "high", "p")} == {
+        name: getattr(gain, name) for name in ("mean", "se", "df", "low", "high", "p")
+    }
 
 
 def test_cells_with_other_test_images_are_refused():
