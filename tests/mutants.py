@@ -259,14 +259,14 @@ def results(runner: Any, mutants: list[str], until: float) -> Iterator[tuple[str
 def attempt(wanted: list[Found] | None, *, sample: int, until: float, workers: int) -> dict[str, Found]:
     """Run the mutants of the tree that is the working directory, or some of them: `wanted` ones, or a `sample`.
 
-    File -> "mutants", how many it has, and "killed" and "survivors", which name the function and the lines that differ.
+    File -> lists of mutants by function and the lines that differ: "all" it has, "killed" ones and "survivors".
     """
     runner = make(workers)
     mutants = list(differences())
     of = {mutant: (file, this) for file, mutant, this in mutants}
-    found: dict[str, Found] = {file: {"mutants": 0, "killed": [], "survivors": []} for file, _, _ in mutants}
-    for file, _, _ in mutants:
-        found[file]["mutants"] += 1
+    found: dict[str, Found] = {file: {"all": [], "killed": [], "survivors": []} for file, _, _ in mutants}
+    for file, _, this in mutants:
+        found[file]["all"].append(this)
     chosen = [mutant for _, mutant, this in mutants if wanted is None or this in wanted]
     random.Random(0).shuffle(chosen)  # noqa: S311 - so that a part of a run is a fair sample, the same each time
     chosen = chosen[: sample or None]
@@ -280,15 +280,14 @@ def attempt(wanted: list[Found] | None, *, sample: int, until: float, workers: i
 
 def merged(old: Found, new: Found) -> Found:
     """What is known of a file after a run that may have tried some of its mutants only."""
-    reasons = {_key(survivor): survivor["why"] for survivor in old.get("survivors", [])}
-    survivors = {_key(survivor): survivor for survivor in new["survivors"]}
-    tried = len(new["killed"]) + len(new["survivors"])
-    if tried < new["mutants"] == old.get("mutants"):
+    known = {_key(survivor): survivor for survivor in old.get("survivors", [])}
+    count, tried = len(new["all"]), len(new["killed"]) + len(new["survivors"])
+    if tried < count == old.get("mutants"):
         tried = max(tried, old["tried"])
-        killed = {_key(mutant) for mutant in new["killed"]}
-        survivors |= {_key(survivor): survivor for survivor in old["survivors"] if _key(survivor) not in killed}
-    listed = [survivors[key] | {"why": reasons.get(key, "")} for key in sorted(survivors)]
-    return {"mutants": new["mutants"], "tried": tried, "survivors": listed}
+    untried = {_key(mutant) for mutant in new["all"]} - {_key(mutant) for mutant in new["killed"]}
+    survivors = {key: found for key, found in known.items() if key in untried}
+    survivors |= {_key(found): found | {"why": known.get(_key(found), {}).get("why", "")} for found in new["survivors"]}
+    return {"mutants": count, "tried": tried, "survivors": [survivors[key] for key in sorted(survivors)]}
 
 
 def _key(survivor: Found) -> tuple[str, ...]:

@@ -85,6 +85,10 @@ def test_the_deployment_prior_is_that_of_the_images_that_are_left(finished: Lab,
 def test_two_seeds_are_too_few_for_a_verdict(finished: Lab, tmp_path: Path) -> None:
     summary = artifact(finished, tmp_path, "report").json("summary.json")
     assert summary["arms"]["dcgan"]["verdict"]["name"] == "too few seeds"
+    told = finished.state(tmp_path).commit("report")
+    assert told is not None
+    assert told.metrics["verdicts"]["dcgan"] == "too few seeds"
+    assert told.metrics["holes"] == 0
 
 
 def test_the_threshold_arm_only_moves_the_threshold(finished: Lab, tmp_path: Path) -> None:
