@@ -23,7 +23,7 @@ EXPERIMENT = {
     "arms": ["none", "threshold", "class-weight", "dcgan"],
     "gans": {
         "dcgan": {"epochs": 60, "g_widths": [8, 8, 4], "d_widths": [4, 4, 4]},
-        "vanilla": {"epochs": 60},
+        "vanilla": {"epochs": 200},
     },
     "synthesis": {"n": 50},
     "classifier": {"side_px": 16, "l2": [0.1]},
@@ -44,6 +44,24 @@ def experiment(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
+def stored(project: Project) -> list[str]:
+    """The names of everything in the bucket."""
+    client = boto3.client(
+        "s3", endpoint_url=project.server.endpoint, aws_access_key_id=project.server.access_key,
+        aws_secret_access_key=project.server.secret_key, region_name="us-east-1", verify=False,
+    )  # fmt: skip
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket="ganbalance")
+    return [item["Key"] for page in pages for item in page["Contents"]]
+
+
+def wait_for_a_checkpoint(project: Project) -> None:
+    """Of train-gan: those of a finished one are gone."""
+    until = time.monotonic() + 60
+    while not any(name.startswith("stages/train-gan/") and "/checkpoints/" in name for name in stored(project)):
+        assert time.monotonic() < until, "train-gan wrote no checkpoint"
+        time.sleep(0.1)
+
+
 def interrupted(project: Project, how: str, *variables: str) -> tuple[int, str]:
     """Exit code and output of `make compose-run` with train-gan interrupted in the middle of its work."""
     with project.start(*variables) as running:
@@ -52,7 +70,7 @@ def interrupted(project: Project, how: str, *variables: str) -> tuple[int, str]:
         for line in running.stdout:
             lines.append(line)
             if line.startswith("train-gan") and '"done"' in line and how:
-                time.sleep(2)  # for a checkpoint
+                wait_for_a_checkpoint(project)
                 assert project.compose(how, "train-gan").returncode == 0
                 how = ""
     return running.returncode, "".join(lines)
@@ -124,12 +142,7 @@ def test_the_report_says_which_commit_its_images_were_built_from(report: Path, p
 
 
 def test_the_bucket_holds_every_stage_of_the_run_as_a_commit(project: Project, finished: tuple[int, str]) -> None:
-    client = boto3.client(
-        "s3", endpoint_url=project.server.endpoint, aws_access_key_id=project.server.access_key,
-        aws_secret_access_key=project.server.secret_key, region_name="us-east-1", verify=False,
-    )  # fmt: skip
-    pages = client.get_paginator("list_objects_v2").paginate(Bucket="ganbalance")
-    names = [item["Key"] for page in pages for item in page["Contents"]]
+    names = stored(project)
     committed = {name.split("/")[1] for name in names if name.endswith("/COMMIT.json")}
     stages = {"dataset", "imbalance", "train-gan", "synthesize", "backbone", "features", "train-classifier", "report"}
     assert committed >= stages
