@@ -10,7 +10,7 @@ Hand & Till 2001, "A simple generalisation of the area under the ROC curve for m
 eq. 7, but by two-class heads and over the pairs that hold a rare class.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,7 +26,7 @@ DEPLOYED = ("deployed_precision", "deployed_f1")
 """Metrics of the rules "as-trained" and "deployment"."""
 
 _BLOCK_VALUES = 2**18
-"""Weights per block of draws: 2 MB of float64, so that the passes over a block stay in cache."""
+"""Weights per block of draws: 2 MB of float64."""
 
 
 def primary(k: int) -> str:
@@ -74,11 +74,7 @@ def measure(
     """
     weights = np.ones((1, len(scores.test_labels)), np.int16) if weights_BT is None else weights_BT
     cell = _Cell.of(scores, settled, settings)
-    block = max(1, _BLOCK_VALUES // weights.shape[1])
-    parts = [
-        cell.measured(np.ascontiguousarray(weights[start : start + block].T, dtype=np.float64))
-        for start in range(0, len(weights), block)
-    ]
+    parts = [cell.measured(weights_TC) for weights_TC in _blocks(weights)]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -123,12 +119,26 @@ def _ranking(
     pairs: Mapping[tuple[int, int], Floats], labels_N: Ints, k: int, settings: Settings, weights_BN: np.ndarray
 ) -> Floats:
     """The primary metric of log odds (n,) by pair, on draws of images with these labels, float64 (B,)."""
-    weights_NB = weights_BN.T.astype(np.float64)
-    found = {}
-    for pair, margin in pairs.items():
-        rows = of_pair(labels_N, pair)
-        found[pair] = Order.of(labels_N[rows] == pair[1], margin).curve(weights_NB[rows]).auc()
-    return _mean_over_rare(found, settings.rare, k)
+    orders = _pair_orders(pairs, labels_N)
+    found = [_mean_over_rare(_aucs(orders, weights_NC), settings.rare, k) for weights_NC in _blocks(weights_BN)]
+    return np.concatenate(found)
+
+
+def _pair_orders(pairs: Mapping[tuple[int, int], Floats], labels_N: Ints) -> dict[tuple[int, int], Order]:
+    """The images of each pair by its log odds (n,)."""
+    rows = {pair: np.nonzero(of_pair(labels_N, pair))[0] for pair in pairs}
+    return {pair: Order.of(labels_N[rows[pair]] == pair[1], odds, rows[pair]) for pair, odds in pairs.items()}
+
+
+def _aucs(orders: Mapping[tuple[int, int], Order], weights_NC: Floats) -> dict[tuple[int, int], Floats]:
+    return {pair: order.curve(weights_NC).auc() for pair, order in orders.items()}
+
+
+def _blocks(weights_BN: np.ndarray) -> Iterator[Floats]:
+    """Blocks of draws as float64 (N, C), small enough that the passes over one stay in cache."""
+    block = max(1, _BLOCK_VALUES // weights_BN.shape[1])
+    for start in range(0, len(weights_BN), block):
+        yield np.ascontiguousarray(weights_BN[start : start + block].T, dtype=np.float64)
 
 
 def _mean_over_rare(pairs: Mapping[tuple[int, int], Floats], rare: Sequence[int], k: int) -> Floats:
@@ -148,7 +158,7 @@ class _Cell:
     settings: Settings
     one_vs_rest: dict[int, Order]
     deployed: dict[int, Order]
-    pairs: dict[tuple[int, int], tuple[np.ndarray, Order]]
+    pairs: dict[tuple[int, int], Order]
     predicted: dict[str, Ints]
     losses: dict[str, Floats] = field(default_factory=dict)  # rule -> (2, T): Brier and log loss of each image
 
@@ -165,18 +175,14 @@ class _Cell:
             one_vs_rest = {c: Order.of(labels == c, _log_odds(log_p[AS_TRAINED], c)) for c in range(k)}
             shown = log_p.get(DEPLOYMENT, log_p[AS_TRAINED])
             deployed = {c: Order.of(labels == c, _log_odds(shown, c)) for c in settings.rare}
-        pairs = {
-            pair: (rows, Order.of(labels[rows] == pair[1], found.test[settled.pair_strength]))
-            for pair, found in scores.pairs.items()
-            for rows in [of_pair(labels, pair)]
-        }
+        odds = {pair: found.test[settled.pair_strength] for pair, found in scores.pairs.items()}
         return cls(
             labels=labels,
             k=k,
             settings=settings,
             one_vs_rest=one_vs_rest,
             deployed=deployed,
-            pairs=pairs,
+            pairs=_pair_orders(odds, labels),
             predicted={name: rule.decide(logits) for name, rule in rules.items()},
             losses={name: _losses(log_p[name], labels) for name in rules if name != DEPLOYMENT},
         )
@@ -216,7 +222,7 @@ class _Cell:
         return found
 
     def _paired(self, weights_TC: Floats) -> dict[str, Floats]:
-        pairs = {pair: order.curve(weights_TC[rows]).auc() for pair, (rows, order) in self.pairs.items()}
+        pairs = _aucs(self.pairs, weights_TC)
         if not pairs:
             return {}
         found = {"pairwise_auc": _mean_over_rare(pairs, self.settings.rare, self.k)}
@@ -248,9 +254,9 @@ class _Cell:
 
     def _equally(self, losses_LT: Floats, weights_TC: Floats) -> Floats:
         """The mean of per-image losses in which every class weighs the same, float64 (L, C)."""
-        classes = [self.labels == c for c in range(self.k)]
-        means = [losses_LT[:, rows] @ weights_TC[rows] / weights_TC[rows].sum(axis=0) for rows in classes]
-        return np.asarray(np.mean(means, axis=0), dtype=np.float64)
+        of_class_KT = (self.labels == np.arange(self.k)[:, None]).astype(np.float64)
+        sums_LKC = (losses_LT[:, None] * of_class_KT) @ weights_TC
+        return np.asarray((sums_LKC / (of_class_KT @ weights_TC)).mean(axis=1), dtype=np.float64)
 
     @property
     def _own_rows(self) -> tuple[int, ...]:

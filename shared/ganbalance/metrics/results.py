@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, fields, is_dataclass
 from typing import Any, Literal
 
 from ganbalance.metrics.classification import Settings, Settled
-from ganbalance.metrics.crossed import Components, Detectable, Estimate, Share
+from ganbalance.metrics.crossed import ALPHA, Components, Detectable, Estimate, Share
 from ganbalance.metrics.verdicts import Finding, Gate
 
 MIN_SEEDS_INTERVAL = 2
@@ -41,6 +41,16 @@ class Difference:
     high: float | None
     p: float | None
     p_holm: float | None
+
+    @classmethod
+    def of(cls, found: Estimate, p_holm: float | None = None) -> "Difference":
+        """With its interval."""
+        return cls(found.mean, found.low, found.high, found.p, p_holm)
+
+    @property
+    def significant(self) -> bool:
+        """By the adjusted p."""
+        return self.p_holm is not None and self.p_holm < ALPHA
 
 
 @dataclass(frozen=True)

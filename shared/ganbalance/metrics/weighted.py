@@ -30,27 +30,37 @@ def stratified_draws(labels_T: ArrayLike, draws: int, rng: np.random.Generator) 
 
 @dataclass(frozen=True)
 class Curve:
-    """Weight of the positives, and of all images, at or above each distinct score, highest first: float64 (G, C)."""
+    """Weights along P distinct scores that a positive image has, highest first: float64 (P, C) each.
 
+    gained              of the positives at the score
+    positive, negative  of all at the score or above it
+    tied                of the negatives at the score; None where no positive shares its score with a negative
+    negatives           float64 (C,): of all negatives
+
+    No metric here needs the scores between, which only negatives have: recall is the same there and precision lower.
+    """
+
+    gained: Floats
     positive: Floats
-    all: Floats
+    negative: Floats
+    tied: Floats | None
+    negatives: Floats
 
     def auc(self) -> Floats:
         """Area under the ROC curve by the trapezium rule, float64 (C,): a tied pair counts one half."""
-        total_positive, total = self.positive[-1], self.all[-1]
-        # the area is the mean over positives of the negatives below them: twice, with the tied group once
-        steps = _steps(self.all - self.positive)
-        twice = 2 * np.einsum("gc,gc->c", steps, self.positive)
-        tied = np.einsum("gc,gc->c", steps, self._gained)
-        return np.asarray((twice - tied) / (2 * total_positive * (total - total_positive)), dtype=np.float64)
+        above = 2 * np.einsum("pc,pc->c", self.gained, self.negative)
+        if self.tied is not None:
+            above -= np.einsum("pc,pc->c", self.gained, self.tied)
+        twice = 2 * self.positive[-1] * self.negatives
+        return np.asarray((twice - above) / twice, dtype=np.float64)
 
     def average_precision(self) -> Floats:
         """Sum over distinct scores of (recall gained) x (precision there), float64 (C,), as scikit-learn defines it."""
-        return np.asarray(np.einsum("gc,gc->c", self._gained, self._precision) / self.positive[-1], dtype=np.float64)
+        return np.asarray(np.einsum("pc,pc->c", self.gained, self._precision) / self.positive[-1], dtype=np.float64)
 
     def recall_at_precision(self, level: float) -> Floats:
         """The largest recall of a threshold whose precision is at least `level`, float64 (C,); 0 where none is."""
-        reached = (self._precision >= level - _ROUNDING) & (self.all > 0)
+        reached = self._precision >= level - _ROUNDING
         return np.asarray((self.positive * reached).max(axis=0) / self.positive[-1], dtype=np.float64)
 
     def precision_at_recall(self, level: float) -> Floats:
@@ -60,25 +70,21 @@ class Curve:
 
     def weighted(self, positive_C: Floats, negative_C: Floats) -> "Curve":
         """The same order where each positive and each negative image weighs so much more, by draw."""
-        positive = self.positive * positive_C
-        return Curve(positive, positive + (self.all - self.positive) * negative_C)
-
-    @cached_property
-    def _gained(self) -> Floats:
-        return _steps(self.positive)
+        return Curve(
+            self.gained * positive_C,
+            self.positive * positive_C,
+            self.negative * negative_C,
+            None if self.tied is None else self.tied * negative_C,
+            self.negatives * negative_C,
+        )
 
     @cached_property
     def _precision(self) -> Floats:
         # above the first drawn image nothing is gained either, so 0/0 may be anything finite
-        found: Floats = self.positive / np.where(self.all > 0, self.all, 1.0)
+        total = self.positive + self.negative
+        np.maximum(total, np.finfo(np.float64).tiny, out=total)
+        found: Floats = np.divide(self.positive, total, out=total)
         return found
-
-
-def _steps(sums_GC: Floats) -> Floats:
-    """What each row adds to the one before: np.diff with a row of zeros in front, in half the time."""
-    steps = sums_GC.copy()
-    steps[1:] -= sums_GC[:-1]
-    return steps
 
 
 _ROUNDING = 1e-9
@@ -87,28 +93,43 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class Order:
-    """Images by falling score: the order, who is positive, where tied groups end (None: no ties)."""
+    """Images by falling score: those of each kind, where the positives' tied groups start, and what lies above them.
 
-    images: Ints
-    positive: NDArray[np.bool_]
-    ends: Ints | None
+    positives, negatives  int64 (n,): images
+    starts                int64 (P,): the first positive of each distinct score; None where each has its own
+    above, upto           int64 (P,): how many negatives score higher, and at least as high
+    """
+
+    positives: Ints
+    negatives: Ints
+    starts: Ints | None
+    above: Ints
+    upto: Ints
 
     @classmethod
-    def of(cls, truth_T: NDArray[np.bool_], score_T: Floats) -> "Order":
-        """Sort once."""
-        images = np.argsort(-score_T, kind="stable")
-        ends = np.append(np.nonzero(np.diff(score_T[images]))[0], len(images) - 1)
-        return cls(images, truth_T[images, None], None if len(ends) == len(images) else ends)
+    def of(cls, truth_T: NDArray[np.bool_], score_T: Floats, images_T: Ints | None = None) -> "Order":
+        """Sort once. `images_T` says which images these are of those that have weights; default: all, in order."""
+        order = np.argsort(-score_T, kind="stable")
+        ahead, behind = order[truth_T[order]], order[~truth_T[order]]
+        falling, others = -score_T[ahead], -score_T[behind]
+        starts = np.nonzero(np.append(True, falling[1:] != falling[:-1]))[0]
+        above = np.searchsorted(others, falling[starts], side="left")
+        upto = np.searchsorted(others, falling[starts], side="right")
+        images = np.arange(len(order)) if images_T is None else images_T
+        return cls(images[ahead], images[behind], None if len(starts) == len(ahead) else starts, above, upto)
 
     def curve(self, weights_TC: Floats) -> Curve:
         """The curve of every draw."""
-        sorted_TC = weights_TC[self.images]
-        all_GC = np.cumsum(sorted_TC, axis=0)
-        sorted_TC *= self.positive
-        positive_GC = np.cumsum(sorted_TC, axis=0, out=sorted_TC)
-        if self.ends is None:
-            return Curve(positive_GC, all_GC)
-        return Curve(positive_GC[self.ends], all_GC[self.ends])
+        gained_PC = weights_TC[self.positives]
+        if self.starts is not None:
+            gained_PC = np.add.reduceat(gained_PC, self.starts, axis=0)
+        # the row in front: no negative, no weight
+        negative_NC = np.empty((len(self.negatives) + 1, weights_TC.shape[1]))
+        negative_NC[0] = 0.0
+        np.cumsum(weights_TC[self.negatives], axis=0, out=negative_NC[1:])
+        upto_PC = negative_NC[self.upto]
+        tied_PC = None if np.array_equal(self.above, self.upto) else upto_PC - negative_NC[self.above]
+        return Curve(gained_PC, np.cumsum(gained_PC, axis=0), upto_PC, tied_PC, negative_NC[-1])
 
 
 def deployment_factors(labels_T: Ints, weights_TC: Floats, prior_K: Floats) -> Floats:

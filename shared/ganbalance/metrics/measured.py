@@ -1,0 +1,161 @@
+"""The arms of a run in numbers: every metric of every cell on the same draws of the test images, as samples over seeds.
+
+A diverged cell counts as the baseline, which is what its user would fall back to, as long as that is the exception.
+"""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from ganbalance.errors import DataError
+from ganbalance.metrics import verdicts
+from ganbalance.metrics.calibration import Floats, Ints
+from ganbalance.metrics.classification import Settings, Settled, measure, primary, ranking
+from ganbalance.metrics.crossed import Estimate, Sample, estimate, half_samples
+from ganbalance.metrics.results import MIN_SEEDS_INTERVAL, Run
+from ganbalance.metrics.scores import Scores
+from ganbalance.metrics.tuning import Tuning, of_one_seed
+from ganbalance.metrics.weighted import stratified_draws
+from ganbalance.seeding import numpy_rng
+
+
+class Measured:
+    """One arm. `weights_RT` holds the test set as it is, then B draws of its images.
+
+    settled          what was chosen from all seeds
+    drawn            seed -> metric -> float64 (1 + B,) under it
+    own_strength     seed -> the strength that it alone would choose; {} where nothing was held out
+    at_own_strength  seed -> the primary metric there, float64 (1 + B,)
+    """
+
+    def __init__(self, cells: Mapping[int, Scores], settings: Settings, weights_RT: Ints) -> None:
+        self.cells, self.settings = cells, settings
+        self.tuning = Tuning.of(cells, settings)
+        self.settled = self.tuning.settle(cells)
+        self.drawn = {seed: measure(scores, self.settled, settings, weights_RT) for seed, scores in cells.items()}
+        chosen = {seed: of_one_seed(scores, settings) for seed, scores in cells.items()}
+        self.own_strength = {seed: strength for seed, strength in chosen.items() if strength is not None}
+        self.at_own_strength = {
+            seed: ranking(cells[seed], strength, settings, weights_RT) for seed, strength in self.own_strength.items()
+        }
+        self._settled: dict[frozenset[int], Settled] = {}
+        self._points: dict[tuple[frozenset[int], int], dict[str, Floats]] = {}
+
+    @property
+    def points(self) -> dict[int, dict[str, float]]:
+        """The metrics of each seed on the test set as it is."""
+        return {
+            seed: {name: float(values[0]) for name, values in of_seed.items()} for seed, of_seed in self.drawn.items()
+        }
+
+    def point(self, kept: frozenset[int], seed: int) -> dict[str, Floats]:
+        """The metrics of `seed`, float64 (1,), when everything was chosen from the seeds `kept`."""
+        own = kept.intersection(self.cells)
+        if (own, seed) not in self._points:
+            if own not in self._settled:
+                self._settled[own] = self.tuning.settle(sorted(own))
+            self._points[own, seed] = measure(self.cells[seed], self._settled[own], self.settings)
+        return self._points[own, seed]
+
+    @cached_property
+    def along_grid(self) -> dict[int, Floats]:
+        """The primary metric of each seed on the test images at every strength, float64 (G,)."""
+        once = np.ones((1, len(next(iter(self.cells.values())).test_labels)), np.int16)
+        return {
+            seed: np.concatenate([ranking(scores, g, self.settings, once) for g in range(len(scores.strengths))])
+            for seed, scores in self.cells.items()
+        }
+
+
+class MeasuredRun:
+    """All arms of a run, and samples of their metrics and of paired differences.
+
+    labels          int64 (T,): of the test images, which all cells share
+    smallest_class  test images of the smallest class
+    imputed         arm -> the seeds at which it counts as the baseline; [] for an arm that diverged too often
+    """
+
+    def __init__(
+        self, run: Run, cells: Mapping[str, Mapping[int, Scores]], diverged: Mapping[str, frozenset[int]]
+    ) -> None:
+        self.run, self.diverged = run, diverged
+        self.cells = {arm: dict(sorted(cells.get(arm, {}).items())) for arm in run.families}
+        self.labels = self._labels()
+        self.smallest_class = int(np.bincount(self.labels).min())
+        self.primary = primary(next(scores for of_arm in self.cells.values() for scores in of_arm.values()).classes)
+        drawn_BT = stratified_draws(self.labels, run.replicates, numpy_rng(0, "test-image-bootstrap"))
+        weights_RT = np.concatenate([np.ones((1, len(self.labels)), drawn_BT.dtype), drawn_BT])
+        present = [arm for arm, of_arm in self.cells.items() if of_arm]
+        # threads do: the time goes into numpy, which lets others run, as long as each keeps to one processor
+        with threadpool_limits(1), ThreadPoolExecutor() as pool:
+            found = pool.map(lambda arm: Measured(self.cells[arm], run.settings, weights_RT), present)
+            self.arms = dict(zip(present, found, strict=True))
+        base = self.cells[run.baseline]
+        self.imputed = {
+            arm: sorted(diverged.get(arm, frozenset()) & set(base)) if self.trained(arm) else [] for arm in run.families
+        }
+        self._samples: dict[tuple[str, str, tuple[int, ...]], Sample] = {}
+
+    def _labels(self) -> Ints:
+        found = [scores.test_labels for of_arm in self.cells.values() for scores in of_arm.values()]
+        if not found:
+            raise DataError("no cell of the run has a score")
+        if not all(np.array_equal(labels, found[0]) for labels in found):
+            raise DataError("all cells of a run have the same test images")
+        return found[0]
+
+    def trained(self, arm: str) -> bool:
+        """Whether at most one cell in five diverged."""
+        return len(self.diverged.get(arm, ())) <= verdicts.MOST_DIVERGED * len(self.run.seeds)
+
+    def seeds(self, arm: str) -> list[int]:
+        """Seeds with a result, a diverged one counted as the baseline."""
+        return sorted({*self.cells[arm], *self.imputed[arm]})
+
+    def common(self, *arms: str) -> list[int]:
+        """The seeds that all of these arms have."""
+        return sorted(set.intersection(*(set(self.seeds(arm)) if arm in self.cells else set() for arm in arms)))
+
+    def metrics(self, arm: str) -> list[str]:
+        """The names of its metrics; none where it has no result."""
+        return [name for seed in self.seeds(arm)[:1] for name in self._source(arm, seed).drawn[seed]]
+
+    def _source(self, arm: str, seed: int) -> Measured:
+        return self.arms[arm if seed in self.cells[arm] else self.run.baseline]
+
+    def sample(self, arm: str, metric: str, seeds: Sequence[int]) -> Sample:
+        """One metric over seeds."""
+        wanted = (arm, metric, tuple(seeds))
+        if wanted not in self._samples:
+            of_seed = {seed: self._source(arm, seed) for seed in seeds}
+            values = np.stack([of_seed[seed].drawn[seed][metric] for seed in seeds])
+            halves = [np.mean([of_seed[seed].point(kept, seed)[metric] for seed in kept]) for kept in _halves(seeds)]
+            self._samples[wanted] = Sample(values, np.array(halves), self.smallest_class)
+        return self._samples[wanted]
+
+    def gain(self, arm: str, metric: str, other: str | None = None, seeds: Sequence[int] | None = None) -> Sample:
+        """Paired differences to the baseline, or to another arm, over the seeds that both have."""
+        against = other or self.run.baseline
+        shared = self.common(arm, against) if seeds is None else seeds
+        return self.sample(arm, metric, shared) - self.sample(against, metric, shared)
+
+    def per_seed_gain(self, arm: str) -> Estimate | None:
+        """The difference in ranking where each seed of both arms has the strength that it alone would choose."""
+        baseline = self.run.baseline
+        seeds = self.common(arm, baseline) if self.run.families[arm] != "baseline" else []
+        found = [[self._source(one, seed).at_own_strength.get(seed) for one in (arm, baseline)] for seed in seeds]
+        pairs = [(mine, theirs) for mine, theirs in found if mine is not None and theirs is not None]
+        if len(pairs) < max(len(seeds), MIN_SEEDS_INTERVAL):
+            return None
+        return estimate(np.stack([mine - theirs for mine, theirs in pairs]), image_count=self.smallest_class)
+
+
+def _halves(seeds: Sequence[int]) -> list[frozenset[int]]:
+    """The half samples of these seeds; none of a single one."""
+    if len(seeds) < MIN_SEEDS_INTERVAL:
+        return []
+    return [frozenset(itertools.compress(seeds, kept)) for kept in half_samples(len(seeds))]
