@@ -41,6 +41,7 @@ HEAD = """\
 # mutants, tried: how many there are, and how many were run. was, now: the lines that differ.
 """
 
+STATISTICS = [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("tests/unit/test_statistics_*.py"))]
 STAGES = ["tests/integration/test_honesty.py", "tests/integration/test_spine.py", "tests/contract/test_golden.py"]
 TESTED = {
     "shared/ganbalance/metrics/calibration.py": ["tests/unit/test_calibration.py"],
@@ -49,9 +50,11 @@ TESTED = {
         "tests/unit/test_weighted_metrics.py",
     ],
     "shared/ganbalance/metrics/crossed.py": ["tests/unit/test_crossed.py"],
-    "shared/ganbalance/metrics/results.py": ["tests/unit/test_statistics.py"],
+    "shared/ganbalance/metrics/measured.py": STATISTICS,
+    "shared/ganbalance/metrics/penalty.py": ["tests/unit/test_statistics_penalty.py"],
+    "shared/ganbalance/metrics/results.py": STATISTICS,
     "shared/ganbalance/metrics/scores.py": ["tests/unit/test_scores.py"],
-    "shared/ganbalance/metrics/statistics.py": ["tests/unit/test_statistics.py"],
+    "shared/ganbalance/metrics/statistics.py": STATISTICS,
     "shared/ganbalance/metrics/tuning.py": ["tests/unit/test_tuning.py"],
     "shared/ganbalance/metrics/verdicts.py": ["tests/unit/test_verdicts.py"],
     "shared/ganbalance/metrics/weighted.py": [

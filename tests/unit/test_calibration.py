@@ -1,7 +1,5 @@
 """Rules give probabilities one meaning at every strength and under every mix, and change no order of two classes."""
 
-import warnings
-
 import numpy as np
 import pytest
 from scipy.optimize import minimize
@@ -261,7 +259,14 @@ def test_half_means_the_same_at_every_strength_of_the_penalty() -> None:
     assert balanced_accuracy_score(labels[1000:], raw) == 0.5  # not scaled back, every image is of the larger class
 
 
-def test_a_hard_fit_is_quiet() -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        fit_fair(pair(np.where(np.arange(3003) < 3, 1e6, -1e6)), np.repeat([1, 0], [3, 3000]))
+@pytest.mark.filterwarnings("error")
+def test_few_images_of_a_class_that_lie_extremely_far_from_the_others_are_decided_right_without_a_warning() -> None:
+    labels = np.repeat([1, 0], [3, 3000])
+    logits = pair(np.where(labels == 1, 1e6, -1e6))
+    found = fit_fair(logits, labels)
+    probabilities = np.exp(found.log_probabilities(logits))
+    assert 0 < found.scale < np.inf
+    assert np.isfinite(found.offsets).all()
+    assert np.array_equal(found.decide(logits), labels)
+    assert probabilities[labels == 1, 1] == pytest.approx(4 / 5, abs=1e-4)  # Platt's (n + 1) / (n + 2)
+    assert probabilities[labels == 0, 0] == pytest.approx(3001 / 3002, abs=1e-4)

@@ -38,15 +38,20 @@ def test_the_closed_form_of_drawing_seeds_is_what_drawing_them_gives():
     assert drawn.var() * 6 / 5 == pytest.approx(closed, rel=0.02)
 
 
+def drawn_values(
+    rng: np.random.Generator, seeds: int, between: float, images: float, interaction: float, *, heard: float = 1.0
+) -> np.ndarray:
+    """A sample (S, 201) of true mean 0 with these variances, where draws see those of images times `heard`."""
+    point = rng.normal(0, between**0.5, (seeds, 1)) + rng.normal(0, images**0.5)
+    point = point + rng.normal(0, interaction**0.5, (seeds, 1))
+    drawn = rng.normal(0, (heard * images) ** 0.5, 200) + rng.normal(0, (heard * interaction) ** 0.5, (seeds, 200))
+    return np.concatenate([point, point + drawn], axis=1)
+
+
 def test_the_squared_standard_error_is_the_true_variance_and_counts_no_source_twice():
     rng = np.random.default_rng(3)
-    seeds, between, images, interaction = 5, 1.0, 0.3, 0.7  # variances
-    found = []
-    for _ in range(2000):
-        point = rng.normal(0, between**0.5, (seeds, 1)) + rng.normal(0, images**0.5)
-        point = point + rng.normal(0, interaction**0.5, (seeds, 1))
-        drawn = rng.normal(0, images**0.5, 200) + rng.normal(0, interaction**0.5, (seeds, 200))
-        found.append(estimate(np.concatenate([point, point + drawn], axis=1)).se ** 2)
+    seeds, between, images, interaction = 5, 1.0, 0.3, 0.7
+    found = [estimate(drawn_values(rng, seeds, between, images, interaction)).se ** 2 for _ in range(2000)]
     assert np.mean(found) == pytest.approx((between + interaction) / seeds + images, rel=0.05)
 
 
@@ -207,13 +212,10 @@ def test_a_choice_that_makes_halves_more_alike_narrows_nothing():
 
 def test_components_are_the_parts_of_the_variance():
     rng = np.random.default_rng(3)
-    seeds, between, images, interaction = 8, 1.0, 0.3, 0.7  # variances
+    seeds, between, images, interaction = 8, 1.0, 0.3, 0.7
     found = []
     for _ in range(1000):
-        point = rng.normal(0, between**0.5, (seeds, 1)) + rng.normal(0, images**0.5)
-        point = point + rng.normal(0, interaction**0.5, (seeds, 1))
-        drawn = rng.normal(0, images**0.5, 200) + rng.normal(0, interaction**0.5, (seeds, 200))
-        parts = estimate(np.concatenate([point, point + drawn], axis=1)).components
+        parts = estimate(drawn_values(rng, seeds, between, images, interaction)).components
         found.append((parts.seeds, parts.images, parts.interaction))
     assert np.mean(found, axis=0) == pytest.approx([between / seeds, images, interaction / seeds], rel=0.08)
 
@@ -282,10 +284,7 @@ def test_the_range_holds_the_effect_at_the_true_variance_in_about_four_runs_of_f
     for _ in range(1500):
         # the bootstrap measures the images' parts on 200 images
         heard = rng.chisquare(images - 1) / (images - 1)
-        point = rng.normal(0, between**0.5, seeds) + rng.normal(0, common**0.5) + rng.normal(0, interaction**0.5, seeds)
-        drawn = rng.normal(0, (heard * common) ** 0.5, 200)
-        drawn = drawn + rng.normal(0, (heard * interaction) ** 0.5, (seeds, 200))
-        values = np.concatenate([point[:, None], point[:, None] + drawn], axis=1)
+        values = drawn_values(rng, seeds, between, common, interaction, heard=heard)
         found = estimate(values, image_count=images).detectable(1)
         held.append(found.low <= truth <= found.high)
     assert 0.74 <= np.mean(held) <= 0.92

@@ -50,7 +50,7 @@ def test_images_are_read_as_they_were_written_and_stay_on_disk(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("part", ["images.npy", "labels.npy"])
-def test_nothing_is_unpickled(tmp_path: Path, part: str) -> None:
+def test_pickled_arrays_which_could_run_code_when_read_are_refused(tmp_path: Path, part: str) -> None:
     task().save(tmp_path)
     np.save(tmp_path / part, np.array([{}], dtype=object), allow_pickle=True)
     with pytest.raises(ValueError, match=r"allow_pickle|memory-mapped"):

@@ -185,7 +185,7 @@ def with_test_images(tmp_path: Path, *counts: int) -> Settings:
         ((0, 50), ["no verdicts: class '0' has 0 of the 20 test images that one needs"]),
     ],
 )
-def test_a_class_with_few_test_images_is_told_before_hours_are_spent(
+def test_a_class_with_few_test_images_is_noted_before_hours_are_spent(
     tiny: Settings, tmp_path: Path, counts: tuple[int, ...], forecast: list[str]
 ) -> None:
     assert list(plan_of(tiny | with_test_images(tmp_path, *counts)).forecast) == forecast
@@ -198,7 +198,7 @@ def test_a_class_that_the_task_does_not_tell_apart_needs_no_test_images(tiny: Se
 
 
 @pytest.mark.parametrize(("seeds", "said"), [(1, True), (4, True), (5, False), (6, False)])
-def test_too_few_seeds_for_a_verdict_are_told_before_hours_are_spent(
+def test_too_few_seeds_for_a_verdict_are_noted_before_hours_are_spent(
     tiny: Settings, tmp_path: Path, seeds: int, said: bool
 ) -> None:
     forecast = plan_of(tiny | with_test_images(tmp_path, 60, 60) | {"seeds": list(range(seeds))}).forecast
@@ -206,8 +206,8 @@ def test_too_few_seeds_for_a_verdict_are_told_before_hours_are_spent(
 
 
 def test_the_presets_but_that_of_the_paper_have_enough_of_everything() -> None:
-    told = {path.stem: plan_of(config.read(path)).forecast for path in Path("jobs/experiments").glob("*.yaml")}
-    assert {name for name, forecast in told.items() if forecast} == {"paper"}
+    forecasts = {path.stem: plan_of(config.read(path)).forecast for path in Path("jobs/experiments").glob("*.yaml")}
+    assert {name for name, forecast in forecasts.items() if forecast} == {"paper"}
 
 
 def test_arms_may_be_listed_in_any_order(tiny: Settings) -> None:

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from ganbalance.reporting import figures, headline, tables, wording
+from ganbalance.reporting import figures, headline, tables, verdict_text, wording
 from ganbalance.reporting.formats import interval, p_value
 from tests.unit import known_reports
 from tests.unit.known_reports import row
@@ -105,7 +105,7 @@ def test_a_run_without_any_method_says_so(tmp_path):
     assert "No oracle among the arms" in found.md
 
 
-def test_known_effects_are_told_in_plain_words_on_both_pages(known):
+def test_known_effects_are_stated_in_plain_words_on_both_pages(known):
     for page in known.pages:
         assert "On this data DCGAN moves the threshold only, for better: balanced accuracy as trained rises by" in page
         assert "On this data Vanilla GAN hurts: it lowers AUC by 0." in page
@@ -123,8 +123,8 @@ def test_every_verdict_is_followed_by_the_numbers_it_rests_on_also_of_arms_witho
     verdicts = [of_arm["verdict"] for of_arm in known.summary["arms"].values() if of_arm["verdict"]]
     assert len(verdicts) == len(ARMS) - 1
     for page in known.pages:
-        told = page.partition("Evidence for each verdict")[2].partition("How a verdict is reached")[0]
-        assert all(verdict["sentence"] in told for verdict in verdicts)
+        evidence = page.partition("Evidence for each verdict")[2].partition("How a verdict is reached")[0]
+        assert all(verdict["sentence"] in evidence for verdict in verdicts)
 
 
 def test_no_evidence_names_the_differences_that_would_have_been_called(shut):
@@ -136,7 +136,7 @@ def test_no_evidence_names_the_differences_that_would_have_been_called(shut):
     )
 
 
-def test_an_arm_whose_penalty_lies_on_an_end_of_the_grid_is_told_so_in_its_evidence(tmp_path):
+def test_an_arm_whose_penalty_lies_on_an_end_of_the_grid_has_that_in_its_evidence(tmp_path):
     run = SyntheticRun(
         tmp_path,
         arms=("none", "class-weight", "oracle"),
@@ -146,9 +146,9 @@ def test_an_arm_whose_penalty_lies_on_an_end_of_the_grid_is_told_so_in_its_evide
     strong = "The penalty of none, 10, is the strongest of the grid: a stronger one might do better."
     weak = "The penalty of class-weight, 0.1, is the weakest of the grid: a weaker one might do better."
     for page in found.pages:
-        told = page.partition("Evidence for each verdict")[2].partition("How a verdict is reached")[0]
-        assert strong in told
-        assert weak in told
+        evidence = page.partition("Evidence for each verdict")[2].partition("How a verdict is reached")[0]
+        assert strong in evidence
+        assert weak in evidence
         assert "The penalty of oracle" not in page
     table = found.section("Penalty strength").tables[0]
     assert row(table, "none")["chosen for the run"] == "10 the strongest of the grid"
@@ -245,7 +245,7 @@ def test_a_verdict_is_written_with_its_direction_and_a_sign(known, verdict, labe
     entry = tables.verdict_entry(summary, "vanilla")
     assert (entry.text, entry.verdict) == (label, verdict["name"])
     assert f"{tables.SIGNS[verdict['name']]} **{label}**" in tables.markdown(tables.verdicts(summary))
-    assert wording.answer(summary, "vanilla")
+    assert verdict_text.answer(summary, "vanilla")
     assert verdict["name"].partition(" (")[0].rpartition("too ")[2] in headline.headline(summary)
 
 

@@ -56,7 +56,7 @@ def test_a_run_without_any_cell_of_the_baseline_still_has_a_page(tmp_path):
     Strict(found.html)
 
 
-def test_a_diverged_cell_counts_as_the_baseline_and_is_told(four):
+def test_a_diverged_cell_counts_as_the_baseline_and_is_noted(four):
     assert four.verdict("dcgan") == "moves the threshold only"
     assert four.summary["arms"]["dcgan"]["imputed_seeds"] == [3]
     assert "Diverged at seed 3, counted as no difference" in four.summary["arms"]["dcgan"]["verdict"]["sentence"]
@@ -102,8 +102,8 @@ def test_data_that_is_rare_by_nature_makes_every_statement_conditional(tmp_path)
     for page in found.pages:
         assert "Conditional on these images, WGAN-GP helps" in page
         assert "On this data" not in page
-        told = page.partition("Evidence for each verdict")[2].partition("How a verdict is reached")[0]
-        assert told.count("Conditional on these images.") == 2
+        evidence = page.partition("Evidence for each verdict")[2].partition("How a verdict is reached")[0]
+        assert evidence.count("Conditional on these images.") == 2
 
 
 def test_nothing_to_report_on_is_one_clear_error(tmp_path):
@@ -140,13 +140,13 @@ def test_the_paper_protocol_is_labelled_wherever_its_numbers_are(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("seeds", "told"),
+    ("seeds", "flaw"),
     [((0,), "with one seed there is no mean and no interval"), ((0, 1), "This run has 2 seeds: its tables give means")],
 )
-def test_the_last_flaw_of_the_paper_protocol_speaks_of_the_seeds_there_are(tmp_path, seeds, told):
+def test_the_last_flaw_of_the_paper_protocol_speaks_of_the_seeds_there_are(tmp_path, seeds, flaw):
     found = Outcome(SyntheticRun(tmp_path, protocol="paper", arms=("none", "dcgan"), seeds=seeds))
     for page in found.pages:
-        assert told in page
+        assert flaw in page
         assert ("One seed: single values without intervals." in page) == (seeds == (0,))
 
 
