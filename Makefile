@@ -264,7 +264,7 @@ deploy: ## put what runs need into the cluster: templates, rights, and with OVER
 		echo 'namespace $(NAMESPACE) has no Secret ganbalance-s3 yet; next: the keys to the store, see k8s/README.md'; \
 	fi
 
-ganbalance = $(BIN)/ganbalance $(1) --namespace "$(NAMESPACE)" $(if $(CONTEXT),--context "$(CONTEXT)") $(if $(RUN),--run "$(RUN)")
+ganbalance = $(BIN)/ganbalance $(1) --namespace "$(NAMESPACE)" $(if $(CONTEXT),--context "$(CONTEXT)") $(if $(strip $(RUN)),--run "$(RUN)")
 
 .PHONY: submit
 submit: $(READY) ## run an experiment on the cluster; the same command again resumes (GAN= SEEDS= PARALLEL= DRIVER=local)
@@ -313,16 +313,22 @@ test-containers: $(READY) ## the images and Compose, tested for real; needs Dock
 	$(BIN)/pytest tests/e2e --numprocesses 2 --dist loadfile
 
 .PHONY: clean
-ifdef RUN
-clean: $(READY) ## delete the store, the reports in out/ and every cache; with RUN= instead that run, on the cluster
-	@$(call ganbalance,clean)
-else
 clean:
-	@[[ "$(STORE)" != *://* ]] || { echo 'clean deletes a folder, and $(STORE) is none:' "'ganbalance store gc' deletes there" \
-		"what no run needs, 'ganbalance store cp' keeps a run elsewhere before the bucket goes" >&2; exit 78; }
+	@echo 'clean-run RUN=... deletes a run on the cluster, clean-local the store, the reports and the caches here' >&2; exit 78
+
+.PHONY: clean-run
+clean-run: $(READY) ## delete the Jobs of a run on the cluster, and what the store holds for it alone (RUN=)
+	@$(call ganbalance,clean)
+
+.PHONY: clean-local
+clean-local: ## delete the store here, the reports in out/ and every cache; asks, or takes YES=1
+	@[[ "$(STORE)" != *://* ]] || { echo 'clean-local deletes a folder, and $(STORE) is none:' "'ganbalance store gc'" \
+		"deletes there what no run needs, 'ganbalance store cp' keeps a run elsewhere before the bucket goes" >&2; exit 78; }
+	@[[ -n "$(strip $(STORE))" ]] || { echo 'STORE= names no store; not deleted' >&2; exit 78; }
 	@test ! -e "$(STORE)" || test -e "$(STORE)/store.json" || { echo '$(STORE) is no store; not deleted' >&2; exit 78; }
+	@[[ "$(YES)" == 1 ]] || { read -rp 'delete $(STORE), out/ and every cache? [y/N] ' answer && [[ $$answer == [yY]* ]]; } || \
+		{ echo 'nothing was deleted; YES=1 answers yes' >&2; exit 78; }
 	rm -rf "$(STORE)" out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
-endif
 
 .PHONY: venv
 venv: $(READY) ## make the Python environment from the hashed lock

@@ -241,7 +241,7 @@ def test_what_an_earlier_run_committed_is_shared(deployed: Deployment, disturbed
 def test_of_a_cleaned_run_nothing_is_left_and_other_runs_lose_nothing(
     deployed: Deployment, run: str, disturbed: Disturbed
 ) -> None:
-    cleaned = deployed.make("clean", f"RUN={disturbed.run}").stdout
+    cleaned = deployed.make("clean-run", f"RUN={disturbed.run}").stdout
     assert "what other runs need is kept" in cleaned
     assert not deployed.pods(disturbed.run) + deployed.jobs(disturbed.run)
     left = _in_a_pod(

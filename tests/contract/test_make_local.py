@@ -1,4 +1,4 @@
-"""What `make compose-run` and `make clean` do on this machine. Docker is a stand-in that only writes down its calls."""
+"""What `make compose-run` and `make clean-local` do here. Docker is a stand-in that only writes down its calls."""
 
 import os
 import shutil
@@ -41,10 +41,12 @@ class Bench:
         """What Compose reads from the shell and from .env."""
         (self.folder / "dotenv").write_text("\n".join(["HOME=/", *lines, ""]))
 
-    def make(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def make(self, *arguments: str, answer: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
         plain = {"HOME": str(self.folder), "PATH": str(self.tools), "NOTES": str(self.folder), **environment}
         command = [self.make_program, "--no-print-directory", "--file", str(MAKEFILE), *arguments]
-        return subprocess.run(command, cwd=self.folder, env=plain, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            command, cwd=self.folder, env=plain, input=answer, capture_output=True, text=True, check=False
+        )
 
     @property
     def up(self) -> str:
@@ -105,15 +107,63 @@ def test_what_dotenv_says_of_the_report_holds_for_make_too(bench: Bench, given: 
 
 def test_clean_deletes_the_store_that_it_is_told_and_nothing_that_is_none(bench: Bench) -> None:
     (bench.folder / "mine").mkdir()
-    assert told(bench.make("clean", "STORE=mine")) == "mine is no store; not deleted"
+    assert told(bench.make("clean-local", "STORE=mine", "YES=1")) == "mine is no store; not deleted"
     (bench.folder / "mine" / "store.json").touch()
-    assert bench.make("clean", "STORE=mine").returncode == 0
+    assert bench.make("clean-local", "STORE=mine", "YES=1").returncode == 0
     assert not (bench.folder / "mine").exists()
+
+
+@pytest.mark.parametrize(
+    ("answer", "deleted"), [("y\n", True), ("yes\n", True), ("n\n", False), ("\n", False), ("", False)]
+)
+def test_clean_asks_before_it_deletes(bench: Bench, answer: str, deleted: bool) -> None:
+    (bench.folder / "out").mkdir()
+    done = bench.make("clean-local", answer=answer)
+    assert (done.returncode == 0) is deleted
+    assert (bench.folder / "out").exists() is not deleted
+    assert ("nothing was deleted; YES=1 answers yes" in done.stderr) is not deleted
+
+
+@pytest.mark.parametrize("arguments", [["clean"], ["clean", "RUN="], ["clean", "NAMESPACE=team"], ["clean", "YES=1"]])
+def test_clean_alone_deletes_nothing_and_says_what_deletes_what(bench: Bench, arguments: list[str]) -> None:
+    (bench.folder / "out").mkdir()
+    said = told(bench.make(*arguments, answer="y\n"))
+    assert "clean-run RUN=" in said
+    assert "clean-local" in said
+    assert (bench.folder / "out").exists()
+
+
+@pytest.mark.parametrize("run", [[], ["RUN="], ["RUN= "], ["RUN=", "NAMESPACE=team"]])
+def test_clean_of_a_run_that_is_not_named_asks_the_program_and_deletes_nothing_here(
+    bench: Bench, run: list[str]
+) -> None:
+    (bench.folder / ".store").mkdir()
+    (bench.folder / ".store" / "store.json").touch()
+    (bench.folder / "out").mkdir()
+    (bench.folder / "bin").mkdir()
+    (bench.folder / "bin" / "ganbalance").write_text("#!/bin/bash\necho $* >>$NOTES/calls; exit 2\n")
+    (bench.folder / "bin" / "ganbalance").chmod(0o755)
+    (bench.folder / "ready").touch()
+    for name in ("requirements.lock", "pyproject.toml"):
+        (bench.folder / name).touch()
+        os.utime(bench.folder / name, (0, 0))
+    assert bench.make("clean-run", "VENV=.", "YES=1", *run).returncode != 0
+    namespace = "team" if len(run) > 1 else "ganbalance"
+    assert (bench.folder / "calls").read_text() == f"clean --namespace {namespace}\n"
+    assert (bench.folder / ".store").exists()
+    assert (bench.folder / "out").exists()
+
+
+@pytest.mark.parametrize("store", ["", " "])
+def test_clean_of_a_store_without_a_name_deletes_nothing(bench: Bench, store: str) -> None:
+    (bench.folder / "out").mkdir()
+    assert told(bench.make("clean-local", f"STORE={store}", "YES=1")) == "STORE= names no store; not deleted"
+    assert (bench.folder / "out").exists()
 
 
 def test_clean_says_that_it_deletes_no_bucket_and_what_does(bench: Bench) -> None:
     (bench.folder / "out").mkdir()
-    said = told(bench.make("clean", "STORE=s3://bucket/prefix"))
+    said = told(bench.make("clean-local", "STORE=s3://bucket/prefix", "YES=1"))
     assert "s3://bucket/prefix" in said
     assert "ganbalance store gc" in said
     assert (bench.folder / "out").exists()
