@@ -22,6 +22,7 @@ from ganbalance.pipeline import provenance, stages
 from ganbalance.pipeline.job import JobContext, program
 from ganbalance.pipeline.plan import Plan
 from ganbalance.reporting import collect, files, page
+from ganbalance.reporting.layout import Report
 from ganbalance.reporting.origin import origin
 from ganbalance.reporting.summary import analyse, summarise
 
@@ -37,7 +38,7 @@ def report(ctx: JobContext) -> None:
     summary = summarise(question, found, analysis)
     summary["provenance"] = origin(question, ctx.inputs, provenance.here(), presets=PRESETS)
     files.write(ctx.folder, found, analysis, summary, ctx.experiment)
-    page.write(ctx.folder, question, found, analysis, summary)
+    page.write(ctx.folder, Report(question, found, analysis, summary))
     judged = {arm: of_arm["verdict"] for arm, of_arm in summary["arms"].items() if of_arm["verdict"]}
     ctx.metrics["verdicts"] = {arm: verdict["name"] for arm, verdict in judged.items()}
     ctx.metrics["holes"] = len(summary["holes"])

@@ -189,19 +189,19 @@ def _possible_arms(experiment: Experiment, keep: dict[int, float]) -> tuple[tupl
 
 
 def _forecast(experiment: Experiment, source: Dataset, dataset: stages.Dataset) -> tuple[str, ...]:
-    """What the report will not be able to say, told before hours are spent."""
-    told = []
+    """What the report will not be able to say, known before hours are spent."""
+    lines = []
     if len(experiment.seeds) < verdicts.MIN_SEEDS:
-        told.append(f"no verdicts: {len(experiment.seeds)} of the {verdicts.MIN_SEEDS} seeds that one needs")
+        lines.append(f"no verdicts: {len(experiment.seeds)} of the {verdicts.MIN_SEEDS} seeds that one needs")
     counts = source.test_counts()
     for label, name in zip(dataset.classes, dataset.class_names, strict=True):
         has = f"class {name!r} has {counts[label]}"
         if counts[label] < verdicts.MIN_TEST_IMAGES:
-            told.append(f"no verdicts: {has} of the {verdicts.MIN_TEST_IMAGES} test images that one needs")
+            lines.append(f"no verdicts: {has} of the {verdicts.MIN_TEST_IMAGES} test images that one needs")
         elif counts[label] < verdicts.FEW_TEST_IMAGES:
             few = verdicts.FEW_TEST_IMAGES
-            told.append(f"verdicts with caution: {has} of the {few} test images from which error rates hold")
-    return tuple(told)
+            lines.append(f"verdicts with caution: {has} of the {few} test images from which error rates hold")
+    return tuple(lines)
 
 
 def _backbone_sha256(experiment: Experiment) -> str:

@@ -82,7 +82,6 @@ class Found:
     """All that the committed inputs say."""
 
     class_names: tuple[str, ...]
-    n_test: int
     counts: dict[str, list[int]]
     prior: NDArray[np.float64]
     cells: dict[str, dict[int, Cell]]
@@ -130,7 +129,6 @@ def collect(inputs: Mapping[str, Artifact], expected: Iterable[str], question: Q
     _check_one_test_set(cells)
     return Found(
         class_names=tuple(inputs["dataset"].json("classes.json")["class_names"]),
-        n_test=len(_first_cell(cells).scores.test_labels),
         counts=counts,
         prior=np.array(counts["after"]) / sum(counts["after"]),
         cells=cells,

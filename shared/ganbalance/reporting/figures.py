@@ -30,7 +30,14 @@ def class_counts(class_names: Sequence[str], before: Sequence[int], after: Seque
 
 def image_grid(images_uint8_NCHW: NDArray[np.uint8], columns: int = GRID_COLUMNS) -> Image.Image:
     """Images, uint8 (N, 1|3, H, W), in rows of `columns` with a thin white line between them."""
-    return Image.fromarray(_grid(images_uint8_NCHW, columns))
+    n, channels, height, width = images_uint8_NCHW.shape
+    columns = max(1, min(columns, n))
+    rows = max(1, -(-n // columns))
+    canvas = np.full((rows * (height + 1) + 1, columns * (width + 1) + 1, channels), 255, np.uint8)
+    for i, image in enumerate(images_uint8_NCHW):
+        top, left = i // columns * (height + 1) + 1, i % columns * (width + 1) + 1
+        canvas[top : top + height, left : left + width] = image.transpose(1, 2, 0)
+    return Image.fromarray(canvas[..., 0] if channels == 1 else canvas)
 
 
 def strips(images_by_label: Mapping[str, NDArray[np.uint8]]) -> Figure:
@@ -44,14 +51,3 @@ def strips(images_by_label: Mapping[str, NDArray[np.uint8]]) -> Figure:
         axes.set_yticks([])
         axes.spines[:].set_visible(False)
     return figure
-
-
-def _grid(images_NCHW: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
-    n, channels, height, width = images_NCHW.shape
-    columns = max(1, min(columns, n))
-    rows = max(1, -(-n // columns))
-    canvas = np.full((rows * (height + 1) + 1, columns * (width + 1) + 1, channels), 255, np.uint8)
-    for i, image in enumerate(images_NCHW):
-        top, left = i // columns * (height + 1) + 1, i % columns * (width + 1) + 1
-        canvas[top : top + height, left : left + width] = image.transpose(1, 2, 0)
-    return canvas[..., 0] if channels == 1 else canvas

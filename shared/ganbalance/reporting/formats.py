@@ -3,35 +3,29 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ganbalance.metrics import verdicts
 from ganbalance.metrics.classification import AS_TRAINED, DEPLOYMENT, FAIR
-from ganbalance.metrics.verdicts import (
-    DID_NOT_TRAIN,
-    HELPS,
-    HURTS,
-    MOVES,
-    NO_DIFFERENCE,
-    NO_EVIDENCE,
-    TOO_FEW_IMAGES,
-    TOO_FEW_SEEDS,
-)
-from ganbalance.reporting.evidence import LEAST_P, WITHHELD
-from ganbalance.reporting.layout import Entry
-from ganbalance.reporting.summary import Summary
+from ganbalance.reporting.layout import Entry, Summary
 
 NOTHING = "–"
+LEAST_P = 1e-4
+"""Below this a p value is only said to be: further out the tail of a bootstrap means nothing."""
+BALANCED_AS_TRAINED, BALANCED_FAIR = "balanced_accuracy@as-trained", "balanced_accuracy@fair"
+WITHHELD = "withheld"
+"""In place of a verdict where results that it needs are missing."""
 
 SIGNS = {
-    HELPS: "▲",
-    HURTS: "▼",
-    MOVES: "↔",
-    NO_DIFFERENCE: "=",
-    NO_EVIDENCE: "○",
-    TOO_FEW_SEEDS: "…",
-    TOO_FEW_IMAGES: "…",
-    DID_NOT_TRAIN: "✕",
+    verdicts.HELPS: "▲",
+    verdicts.HURTS: "▼",
+    verdicts.MOVES: "↔",
+    verdicts.NO_DIFFERENCE: "=",
+    verdicts.NO_EVIDENCE: "○",
+    verdicts.DID_NOT_TRAIN: "✕",
+    verdicts.TOO_FEW_SEEDS: "…",
+    verdicts.TOO_FEW_IMAGES: "…",
     WITHHELD: "?",
 }
-"""A sign per verdict, so that no verdict is told by colour alone."""
+"""A sign per verdict, so that none is shown by colour alone; in the order in which a headline names them."""
 
 FAMILIES = {
     "generative": "Generative arms",
@@ -176,11 +170,11 @@ def verdict_label(summary: Summary, arm: str) -> str:
     if verdict is None:
         return NOTHING
     name: str = verdict["name"]
-    if name == MOVES:
+    if name == verdicts.MOVES:
         return f"{name}, for {'better' if verdict['direction'] > 0 else 'worse'}"
-    if name == NO_DIFFERENCE and verdict["measurable"]:
-        return f"{name}, measurably {above_or_below(summary, arm)} 0"
-    if name == DID_NOT_TRAIN:
+    if name == verdicts.NO_DIFFERENCE:
+        return name + measurably(summary, arm)
+    if name == verdicts.DID_NOT_TRAIN:
         return f"{name} ({len(summary['arms'][arm]['diverged_seeds'])} of {len(summary['seeds'])})"
     return name
 
@@ -194,12 +188,14 @@ def verdict_entry(summary: Summary, arm: str) -> Entry:
 def did_not_train(summary: Summary, arm: str) -> bool:
     """Whether too many of its cells diverged for a verdict."""
     verdict = summary["arms"][arm]["verdict"]
-    return verdict is not None and verdict["name"] == DID_NOT_TRAIN
+    return verdict is not None and verdict["name"] == verdicts.DID_NOT_TRAIN
 
 
-def above_or_below(summary: Summary, arm: str) -> str:
-    """On which side of 0 the difference in ranking lies."""
-    return "above" if change(summary, arm)["mean"] > 0 else "below"
+def measurably(summary: Summary, arm: str, though: str = "") -> str:
+    """', measurably above 0' after a difference inside the margin that is, with `though` before it; else nothing."""
+    if not summary["arms"][arm]["verdict"]["measurable"]:
+        return ""
+    return f", {though}measurably {'above' if change(summary, arm)['mean'] > 0 else 'below'} 0"
 
 
 def by_family(summary: Summary) -> dict[str, list[str]]:

@@ -3,10 +3,13 @@
 import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from ganbalance.metrics.results import Analysis
 from ganbalance.reporting.collect import Found, Question
-from ganbalance.reporting.summary import Summary
+
+Summary = dict[str, Any]
+"""The content of summary.json."""
 
 
 @dataclass(frozen=True)

@@ -6,17 +6,14 @@ from typing import Any
 
 import jinja2
 
-from ganbalance.metrics.results import Analysis
 from ganbalance.reporting import headline, sections, tables, wording
-from ganbalance.reporting.collect import Found, Question
 from ganbalance.reporting.formats import SIGNS
 from ganbalance.reporting.layout import Report
-from ganbalance.reporting.summary import Summary
 
 
-def write(folder: Path, question: Question, found: Found, analysis: Analysis, summary: Summary) -> None:
+def write(folder: Path, report: Report) -> None:
     """Write the page as HTML, in one self-contained file, and as Markdown beside figures/*.png."""
-    shown = content(Report(question, found, analysis, summary))
+    shown = content(report)
     (folder / "figures").mkdir()
     for section in shown["sections"]:
         for picture in section.pictures:
@@ -45,7 +42,7 @@ def content(report: Report) -> dict[str, Any]:
     return {
         "name": summary["experiment"],
         "note": summary["note"],
-        "label": f" ({wording.PAPER})" if summary["protocol"] == "paper" else "",
+        "label": wording.label(summary),
         "headline": headline.headline(summary),
         "asked": wording.asked(summary),
         "flaws": wording.flaws(summary),

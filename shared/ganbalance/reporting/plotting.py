@@ -11,8 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from ganbalance.reporting.formats import FAMILIES, Number, arm_name, by_family
-from ganbalance.reporting.layout import Picture
-from ganbalance.reporting.summary import Summary
+from ganbalance.reporting.layout import Picture, Summary
 
 DPI = 130
 INK, MUTED, GRID = "#1f2933", "#7b8794", "#e4e7eb"
@@ -21,7 +20,7 @@ BLUE, ORANGE, GREEN, VIOLET = "#2f6fb3", "#d9822b", "#2e8b57", "#7d5ba6"
 COLOURS = {"generative": VIOLET, "cheap": BLUE, "control": GREEN, "exempt": MUTED, "baseline": INK}
 MARKERS = {"generative": "o", "cheap": "s", "control": "D", "exempt": "o", "baseline": "o"}
 LINES = {"generative": "-", "cheap": "--", "control": ":", "exempt": "-.", "baseline": "-"}
-"""Families are told apart by shape as well as by colour."""
+"""Families differ by shape as well as by colour."""
 _SHADES = {
     "generative": (VIOLET, ORANGE, "#c2417c", "#8a6d3b", "#b05050", "#5c6bc0"),
     "cheap": (BLUE, "#3aa6a0", "#6aa5e0", "#1d4776"),

@@ -9,12 +9,12 @@ from ganbalance.config import Margin
 from ganbalance.metrics import statistics, verdicts
 from ganbalance.metrics.classification import AS_TRAINED, FAIR, Settings
 from ganbalance.metrics.results import Analysis, Run
-from ganbalance.reporting import evidence
 from ganbalance.reporting.collect import BASELINE, ORACLE, Found, Question
+from ganbalance.reporting.formats import WITHHELD
+from ganbalance.reporting.layout import Summary
+from ganbalance.reporting.verdict_text import sentence
 
 RELIABILITY_BINS = 10
-
-Summary = dict[str, Any]
 
 
 def analyse(question: Question, found: Found) -> Analysis:
@@ -29,7 +29,7 @@ def analyse(question: Question, found: Found) -> Analysis:
 def summarise(question: Question, found: Found, analysis: Analysis) -> Summary:
     """Everything but the provenance; JSON-ready, no NaN, equal for equal inputs."""
     experiment, run = question.experiment, _run(question, found)
-    return {
+    summary = {
         "experiment": experiment.name,
         "note": experiment.note,
         "protocol": experiment.protocol,
@@ -51,6 +51,10 @@ def summarise(question: Question, found: Found, analysis: Analysis) -> Summary:
         "holes": [asdict(hole) for hole in found.holes],
         "remarks": remarks(question, found, analysis),
     }
+    for arm, of_arm in summary["arms"].items():
+        if of_arm["verdict"]:
+            of_arm["verdict"]["sentence"] = sentence(summary, arm, found.missing(arm, BASELINE))
+    return summary
 
 
 def _run(question: Question, found: Found) -> Run:
@@ -83,7 +87,7 @@ def _dataset(question: Question, found: Found) -> dict[str, Any]:
             {"class": found.class_names[column], "keep": share} for column, share in sorted(question.keep.items())
         ],
         **{name: dict(zip(found.class_names, counts, strict=True)) for name, counts in found.counts.items()},
-        "test": found.n_test,
+        "test": len(found.labels),
         "tested": dict(zip(found.class_names, tested, strict=True)),
         "fingerprint": question.fingerprint,
     }
@@ -93,14 +97,15 @@ def _arms(run: Run, found: Found, analysis: Analysis) -> dict[str, Any]:
     """The analysis of each arm without the conclusions that rest on a missing cell."""
     arms = {}
     for arm, of_arm in analysis.to_json()["arms"].items():
-        lost = found.missing(arm, BASELINE) if arm != BASELINE else []
+        verdict = of_arm.pop("finding")
+        if verdict and found.missing(arm, BASELINE):
+            verdict = {"name": WITHHELD, "direction": 0, "measurable": False}
         arms[arm] = of_arm | {
             "gan": run.families[arm] == "generative",
-            "verdict": evidence.verdict(run, analysis, arm, lost),
+            "verdict": verdict,
             "reliability": _reliability(found, analysis, arm),
             "unsolved": sum(cell.unsolved for cell in found.cells[arm].values()),
         }
-        del arms[arm]["finding"]
         if found.missing(arm, run.reference):
             arms[arm] |= {"beats_reference": None, "reference_difference": None}
         if found.missing(arm, BASELINE, run.oracle):

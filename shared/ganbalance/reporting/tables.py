@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable
 
 from ganbalance.metrics.results import MIN_SEEDS_INTERVAL
 from ganbalance.reporting.formats import (
+    BALANCED_AS_TRAINED,
+    BALANCED_FAIR,
     FAMILIES,
     NOTHING,
     SIGNS,
@@ -24,9 +26,8 @@ from ganbalance.reporting.formats import (
     verdict_label,
 )
 from ganbalance.reporting.headline import headline
-from ganbalance.reporting.layout import Entry, Group, Row, Table
-from ganbalance.reporting.summary import Summary
-from ganbalance.reporting.wording import PAPER, error_rates, margins, threshold_alone
+from ganbalance.reporting.layout import Entry, Group, Row, Summary, Table
+from ganbalance.reporting.wording import error_rates, label, margins, threshold_alone
 
 TERMINAL_COLUMNS = 100
 
@@ -63,12 +64,11 @@ def verdicts(summary: Summary) -> Table:
 
 def _verdict_row(summary: Summary, arm: str) -> tuple[Entry, ...]:
     metrics = summary["arms"][arm]["metrics"]
-    balanced = [metrics.get(f"balanced_accuracy@{rule}") for rule in ("as-trained", "fair")]
     return (
         Entry(mean(metrics.get(summary["primary"]))),
         _difference(summary, arm),
         _p(summary, arm),
-        *(Entry(mean(value)) for value in balanced),
+        *(Entry(mean(metrics.get(name))) for name in (BALANCED_AS_TRAINED, BALANCED_FAIR)),
         verdict_entry(summary, arm),
         _beats(summary, arm),
         _recovered(summary, arm),
@@ -197,7 +197,7 @@ def terminal(summary: Summary) -> str:
     lost = _lost(summary)
     return "\n".join(
         [
-            title + (f" ({PAPER})" if summary["protocol"] == "paper" else ""),
+            title + label(summary),
             *textwrap.wrap(headline(summary), TERMINAL_COLUMNS),
             *(line.rstrip()[:TERMINAL_COLUMNS] for line in text),
             *([lost] if lost else []),
@@ -213,7 +213,7 @@ def _terminal_row(summary: Summary, arm: str) -> tuple[str, ...]:
         arm[:17],
         mean(metrics.get(summary["primary"])),
         NOTHING if exempt else mean(found, signed=True) + half,
-        *(mean(metrics.get(f"balanced_accuracy@{rule}")) for rule in ("as-trained", "fair")),
+        *(mean(metrics.get(name)) for name in (BALANCED_AS_TRAINED, BALANCED_FAIR)),
         verdict_label(summary, arm).replace("measurably ", ""),
     )
 
@@ -230,7 +230,7 @@ def readme(summary: Summary) -> str:
     commits = ", ".join(made["git_commit"]) or "unknown"
     machines = ", ".join([*made["cpu"], *made.get("accelerator", ())]) or "unknown"
     seeds = ", ".join(map(str, summary["seeds"]))
-    name = summary["experiment"] + (f" ({PAPER})" if summary["protocol"] == "paper" else "")
+    name = summary["experiment"] + label(summary)
     origin = f"Made by `{made['command']}`; {name}; seeds {seeds}; {machines}; commit {commits}."
     said = escaped(" ".join(main.notes))
     return "\n\n".join([f"**{escaped(headline(summary))}**", markdown(main), said, origin]) + "\n"

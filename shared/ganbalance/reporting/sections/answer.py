@@ -4,8 +4,7 @@ from collections.abc import Iterator
 
 from matplotlib.figure import Figure
 
-from ganbalance.metrics.verdicts import RULE
-from ganbalance.reporting import headline, tables, wording
+from ganbalance.reporting import headline, tables, verdict_text, wording
 from ganbalance.reporting.formats import (
     arm_name,
     by_family,
@@ -16,9 +15,8 @@ from ganbalance.reporting.formats import (
     verdict_entry,
     verdict_label,
 )
-from ganbalance.reporting.layout import Item, Picture, Report, Section
+from ganbalance.reporting.layout import Item, Picture, Report, Section, Summary
 from ganbalance.reporting.plotting import COLOURS, GRID, INK, MUTED, arm_rows, label_rows, picture, single, whisker
-from ganbalance.reporting.summary import Summary
 
 Seeds = dict[str, dict[int, float | None]]
 """Arm -> seed -> its paired difference; None where the arm diverged and counts as the baseline."""
@@ -28,7 +26,7 @@ def sections(report: Report) -> Iterator[Section]:
     """One section, with the evidence and the rule inside."""
     summary = report.summary
     cards = [
-        Item(arm_name(arm), wording.answer(summary, arm), verdict_entry(summary, arm))
+        Item(arm_name(arm), verdict_text.answer(summary, arm), verdict_entry(summary, arm))
         for arm in headline.answered(summary)
     ]
     yield Section(
@@ -53,7 +51,8 @@ def _evidence(summary: Summary) -> Section:
 
 def _rule(summary: Summary) -> Section:
     used = f"{summary['replicates']:,} draws of the test images; reference arm: {arm_name(summary['reference'])}."
-    return Section(title="How a verdict is reached", text=(*_paragraphs(RULE), used), folded=True, measured=False)
+    text = (*_paragraphs(summary["rule"]), used)
+    return Section(title="How a verdict is reached", text=text, folded=True, measured=False)
 
 
 def _paragraphs(text: str) -> list[str]:
@@ -70,7 +69,7 @@ def _paragraphs(text: str) -> list[str]:
 
 def _forest(report: Report) -> Picture:
     summary, metric = report.summary, primary_name(report.summary)
-    told = "; ".join(
+    differences = "; ".join(
         f"{arm_name(arm)} {interval(change(summary, arm), signed=True)}"
         for arm in summary["arms"]
         if change(summary, arm)
@@ -78,7 +77,7 @@ def _forest(report: Report) -> Picture:
     return picture(
         forest(summary, seed_differences(report)),
         "differences.png",
-        f"Difference in {metric} to {summary['baseline']} with 95 % interval: {told}.",
+        f"Difference in {metric} to {summary['baseline']} with 95 % interval: {differences}.",
         f"Difference in {metric} to doing nothing: mean with its 95 % interval, and below it the paired difference of "
         "each seed as a small dot, hollow at 0 where the arm diverged and counts as the baseline. The grey band is the "
         "margin: an interval inside it is no difference worth having.",

@@ -6,9 +6,8 @@ from matplotlib.figure import Figure
 
 from ganbalance.metrics.classification import AS_TRAINED, FAIR
 from ganbalance.reporting.formats import capitalised, rule_name
-from ganbalance.reporting.layout import Picture, Report, Section
+from ganbalance.reporting.layout import Picture, Report, Section, Summary
 from ganbalance.reporting.plotting import INK, MUTED, blank, legend_below, line_styles, picture, styled
-from ganbalance.reporting.summary import Summary
 from ganbalance.reporting.tables import of_metrics
 
 RULES = (AS_TRAINED, FAIR)

@@ -39,12 +39,12 @@ def mean_confusions(report: Report) -> dict[str, Matrices]:
 
 
 def _confusion(report: Report, rule: str, matrices: Matrices) -> Picture:
-    told = "; ".join(f"{arm_name(arm)} {np.round(matrix, 1).tolist()}" for arm, matrix in matrices.items())
+    counts = "; ".join(f"{arm_name(arm)} {np.round(matrix, 1).tolist()}" for arm, matrix in matrices.items())
     name = f"the rule “{rule_name(rule)}”"
     return picture(
         draw_confusions(report.found.class_names, matrices),
         f"confusion-{rule}.png",
-        f"Confusion matrices under {name}, mean counts, rows true and columns predicted: {told}.",
+        f"Confusion matrices under {name}, mean counts, rows true and columns predicted: {counts}.",
         f"Confusion matrices under {name}, mean counts over seeds: rows are the true class, columns the predicted one.",
     )
 

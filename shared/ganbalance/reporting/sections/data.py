@@ -13,18 +13,17 @@ def sections(report: Report) -> Iterator[Section]:
     """The counts as a figure and as a table."""
     data = report.summary["dataset"]
     names = data["classes"]
-    told = ", ".join(f"{name} {data['before'][name]} before and {data['after'][name]} after" for name in names)
-    drawn = figures.class_counts(names, list(data["before"].values()), list(data["after"].values()))
+    counts = ", ".join(f"{name} {data['before'][name]} before and {data['after'][name]} after" for name in names)
     rows = [(Entry(name), *(Entry(f"{data[part][name]:,}") for part in COUNTED)) for name in names]
     table = Table(
         "Images per class",
         ("class", "before", "kept", "trained on", "validation", "removed, for tuning", "test"),
         (Group("", tuple(rows)),),
     )
-    counts = picture(
-        drawn,
+    shown = picture(
+        figures.class_counts(names, list(data["before"].values()), list(data["after"].values())),
         "class-counts.png",
-        f"Training images per class: {told}.",
+        f"Training images per class: {counts}.",
         "Training images per class, before and after the imbalance.",
     )
-    yield Section(title="Data", tables=(table,), figures=(counts,), measured=False)
+    yield Section(title="Data", tables=(table,), figures=(shown,), measured=False)

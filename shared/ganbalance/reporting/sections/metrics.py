@@ -9,7 +9,7 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 
 from ganbalance.metrics.scores import PAIR
 from ganbalance.reporting.formats import capitalised, metric_name
-from ganbalance.reporting.layout import Picture, Report, Section
+from ganbalance.reporting.layout import Picture, Report, Section, Summary
 from ganbalance.reporting.plotting import (
     INK,
     MUTED,
@@ -22,7 +22,6 @@ from ganbalance.reporting.plotting import (
     styled,
     whisker,
 )
-from ganbalance.reporting.summary import Summary
 from ganbalance.reporting.tables import of_metrics
 
 REPORTED = ("accuracy@as-trained", "precision@as-trained", "recall@as-trained", "f1@as-trained", "auc")

@@ -8,9 +8,8 @@ from matplotlib.figure import Figure
 
 from ganbalance.metrics.scores import PAIR
 from ganbalance.reporting.formats import NOTHING, arm_name, capitalised, cell, change, number, plural, primary_name
-from ganbalance.reporting.layout import Entry, Group, Picture, Report, Section, Table
+from ganbalance.reporting.layout import Entry, Group, Picture, Report, Section, Summary, Table
 from ganbalance.reporting.plotting import INK, MUTED, blank, legend_below, line_styles, picture, styled
-from ganbalance.reporting.summary import Summary
 from ganbalance.reporting.tables import of_arms
 from ganbalance.reporting.wording import at_end
 
@@ -100,12 +99,12 @@ def _counted(per_seed: dict[Any, float]) -> str:
 
 def _picture(summary: Summary, arms: dict[str, Any]) -> Picture:
     metric = primary_name(summary)
-    told = "; ".join(f"{arm_name(arm)} {tuned['chosen']:g}" for arm, tuned in arms.items())
+    strengths = "; ".join(f"{arm_name(arm)} {tuned['chosen']:g}" for arm, tuned in arms.items())
     return picture(
         along_grid(summary, arms),
         "penalty.png",
         f"{capitalised(metric)} of every arm against the strength of the penalty on held-out images and on test "
-        f"images, and its difference to {summary['baseline']}; chosen strengths: {told}.",
+        f"images, and its difference to {summary['baseline']}; chosen strengths: {strengths}.",
         f"{capitalised(metric)} along the grid, mean over seeds: on the images that tuning uses, on the test images, "
         f"and on these the difference to {summary['baseline']} at the same strength. A dot marks the strength chosen "
         "for the run.",

@@ -2,27 +2,26 @@
 
 from collections.abc import Iterator
 
-from ganbalance.reporting.formats import cell, change
+from ganbalance.reporting.formats import BALANCED_AS_TRAINED, BALANCED_FAIR, cell, change
 from ganbalance.reporting.layout import Entry, Report, Section
 from ganbalance.reporting.tables import of_arms
-
-AS_TRAINED, FAIR = "balanced_accuracy@as-trained", "balanced_accuracy@fair"
 
 
 def sections(report: Report) -> Iterator[Section]:
     """Values, differences, and what of them is threshold alone."""
     summary = report.summary
-    rules = [rule for rule in (AS_TRAINED, FAIR) if any(rule in arm["metrics"] for arm in summary["arms"].values())]
-    heads = {AS_TRAINED: "as trained", FAIR: "fair"}
+    measured = {metric for found in summary["arms"].values() for metric in found["metrics"]}
+    rules = [rule for rule in (BALANCED_AS_TRAINED, BALANCED_FAIR) if rule in measured]
+    heads = {BALANCED_AS_TRAINED: "as trained", BALANCED_FAIR: "fair"}
 
     def row(arm: str) -> tuple[Entry, ...]:
         found = summary["arms"][arm]
         values = [cell(found["metrics"].get(rule)) for rule in rules]
         changes = [cell(change(summary, arm, rule), signed=True) for rule in rules]
-        return (*values, *changes, *([cell(found["moved"], signed=True)] if FAIR in rules else []))
+        return (*values, *changes, *([cell(found["moved"], signed=True)] if BALANCED_FAIR in rules else []))
 
     against = summary["baseline"]
-    moved = ("threshold moved: as trained minus fair",) if FAIR in rules else ()
+    moved = ("threshold moved: as trained minus fair",) if BALANCED_FAIR in rules else ()
     head = ("arm", *(heads[rule] for rule in rules), *(f"Δ to {against}, {heads[rule]}" for rule in rules), *moved)
     notes = (
         "What an arm gains as trained and not with the fair threshold is a moved threshold; what it gains with both is "
