@@ -313,7 +313,7 @@ test-containers: $(READY) ## the images and Compose, tested for real; needs Dock
 	$(BIN)/pytest tests/e2e --numprocesses 2 --dist loadfile
 
 .PHONY: clean
-clean:
+clean: ## which command deletes what
 	@echo 'clean-run RUN=... deletes a run on the cluster, clean-local the store, the reports and the caches here' >&2; exit 78
 
 .PHONY: clean-run
