@@ -16,8 +16,6 @@ import sys
 from pathlib import Path
 from typing import TypeVar
 
-from ganbalance import arms
-from ganbalance.metrics.results import Family
 from ganbalance.pipeline import provenance, stages
 from ganbalance.pipeline.job import JobContext, program
 from ganbalance.pipeline.plan import Plan
@@ -49,25 +47,13 @@ def _question(ctx: JobContext) -> collect.Question:
     dataset = _declared(ctx.plan, stages.Dataset)
     return collect.Question(
         experiment=ctx.experiment,
-        families={arm: _family(ctx.plan, arm) for arm in ctx.stage(stages.Report).arms},
+        families=ctx.stage(stages.Report).families,
         labels=dataset.classes,
         keep=_declared(ctx.plan, stages.Imbalance).keep,
         fingerprint=dataset.fingerprint,
         weights_sha256=_declared(ctx.plan, stages.Backbone).sha256,
         notes=ctx.plan.notes,
     )
-
-
-def _family(plan: Plan, arm: str) -> Family:
-    """What an arm is for, as the plan tells: a GAN of another installation may be unknown here."""
-    cell = next((node for node in plan.nodes if node.arm == arm), None)
-    if arm == collect.BASELINE:
-        return "baseline"
-    if cell and cell.gan:
-        return "generative"
-    if arms.find(arm).needs_removed:
-        return "control"
-    return "exempt" if arms.find(arm).rescores else "cheap"
 
 
 def _declared(plan: Plan, kind: type[S]) -> S:

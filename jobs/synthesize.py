@@ -1,55 +1,132 @@
-"""synthesize: draw images of the rare class from a trained generator.
+"""synthesize: the synthetic images of a rare class: drawn from a GAN, chosen among those, or brought from elsewhere.
 
 Reads   a train-gan artifact; the imbalance artifact says how many images balance the classes
-Writes  images.npy uint8 NCHW at the dataset's size, labels.npy int64, samples.png; COMMIT.json last
+Writes  synthesize      images.npy uint8 NCHW at the dataset's size, labels.npy int64, samples.png; COMMIT.json last
+        filter          the same of the images that score best, and scores.npy float64 of all that were drawn
+        outside-images  the same of files that were made elsewhere
 Exit    0 done · 65 bad data · 75 try again · 78 bad configuration · 143 stopped
 Try     python -m jobs.synthesize --experiment jobs/experiments/quick.yaml --gan dcgan --seed 0 --dry-run
 PNGs    ganbalance export --run RUN --gan dcgan --seed 0 --to folder
 """
 
+import math
 import sys
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ganbalance.data.split import class_counts, synthetic_count
+from ganbalance import arms
+from ganbalance.data import outside
+from ganbalance.data.canvas import to_canvas
+from ganbalance.data.images import TaskImages
+from ganbalance.data.split import Split, class_counts, synthetic_count
 from ganbalance.frozen import parse
 from ganbalance.models import gans
+from ganbalance.models.base import Gan
 from ganbalance.pipeline import reading, stages
 from ganbalance.pipeline.job import JobContext, program
 from ganbalance.reporting import figures
-from ganbalance.training import device, weights
-from ganbalance.training.synthesis import synthesise
+from ganbalance.store.artifacts import Artifact
+from ganbalance.training import device, head, weights
+from ganbalance.training.synthesis import discriminate, synthesise
+
+MILD = 0.01
+"""Strength of the penalty of a filter's classifier: nothing is held out for it to be chosen on."""
 
 
 def synthesize(ctx: JobContext) -> None:
     declared = ctx.stage(stages.Synthesize)
-    data = reading.task_images(ctx.inputs["dataset"])
-    split = reading.split(ctx.inputs["imbalance"])
-    counts = class_counts(data.labels[split.train], len(data.class_names))
-    n = synthetic_count(counts, declared.column, declared.n)
-
-    described = ctx.inputs["gan"].json("gan.json")
-    config = parse(gans.load(described["gan"]).Config, described["settings"], where="gan.json")
-    gan = gans.build(described["gan"], config, described["channels"], seed=0)
-    gan.G.load_state_dict(weights.load(ctx.inputs["gan"].path("generator.safetensors")))
+    data, split = _data(ctx)
+    n = math.ceil(_wanted(data, split, declared.class_index, declared.n) / declared.keep)
     images = synthesise(
-        gan,
+        _gan(ctx.inputs["gan"]),
         n,
-        label=declared.column,
+        label=declared.class_index,
         seed=ctx.seed,
-        stream=f"synthesis/{declared.column}",
+        stream=f"synthesis/{declared.class_index}",
         side_px=data.side_px,
         device=device.resolve(ctx.experiment.resources.device),
         on_progress=ctx.progress,
     )
+    _save(ctx, images, declared.class_index)
+
+
+def filtered(ctx: JobContext) -> None:
+    declared = ctx.stage(stages.Filter)
+    data, split = _data(ctx)
+    images = np.load(ctx.inputs["images"].path("images.npy"), allow_pickle=False)
+    where = device.resolve(ctx.experiment.resources.device)
+    scores = arms.image_filter(declared.by).score(
+        arms.Candidates(
+            images,
+            discriminator=lambda: discriminate(_gan(ctx.inputs["gan"]), to_canvas(images, "pad"), where),
+            classifier=lambda: _log_odds(ctx, data, split, declared.class_index),
+        )
+    )
+    n = _wanted(data, split, declared.class_index, declared.n)
+    best = np.sort(np.argsort(-scores, kind="stable")[:n])
+    np.save(ctx.folder / "scores.npy", scores)
+    _save(ctx, images[best], declared.class_index)
+
+
+def outside_images(ctx: JobContext) -> None:
+    declared = ctx.stage(stages.OutsideImages)
+    data, split = _data(ctx)
+    pattern = next(arm.synthetic.images for arm in ctx.experiment.arms if arm.name == ctx.node.arm and arm.synthetic)
+    folder = outside.folder(str(pattern), ctx.seed, data.class_names[declared.class_index])
+    outside.check_unchanged(folder, declared.fingerprint)
+    images = outside.load(folder, data)
+    outside.check_no_copies(images, data, split)
+    _save(ctx, images[: _wanted(data, split, declared.class_index, declared.n)], declared.class_index)
+
+
+def _data(ctx: JobContext) -> tuple[TaskImages, Split]:
+    return reading.task_images(ctx.inputs["dataset"]), reading.split(ctx.inputs["imbalance"])
+
+
+def _wanted(data: TaskImages, split: Split, class_index: int, n: int | str) -> int:
+    return synthetic_count(class_counts(data.labels[split.train], len(data.class_names)), class_index, n)
+
+
+def _gan(artifact: Artifact) -> Gan:
+    """The trained GAN of a train-gan artifact, both networks."""
+    described = artifact.json("gan.json")
+    config = parse(gans.load(described["gan"]).Config, described["settings"], where="gan.json")
+    gan = gans.build(described["gan"], config, described["channels"], seed=0)
+    gan.G.load_state_dict(weights.load(artifact.path("generator.safetensors")))
+    gan.D.load_state_dict(weights.load(artifact.path("discriminator.safetensors")))
+    return gan
+
+
+def _log_odds(ctx: JobContext, data: TaskImages, split: Split, class_index: int) -> NDArray[np.float64]:
+    """Of the class against the rest, by a head that learned from the real training images, penalised mildly."""
+    real = np.load(ctx.inputs["features"].path("features.npy"), mmap_mode="r", allow_pickle=False)[split.train]
+    is_class = (data.labels[split.train] == class_index).astype(np.int64)
+    examples = arms.Examples(real, is_class, np.ones(len(is_class)))
+    solved = head.fit(
+        examples,
+        scaler=head.fit_scaler(real),
+        grid=[MILD],
+        objective=arms.objective("cross-entropy"),
+        on_progress=lambda _done, _total: None,
+    )
+    synthetic = np.load(ctx.inputs["synthetic"].path("features.npy"), allow_pickle=False)
+    logits: NDArray[np.float64] = solved.logits(synthetic)[0]
+    return logits[:, 1] - logits[:, 0]
+
+
+def _save(ctx: JobContext, images: NDArray[np.uint8], class_index: int) -> None:
     np.save(ctx.folder / "images.npy", images)
-    np.save(ctx.folder / "labels.npy", np.full(n, declared.column, np.int64))
-    if n:
+    np.save(ctx.folder / "labels.npy", np.full(len(images), class_index, np.int64))
+    if len(images):
         figures.image_grid(images[:64]).save(ctx.folder / "samples.png")
-    ctx.metrics["images"] = n
+    ctx.metrics["images"] = len(images)
 
 
-main = program(__doc__, {stages.Synthesize: synthesize})
+main = program(
+    __doc__,
+    {stages.Synthesize: synthesize, stages.Filter: filtered, stages.OutsideImages: outside_images},
+)
 
 if __name__ == "__main__":
     sys.exit(main())

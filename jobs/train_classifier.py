@@ -5,7 +5,7 @@ Writes  backbone          backbone.safetensors: published weights, verified; onc
         features          features.npy float32 (N, d) of real images once, of synthetic ones once per synthesize
         train-classifier  scores.npz: logits of test and held-out images at every strength of the penalty, and the
                           rule of the training mix (ganbalance.metrics.scores); solver.csv; COMMIT.json last
-        rescore           scores.npz: the logits of `none`, its rule corrected for the training prior
+        rescore           scores.npz: the logits of another cell, its rule corrected for the training prior
         train-paper-classifier  scores.npz, curve.csv (a row per epoch): the course report's protocol
 Exit    0 done · 65 bad data · 75 try again · 78 bad configuration · 143 stopped
 Try     python -m jobs.train_classifier --experiment jobs/experiments/quick.yaml --arm none --seed 0 --dry-run
@@ -14,7 +14,7 @@ Try     python -m jobs.train_classifier --experiment jobs/experiments/quick.yaml
 import csv
 import functools
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict
 from itertools import combinations
 from pathlib import Path
@@ -25,8 +25,9 @@ import torch
 from numpy.typing import NDArray
 
 from ganbalance import arms
+from ganbalance.config import Choice
 from ganbalance.data.images import TaskImages
-from ganbalance.data.split import Split, class_counts, synthetic_count
+from ganbalance.data.split import Split, class_counts, synthetic_count, training_rows
 from ganbalance.metrics import calibration
 from ganbalance.metrics.scores import PAIR, PairScores, Scores, of_pair
 from ganbalance.models import backbones
@@ -66,16 +67,12 @@ def train_classifier(ctx: JobContext) -> None:
     split = reading.split(ctx.inputs["imbalance"])
     real = np.load(ctx.inputs["features"].path("features.npy"), mmap_mode="r", allow_pickle=False)
 
-    chosen = arms.find(declared.arm).training_set(
-        split, data.labels, seed=ctx.seed, added=_added(declared, data, split)
+    rows = training_rows(split, data.labels, declared.removed, seed=ctx.seed, matched=_matched(declared, data, split))
+    train = _balanced(declared.method, real[rows], data.labels[rows], _synthetic(ctx, "features.npy"), ctx.seed)
+    objective = arms.objective(declared.objective)
+    solve = functools.partial(
+        head.fit, scaler=head.fit_scaler(real[split.train]), grid=declared.l2, objective=objective
     )
-    synthetic = list(_synthetic(ctx, "features.npy"))
-    train = head.Examples(
-        np.concatenate([real[chosen.rows], *(made for _, made in synthetic)]),
-        _labels(data.labels[chosen.rows], synthetic),
-        _weights(chosen.weights, synthetic),
-    )
-    solve = functools.partial(head.fit, scaler=head.fit_scaler(real[split.train]), grid=declared.l2)
     pairs = _pairs(declared.rare, len(data.class_names))
     heads: dict[tuple[int, ...], head.Head] = {
         (): solve(train, on_progress=lambda done, total: ctx.progress(done, total, "strengths"))
@@ -85,7 +82,9 @@ def train_classifier(ctx: JobContext) -> None:
         heads[pair] = solve(train.of_pair(pair), on_progress=lambda _done, _total: None)
 
     whole = heads[()]
-    rules = [calibration.fit(logits, train.labels, train.weights) for logits in whole.logits(train.features)]
+    rules = [calibration.fit(logits, train.labels, train.weights) for logits in whole.logits(train.inputs)]
+    shift = objective.shift(train.prior)  # it is not there when the head decides
+    learned = train.prior * np.exp(-shift)
     Scores(
         strengths=whole.strengths,
         test=whole.logits(real[split.test]),
@@ -94,8 +93,8 @@ def train_classifier(ctx: JobContext) -> None:
         held_out_labels=data.labels[split.held_out],
         validation=np.isin(split.held_out, split.validation),
         scale=np.array([rule.scale for rule in rules]),
-        offsets=np.stack([rule.offsets for rule in rules]),
-        prior=_prior(train.labels, train.weights, len(data.class_names)),
+        offsets=np.stack([rule.offsets - shift for rule in rules]),
+        prior=learned / learned.sum(),
         pairs={
             pair: PairScores(*(_log_odds(heads[pair], real, data, rows, pair) for rows in (split.test, split.held_out)))
             for pair in pairs
@@ -118,26 +117,25 @@ def train_paper_classifier(ctx: JobContext) -> None:
     split = reading.split(ctx.inputs["imbalance"])
     where = device.resolve(ctx.experiment.resources.device)
 
-    chosen = arms.find(declared.arm).training_set(split, data.labels, seed=ctx.seed, added={})
-    synthetic = list(_synthetic(ctx, "images.npy"))
-    labels = _labels(data.labels[chosen.rows], synthetic)
-    image_weights = _weights(chosen.weights, synthetic)
+    rows = training_rows(split, data.labels, declared.removed, seed=ctx.seed, matched={})
+    images = _synthetic(ctx, "images.npy")
+    train = _balanced(declared.method, data.images[rows], data.labels[rows], images, ctx.seed)
     frozen, network = _network(declared.backbone, ctx.inputs["backbone"])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(ctx.seed, "paper", "head"))
         model = paper.PaperNetwork(frozen, network, len(data.class_names), declared.side_px)
     curve = paper.train(
         model,
-        np.concatenate([data.images[chosen.rows], *(made for _, made in synthetic)]),
-        labels,
-        image_weights,
+        train.inputs,
+        train.labels,
+        train.weights,
         settings=declared.paper,
         seed=ctx.seed,
         device=where,
         on_progress=ctx.progress,
     )
     logits = paper.predict(model, data.images[split.test], where)[None]
-    columns = len(data.class_names)
+    classes = len(data.class_names)
     Scores(
         strengths=np.array([np.nan]),
         test=logits,
@@ -146,12 +144,12 @@ def train_paper_classifier(ctx: JobContext) -> None:
         held_out_labels=data.labels[:0],
         validation=np.zeros(0, bool),
         scale=np.ones(1),
-        offsets=np.zeros((1, columns)),
-        prior=_prior(labels, image_weights, columns),
-        pairs={pair: _within(logits, data.labels[split.test], pair) for pair in _pairs(range(columns), columns)},
+        offsets=np.zeros((1, classes)),
+        prior=train.prior,
+        pairs={pair: _within(logits, data.labels[split.test], pair) for pair in _pairs(range(classes), classes)},
     ).save(ctx.folder / "scores.npz")
     _table(ctx.folder / "curve.csv", (asdict(row) for row in curve))
-    ctx.metrics["images"] = len(labels)
+    ctx.metrics["images"] = len(train.labels)
 
 
 def _network(name: str, artifact: Artifact) -> tuple[Any, torch.nn.Module]:
@@ -161,27 +159,35 @@ def _network(name: str, artifact: Artifact) -> tuple[Any, torch.nn.Module]:
     return frozen, network
 
 
-def _synthetic(ctx: JobContext, file: str) -> Iterator[tuple[int, NDArray[Any]]]:
-    """What the arm's GAN made of each rare class: its column, and the images or their features."""
-    for role, artifact in ctx.inputs.items():
-        kind, _, column = role.partition("/")
-        if kind == "synthetic":
-            yield int(column), np.load(artifact.path(file), allow_pickle=False)
+def _synthetic(ctx: JobContext, file: str) -> list[tuple[int, NDArray[Any]]]:
+    """The arm's synthetic images of each rare class: its class index, and the images or their features."""
+    roles = {role: role.removeprefix("synthetic/") for role in ctx.inputs if role.startswith("synthetic/")}
+    return [(int(c), np.load(ctx.inputs[role].path(file), allow_pickle=False)) for role, c in roles.items()]
 
 
-def _added(declared: stages.TrainClassifier, data: TaskImages, split: Split) -> dict[int, int]:
-    """How many images of each rare class a GAN of this run adds, for the arm that is given as many."""
+def _balanced(
+    method: Choice, real: NDArray[Any], labels: NDArray[np.int64], synthetic: list[tuple[int, NDArray[Any]]], seed: int
+) -> arms.Examples:
+    """The real and synthetic training examples as the arm's method resamples or weights them."""
+    inputs = np.concatenate([real, *(made for _, made in synthetic)])
+    classes = np.concatenate([labels, *(np.full(len(made), c, np.int64) for c, made in synthetic)])
+    examples = arms.Examples(inputs, classes, np.ones(len(classes)))
+    return arms.method(method).resample(examples, derive(seed, "training-set") % 2**32)
+
+
+def _matched(declared: stages.TrainClassifier, data: TaskImages, split: Split) -> dict[int, int]:
+    """How many images of each rare class are given back to the arm that gets as many as a GAN adds."""
     if declared.matched is None:
         return {}
     counts = class_counts(data.labels[split.train], len(data.class_names))
-    return {column: synthetic_count(counts, column, declared.matched) for column in declared.rare}
+    return {c: synthetic_count(counts, c, declared.matched) for c in declared.rare}
 
 
-def _pairs(rare: Iterable[int], columns: int) -> list[tuple[int, int]]:
+def _pairs(rare: Iterable[int], classes: int) -> list[tuple[int, int]]:
     """The pairs of classes that get a head of their own: all that hold a rare one, unless the task is a pair itself."""
-    if columns == PAIR:
+    if classes == PAIR:
         return []
-    return [pair for pair in combinations(range(columns), 2) if set(pair) & set(rare)]
+    return [pair for pair in combinations(range(classes), 2) if set(pair) & set(rare)]
 
 
 def _log_odds(
@@ -201,20 +207,6 @@ def _within(logits_GTK: NDArray[np.float64], labels_T: NDArray[np.int64], pair: 
 
 def _named(pair: tuple[int, ...]) -> dict[str, str]:
     return {"pair": "-".join(map(str, pair))}
-
-
-def _labels(real: NDArray[np.int64], synthetic: list[tuple[int, NDArray[Any]]]) -> NDArray[np.int64]:
-    return np.concatenate([real, *(np.full(len(made), column, np.int64) for column, made in synthetic)])
-
-
-def _weights(real: NDArray[np.float64], synthetic: list[tuple[int, NDArray[Any]]]) -> NDArray[np.float64]:
-    return np.concatenate([real, *(np.ones(len(made)) for _, made in synthetic)])
-
-
-def _prior(labels: NDArray[np.int64], weights: NDArray[np.float64], columns: int) -> NDArray[np.float64]:
-    """Each class's share of the training weight: the prior that the scores were learned under."""
-    shares: NDArray[np.float64] = np.bincount(labels, weights, minlength=columns) / weights.sum()
-    return shares
 
 
 def _table(path: Path, rows: Iterable[dict[str, Any]]) -> None:

@@ -1,8 +1,8 @@
 """train-gan: fit one GAN to the training images of one rare class.
 
 Reads   dataset and imbalance artifacts: images uint8 NCHW, the training rows of the rare class
-Writes  generator.safetensors, gan.json (to build it again), losses.csv (a row per epoch),
-        samples.npz (uint8 grids at fixed noise); COMMIT.json last
+Writes  generator.safetensors, discriminator.safetensors, gan.json (to build them again),
+        losses.csv (a row per epoch), samples.npz (uint8 grids at fixed noise); COMMIT.json last
 Exit    0 done, also when training diverged: that is a result · 65 bad data · 75 try again ·
         78 bad configuration · 143 stopped after a checkpoint; the same command resumes
 Try     python -m jobs.train_gan --experiment jobs/experiments/quick.yaml --gan dcgan --seed 0 --dry-run
@@ -30,9 +30,9 @@ def train_gan(ctx: JobContext) -> None:
     declared = ctx.stage(stages.TrainGan)
     data = reading.task_images(ctx.inputs["dataset"])
     split = reading.split(ctx.inputs["imbalance"])
-    rows = split.train[data.labels[split.train] == declared.column]
+    rows = split.train[data.labels[split.train] == declared.class_index]
 
-    stream = f"gan/{declared.column}"
+    stream = f"gan/{declared.class_index}"
     config = parse(gans.load(declared.gan).Config, declared.settings, where=f"gans.{declared.gan}")
     gan = gans.build(declared.gan, config, data.channels, derive(ctx.seed, stream))
     with ctx.stop.deferred() as stopped:
@@ -52,6 +52,7 @@ def train_gan(ctx: JobContext) -> None:
             ),
         )
     weights.save(ctx.folder / "generator.safetensors", gan.G.state_dict())
+    weights.save(ctx.folder / "discriminator.safetensors", gan.D.state_dict())
     described = {"gan": declared.gan, "settings": declared.settings, "channels": data.channels}
     (ctx.folder / "gan.json").write_text(json.dumps(described, indent=1))
     with (ctx.folder / "losses.csv").open("w", newline="") as file:

@@ -17,6 +17,7 @@ from pydantic import Field
 from ganbalance.errors import ConfigError
 from ganbalance.frozen import Frozen, parse
 
+BASELINE = "none"
 ClassName = int | str
 Protocol = Literal["honest", "paper"]
 Fit = Literal["pad", "resize"]
@@ -68,10 +69,90 @@ class Imbalance(Frozen):
     )
 
 
-class Synthesis(Frozen):
-    """How many images a GAN makes of a rare class: a number, or as many as the largest class has more."""
+Amount = Literal["balance", "half"] | Annotated[int, Field(ge=1)]
 
-    n: Literal["balance"] | Annotated[int, Field(ge=1)] = "balance"
+
+class Synthesis(Frozen):
+    """How many images are added to a rare class: a number, or as many as the largest class has more, or half of it."""
+
+    n: Amount = "balance"
+
+
+Choice = str | dict[str, Any]
+"""An entry of a registry by its name, or as {name: ..., setting: value}."""
+
+
+class Filter(Frozen):
+    """Which synthetic images are kept: the share `keep` that scores best. As many more are drawn."""
+
+    by: Choice
+    keep: float = Field(gt=0, lt=1)
+
+
+class Synthetic(Frozen):
+    """Where an arm's synthetic images come from: a GAN of this program, or files that were made elsewhere.
+
+    `images` is a folder with {seed} and {class} in its name; `settings` are of the GAN, beside those in `gans`; `n`
+    is `synthesis.n` where it is not given.
+    """
+
+    gan: str | None = None
+    settings: dict[str, Any] = Field(default_factory=dict)
+    images: str | None = None
+    n: Amount | None = None
+    filter: Filter | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _has_one_source(self) -> Self:
+        if (self.gan is None) == (self.images is None):
+            raise ValueError("synthetic images come from a gan or from a folder of images: name one of the two")
+        if self.images is not None and (self.settings or self.filter):
+            raise ValueError("settings and filter belong to a gan; images made elsewhere are taken as they are")
+        return self
+
+
+Family = Literal["baseline", "cheap", "generative", "control", "exempt"]
+"""What an arm is for: verdicts are about cheap and generative arms, each family with its own share of false calls."""
+
+
+class Recipe(Frozen):
+    """One arm: what is added to the training images, how they are resampled, by which loss the head is trained.
+
+    Only a name: the arm that the program knows under it (`ganbalance.arms.resolve`).
+    synthetic  images of the rare classes on top
+    removed    images that the imbalance took away, on top: "all", or as many as `synthesis.n` says ("matched")
+    method     how training examples are resampled or weighted (`ganbalance.arms.methods`)
+    objective  the loss of the linear head (`ganbalance.arms.objectives`)
+    rescoring  what is done to the scores afterwards; "threshold" corrects them for the class shares in training
+    """
+
+    name: str = Field(pattern="^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$")
+    synthetic: Synthetic | None = None
+    removed: Literal["all", "matched"] | None = None
+    method: Choice = "none"
+    objective: Choice = "cross-entropy"
+    rescoring: Literal["threshold"] | None = None
+
+    @property
+    def family(self) -> Family:
+        """Of the recipe with all its parts."""
+        if self.removed:
+            return "control"
+        if self.synthetic:
+            return "generative"
+        if self.name == BASELINE:
+            return "baseline"
+        return "exempt" if self.rescoring and self.method == "none" else "cheap"
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _from_a_name(cls, given: Any) -> Any:
+        return {"name": given} if isinstance(given, str) else given
+
+    @pydantic.model_serializer(mode="wrap")
+    def _as_given(self, dump: pydantic.SerializerFunctionWrapHandler) -> Any:
+        given = {key: value for key, value in dump(self).items() if key in self.model_fields_set}
+        return self.name if set(given) == {"name"} else given
 
 
 class PaperClassifier(Frozen):
@@ -158,7 +239,7 @@ class Experiment(Frozen):
     dataset: Dataset
     task: Task
     imbalance: Imbalance
-    arms: Annotated[tuple[str, ...], Field(min_length=1)]
+    arms: Annotated[tuple[Recipe, ...], Field(min_length=1)]
     gans: dict[str, dict[str, Any]] = Field(default_factory=dict, description="per-GAN settings; see each GAN's Config")
     synthesis: Synthesis = Synthesis()
     classifier: Classifier = Classifier()
@@ -169,15 +250,16 @@ class Experiment(Frozen):
     @pydantic.field_validator("arms", "seeds")
     @classmethod
     def _once_each(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
-        twice = sorted({value for value in values if values.count(value) > 1})
+        names = [value.name if isinstance(value, Recipe) else value for value in values]
+        twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"every entry once; given twice: {', '.join(map(str, twice))}")
         return values
 
     @pydantic.field_validator("arms")
     @classmethod
-    def _has_a_baseline(cls, arms: tuple[str, ...]) -> tuple[str, ...]:
-        if "none" not in arms:
+    def _has_a_baseline(cls, arms: tuple[Recipe, ...]) -> tuple[Recipe, ...]:
+        if BASELINE not in (arm.name for arm in arms):
             raise ValueError("the arm 'none' is what every other is compared with; add it")
         return arms
 

@@ -2,12 +2,15 @@
 
 import importlib
 import pkgutil
+from collections.abc import Mapping
 from types import ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ganbalance.errors import ConfigError
+from ganbalance.frozen import Frozen, parse
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Frozen)
 
 
 def names(package: ModuleType) -> list[str]:
@@ -38,3 +41,13 @@ def load(package: ModuleType, name: str, base: type[T]) -> type[T]:
     if len(defined) != 1:
         raise TypeError(f"{module.__file__} defines {len(defined)} classes derived from {base.__name__}, not one")
     return defined[0]
+
+
+def choose(package: ModuleType, choice: str | Mapping[str, Any], base: type[F]) -> F:
+    """An entry that is its own settings, by name or as {name: ..., setting: value}. Raises ConfigError."""
+    settings = {"name": choice} if isinstance(choice, str) else dict(choice)
+    name = settings.pop("name", None)
+    what = package.__name__.rpartition(".")[2].removesuffix("s")
+    if not isinstance(name, str):
+        raise ConfigError(f"{what} = {choice!r}: it needs a name; choose among {', '.join(names(package))}")
+    return parse(load(package, name, base), settings, where=f"{what} {name}")

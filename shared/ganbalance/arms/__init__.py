@@ -1,31 +1,67 @@
-"""Arms: the balancing methods that an experiment compares, one file each, found by file name.
+"""Arms: the balancing methods that an experiment compares, each a recipe of independent parts.
 
-A GAN's name is an arm too: the training rows of `none` with that GAN's images on top.
+A name alone stands for a recipe: that of `NAMED`, or one part, which is a method, an objective or a GAN of that name.
 """
 
-import sys
+from typing import Any
 
 from ganbalance import registry
-from ganbalance.arms.base import Arm, TrainingSet
+from ganbalance.arms import filters, methods, objectives
+from ganbalance.arms.base import Candidates, Examples, Filter, Method, Objective
+from ganbalance.config import Choice, Recipe, Synthetic
 from ganbalance.errors import ConfigError
 from ganbalance.models import gans
 
-__all__ = ["Arm", "TrainingSet", "find", "gan_of", "names"]
+__all__ = ["Candidates", "Examples", "Filter", "Method", "Objective", "find", "method", "names", "objective", "resolve"]
+
+NAMED: dict[str, dict[str, Any]] = {
+    "none": {},
+    "threshold": {"rescoring": "threshold"},
+    "oracle": {"removed": "all"},
+    "oracle-matched": {"removed": "matched"},
+}
 
 
 def names() -> list[str]:
-    """The arms that need no GAN."""
-    return registry.names(sys.modules[__name__])
+    """The arms that a name alone stands for."""
+    return sorted(_by_name())
 
 
-def gan_of(arm: str) -> str | None:
-    """The GAN whose images the arm adds, if any."""
-    return arm if arm in gans.names() else None
+def resolve(recipe: Recipe) -> Recipe:
+    """The recipe with every part that its name stands for. Raises ConfigError where a part is unknown."""
+    known, parts = _by_name(), {key: getattr(recipe, key) for key in recipe.model_fields_set - {"name"}}
+    if not parts and recipe.name not in known:
+        raise ConfigError(
+            f"there is no arm {recipe.name!r}; choose among {', '.join(names())}, or say what it is: "
+            f"{{name: {recipe.name}, method: ...}}"
+        )
+    found = Recipe(name=recipe.name, **(parts or known[recipe.name]))
+    if recipe.name in known and found != Recipe(name=recipe.name, **known[recipe.name]):
+        raise ConfigError(f"arms: {recipe.name!r} is the name of another arm; give one with other parts another name")
+    method(found.method)
+    objective(found.objective)
+    if found.synthetic and found.synthetic.filter:
+        image_filter(found.synthetic.filter.by)
+    return found
 
 
-def find(arm: str) -> Arm:
-    """The arm of that name. Raises ConfigError naming the ones there are."""
-    if arm not in names() + gans.names():
-        raise ConfigError(f"there is no arm {arm!r}; choose among {', '.join(names() + gans.names())}")
-    file = "none" if gan_of(arm) else arm
-    return registry.load(sys.modules[__name__], file, Arm)()  # type: ignore[type-abstract]
+def method(choice: Choice) -> Method:
+    """An entry of `methods` with its settings. Raises ConfigError."""
+    return registry.choose(methods, choice, Method)  # type: ignore[type-abstract]
+
+
+def objective(choice: Choice) -> Objective:
+    """An entry of `objectives` with its settings. Raises ConfigError."""
+    return registry.choose(objectives, choice, Objective)  # type: ignore[type-abstract]
+
+
+def image_filter(choice: Choice) -> Filter:
+    """An entry of `filters` with its settings. Raises ConfigError."""
+    return registry.choose(filters, choice, Filter)  # type: ignore[type-abstract]
+
+
+def _by_name() -> dict[str, dict[str, Any]]:
+    parts: dict[str, dict[str, Any]] = {name: {"synthetic": Synthetic(gan=name)} for name in gans.names()}
+    parts |= {name: {"objective": name} for name in registry.names(objectives) if name != "cross-entropy"}
+    parts |= {name: {"method": name} for name in registry.names(methods)}
+    return parts | NAMED

@@ -1,44 +1,92 @@
-"""What a balancing method is: a choice of training rows and their weights."""
+"""What an arm is made of: how training examples are resampled, by which loss the head learns, which images are kept.
+
+Each is a settings class with one thing that it does, one file each in `methods/`, `objectives/` and `filters/`: its
+fields are what `{name: ..., setting: value}` in an experiment may say, and reach the key of the stage. Libraries are
+imported where they are used, since a plan reads the settings alone.
+"""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ganbalance.data.split import Split
+from ganbalance.frozen import Frozen
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class TrainingSet:
-    """`rows` int64 (R,) into the real images, repeats allowed; `weights` float64 (R,), one per row.
+class Examples:
+    """What a classifier learns from: inputs (n, ...), classes int64 (n,) and weights float64 (n,).
 
-    An arm with a GAN is given that GAN's images on top, each with weight 1.
+    Inputs are float32 features (n, d) under a linear head, uint8 images (n, C, H, W) where a network is trained.
     """
 
-    rows: NDArray[np.int64]
-    weights: NDArray[np.float64]
+    inputs: NDArray[Any]
+    labels: NDArray[np.int64]
+    weights: Floats
+
+    def rows(self, rows: NDArray[Any]) -> "Examples":
+        """These examples alone, in this order."""
+        return Examples(self.inputs[rows], self.labels[rows], self.weights[rows])
+
+    def of_pair(self, pair: tuple[int, int]) -> "Examples":
+        """The examples of two classes, which become 0 and 1."""
+        chosen = self.rows(np.isin(self.labels, pair))
+        return Examples(chosen.inputs, (chosen.labels == pair[1]).astype(np.int64), chosen.weights)
+
+    @property
+    def prior(self) -> Floats:
+        """Each class's share of the weight, float64 (K,)."""
+        shares: Floats = np.bincount(self.labels, self.weights) / self.weights.sum()
+        return shares
 
 
-class Arm(ABC):
-    """A balancing method. Every arm of a seed gets the same split, the same tuning and the same randomness."""
+class Method(Frozen, ABC):
+    """How the training examples are balanced. Every arm of a seed gets the same split and the same random state."""
 
-    needs_removed: ClassVar[bool] = False  # only the oracle may see what the imbalance took away
-    matches_synthetic: ClassVar[bool] = False  # whether it asks how many images a GAN adds
-    rescores: ClassVar[str | None] = None  # the arm whose scores this one corrects instead of training anything
+    new_inputs: ClassVar[bool] = False  # whether it makes feature vectors, which a network cannot learn from
 
     @abstractmethod
-    def training_set(
-        self, split: Split, labels_N: NDArray[np.int64], *, seed: int, added: Mapping[int, int]
-    ) -> TrainingSet:
-        """The real rows to train on. `labels_N` are the classes of all rows of the dataset.
-
-        `added` is how many images of each rare class a GAN of this run adds; empty unless `matches_synthetic`.
-        """
+    def resample(self, examples: Examples, random_state: int) -> Examples:
+        """Other examples, or the same with other weights; imbalanced-learn's contract with weights beside it."""
 
 
-def evenly(rows: NDArray[np.int64]) -> TrainingSet:
-    """Every row once, all alike."""
-    return TrainingSet(rows, np.ones(len(rows)))
+class Objective(Frozen, ABC):
+    """The loss of the linear head."""
+
+    @abstractmethod
+    def loss(self, logits_NK: Floats, labels_N: NDArray[np.int64]) -> tuple[Floats, Floats]:
+        """The loss of every example, float64 (N,), and its derivative by the logits, float64 (N, K)."""
+
+    def shift(self, prior_K: Floats) -> Floats:
+        """What is added to the logits in training alone, float64 (K,), given the class shares there."""
+        return np.zeros_like(prior_K)
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Synthetic images of one class to choose among, and what may be asked about them.
+
+    images         uint8 (n, C, H, W)
+    discriminator  () -> the logits of the discriminator that they were trained against, float64 (n,)
+    classifier     () -> their log odds, the class against the rest, by the head of `none`, float64 (n,)
+    """
+
+    images: NDArray[np.uint8]
+    discriminator: Callable[[], Floats]
+    classifier: Callable[[], Floats]
+
+
+class Filter(Frozen, ABC):
+    """Which synthetic images are worth keeping."""
+
+    reads: ClassVar[Literal["images", "gan", "features"]] = "images"
+    """What it needs beside the images: the trained GAN, or features of real and synthetic images."""
+
+    @abstractmethod
+    def score(self, candidates: Candidates) -> Floats:
+        """The higher the better, float64 (n,)."""

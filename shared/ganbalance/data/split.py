@@ -116,12 +116,28 @@ def _for_tuning(removed: Indices, labels: NDArray[np.int64], seed: int) -> Indic
     return np.sort(np.concatenate([removed[:0], *chosen]))
 
 
+def training_rows(
+    split: Split, labels_N: Indices, removed: str | None, *, seed: int, matched: Mapping[int, int]
+) -> Indices:
+    """The real images that an arm trains on, rising: the kept ones, and what it is given back of the `removed` ones.
+
+    `removed` is None, "all", or "matched": of each rare class as many as `matched` says, or all where there are fewer.
+    """
+    if removed is None:
+        return split.train
+    if removed == "all":
+        return np.sort(np.concatenate([split.train, split.removed]))
+    rng = numpy_rng(seed, "training-set")
+    given = [rng.permutation(split.removed[labels_N[split.removed] == c])[:count] for c, count in matched.items()]
+    return np.sort(np.concatenate([split.train, *given]))
+
+
 def class_counts(labels: NDArray[np.int64], n_classes: int) -> list[int]:
     """How many rows each class has."""
     return [int(count) for count in np.bincount(labels, minlength=n_classes)]
 
 
 def synthetic_count(train_counts: Sequence[int], label: int, n: int | str) -> int:
-    """How many images of class `label` are added to training classes of these sizes: `n`, or "balance"."""
-    # a class that is the largest already needs none
-    return max(train_counts) - train_counts[label] if n == "balance" else int(n)
+    """How many images of class `label` are added to training classes of these sizes: `n`, "balance" or "half" of it."""
+    missing = max(train_counts) - train_counts[label]  # a class that is the largest already needs none
+    return {"balance": missing, "half": missing // 2}[n] if isinstance(n, str) else n

@@ -2,16 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
-from typing import Any, Literal
+from typing import Any
 
+from ganbalance.config import Family
 from ganbalance.metrics.classification import Settings, Settled
 from ganbalance.metrics.crossed import ALPHA, Components, Detectable, Estimate, Share
 from ganbalance.metrics.verdicts import Finding, Gate
 
 MIN_SEEDS_INTERVAL = 2
 """Seeds that an interval needs; a verdict needs `verdicts.MIN_SEEDS`."""
-
-Family = Literal["baseline", "cheap", "generative", "control", "exempt"]
 
 
 @dataclass(frozen=True)

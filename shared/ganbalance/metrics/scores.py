@@ -36,7 +36,7 @@ class Scores:
     validation       bool (V,)          which of them come out of the kept images, as a user has them; the others were
                                         removed by the imbalance. V is 0 under the paper protocol
     scale, offsets   float64 (G,), (G, K)  the rule "as trained": logits on the scale of the arm's own training mix
-    prior            float64 (K,)       class shares of that mix
+    prior            float64 (K,)       class shares that the rule decides for: those of that mix, if nothing was done
     pairs            (lower, higher class) -> PairScores; empty for two classes, whose log odds are in `test`
     """
 

@@ -2,12 +2,12 @@
 
 The fields of a stage are all that its key depends on besides its seed and its inputs. Raise `version` when the
 code behind a stage changes the bytes it writes: every key that rests on it changes too.
-Classes are numbered here in the order of the task's columns: negative 0 and positive 1 for a pair.
+Classes are numbered here as the task numbers them, by class index: negative 0 and positive 1 for a pair.
 """
 
 from typing import Any, ClassVar
 
-from ganbalance.config import Fit, PaperClassifier, Protocol, Statistics
+from ganbalance.config import Amount, Choice, Family, Fit, PaperClassifier, Protocol, Statistics
 from ganbalance.frozen import Frozen
 
 
@@ -21,7 +21,7 @@ class Stage(Frozen):
 
 
 class Dataset(Stage):
-    """The images and labels of the task's classes. `classes` are the dataset's own labels, in column order."""
+    """The images and labels of the task's classes. `classes` are the dataset's own labels, by class index."""
 
     stage = "dataset"
     program = "imbalance"
@@ -33,7 +33,7 @@ class Dataset(Stage):
 
 
 class Imbalance(Stage):
-    """One seed's draw of the kept, validation and tuning images. `keep` maps a column to a share."""
+    """One seed's draw of the kept, validation and tuning images. `keep` maps a class index to a share."""
 
     stage = "imbalance"
     version = 2
@@ -47,22 +47,46 @@ class TrainGan(Stage):
     """One GAN on the training images of one rare class. `settings` is the GAN's whole Config."""
 
     stage = "train-gan"
+    version = 2
     program = "train-gan"
 
     gan: str
     settings: dict[str, Any]
-    column: int
+    class_index: int
     canvas: Fit
 
 
 class Synthesize(Stage):
-    """Images from one trained generator. `n` is a number or "balance"."""
+    """Images from one trained generator, as many that a filter which keeps the share `keep` leaves `n` of them."""
 
     stage = "synthesize"
     program = "synthesize"
 
-    n: int | str
-    column: int
+    n: Amount
+    class_index: int
+    keep: float = 1.0
+
+
+class Filter(Stage):
+    """The `n` images of its `images` input that score best. `by` is the filter with its settings."""
+
+    stage = "filter"
+    program = "synthesize"
+
+    by: Choice
+    n: Amount
+    class_index: int
+
+
+class OutsideImages(Stage):
+    """Images of a rare class that were made elsewhere: the first `n` of a folder, or all where there are fewer."""
+
+    stage = "outside-images"
+    program = "synthesize"
+
+    fingerprint: str
+    n: Amount
+    class_index: int
 
 
 class Backbone(Stage):
@@ -88,18 +112,21 @@ class Features(Stage):
 class TrainClassifier(Stage):
     """One arm at one seed: a linear head on cached features, solved at every strength in `l2`.
 
-    `rare` are the columns whose pairs get a head each where there are more than two classes; `matched` is what a GAN
-    adds, for the arm that is given as many images.
+    `removed`, `method` and `objective` are parts of its recipe (`ganbalance.config.Recipe`); `matched` is how many
+    images `removed: matched` gives back. `rare` are the classes whose pairs get a head each where there are more than
+    two.
     """
 
     stage = "train-classifier"
     version = 2
     program = "train-classifier"
 
-    arm: str
+    removed: str | None
+    matched: Amount | None
+    method: Choice
+    objective: Choice
     l2: tuple[float, ...]
     rare: tuple[int, ...]
-    matched: int | str | None = None
 
 
 class TrainPaperClassifier(Stage):
@@ -109,33 +136,34 @@ class TrainPaperClassifier(Stage):
     version = 2
     program = "train-classifier"
 
-    arm: str
+    removed: str | None
+    method: Choice
     backbone: str
     side_px: int
     paper: PaperClassifier
 
 
 class Rescore(Stage):
-    """One arm at one seed that corrects the scores of another arm instead of training."""
+    """The scores of a trained cell, corrected."""
 
     stage = "rescore"
     version = 2
     program = "train-classifier"
 
-    arm: str
+    rescoring: str
 
 
 class Report(Stage):
     """Every arm and seed compared."""
 
     stage = "report"
-    version = 2
+    version = 3
     program = "report"
     takes_what_is_there = True
 
     name: str
     protocol: Protocol
-    arms: tuple[str, ...]
+    families: dict[str, Family]
     seeds: tuple[int, ...]
     statistics: Statistics
     note: str

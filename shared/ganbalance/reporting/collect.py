@@ -13,10 +13,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ganbalance.config import Experiment
+from ganbalance.config import Experiment, Family
 from ganbalance.data.split import Split
 from ganbalance.errors import DataError
-from ganbalance.metrics.results import Family
 from ganbalance.metrics.scores import PAIR, Scores
 from ganbalance.store.artifacts import Artifact
 

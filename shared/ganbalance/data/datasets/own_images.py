@@ -45,7 +45,7 @@ class FolderImages:
         )
 
     def fingerprint(self) -> str:
-        files = {str(path.relative_to(self._root)): sha256_file(path) for path in self._files(self._root)}
+        files = {str(path.relative_to(self._root)): sha256_file(path) for path in image_files(self._root)}
         return digest({"files": files, "settings": _content_settings(self._settings)})
 
     def ensure(self) -> None:
@@ -57,9 +57,9 @@ class FolderImages:
     def test_counts(self) -> list[int]:
         tested = self._root / "test"
         if tested.is_dir():
-            return [len(self._files(tested / name)) for name in self.classes()]
+            return [len(image_files(tested / name)) for name in self.classes()]
         return [
-            held_count(len(self._files(self._train / name)), self._settings.test_fraction) for name in self.classes()
+            held_count(len(image_files(self._train / name)), self._settings.test_fraction) for name in self.classes()
         ]
 
     def load(self) -> Images:
@@ -74,17 +74,13 @@ class FolderImages:
             raise DataError(f"dataset.path = {str(self._root)!r}: there is no such folder")
         return self._root / "train" if (self._root / "train").is_dir() else self._root
 
-    def _files(self, folder: Path) -> list[Path]:
-        images = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-        return sorted(path for path in images if not _hidden(path.relative_to(folder)))
-
     def _read(self, folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         images, labels = [], []
         for label, name in enumerate(self.classes()):
-            files = self._files(folder / name)
+            files = image_files(folder / name)
             if not files:
                 raise DataError(f"{folder / name} holds no images ({', '.join(sorted(SUFFIXES))})")
-            images += [_canonical(_open(path), self._settings) for path in files]
+            images += [read_image(path, self._settings.side_px, self._settings.channels) for path in files]
             labels += [label] * len(files)
         return np.stack(images), np.asarray(labels, np.int64)
 
@@ -164,8 +160,8 @@ class NpzImages:
     def _part(self, images: str, labels: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         columns = self._columns(labels)
         pixels = self._pixels(images, len(columns))
-        canonical = np.stack([_canonical(Image.fromarray(image), self._settings) for image in pixels])
-        return canonical, columns
+        side_px, channels = self._settings.side_px, self._settings.channels
+        return np.stack([_canonical(Image.fromarray(image), side_px, channels) for image in pixels]), columns
 
     def _columns(self, name: str) -> NDArray[np.int64]:
         """An array of labels as indices into `classes()`."""
@@ -173,6 +169,17 @@ class NpzImages:
         if not np.isin(labels, classes).all():
             raise DataError(f"{self._path}: '{name}' holds classes that 'labels' does not")
         return np.searchsorted(classes, labels).astype(np.int64)
+
+
+def image_files(folder: Path) -> list[Path]:
+    """Every image file in a folder and those in it, by name."""
+    images = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    return sorted(path for path in images if not _hidden(path.relative_to(folder)))
+
+
+def read_image(path: Path, side_px: int, channels: int) -> NDArray[np.uint8]:
+    """One image file as uint8 (channels, side, side). Raises DataError where it is none."""
+    return _canonical(_open(path), side_px, channels)
 
 
 def _hidden(path: Path) -> bool:
@@ -195,13 +202,11 @@ def _open(path: Path) -> Image.Image:
     return image
 
 
-def _canonical(image: Image.Image, settings: config.OwnImages) -> NDArray[np.uint8]:
-    """One image as uint8 (C, side, side)."""
-    mode = "L" if settings.channels == 1 else "RGB"
-    side = settings.side_px
-    resampling = Image.Resampling.BOX if image.width > side else Image.Resampling.BILINEAR
-    resized = _opaque(image).convert(mode).resize((side, side), resampling)
-    return np.asarray(resized, np.uint8).reshape(side, side, settings.channels).transpose(2, 0, 1)
+def _canonical(image: Image.Image, side_px: int, channels: int) -> NDArray[np.uint8]:
+    """One image as uint8 (channels, side, side)."""
+    resampling = Image.Resampling.BOX if image.width > side_px else Image.Resampling.BILINEAR
+    resized = _opaque(image).convert("L" if channels == GREY else "RGB").resize((side_px, side_px), resampling)
+    return np.asarray(resized, np.uint8).reshape(side_px, side_px, channels).transpose(2, 0, 1)
 
 
 def _opaque(image: Image.Image) -> Image.Image:

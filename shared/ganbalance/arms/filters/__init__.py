@@ -1,0 +1,1 @@
+"""Filters of synthetic images: one file each, found by file name."""

@@ -1,0 +1,1 @@
+"""Methods that balance training examples: one file each, found by file name."""

@@ -1,0 +1,1 @@
+"""Losses of the linear head: one file each, found by file name."""

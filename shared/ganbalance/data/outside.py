@@ -1,0 +1,58 @@
+"""Synthetic images of a rare class that were made elsewhere: files in a folder, checked against what is held out."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganbalance.data.datasets.own_images import image_files, read_image
+from ganbalance.data.images import TaskImages
+from ganbalance.data.split import Split
+from ganbalance.errors import ConfigError, DataError
+from ganbalance.keys import digest, sha256_file
+
+
+def folder(pattern: str, seed: int, class_name: str) -> Path:
+    """The folder of one class at one seed. Raises ConfigError for a pattern that does not tell them apart."""
+    if "{seed}" not in pattern:
+        raise ConfigError(
+            f"synthetic.images = {pattern!r}: every seed has other training images, so its generator is another one; "
+            "write {seed} where the folders differ, and {class} where classes do"
+        )
+    return Path(pattern.replace("{seed}", str(seed)).replace("{class}", class_name)).expanduser()
+
+
+def fingerprint(path: Path) -> str:
+    """SHA-256 of the names and bytes of the image files in a folder. Raises DataError where there are none."""
+    return digest({str(file.relative_to(path)): sha256_file(file) for file in _files(path)})
+
+
+def check_unchanged(path: Path, planned: str) -> None:
+    """Raises DataError where the files are not those that the run was planned with."""
+    if fingerprint(path) != planned:
+        raise DataError(f"the images in {path} changed since the run was planned; start it again with 'ganbalance run'")
+
+
+def load(path: Path, data: TaskImages) -> NDArray[np.uint8]:
+    """The images in the order of their names, uint8 (N, C, side, side) like those of `data`."""
+    return np.stack([read_image(file, data.side_px, data.channels) for file in _files(path)])
+
+
+def check_no_copies(images_NCHW: NDArray[np.uint8], data: TaskImages, split: Split) -> None:
+    """Raises DataError where an image has the pixels of one that is held out or tested on."""
+    hidden = {data.images[row].tobytes(): int(row) for row in np.concatenate([split.held_out, split.test])}
+    copies = [number for number, image in enumerate(images_NCHW) if image.tobytes() in hidden]
+    if copies:
+        raise DataError(
+            f"{len(copies)} of {len(images_NCHW)} images that were made elsewhere are copies of validation, tuning or "
+            f"test images (first: number {copies[0]} by name, row {hidden[images_NCHW[copies[0]].tobytes()]} of the "
+            "dataset): train on nothing but what 'ganbalance export --split' writes"
+        )
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir() or not image_files(path):
+        raise DataError(
+            f"{path} is no folder of images; 'ganbalance export --split' writes the images to train a generator on"
+        )
+    return image_files(path)

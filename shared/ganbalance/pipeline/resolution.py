@@ -1,0 +1,132 @@
+"""What an experiment means on its data: class indices, kept shares, arms with all their parts, and what cannot be."""
+
+from typing import Any
+
+from ganbalance import arms
+from ganbalance.config import Experiment, Multiclass, Recipe
+from ganbalance.data.datasets import Dataset
+from ganbalance.errors import ConfigError
+from ganbalance.frozen import Frozen, parse
+from ganbalance.metrics import verdicts
+from ganbalance.models import gans
+from ganbalance.pipeline import stages
+
+MIN_CLASSES = 2
+LENGTHS = {"steps", "epochs"}
+
+
+def dataset(experiment: Experiment, source: Dataset) -> stages.Dataset:
+    """The classes of the task. Raises ConfigError for one that the dataset lacks."""
+    known = source.classes()
+    task = experiment.task
+    if isinstance(task, Multiclass):
+        labels = list(range(len(known)))
+    else:
+        labels = [_label(known, task.negative, "task.negative"), _label(known, task.positive, "task.positive")]
+    if len(set(labels)) < MIN_CLASSES:
+        raise ConfigError(f"task: positive and negative are the same class, {known[labels[0]]!r}")
+    return stages.Dataset(
+        name=experiment.dataset.name,
+        fingerprint=source.fingerprint(),
+        classes=tuple(labels),
+        class_names=tuple(known[label] for label in labels),
+    )
+
+
+def _label(known: list[str], given: int | str, key: str) -> int:
+    """The label of a class given by name or by number. Raises ConfigError."""
+    if str(given) in known:
+        return known.index(str(given))
+    numbered = not any(name.isdecimal() for name in known)  # where names are numbers, a number is a name
+    if numbered and str(given).isdecimal() and int(given) < len(known):
+        return int(given)
+    listed = ", ".join(f"{label} {name}" for label, name in enumerate(known))
+    raise ConfigError(f"{key} = {given!r}: the dataset has no such class; its classes are {listed}")
+
+
+def keep(experiment: Experiment, known: list[str], classes: tuple[int, ...]) -> dict[int, float]:
+    """Kept shares by class index. `known` are the dataset's classes, `classes` the labels of the task's."""
+    kept: dict[int, float] = {}
+    for given, share in experiment.imbalance.keep.items():
+        label = _label(known, given, "imbalance.keep")
+        if label not in classes:
+            raise ConfigError(f"imbalance.keep names class {given}, which the task does not tell apart")
+        if classes.index(label) in kept:
+            raise ConfigError(f"imbalance.keep names class {given} twice, by name and by number")
+        kept[classes.index(label)] = share
+    return kept
+
+
+def recipes(experiment: Experiment, kept: dict[int, float]) -> tuple[tuple[Recipe, ...], tuple[str, ...]]:
+    """The experiment's arms with all their parts, but for those with nothing to give back, and notes that say so.
+
+    Raises ConfigError for what arms cannot be.
+    """
+    for gan in experiment.gans:
+        gan_settings(experiment, gan, {})
+    resolved = [arms.resolve(recipe) for recipe in experiment.arms]
+    for recipe in resolved:
+        if recipe.synthetic and recipe.synthetic.gan:
+            gan_settings(experiment, recipe.synthetic.gan, recipe.synthetic.settings)
+        if experiment.protocol == "paper":
+            _check_paper(recipe)
+    if experiment.statistics.reference not in {*arms.names(), *(recipe.name for recipe in resolved)}:
+        raise ConfigError(
+            f"statistics.reference = {experiment.statistics.reference!r}: there is no such arm; "
+            f"choose among {', '.join(arms.names())}"
+        )
+    removes = any(share < 1 for share in kept.values())
+    chosen = tuple(recipe for recipe in resolved if removes or not recipe.removed)
+    left_out = tuple(
+        f"no {recipe.name}: imbalance.keep removes no images, so there are none to give back"
+        for recipe in resolved
+        if recipe not in chosen
+    )
+    unseen = tuple(
+        f"{recipe.name}: its images were made elsewhere; what their generator saw is not known here"
+        for recipe in chosen
+        if recipe.synthetic and recipe.synthetic.images
+    )
+    return chosen, left_out + unseen
+
+
+def _check_paper(recipe: Recipe) -> None:
+    """A network is trained from images, by cross entropy, and there is nothing to match or to filter by features."""
+    parts = recipe.synthetic.filter if recipe.synthetic else None
+    wrong = {
+        "removed: matched": recipe.removed == "matched",
+        f"method: {recipe.method}": arms.method(recipe.method).new_inputs,
+        f"objective: {recipe.objective}": recipe.objective != "cross-entropy",
+        "synthetic.filter": parts and arms.image_filter(parts.by).reads == "features",
+    }
+    for part in (part for part, is_wrong in wrong.items() if is_wrong):
+        raise ConfigError(
+            f"arms names {recipe.name}, whose part '{part}' needs a linear head, and 'protocol: paper' has none; "
+            "leave it out, or set 'protocol: honest'"
+        )
+
+
+def gan_settings(experiment: Experiment, gan: str, settings: dict[str, Any]) -> Frozen:
+    """The whole Config of a GAN: an arm's own `settings` before those in `gans`. Raises ConfigError."""
+    if gan not in gans.names():
+        raise ConfigError(f"gans.{gan}: there is no such GAN; choose among {', '.join(gans.names())}")
+    common = experiment.gans.get(gan, {})
+    if LENGTHS & settings.keys():  # another length in another unit replaces it
+        common = {key: value for key, value in common.items() if key not in LENGTHS}
+    return parse(gans.load(gan).Config, common | settings, where=f"gans.{gan}")
+
+
+def forecast(experiment: Experiment, source: Dataset, chosen: stages.Dataset) -> tuple[str, ...]:
+    """What the report will not be able to say, known before hours are spent."""
+    lines = []
+    if len(experiment.seeds) < verdicts.MIN_SEEDS:
+        lines.append(f"no verdicts: {len(experiment.seeds)} of the {verdicts.MIN_SEEDS} seeds that one needs")
+    counts = source.test_counts()
+    for label, name in zip(chosen.classes, chosen.class_names, strict=True):
+        has = f"class {name!r} has {counts[label]}"
+        if counts[label] < verdicts.MIN_TEST_IMAGES:
+            lines.append(f"no verdicts: {has} of the {verdicts.MIN_TEST_IMAGES} test images that one needs")
+        elif counts[label] < verdicts.FEW_TEST_IMAGES:
+            few = verdicts.FEW_TEST_IMAGES
+            lines.append(f"verdicts with caution: {has} of the {few} test images from which error rates hold")
+    return tuple(lines)
