@@ -44,7 +44,7 @@ def report(ctx: JobContext) -> None:
 
 def _question(ctx: JobContext) -> collect.Question:
     """What the plan says was asked."""
-    dataset = _declared(ctx.plan, stages.Dataset)
+    dataset, role_of = _declared(ctx.plan, stages.Dataset), {name: role for role, name in ctx.node.inputs.items()}
     return collect.Question(
         experiment=ctx.experiment,
         families=ctx.stage(stages.Report).families,
@@ -53,6 +53,11 @@ def _question(ctx: JobContext) -> collect.Question:
         fingerprint=dataset.fingerprint,
         weights_sha256=_declared(ctx.plan, stages.Backbone).sha256,
         notes=ctx.plan.notes,
+        trained={
+            role: tuple(role_of[gan] for gan in sorted(ctx.plan.upstream(name)) if gan.startswith("train-gan/"))
+            for role, name in ctx.node.inputs.items()
+            if role.startswith("cell/")
+        },
     )
 
 

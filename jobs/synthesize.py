@@ -1,8 +1,9 @@
-"""synthesize: the synthetic images of a rare class: drawn from a GAN, chosen among those, or brought from elsewhere.
+"""synthesize: the synthetic images of a rare class: drawn from a GAN, changed copies, or brought from elsewhere.
 
-Reads   a train-gan artifact; the imbalance artifact says how many images balance the classes
+Reads   dataset, imbalance and train-gan artifacts; the imbalance artifact says how many images balance the classes
 Writes  synthesize      images.npy uint8 NCHW at the dataset's size, labels.npy int64, samples.png; COMMIT.json last
         filter          the same of the images that score best, and scores.npy float64 of all that were drawn
+        augment         the same of changed copies of the real training images
         outside-images  the same of files that were made elsewhere
 Exit    0 done · 65 bad data · 75 try again · 78 bad configuration · 143 stopped
 Try     python -m jobs.synthesize --experiment jobs/experiments/quick.yaml --gan dcgan --seed 0 --dry-run
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from ganbalance import arms
 from ganbalance.data import outside
+from ganbalance.data.augmentation import augmented
 from ganbalance.data.canvas import to_canvas
 from ganbalance.data.images import TaskImages
 from ganbalance.data.split import Split, class_counts, synthetic_count
@@ -26,6 +28,7 @@ from ganbalance.models.base import Gan
 from ganbalance.pipeline import reading, stages
 from ganbalance.pipeline.job import JobContext, program
 from ganbalance.reporting import figures
+from ganbalance.seeding import numpy_rng
 from ganbalance.store.artifacts import Artifact
 from ganbalance.training import device, head, weights
 from ganbalance.training.synthesis import discriminate, synthesise
@@ -67,6 +70,15 @@ def filtered(ctx: JobContext) -> None:
     best = np.sort(np.argsort(-scores, kind="stable")[:n])
     np.save(ctx.folder / "scores.npy", scores)
     _save(ctx, images[best], declared.class_index)
+
+
+def augment(ctx: JobContext) -> None:
+    declared = ctx.stage(stages.Augment)
+    data, split = _data(ctx)
+    rows = split.train[data.labels[split.train] == declared.class_index]
+    rng = numpy_rng(ctx.seed, f"augment/{declared.class_index}")
+    drawn = rng.choice(rows, _wanted(data, split, declared.class_index, declared.n))
+    _save(ctx, augmented(data.images[drawn], declared.augment, rng), declared.class_index)
 
 
 def outside_images(ctx: JobContext) -> None:
@@ -125,7 +137,12 @@ def _save(ctx: JobContext, images: NDArray[np.uint8], class_index: int) -> None:
 
 main = program(
     __doc__,
-    {stages.Synthesize: synthesize, stages.Filter: filtered, stages.OutsideImages: outside_images},
+    {
+        stages.Synthesize: synthesize,
+        stages.Filter: filtered,
+        stages.Augment: augment,
+        stages.OutsideImages: outside_images,
+    },
 )
 
 if __name__ == "__main__":

@@ -89,8 +89,16 @@ class Filter(Frozen):
     keep: float = Field(gt=0, lt=1)
 
 
+class Augmentation(Frozen):
+    """How far a copy of an image may be from it and still be of its class."""
+
+    flip: bool = Field(True, description="left and right changed in every other copy; not for digits or letters")
+    shift: float = Field(0.1, ge=0, le=0.5, description="largest shift along each axis, as a share of the side")
+    rotate_deg: float = Field(10.0, ge=0, le=180, description="largest turn to either side")
+
+
 class Synthetic(Frozen):
-    """Where an arm's synthetic images come from: a GAN of this program, or files that were made elsewhere.
+    """Where an arm's synthetic images come from: a GAN, changed copies of the real ones, or files made elsewhere.
 
     `images` is a folder with {seed} and {class} in its name; `settings` are of the GAN, beside those in `gans`; `n`
     is `synthesis.n` where it is not given.
@@ -98,16 +106,17 @@ class Synthetic(Frozen):
 
     gan: str | None = None
     settings: dict[str, Any] = Field(default_factory=dict)
+    augment: Augmentation | None = None
     images: str | None = None
     n: Amount | None = None
     filter: Filter | None = None
 
     @pydantic.model_validator(mode="after")
     def _has_one_source(self) -> Self:
-        if (self.gan is None) == (self.images is None):
-            raise ValueError("synthetic images come from a gan or from a folder of images: name one of the two")
-        if self.images is not None and (self.settings or self.filter):
-            raise ValueError("settings and filter belong to a gan; images made elsewhere are taken as they are")
+        if [self.gan, self.augment, self.images].count(None) != 2:  # noqa: PLR2004 - of three
+            raise ValueError("synthetic images have one source: name a gan, augment, or a folder of images")
+        if self.gan is None and (self.settings or self.filter):
+            raise ValueError("settings and filter belong to a gan; other images are taken as they are")
         return self
 
 
@@ -138,7 +147,7 @@ class Recipe(Frozen):
         """Of the recipe with all its parts."""
         if self.removed:
             return "control"
-        if self.synthetic:
+        if self.synthetic and not self.synthetic.augment:
             return "generative"
         if self.name == BASELINE:
             return "baseline"

@@ -29,6 +29,11 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     _add_run(exporter)
     exporter.add_argument("--seed", type=int, help="only this seed's images")
     exporter.add_argument("--gan", help="only this GAN's images beside the real ones")
+    exporter.add_argument(
+        "--split",
+        action="store_true",
+        help="only the real ones, and a list with hashes: to train a generator elsewhere",
+    )
     exporter.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="a folder that is empty or new")
     exporter.set_defaults(command=export_images)
 
@@ -63,7 +68,7 @@ def export_images(flags: argparse.Namespace) -> int:
     record = runs.load(store, flags.run)
     with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
         state = State(record.plan, Artifacts(store, Path(scratch)))
-        written = export(state, seed=flags.seed, gan=flags.gan, to=flags.to)
+        written = export(state, seed=flags.seed, gan=flags.gan, split=flags.split, to=flags.to)
     print(f"wrote {written:,} images to {flags.to}")
     return EXIT_DONE
 

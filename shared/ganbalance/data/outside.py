@@ -19,7 +19,12 @@ def folder(pattern: str, seed: int, class_name: str) -> Path:
             f"synthetic.images = {pattern!r}: every seed has other training images, so its generator is another one; "
             "write {seed} where the folders differ, and {class} where classes do"
         )
-    return Path(pattern.replace("{seed}", str(seed)).replace("{class}", class_name)).expanduser()
+    return Path(pattern.replace("{seed}", str(seed)).replace("{class}", class_folder(class_name))).expanduser()
+
+
+def class_folder(class_name: str) -> str:
+    """What a class's folder is called: a name may hold a slash."""
+    return class_name.replace("/", "-")
 
 
 def fingerprint(path: Path) -> str:

@@ -2,31 +2,40 @@
 
 TO/seed-0/real/trouser/00012.png
 TO/seed-0/dcgan/trouser/00000.png
+TO/seed-0/split.csv                file,class,sha256 of the real ones: all that a generator of that seed may see
 """
 
+import csv
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ganbalance.data.outside import class_folder
 from ganbalance.errors import ConfigError, DataError
+from ganbalance.keys import sha256_file
 from ganbalance.pipeline import reading
 from ganbalance.pipeline.plan import Node
 from ganbalance.pipeline.state import State
 from ganbalance.store.artifacts import Artifact
 
+IMAGES = ("imbalance", "synthesize", "filter", "augment", "outside-images")
 
-def export(state: State, *, seed: int | None, gan: str | None, to: Path) -> int:
+
+def export(state: State, *, seed: int | None, gan: str | None, split: bool, to: Path) -> int:
     """Write the real training images and the synthetic ones of the chosen seeds and GANs; returns how many.
 
-    Raises ConfigError when `to` holds something already, DataError when a chosen stage is not done.
+    With `split` the real ones alone, and a list of them. Raises ConfigError when `to` holds something already,
+    DataError when a chosen stage is not done.
     """
     if to.exists() and any(to.iterdir()):
         raise ConfigError(f"--to {to}: the folder is not empty; name a new one")
     data = reading.task_images(_artifact(state, "dataset"))
     written = 0
     for node in _chosen(state, seed, gan):
+        if split and node.stage != "imbalance":
+            continue
         artifact = _artifact(state, node.name)
         if artifact.commit.outcome == "diverged":
             print(f"{node.name} has no images: its GAN diverged")
@@ -36,16 +45,21 @@ def export(state: State, *, seed: int | None, gan: str | None, to: Path) -> int:
             images, labels, source = data.images[rows], data.labels[rows], "real"
         else:
             images, labels = (np.load(artifact.path(name), allow_pickle=False) for name in ("images.npy", "labels.npy"))
-            source = str(node.gan)
-        written += _write(images, labels, data.class_names, to / f"seed-{node.seed}" / source)
+            source = str(node.arm)
+        files = _write(images, labels, data.class_names, to / f"seed-{node.seed}" / source)
+        if split:
+            _list(files, to / f"seed-{node.seed}")
+        written += len(files)
     return written
 
 
 def _chosen(state: State, seed: int | None, gan: str | None) -> list[Node]:
+    drawn_to_choose = {node.inputs["images"] for node in state.plan.nodes if node.stage == "filter"}
     nodes = [
         node
         for node in state.plan.nodes
-        if node.stage in ("imbalance", "synthesize") and seed in (None, node.seed) and gan in (None, node.gan or gan)
+        if node.stage in IMAGES and seed in (None, node.seed) and gan in (None, node.gan or gan)
+        if node.name not in drawn_to_choose
     ]
     if not nodes or (gan is not None and not any(node.gan for node in nodes)):
         raise ConfigError(f"run {state.plan.run} has no stage with seed {seed} and GAN {gan}; see 'ganbalance plan'")
@@ -59,9 +73,18 @@ def _artifact(state: State, name: str) -> Artifact:
     return state.artifacts.open(commit)
 
 
-def _write(images: NDArray[np.uint8], labels: NDArray[np.int64], names: tuple[str, ...], folder: Path) -> int:
+def _write(images: NDArray[np.uint8], labels: NDArray[np.int64], names: tuple[str, ...], folder: Path) -> list[Path]:
+    files = []
     for number, (image, label) in enumerate(zip(images, labels, strict=True)):
-        name = names[label].replace("/", "-")
+        name = class_folder(names[label])
         (folder / name).mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image.transpose(1, 2, 0).squeeze()).save(folder / name / f"{number:05d}.png")
-    return len(images)
+        files.append(folder / name / f"{number:05d}.png")
+        Image.fromarray(image.transpose(1, 2, 0).squeeze()).save(files[-1])
+    return files
+
+
+def _list(files: list[Path], folder: Path) -> None:
+    with (folder / "split.csv").open("w", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["file", "class", "sha256"])
+        table.writerows((path.relative_to(folder), path.parent.name, sha256_file(path)) for path in files)

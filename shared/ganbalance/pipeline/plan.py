@@ -68,6 +68,16 @@ class Plan(Frozen):
                 return node
         raise ConfigError(f"run {self.run} has no stage {name!r}; 'ganbalance plan' lists them")
 
+    def upstream(self, name: str) -> set[str]:
+        """The names of every node that the node of that name rests on."""
+        found: set[str] = set()
+        wanted = list(self.node(name).inputs.values())
+        while wanted:
+            if (one := wanted.pop()) not in found:
+                found.add(one)
+                wanted += self.node(one).inputs.values()
+        return found
+
 
 def make_plan(experiment: Experiment) -> Plan:
     """Every stage of `experiment`. Raises ConfigError for what cannot work, DataError when own images are missing."""
@@ -159,15 +169,18 @@ class _Planner:
 
     def _synthetic(self, recipe: Recipe, synthetic: Synthetic, class_index: int, seed: int) -> str:
         """The images of one rare class that an arm adds; under the honest protocol their features."""
-        labels = {"seed": seed, "gan": synthetic.gan}
+        labels = {"seed": seed, "gan": synthetic.gan, "arm": recipe.name}
         where = f"{recipe.name}/class-{self._dataset.classes[class_index]}/seed-{seed}"
         n = synthetic.n or self._experiment.synthesis.n
         if synthetic.gan:
             images = self._drawn(where, synthetic, n, class_index, labels)
+        elif synthetic.augment:
+            changed = stages.Augment(augment=synthetic.augment, n=n, class_index=class_index)
+            images = self._add(f"augment/{where}", changed, self._data(seed), **labels)
         else:
             folder = outside.folder(str(synthetic.images), seed, self._dataset.class_names[class_index])
             declared = stages.OutsideImages(fingerprint=outside.fingerprint(folder), n=n, class_index=class_index)
-            images = self._add(f"outside-images/{where}", declared, self._data(seed), arm=recipe.name, **labels)
+            images = self._add(f"outside-images/{where}", declared, self._data(seed), **labels)
         return self._features(images, **labels) if self._honest else images
 
     def _drawn(self, where: str, synthetic: Synthetic, n: Amount, class_index: int, labels: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ Classes are numbered here as the task numbers them, by class index: negative 0 a
 
 from typing import Any, ClassVar
 
-from ganbalance.config import Amount, Choice, Family, Fit, PaperClassifier, Protocol, Statistics
+from ganbalance.config import Amount, Augmentation, Choice, Family, Fit, PaperClassifier, Protocol, Statistics
 from ganbalance.frozen import Frozen
 
 
@@ -74,6 +74,17 @@ class Filter(Stage):
     program = "synthesize"
 
     by: Choice
+    n: Amount
+    class_index: int
+
+
+class Augment(Stage):
+    """Changed copies of the training images of one rare class, which are drawn at random."""
+
+    stage = "augment"
+    program = "synthesize"
+
+    augment: Augmentation
     n: Amount
     class_index: int
 

@@ -5,7 +5,7 @@ Inputs that failed are absent and inputs whose GAN diverged hold no scores; both
 
 import csv
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -27,7 +27,10 @@ Columns = dict[str, list[float]]
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What the run was asked. `labels` and `keep` speak of the task's columns: dataset label, and share kept."""
+    """What the run was asked. `labels` and `keep` are by class index: the dataset's label, and the share kept.
+
+    `trained` are the roles of the GANs that a cell rests on, by the role of the cell.
+    """
 
     experiment: Experiment
     families: Mapping[str, Family]
@@ -36,6 +39,7 @@ class Question:
     fingerprint: str
     weights_sha256: str
     notes: tuple[str, ...]
+    trained: Mapping[str, tuple[str, ...]]
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -119,9 +123,9 @@ def collect(inputs: Mapping[str, Artifact], expected: Iterable[str], question: Q
     counts = _counts(imbalances[0])
     cells = {
         arm: {
-            seed: _cell(artifact, inputs, arm, seed)
+            seed: _cell(scored[role], [inputs[gan] for gan in question.trained.get(role, ()) if gan in inputs])
             for seed in question.experiment.seeds
-            if (artifact := scored.get(f"cell/{arm}/{seed}"))
+            if (role := f"cell/{arm}/{seed}") in scored
         }
         for arm in question.arms
     }
@@ -142,8 +146,7 @@ def _is_scored(role: str, artifact: Artifact) -> bool:
     return role.startswith("cell/") and artifact.commit.outcome == "done"
 
 
-def _cell(artifact: Artifact, inputs: Mapping[str, Artifact], arm: str, seed: int) -> Cell:
-    trained = [one for role, one in inputs.items() if role.startswith(f"gan/{arm}/") and role.endswith(f"/seed-{seed}")]
+def _cell(artifact: Artifact, trained: Sequence[Artifact]) -> Cell:
     return Cell(
         scores=Scores.load(artifact.path("scores.npz")),
         unsolved=_unsolved(artifact),

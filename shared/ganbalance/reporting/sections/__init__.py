@@ -15,6 +15,7 @@ from ganbalance.reporting.sections import (
     missing,
     penalty,
     provenance,
+    recipes,
     thresholds,
     variance,
 )
@@ -29,6 +30,7 @@ ORDER: tuple[Callable[[Report], Iterable[Section]], ...] = (
     calibration.sections,
     deployment.sections,
     gans.sections,
+    recipes.sections,
     data.sections,
     classifier.sections,
     missing.sections,
