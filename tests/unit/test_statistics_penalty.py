@@ -101,6 +101,15 @@ def test_the_choice_of_each_seed_is_compared_over_the_seeds_that_the_baseline_ha
     assert set(found.per_seed) == set(range(5))
 
 
+def test_the_choice_of_each_seed_is_compared_over_the_seeds_that_the_arm_has():
+    validation = np.arange(V) < 60
+    base = stacked(arm(1.5), arm(2.0), validation=validation)
+    other = without(stacked(arm(2.5, luck=1), arm(1.4, luck=1), validation=validation), 2)
+    lacking = judge({"none": base, "gan": other}).arms["gan"].sensitivity
+    both = judge({"none": without(base, 2), "gan": other}).arms["gan"].sensitivity
+    assert lacking.per_seed_difference == both.per_seed_difference
+
+
 def test_a_difference_that_turns_round_with_each_seeds_own_penalty_is_no_evidence():
     # on the kept validation images, the first 60, the strength that is best for the whole run looks worst
     validation = np.arange(V) < 60
