@@ -48,7 +48,7 @@ def _question(ctx: JobContext) -> collect.Question:
     return collect.Question(
         experiment=ctx.experiment,
         families=ctx.stage(stages.Report).families,
-        labels=dataset.classes,
+        labels=dataset.ids,
         keep=_declared(ctx.plan, stages.Imbalance).keep,
         fingerprint=dataset.fingerprint,
         weights_sha256=_declared(ctx.plan, stages.Backbone).sha256,

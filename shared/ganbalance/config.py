@@ -51,22 +51,81 @@ class Pair(Frozen):
     negative: ClassName
 
 
+class OneVsRest(Frozen):
+    """One class, or several that count as one, against all others of the dataset together."""
+
+    kind: Literal["one-vs-rest"]
+    positive: ClassName | Annotated[tuple[ClassName, ...], Field(min_length=1)]
+
+
 class Multiclass(Frozen):
     """Every class of the dataset; scores are macro averages."""
 
     kind: Literal["multiclass"]
 
 
-Task = Annotated[Pair | Multiclass, Field(discriminator="kind")]
+Task = Annotated[Pair | OneVsRest | Multiclass, Field(discriminator="kind")]
 
 
-class Imbalance(Frozen):
-    """Which classes are rare. `keep` maps each to the share of its images that stays; 1.0 for data rare by nature."""
+def _share_or_count(given: float) -> float:
+    if given > 1 and not given.is_integer():
+        raise ValueError("what stays of a class is a share up to 1, or a whole number of images from 2 up")
+    return given
 
-    keep: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(min_length=1)
+
+Kept = Annotated[float, Field(gt=0), pydantic.AfterValidator(_share_or_count)]
+
+
+class _Imbalance(Frozen):
     validation: float = Field(
         0.2, gt=0, le=0.5, description="share of each class held out; none under `protocol: paper`"
     )
+
+
+class Keep(_Imbalance):
+    """Which classes are rare: `keep` maps each to what stays of its images, as a share or, from 2 up, as a number.
+
+    1.0 for data that is rare by nature.
+    """
+
+    kind: Literal["keep"] = "keep"
+    keep: dict[str, Kept] = Field(min_length=1)
+
+
+class Step(_Imbalance):
+    """Each of the `rare` classes keeps so many images that they are the share `ratio` of the largest class.
+
+    Buda, Maki & Mazurowski 2018, "A systematic study of the class imbalance problem in convolutional neural networks",
+    arXiv:1710.05381, section 3.1; their rho is 1 / ratio.
+    """
+
+    kind: Literal["step"]
+    rare: Annotated[tuple[ClassName, ...], Field(min_length=1)]
+    ratio: Annotated[float, Field(gt=0, lt=1)]
+
+
+class LongTail(_Imbalance):
+    """Class k of K keeps ratio^(k / (K - 1)) times as many images as the largest class, in the order of the dataset.
+
+    Cui et al. 2019, "Class-balanced loss based on effective number of samples", arXiv:1901.05555, section 5.1; their
+    imbalance factor is 1 / ratio. Every class that is cut is rare.
+    """
+
+    kind: Literal["long-tail"]
+    ratio: Annotated[float, Field(gt=0, lt=1)]
+
+
+def _kind_of_imbalance(given: Any) -> Any:
+    """`keep` where nothing is said."""
+    return given.get("kind", "keep") if isinstance(given, dict) else given.kind
+
+
+Imbalance = Annotated[
+    Annotated[Keep, pydantic.Tag("keep")]
+    | Annotated[Step, pydantic.Tag("step")]
+    | Annotated[LongTail, pydantic.Tag("long-tail")],
+    pydantic.Discriminator(_kind_of_imbalance),
+]
 
 
 Amount = Literal["balance", "half"] | Annotated[int, Field(ge=1)]

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 import pydantic
 
@@ -37,23 +38,52 @@ def dump(model: Frozen) -> dict[str, Any]:
 
 
 def _sentence(model: type[pydantic.BaseModel], detail: Any) -> str:
-    key = ".".join(str(part) for part in detail["loc"]) or model.__name__
+    path, owner = _resolve(model, detail["loc"])
+    key = ".".join(path) or model.__name__
     if detail["type"] == "extra_forbidden":
-        allowed = ", ".join(_fields_beside(model, detail["loc"]))
+        allowed = ", ".join(sorted(getattr(owner, "model_fields", {})))
         return f"unknown key '{key}'" + (f" (allowed: {allowed})" if allowed else "")
     rule: str = detail["msg"].removeprefix("Value error, ")
     rule = rule[:1].lower() + rule[1:]
     if detail["type"] == "missing":
         return f"key '{key}' is missing: it is required"
+    if detail["type"] == "union_tag_invalid":
+        rule = f"its kind is one of {detail['ctx']['expected_tags']}"
     if detail["type"] == "value_error" and not detail["loc"]:
         return rule
     return f"{key} = {detail['input']!r}: {rule}"
 
 
-def _fields_beside(model: type[pydantic.BaseModel], location: tuple[str | int, ...]) -> list[str]:
-    """The keys that are allowed where `location` points, as far as the schema tells."""
+def _resolve(model: type[pydantic.BaseModel], location: tuple[str | int, ...]) -> tuple[list[str], Any]:
+    """Where pydantic's `location` is in the file, without the tags of unions, and the class that its end belongs to."""
+    path: list[str] = []
+    holder: Any = None
     owner: Any = model
-    for part in location[:-1]:
-        field = getattr(owner, "model_fields", {}).get(part)
-        owner = field.annotation if field else None
-    return sorted(getattr(owner, "model_fields", {}))
+    for part in location:
+        members = _members(owner)
+        tagged = [member for member in members if part in _tags(member)]
+        if len(members) > 1 and tagged:
+            owner = tagged[0]
+            continue
+        holder = members[0] if len(members) == 1 else owner
+        fields = getattr(holder, "model_fields", None)
+        if fields is None:
+            owner = next((one for one in reversed(get_args(owner)) if one is not ...), None)  # of a tuple or a mapping
+        else:
+            owner = fields[part].annotation if part in fields else None
+        path.append(str(part))
+    return path, holder
+
+
+def _members(annotation: Any) -> list[type[pydantic.BaseModel]]:
+    """The models that an annotation chooses among."""
+    if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
+        return [annotation]
+    if get_origin(annotation) in (Union, UnionType, Annotated):
+        return [member for one in get_args(annotation) for member in _members(one)]
+    return []
+
+
+def _tags(member: type[pydantic.BaseModel]) -> set[Any]:
+    """The values that tell a member of a union from the others."""
+    return {tag for field in member.model_fields.values() for tag in get_args(field.annotation)}

@@ -47,7 +47,7 @@ def test_a_resolved_experiment_reads_back_equal(tiny: dict[str, Any]) -> None:
         ({"seeds": []}, "seeds = []"),
         ({"seeds": [-1]}, "greater than or equal to 0"),
         ({"imbalance": {"keep": {1: 0}}}, "imbalance.keep.1 = 0"),
-        ({"imbalance": {"keep": {1: 2}}}, "imbalance.keep.1 = 2"),
+        ({"imbalance": {"keep": {1: 1.5}}}, "imbalance.keep.1 = 1.5"),
         ({"imbalance": {"keep": {}}}, "imbalance.keep = {}"),
         ({"arms": ["class-weight"]}, "the arm 'none'"),
         ({"arms": ["none", "none"]}, "given twice: none"),

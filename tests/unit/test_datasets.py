@@ -105,11 +105,12 @@ def test_a_folder_per_class_is_a_dataset(tmp_path: Path) -> None:
     assert np.bincount(whole.labels[whole.n_train :]).tolist() == [2, 4]
 
 
-def loaded(source: Any) -> list[int]:
-    """Test images of each class, counted in what `load` gives."""
+def loaded(source: Any) -> tuple[list[int], list[int]]:
+    """Training and test images of each class, counted in what `load` gives."""
     whole = source.load()
-    found: list[int] = np.bincount(whole.labels[whole.n_train :], minlength=len(source.classes())).tolist()
-    return found
+    parts = (whole.labels[: whole.n_train], whole.labels[whole.n_train :])
+    train, test = (np.bincount(labels, minlength=len(source.classes())).tolist() for labels in parts)
+    return train, test
 
 
 @pytest.mark.parametrize("counts", [{"cat": 10, "dog": 20}, {"cat": 2, "dog": 33, "eel": 7}, {"cat": 3, "dog": 3}])
@@ -118,14 +119,16 @@ def test_test_images_are_counted_as_they_are_loaded_from_folders(
     tmp_path: Path, counts: dict[str, int], fraction: float
 ) -> None:
     source = own("folder", class_folders(tmp_path, **counts), test_fraction=fraction)
-    assert source.test_counts() == loaded(source) == [max(1, round(n * fraction)) for n in counts.values()]
+    assert source.counts() == loaded(source)
+    assert source.counts().test == [max(1, round(n * fraction)) for n in counts.values()]
 
 
 def test_test_images_are_counted_as_they_are_loaded_from_a_test_folder(tmp_path: Path) -> None:
     class_folders(tmp_path / "train", cat=3, dog=4)
     class_folders(tmp_path / "test", **{"cat": 5, "dog": 1, "cat/.ipynb_checkpoints": 2, "eel": 3})
     source = own("folder", tmp_path)
-    assert source.test_counts() == loaded(source) == [5, 1]
+    assert source.counts() == loaded(source)
+    assert source.counts().test == [5, 1]
 
 
 @pytest.mark.parametrize("test_labels", [None, [3, 3, 7, 3, 9], [9, 9, 9]])
@@ -137,19 +140,21 @@ def test_test_images_are_counted_as_they_are_loaded_from_an_npz(tmp_path: Path, 
     np.savez(tmp_path / "data.npz", **arrays)
     source = own("npz", tmp_path / "data.npz")
     by_hand = [5, 1, 2] if test_labels is None else [test_labels.count(label) for label in (3, 7, 9)]
-    assert source.test_counts() == loaded(source) == by_hand
+    assert source.counts() == loaded(source)
+    assert source.counts().test == by_hand
 
 
 def test_test_images_of_fashion_mnist_are_counted_as_they_are_loaded(fashion_mnist: Any) -> None:
-    assert fashion_mnist.test_counts() == loaded(fashion_mnist) == [1000] * 10
+    assert fashion_mnist.counts() == loaded(fashion_mnist)
+    assert fashion_mnist.counts().test == [1000] * 10
 
 
 def test_counting_reads_no_image(tmp_path: Path, nowhere: Path) -> None:
     class_folders(tmp_path / "folder", cat=6, dog=20)
     for path in (tmp_path / "folder").glob("*/*.png"):
         path.write_bytes(b"not an image")
-    assert own("folder", tmp_path / "folder").test_counts() == [1, 4]
-    assert open_dataset(config.FashionMnist(name="fashion-mnist")).test_counts() == [1000] * 10
+    assert own("folder", tmp_path / "folder").counts() == ([5, 16], [1, 4])
+    assert open_dataset(config.FashionMnist(name="fashion-mnist")).counts() == ([6000] * 10, [1000] * 10)
 
 
 def test_a_test_class_that_is_not_trained_is_told_before_anything_is_planned(tmp_path: Path) -> None:
@@ -157,7 +162,7 @@ def test_a_test_class_that_is_not_trained_is_told_before_anything_is_planned(tmp
     arrays = {"images": images, "labels": np.repeat([0, 1], 2), "test_images": images, "test_labels": np.arange(4)}
     np.savez(tmp_path / "data.npz", **arrays)
     with pytest.raises(DataError, match="'test_labels' holds classes that 'labels' does not"):
-        own("npz", tmp_path / "data.npz").test_counts()
+        own("npz", tmp_path / "data.npz").counts()
 
 
 def test_a_folder_with_a_test_part_keeps_it(tmp_path: Path) -> None:
@@ -307,7 +312,7 @@ def test_the_places_of_the_chosen_classes_become_their_labels(tmp_path: Path) ->
     path = tmp_path / "data.npz"
     labels = np.repeat([0, 1, 2], 10)
     np.savez(path, images=np.full((30, 8, 8), labels[:, None, None], np.uint8), labels=labels)
-    chosen = TaskImages.select(own("npz", path, side_px=8).load(), (2, 0), ("two", "zero"))
+    chosen = TaskImages.select(own("npz", path, side_px=8).load(), ((2,), (0,)), ("two", "zero"))
     assert set(chosen.images[chosen.labels == 0].ravel()) == {2}
     assert set(chosen.images[chosen.labels == 1].ravel()) == {0}
     assert chosen.n_train == 16

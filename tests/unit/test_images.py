@@ -17,7 +17,7 @@ def task(tested: tuple[int, ...] = (5, 2)) -> TaskImages:
     """Of a dataset with the labels 2, 5 and 7, five images to train on: its fives and twos, in this order."""
     labels = np.array([7, 2, 5, 5, 2, *tested, 7])
     images = np.arange(len(labels) * 3 * 4 * 4, dtype=np.uint8).reshape(-1, 3, 4, 4)
-    return TaskImages.select(Images(images, labels, n_train=5), (5, 2), NAMES)
+    return TaskImages.select(Images(images, labels, n_train=5), ((5,), (2,)), NAMES)
 
 
 def test_classes_become_columns_by_their_place_and_other_images_are_left_out() -> None:
@@ -32,7 +32,7 @@ def test_classes_become_columns_by_their_place_and_other_images_are_left_out() -
 def test_the_class_of_the_highest_label_may_be_chosen() -> None:
     labels = np.array([2, 7, 7, 2])
     whole = Images(np.zeros((4, 1, 4, 4), np.uint8), labels, n_train=2)
-    assert TaskImages.select(whole, (7, 2), ("seven", "two")).labels.tolist() == [1, 0, 0, 1]
+    assert TaskImages.select(whole, ((7,), (2,)), ("seven", "two")).labels.tolist() == [1, 0, 0, 1]
 
 
 def test_images_are_read_as_they_were_written_and_stay_on_disk(tmp_path: Path) -> None:

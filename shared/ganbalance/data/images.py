@@ -1,4 +1,4 @@
-"""The images of a task: labels are its columns, negative 0 and positive 1 for a pair."""
+"""The images of a task: labels are its class indices, negative 0 and positive 1 for two classes."""
 
 import json
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from ganbalance.errors import DataError
 
 @dataclass(frozen=True)
 class TaskImages:
-    """`images` uint8 (N,C,H,W); `labels` int64 (N,) columns;
+    """`images` uint8 (N,C,H,W); `labels` int64 (N,) class indices;
     the rows before `n_train` are for training, the others for testing."""
 
     images: NDArray[np.uint8]
@@ -24,13 +24,14 @@ class TaskImages:
     class_names: tuple[str, ...]
 
     @classmethod
-    def select(cls, whole: Images, classes: Sequence[int], class_names: tuple[str, ...]) -> Self:
-        """Only the images of `classes`, whose places in the sequence become the labels."""
-        rows = np.flatnonzero(np.isin(whole.labels, classes))
-        column_of = np.full(whole.labels.max() + 1, -1)
-        column_of[list(classes)] = range(len(classes))
+    def select(cls, whole: Images, classes: Sequence[Sequence[int]], class_names: tuple[str, ...]) -> Self:
+        """Only the images of `classes`, sets of the dataset's labels whose places in the sequence become the labels."""
+        index_of = np.full(max(whole.labels.max(), *(max(labels) for labels in classes)) + 1, -1)
+        for index, labels in enumerate(classes):
+            index_of[list(labels)] = index
+        rows = np.flatnonzero(index_of[whole.labels] >= 0)
         n_train = int((rows < whole.n_train).sum())
-        return cls(whole.images[rows], column_of[whole.labels[rows]].astype(np.int64), n_train, class_names)
+        return cls(whole.images[rows], index_of[whole.labels[rows]].astype(np.int64), n_train, class_names)
 
     @property
     def side_px(self) -> int:

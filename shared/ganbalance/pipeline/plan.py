@@ -88,7 +88,7 @@ def make_plan(experiment: Experiment) -> Plan:
         )
     source = open_dataset(experiment.dataset)
     dataset = resolution.dataset(experiment, source)
-    keep = resolution.keep(experiment, source.classes(), dataset.classes)
+    keep = resolution.keep(experiment, source, dataset)
     recipes, notes = resolution.recipes(experiment, keep)
     planner = _Planner(experiment, dataset, keep)
     cells = {
@@ -170,7 +170,7 @@ class _Planner:
     def _synthetic(self, recipe: Recipe, synthetic: Synthetic, class_index: int, seed: int) -> str:
         """The images of one rare class that an arm adds; under the honest protocol their features."""
         labels = {"seed": seed, "gan": synthetic.gan, "arm": recipe.name}
-        where = f"{recipe.name}/class-{self._dataset.classes[class_index]}/seed-{seed}"
+        where = f"{recipe.name}/class-{self._dataset.ids[class_index]}/seed-{seed}"
         n = synthetic.n or self._experiment.synthesis.n
         if synthetic.gan:
             images = self._drawn(where, synthetic, n, class_index, labels)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ganbalance import arms
-from ganbalance.config import Experiment, Multiclass, Recipe
+from ganbalance.config import Experiment, LongTail, Multiclass, OneVsRest, Pair, Recipe, Step
 from ganbalance.data.datasets import Dataset
 from ganbalance.errors import ConfigError
 from ganbalance.frozen import Frozen, parse
@@ -17,19 +17,28 @@ LENGTHS = {"steps", "epochs"}
 
 def dataset(experiment: Experiment, source: Dataset) -> stages.Dataset:
     """The classes of the task. Raises ConfigError for one that the dataset lacks."""
-    known = source.classes()
-    task = experiment.task
+    known, task = source.classes(), experiment.task
+    classes: list[tuple[int, ...]]
     if isinstance(task, Multiclass):
-        labels = list(range(len(known)))
+        classes = [(label,) for label in range(len(known))]
+    elif isinstance(task, Pair):
+        classes = [(_label(known, task.negative, "task.negative"),), (_label(known, task.positive, "task.positive"),)]
     else:
-        labels = [_label(known, task.negative, "task.negative"), _label(known, task.positive, "task.positive")]
-    if len(set(labels)) < MIN_CLASSES:
-        raise ConfigError(f"task: positive and negative are the same class, {known[labels[0]]!r}")
+        given = task.positive if isinstance(task.positive, tuple) else (task.positive,)
+        positive = tuple(sorted({_label(known, name, "task.positive") for name in given}))
+        classes = [tuple(label for label in range(len(known)) if label not in positive), positive]
+    if len(set(classes)) < MIN_CLASSES:
+        raise ConfigError(f"task: positive and negative are the same class, {known[classes[0][0]]!r}")
+    if not all(classes):
+        raise ConfigError("task.positive names every class of the dataset: no other is left to tell it from")
+    names = [" or ".join(known[label] for label in labels) for labels in classes]
+    if isinstance(task, OneVsRest):
+        names[0] = "rest"
     return stages.Dataset(
         name=experiment.dataset.name,
         fingerprint=source.fingerprint(),
-        classes=tuple(labels),
-        class_names=tuple(known[label] for label in labels),
+        classes=tuple(classes),
+        class_names=tuple(names),
     )
 
 
@@ -44,17 +53,37 @@ def _label(known: list[str], given: int | str, key: str) -> int:
     raise ConfigError(f"{key} = {given!r}: the dataset has no such class; its classes are {listed}")
 
 
-def keep(experiment: Experiment, known: list[str], classes: tuple[int, ...]) -> dict[int, float]:
-    """Kept shares by class index. `known` are the dataset's classes, `classes` the labels of the task's."""
+def keep(experiment: Experiment, source: Dataset, chosen: stages.Dataset) -> dict[int, float]:
+    """The share of its images that each rare class keeps, by class index. Raises ConfigError."""
+    asked = experiment.imbalance
+    counted = source.counts().train
+    counts = [sum(counted[label] for label in labels) for labels in chosen.classes]
+    if isinstance(asked, LongTail):
+        steps = [asked.ratio ** (c / (len(counts) - 1)) for c in range(len(counts))]
+        wanted = {c: step * max(counts) for c, step in enumerate(steps) if step * max(counts) < counts[c]}
+        return {c: number / counts[c] for c, number in wanted.items()}
+    if isinstance(asked, Step):
+        rare = {_index(source.classes(), chosen, name, "imbalance.rare"): name for name in asked.rare}
+        return {c: min(1.0, asked.ratio * max(counts) / counts[c]) for c in sorted(rare)}
     kept: dict[int, float] = {}
-    for given, share in experiment.imbalance.keep.items():
-        label = _label(known, given, "imbalance.keep")
-        if label not in classes:
-            raise ConfigError(f"imbalance.keep names class {given}, which the task does not tell apart")
-        if classes.index(label) in kept:
+    for given, amount in asked.keep.items():
+        c = _index(source.classes(), chosen, given, "imbalance.keep")
+        if c in kept:
             raise ConfigError(f"imbalance.keep names class {given} twice, by name and by number")
-        kept[classes.index(label)] = share
+        if amount > max(counts[c], 1):
+            raise ConfigError(f"imbalance.keep.{given} = {amount:g}: the class has {counts[c]} images to train on")
+        kept[c] = amount / counts[c] if amount > 1 else amount
     return kept
+
+
+def _index(known: list[str], chosen: stages.Dataset, given: int | str, key: str) -> int:
+    """The index of a class of the task, given by its name there or by the dataset's. Raises ConfigError."""
+    if given in chosen.class_names:
+        return chosen.class_names.index(str(given))
+    label = _label(known, given, key)
+    if (label,) not in chosen.classes:
+        raise ConfigError(f"{key} names class {given}, which the task does not tell apart")
+    return chosen.classes.index((label,))
 
 
 def recipes(experiment: Experiment, kept: dict[int, float]) -> tuple[tuple[Recipe, ...], tuple[str, ...]]:
@@ -78,7 +107,7 @@ def recipes(experiment: Experiment, kept: dict[int, float]) -> tuple[tuple[Recip
     removes = any(share < 1 for share in kept.values())
     chosen = tuple(recipe for recipe in resolved if removes or not recipe.removed)
     left_out = tuple(
-        f"no {recipe.name}: imbalance.keep removes no images, so there are none to give back"
+        f"no {recipe.name}: imbalance removes no images, so there are none to give back"
         for recipe in resolved
         if recipe not in chosen
     )
@@ -121,12 +150,13 @@ def forecast(experiment: Experiment, source: Dataset, chosen: stages.Dataset) ->
     lines = []
     if len(experiment.seeds) < verdicts.MIN_SEEDS:
         lines.append(f"no verdicts: {len(experiment.seeds)} of the {verdicts.MIN_SEEDS} seeds that one needs")
-    counts = source.test_counts()
-    for label, name in zip(chosen.classes, chosen.class_names, strict=True):
-        has = f"class {name!r} has {counts[label]}"
-        if counts[label] < verdicts.MIN_TEST_IMAGES:
+    counts = source.counts().test
+    for labels, name in zip(chosen.classes, chosen.class_names, strict=True):
+        count = sum(counts[label] for label in labels)
+        has = f"class {name!r} has {count}"
+        if count < verdicts.MIN_TEST_IMAGES:
             lines.append(f"no verdicts: {has} of the {verdicts.MIN_TEST_IMAGES} test images that one needs")
-        elif counts[label] < verdicts.FEW_TEST_IMAGES:
+        elif count < verdicts.FEW_TEST_IMAGES:
             few = verdicts.FEW_TEST_IMAGES
             lines.append(f"verdicts with caution: {has} of the {few} test images from which error rates hold")
     return tuple(lines)

@@ -21,15 +21,20 @@ class Stage(Frozen):
 
 
 class Dataset(Stage):
-    """The images and labels of the task's classes. `classes` are the dataset's own labels, by class index."""
+    """The images and labels of the task's classes. `classes` are the dataset's own labels of each, by class index."""
 
     stage = "dataset"
     program = "imbalance"
 
     name: str
     fingerprint: str
-    classes: tuple[int, ...]
+    classes: tuple[tuple[int, ...], ...]
     class_names: tuple[str, ...]
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """What each class is called in the names of stages."""
+        return tuple("-".join(map(str, labels)) for labels in self.classes)
 
 
 class Imbalance(Stage):

@@ -34,7 +34,7 @@ class Question:
 
     experiment: Experiment
     families: Mapping[str, Family]
-    labels: tuple[int, ...]
+    labels: tuple[str, ...]
     keep: Mapping[int, float]
     fingerprint: str
     weights_sha256: str
@@ -73,7 +73,7 @@ class GanRun:
     """One GAN on one rare class at one seed: losses by column, and uint8 (N,C,H,W) images by epoch."""
 
     gan: str
-    label: int
+    label: str
     seed: int
     diverged: bool
     losses: Columns
@@ -89,7 +89,7 @@ class Found:
     prior: NDArray[np.float64]
     cells: dict[str, dict[int, Cell]]
     gans: list[GanRun]
-    real: dict[int, NDArray[np.uint8]]
+    real: dict[str, NDArray[np.uint8]]
     holes: list[Hole]
     rare: tuple[int, ...]
 
@@ -186,7 +186,7 @@ def _gan_run(role: str, artifact: Artifact) -> GanRun:
     _, gan, label, seed = role.split("/")
     return GanRun(
         gan=gan,
-        label=int(label.removeprefix("class-")),
+        label=label.removeprefix("class-"),
         seed=int(seed.removeprefix("seed-")),
         diverged=artifact.commit.outcome == "diverged",
         losses=_table(artifact, "losses.csv"),
@@ -222,7 +222,7 @@ def _counts(imbalance: Artifact) -> dict[str, list[int]]:
     return {name: [int(row[name]) for row in rows] for name in ("before", "after", "train", "validation", "tuning")}
 
 
-def _real_examples(dataset: Artifact, imbalance: Artifact, question: Question) -> dict[int, NDArray[np.uint8]]:
+def _real_examples(dataset: Artifact, imbalance: Artifact, question: Question) -> dict[str, NDArray[np.uint8]]:
     """Some kept training images of each rare class, by dataset label, to hold generated ones against."""
     images = np.load(dataset.path("images.npy"), mmap_mode="r", allow_pickle=False)
     columns = np.load(dataset.path("labels.npy"), allow_pickle=False)

@@ -1,7 +1,7 @@
 """What every dataset can say of itself."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,13 @@ class Images:
     n_train: int
 
 
+class Counts(NamedTuple):
+    """Images of each class, by label: to train on, and to test on."""
+
+    train: list[int]
+    test: list[int]
+
+
 class Dataset(Protocol):
     """Images with labels. A label is an index into `classes()`."""
 
@@ -28,8 +35,8 @@ class Dataset(Protocol):
     def ensure(self) -> None:
         """Get the data if it is not here. Raises DataError that names every place it was looked for in."""
 
-    def test_counts(self) -> list[int]:
-        """How many test images of each class `load` gives, by label; no image is read."""
+    def counts(self) -> Counts:
+        """How many images of each class `load` gives; no image is read."""
 
     def load(self) -> Images:
         """Everything, verified. Raises DataError for missing or damaged data."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ganbalance import config
 from ganbalance.data.datasets import debian
-from ganbalance.data.datasets.base import Images
+from ganbalance.data.datasets.base import Counts, Images
 from ganbalance.errors import DataError
 from ganbalance.keys import digest
 
@@ -20,7 +20,7 @@ CLASSES = [
     "T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot",
 ]  # fmt: skip
 
-TEST_IMAGES = 1000  # of each class
+TRAIN_IMAGES, TEST_IMAGES = 6000, 1000  # of each class
 
 # SHA-256 of the idx files without their gzip wrapping, which differs between distributors
 CONTENT = {
@@ -45,8 +45,8 @@ class FashionMnist:
         """Pinned, not measured: `load` refuses any other content."""
         return digest(CONTENT)
 
-    def test_counts(self) -> list[int]:
-        return [TEST_IMAGES] * len(CLASSES)
+    def counts(self) -> Counts:
+        return Counts([TRAIN_IMAGES] * len(CLASSES), [TEST_IMAGES] * len(CLASSES))
 
     def ensure(self) -> None:
         if self._folder() is not None:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from ganbalance import config
-from ganbalance.data.datasets.base import Images
+from ganbalance.data.datasets.base import Counts, Images
 from ganbalance.data.holdout import held_count, hold_out
 from ganbalance.errors import DataError
 from ganbalance.keys import digest, sha256_file
@@ -54,13 +54,11 @@ class FolderImages:
                 f"{self._train} has {len(self.classes())} class folders; put the images of each class in one"
             )
 
-    def test_counts(self) -> list[int]:
-        tested = self._root / "test"
-        if tested.is_dir():
-            return [len(image_files(tested / name)) for name in self.classes()]
-        return [
-            held_count(len(image_files(self._train / name)), self._settings.test_fraction) for name in self.classes()
-        ]
+    def counts(self) -> Counts:
+        train, test = (
+            [len(image_files(part / name)) for name in self.classes()] for part in (self._train, self._root / "test")
+        )
+        return Counts(train, test) if (self._root / "test").is_dir() else _held_back(train, self._settings)
 
     def load(self) -> Images:
         train = self._read(self._train)
@@ -104,10 +102,10 @@ class NpzImages:
         if len(self.classes()) < 2:  # noqa: PLR2004
             raise DataError(f"{self._path} has one class only in 'labels': two are needed to tell apart")
 
-    def test_counts(self) -> list[int]:
-        tested = "test_images" in self._names
-        counts = np.bincount(self._columns("test_labels" if tested else "labels"), minlength=len(self.classes()))
-        return [int(count) if tested else held_count(int(count), self._settings.test_fraction) for count in counts]
+    def counts(self) -> Counts:
+        parts = ("labels", "test_labels") if "test_images" in self._names else ("labels",)
+        train, *test = (np.bincount(self._columns(part), minlength=len(self.classes())).tolist() for part in parts)
+        return Counts(train, test[0]) if test else _held_back(train, self._settings)
 
     def load(self) -> Images:
         train = self._part("images", "labels")
@@ -180,6 +178,12 @@ def image_files(folder: Path) -> list[Path]:
 def read_image(path: Path, side_px: int, channels: int) -> NDArray[np.uint8]:
     """One image file as uint8 (channels, side, side). Raises DataError where it is none."""
     return _canonical(_open(path), side_px, channels)
+
+
+def _held_back(counts: list[int], settings: config.OwnImages) -> Counts:
+    """Of data without a test part."""
+    test = [held_count(count, settings.test_fraction) for count in counts]
+    return Counts([count - held for count, held in zip(counts, test, strict=True)], test)
 
 
 def _hidden(path: Path) -> bool:
