@@ -22,4 +22,4 @@ def _parts(recipe: Recipe) -> str:
     parts = {
         part: said for part, said in recipe.model_dump(mode="json", exclude_defaults=True).items() if part != "name"
     }
-    return yaml.safe_dump(parts, default_flow_style=True, sort_keys=False, width=1000).strip().strip("{}")
+    return yaml.safe_dump(parts, default_flow_style=True, sort_keys=False, width=1000).strip()[1:-1]
