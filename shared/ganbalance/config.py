@@ -210,7 +210,8 @@ class Recipe(Frozen):
             return "generative"
         if self.name == BASELINE:
             return "baseline"
-        return "exempt" if self.rescoring and self.method == "none" else "cheap"
+        learns_as_the_baseline = self.method == "none" and self.objective == "cross-entropy"
+        return "exempt" if self.rescoring and learns_as_the_baseline else "cheap"
 
     @pydantic.model_validator(mode="before")
     @classmethod
