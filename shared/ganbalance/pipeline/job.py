@@ -260,9 +260,11 @@ def _parser(name: str, doc: str) -> argparse.ArgumentParser:
 
 def _requested(flags: argparse.Namespace) -> runs.Record:
     experiment = request.experiment(flags.experiment, sets=flags.set, seeds=flags.seeds)
-    if flags.gan and flags.gan not in experiment.arms:
+    plan = make_plan(experiment)
+    if flags.gan and not any(node.gan == flags.gan for node in plan.nodes):
         experiment = request.experiment(flags.experiment, sets=flags.set, seeds=flags.seeds, only_gans=[flags.gan])
-    return runs.Record(experiment=experiment, plan=make_plan(experiment))
+        plan = make_plan(experiment)
+    return runs.Record(experiment=experiment, plan=plan)
 
 
 def _select(plan: Plan, name: str, flags: argparse.Namespace) -> list[Node]:

@@ -60,6 +60,13 @@ def _with_gans(arms: Any, wanted: list[str]) -> Any:
             raise ConfigError(f"GAN {name!r}: there is no such GAN; choose among {', '.join(known)}")
     if not isinstance(arms, list):
         return arms  # the check will say what is wrong
-    place = next((i for i, arm in enumerate(arms) if arm in known or arm == "oracle"), len(arms))
-    before, after = arms[:place], arms[place:]
-    return before + wanted + [arm for arm in after if arm not in known]
+    place = next((i for i, arm in enumerate(arms) if _gan_of(arm) or arm == "oracle"), len(arms))
+    return arms[:place] + wanted + [arm for arm in arms[place:] if not _gan_of(arm)]
+
+
+def _gan_of(arm: Any) -> Any:
+    """The GAN of an arm, by name or as a recipe that is not yet checked; None where it has none."""
+    if isinstance(arm, dict):
+        synthetic = arm.get("synthetic")
+        return synthetic.get("gan") if isinstance(synthetic, dict) else None
+    return arm if arm in gans.names() else None
