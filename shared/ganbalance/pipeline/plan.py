@@ -169,23 +169,28 @@ class _Planner:
 
     def _synthetic(self, recipe: Recipe, synthetic: Synthetic, class_index: int, seed: int) -> str:
         """The images of one rare class that an arm adds; under the honest protocol their features."""
-        labels = {"seed": seed, "gan": synthetic.gan, "arm": recipe.name}
+        own = {"seed": seed, "gan": synthetic.gan, "arm": recipe.name}
         where = f"{recipe.name}/class-{self._dataset.ids[class_index]}/seed-{seed}"
         n = synthetic.n or self._experiment.synthesis.n
         if synthetic.gan:
-            images = self._drawn(where, synthetic, n, class_index, labels)
+            images = self._drawn(where, synthetic, n, class_index, own)
         elif synthetic.augment:
             changed = stages.Augment(augment=synthetic.augment, n=n, class_index=class_index)
-            images = self._add(f"augment/{where}", changed, self._data(seed), **labels)
+            images = self._add(f"augment/{where}", changed, self._data(seed), **own)
         else:
             folder = outside.folder(str(synthetic.images), seed, self._dataset.class_names[class_index])
             declared = stages.OutsideImages(fingerprint=outside.fingerprint(folder), n=n, class_index=class_index)
-            images = self._add(f"outside-images/{where}", declared, self._data(seed), **labels)
+            images = self._add(f"outside-images/{where}", declared, self._data(seed), **own)
+        labels = own | {"arm": None} if synthetic.gan and not synthetic.filter else own
         return self._features(images, **labels) if self._honest else images
 
-    def _drawn(self, where: str, synthetic: Synthetic, n: Amount, class_index: int, labels: dict[str, Any]) -> str:
-        """The images of a GAN, filtered if they are to be. Arms that say the same of one share its stages."""
-        data, gan, chosen = self._data(labels["seed"]), str(synthetic.gan), synthetic.filter
+    def _drawn(self, where: str, synthetic: Synthetic, n: Amount, class_index: int, own: dict[str, Any]) -> str:
+        """The images of a GAN, filtered if they are to be. Arms that say the same of one share its stages.
+
+        What is filtered is the arm's `own`: one group of stages cannot read what it makes itself (`rounds.Group`).
+        """
+        data, gan, chosen = self._data(own["seed"]), str(synthetic.gan), synthetic.filter
+        labels = own | {"arm": None}
         settings = resolution.gan_settings(self._experiment, gan, synthetic.settings)
         # the report enlarged its images to the GAN's canvas; padding keeps the size that cropping gives back
         canvas: Fit = "pad" if self._honest else "resize"
@@ -202,7 +207,7 @@ class _Planner:
         if reads == "features":
             inputs |= {"synthetic": self._features(images, **labels), "features": "features/real"}
         declared_filter = stages.Filter(by=chosen.by, n=n, class_index=class_index)
-        return self._add(f"filter/{where}", declared_filter, inputs, **labels)
+        return self._add(f"filter/{where}", declared_filter, inputs, **own)
 
     def _features(self, images: str, **labels: Any) -> str:
         """What the frozen backbone makes of the images of another node."""
