@@ -59,13 +59,12 @@ def filtered(ctx: JobContext) -> None:
     data, split = _data(ctx)
     images = np.load(ctx.inputs["images"].path("images.npy"), allow_pickle=False)
     where = device.resolve(ctx.experiment.resources.device)
-    scores = arms.image_filter(declared.by).score(
-        arms.Candidates(
-            images,
-            discriminator=lambda: discriminate(_gan(ctx.inputs["gan"]), to_canvas(images, "pad"), where),
-            classifier=lambda: _log_odds(ctx, data, split, declared.class_index),
-        )
+    candidates = arms.Candidates(
+        images,
+        discriminator=lambda: discriminate(_gan(ctx.inputs["gan"]), to_canvas(images, "pad"), where),
+        classifier=lambda: _log_odds(ctx, data, split, declared.class_index),
     )
+    scores = arms.image_filter(declared.by).score(candidates) if len(images) else np.zeros(0)
     n = _wanted(data, split, declared.class_index, declared.n)
     best = np.sort(np.argsort(-scores, kind="stable")[:n])
     np.save(ctx.folder / "scores.npy", scores)
