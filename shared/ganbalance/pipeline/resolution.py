@@ -99,6 +99,11 @@ def recipes(experiment: Experiment, kept: dict[int, float]) -> tuple[tuple[Recip
             gan_settings(experiment, recipe.synthetic.gan, recipe.synthetic.settings)
         if experiment.protocol == "paper":
             _check_paper(recipe)
+        if recipe.synthetic and recipe.synthetic.images and len(kept) > 1 and "{class}" not in recipe.synthetic.images:
+            raise ConfigError(
+                f"arms names {recipe.name}, whose images = {recipe.synthetic.images!r} are the same for all "
+                f"{len(kept)} rare classes; write {{class}} where their folders differ"
+            )
     if experiment.statistics.reference not in {*arms.names(), *(recipe.name for recipe in resolved)}:
         raise ConfigError(
             f"statistics.reference = {experiment.statistics.reference!r}: there is no such arm; "
