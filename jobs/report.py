@@ -47,7 +47,7 @@ def _question(ctx: JobContext) -> collect.Question:
     dataset, role_of = _declared(ctx.plan, stages.Dataset), {name: role for role, name in ctx.node.inputs.items()}
     return collect.Question(
         experiment=ctx.experiment,
-        families=ctx.stage(stages.Report).families,
+        families=dict(ctx.stage(stages.Report).families),
         labels=dataset.ids,
         keep=_declared(ctx.plan, stages.Imbalance).keep,
         fingerprint=dataset.fingerprint,

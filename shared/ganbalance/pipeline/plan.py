@@ -96,7 +96,7 @@ def make_plan(experiment: Experiment) -> Plan:
         for seed in experiment.seeds
         for recipe in sorted(recipes, key=lambda recipe: recipe.rescoring is not None)  # after the arm they rescore
     }
-    planner.report({recipe.name: recipe.family for recipe in recipes}, cells)
+    planner.report(tuple((recipe.name, recipe.family) for recipe in recipes), cells)
     nodes = tuple(planner.nodes.values())
     record = dump(experiment) | {"resources": None}
     run = f"{experiment.name}-{digest([record, [node.key for node in nodes]])[:8]}"
@@ -219,7 +219,7 @@ class _Planner:
     def _data(self, seed: int) -> dict[str, str]:
         return {"dataset": "dataset", "imbalance": f"imbalance/seed-{seed}"}
 
-    def report(self, families: dict[str, Family], cells: dict[str, str]) -> None:
+    def report(self, families: tuple[tuple[str, Family], ...], cells: dict[str, str]) -> None:
         """Everything that there is, compared."""
         experiment = self._experiment
         declared = stages.Report(

@@ -170,7 +170,7 @@ class Rescore(Stage):
 
 
 class Report(Stage):
-    """Every arm and seed compared."""
+    """Every arm and seed compared. `families` pairs each arm with its family, in the order that the report keeps."""
 
     stage = "report"
     version = 3
@@ -179,7 +179,7 @@ class Report(Stage):
 
     name: str
     protocol: Protocol
-    families: dict[str, Family]
+    families: tuple[tuple[str, Family], ...]
     seeds: tuple[int, ...]
     statistics: Statistics
     note: str

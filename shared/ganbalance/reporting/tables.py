@@ -33,7 +33,7 @@ TERMINAL_COLUMNS = 100
 
 EXPLAINED = {
     "generative": "images that a model drew are added",
-    "cheap": "other weights or repeats of the images there are; nothing is drawn",
+    "cheap": "other weights, losses or copies of the images there are; no model draws any",
     "exempt": "the scores of the baseline, rescaled",
     "control": "what the removed real images are worth",
     "baseline": "the imbalanced data as it is",
