@@ -11,6 +11,8 @@ from ganbalance.config import Augmentation
 def augmented(images_NCHW: NDArray[np.uint8], settings: Augmentation, rng: np.random.Generator) -> NDArray[np.uint8]:
     """One changed copy of each image, uint8 (N, C, H, W). What comes in at the border is black."""
     count = len(images_NCHW)
+    if not count:
+        return images_NCHW
     turn = np.deg2rad(rng.uniform(-settings.rotate_deg, settings.rotate_deg, count))
     mirror = np.where(rng.random(count) < 0.5, -1.0, 1.0) if settings.flip else np.ones(count)  # noqa: PLR2004 - a coin
     # the grid runs from -1 to 1 across an image
