@@ -12,6 +12,7 @@ from sklearn.datasets import load_sample_image
 from ganbalance.errors import ConfigError, DataError
 from ganbalance.keys import sha256_file
 from ganbalance.models import backbones
+from ganbalance.models.backbones import resnet18
 from ganbalance.models.backbones.base import Backbone, prepare
 from ganbalance.training.features import extract
 
@@ -110,9 +111,9 @@ def test_weights_with_the_wrong_hash_are_refused(tmp_path: Path) -> None:
         backbones.find("resnet18").read_weights(path, backbones.find("resnet18").sha256)
 
 
-def test_the_pinned_hash_of_resnet18_is_the_one_in_torchvisions_file_name() -> None:
-    url = torchvision.models.ResNet18_Weights.IMAGENET1K_V1.url
-    assert url.endswith(f"-{backbones.find('resnet18').sha256[:8]}.pth")
+def test_the_pinned_url_of_resnet18_is_torchvisions_and_holds_the_start_of_the_pinned_hash() -> None:
+    assert torchvision.models.ResNet18_Weights.IMAGENET1K_V1.url == resnet18.URL
+    assert f"-{backbones.find('resnet18').sha256[:8]}." in resnet18.FILE
 
 
 def test_a_pickle_that_runs_code_is_never_loaded(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ganbalance.data.batches import BatchOrder
 from ganbalance.models import gans
 from ganbalance.models.base import Gan
-from ganbalance.models.blocks import Projection
+from ganbalance.models.blocks import projection
 
 
 def paper(name: str) -> Gan:
@@ -42,7 +42,7 @@ def test_vanilla_has_the_reports_layers() -> None:
     assert parameters(gan.D) == 131_329
     assert shapes(gan.G, NOISE) == [(256,), (1024,)]
     assert shapes(gan.D, IMAGES) == [(128,), (1,)]
-    slopes = [layer.negative_slope for layer in gan.modules() if isinstance(layer, nn.LeakyReLU)]
+    slopes = [layer.negative_slope for layer in gan.networks.modules() if isinstance(layer, nn.LeakyReLU)]
     assert slopes == [0.01, 0.01]
 
 
@@ -98,7 +98,7 @@ def test_the_outermost_layers_have_no_batch_norm() -> None:
 
 def test_projection_is_the_transposed_convolution_it_stands_for() -> None:
     torch.manual_seed(0)
-    fast = Projection(100, 16)
+    fast = projection(100, 16)
     torch.manual_seed(0)
     plain = nn.ConvTranspose2d(100, 16, kernel_size=4)
     assert fast.state_dict().keys() == plain.state_dict().keys()

@@ -48,7 +48,7 @@ def run(gan: Gan, seed: int = 0, **options: Any) -> Trained:
 def fingerprint(gan: Gan, trained: Trained) -> dict[str, Any]:
     """Everything a run leaves, to the bit."""
     weights = hashlib.sha256()
-    for key, value in gan.state_dict().items():
+    for key, value in gan.networks.state_dict().items():
         weights.update(key.encode() + value.contiguous().numpy().tobytes())
     grids = {epoch: grid.tobytes() for epoch, grid in trained.grids.items()}
     return {"weights": weights.hexdigest(), "rows": trained.rows, "grids": grids, "steps": trained.steps}
@@ -233,7 +233,7 @@ class Probe(Gan):
         self.seen: list[Tensor] = []
 
     def generate(self, noise_BZ: Tensor, labels_B: Tensor) -> Tensor:
-        self.diary.append("grid" if not self.training else "draw")
+        self.diary.append("grid" if not self.networks.training else "draw")
         return self.G(noise_BZ).tanh()[:, :, None, None].expand(-1, 1, 32, 32)
 
     def d_loss(self, real_BCHW: Tensor, fake_BCHW: Tensor, labels_B: Tensor, rng: Generator) -> dict[str, Tensor]:
@@ -277,8 +277,8 @@ def test_an_epoch_shows_every_image_once() -> None:
 def test_the_gan_is_in_train_mode_after_the_grids() -> None:
     gan = probe()
     run(gan)
-    assert gan.training
-    assert all(weight.requires_grad for weight in gan.parameters())
+    assert gan.networks.training
+    assert all(weight.requires_grad for weight in gan.networks.parameters())
 
 
 def test_divergence_is_a_result_with_its_place_and_the_epochs_before_it() -> None:

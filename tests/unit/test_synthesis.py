@@ -21,7 +21,7 @@ def built() -> Gan:
     small = settings(latent=5, g_widths=(8, 8, 8), d_widths=(8, 8, 8))
     gan = gans.build("dcgan", small, 1, 0)
     with torch.no_grad():
-        gan.get_parameter("G.9.weight").mul_(50)  # an untrained generator is nearly flat grey: nothing would show
+        gan.networks.get_parameter("G.9.weight").mul_(50)  # nearly flat grey while untrained
     return gan
 
 
@@ -69,16 +69,17 @@ def test_chunks_change_no_image_by_more_than_rounding(monkeypatch: pytest.Monkey
 
 
 def test_sampling_leaves_batch_norm_statistics_and_the_mode_alone() -> None:
-    for gan in (built().train(), built().eval()):
-        before = {key: value.clone() for key, value in gan.state_dict().items()}
-        mode = gan.training
+    for mode in (True, False):
+        gan = built()
+        gan.networks.train(mode)
+        before = {key: value.clone() for key, value in gan.networks.state_dict().items()}
         draw(gan)
-        assert gan.training == mode
-        assert all(torch.equal(before[key], value) for key, value in gan.state_dict().items())
+        assert gan.networks.training == mode
+        assert all(torch.equal(before[key], value) for key, value in gan.networks.state_dict().items())
 
 
 def test_sampling_uses_the_running_statistics() -> None:
-    gan = built().train()
+    gan = built()
     noise_BZ, labels_B = gan.noise(6, Generator().manual_seed(0)), torch.zeros(6, dtype=torch.int64)
     together, alone = sample(gan, noise_BZ, labels_B), sample(gan, noise_BZ[:1], labels_B[:1])
     assert torch.allclose(together[:1], alone, atol=1e-6)

@@ -4,14 +4,16 @@ A GAN lives in one file of `models/gans/`. The training loop knows only this cla
 no dataset, no store and no loop. Images are float32 (B, C, 32, 32) in [-1, 1].
 """
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
+from functools import cached_property
 from typing import Annotated, Any, Self
 
-import torch
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
-from torch import Generator, Tensor, nn
 
 from ganbalance.frozen import Frozen
+from ganbalance.models.lazy import Generator, Tensor, nn, torch
 
 SIDE_PX = 32
 EPOCHS = 500
@@ -27,7 +29,7 @@ Widths3 = Annotated[tuple[Count, Count, Count], Field(strict=False)]
 Widths4 = Annotated[tuple[Count, Count, Count, Count], Field(strict=False)]
 
 
-class Gan(nn.Module, ABC):
+class Gan(ABC):
     """A generator `G` and a discriminator or critic `D` that a loop can train without knowing which."""
 
     class Config(Frozen):
@@ -68,9 +70,13 @@ class Gan(nn.Module, ABC):
     D: nn.Module
 
     def __init__(self, config: Config, channels: int) -> None:
-        super().__init__()
         self.config = config
         self.channels = channels
+
+    @cached_property
+    def networks(self) -> nn.ModuleDict:
+        """Every network of the GAN in one module: what a device, a mode and a checkpoint are for."""
+        return nn.ModuleDict({name: part for name, part in vars(self).items() if isinstance(part, nn.Module)})
 
     def noise(self, n: int, rng: Generator) -> Tensor:
         """Standard normal noise, float32 (n, latent), on the device of `rng`."""

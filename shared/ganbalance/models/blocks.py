@@ -1,7 +1,8 @@
 """Network pieces that more than one GAN is built from."""
 
-import torch
-from torch import Generator, Tensor, nn
+from __future__ import annotations
+
+from ganbalance.models.lazy import Generator, Tensor, nn, torch
 
 
 def add_noise(images_BCHW: Tensor, sd: float, rng: Generator) -> Tensor:
@@ -14,7 +15,7 @@ def add_noise(images_BCHW: Tensor, sd: float, rng: Generator) -> Tensor:
     return images_BCHW + sd * torch.randn(images_BCHW.shape, generator=rng, device=rng.device)
 
 
-class Projection(nn.ConvTranspose2d):
+def projection(latent: int, width: int) -> nn.ConvTranspose2d:
     """The first transposed convolution of a generator: noise (B, Z) -> (B, C, 4, 4).
 
     On a 1x1 input every output pixel is its own linear map of the noise, so it is computed as one
@@ -22,13 +23,12 @@ class Projection(nn.ConvTranspose2d):
     initialisation are those of `nn.ConvTranspose2d(Z, C, 4)`.
     """
 
-    def __init__(self, latent: int, width: int) -> None:
-        super().__init__(latent, width, kernel_size=4, stride=1, padding=0)
+    class Projection(nn.ConvTranspose2d):
+        def forward(self, noise_BZ: Tensor, output_size: list[int] | None = None) -> Tensor:
+            pixels_BCHW = (noise_BZ @ self.weight.flatten(1)).view(-1, *self.weight.shape[1:])
+            return pixels_BCHW if self.bias is None else pixels_BCHW + self.bias[:, None, None]
 
-    def forward(self, noise_BZ: Tensor, output_size: list[int] | None = None) -> Tensor:
-        """(B, Z) -> (B, C, 4, 4)."""
-        pixels_BCHW = (noise_BZ @ self.weight.flatten(1)).view(-1, *self.weight.shape[1:])
-        return pixels_BCHW if self.bias is None else pixels_BCHW + self.bias[:, None, None]
+    return Projection(latent, width, kernel_size=4, stride=1, padding=0)
 
 
 def dcgan_generator(latent: int, widths: tuple[int, int, int], channels: int) -> nn.Sequential:
@@ -38,7 +38,7 @@ def dcgan_generator(latent: int, widths: tuple[int, int, int], channels: int) ->
     """
     first, second, third = widths
     return nn.Sequential(
-        Projection(latent, first),
+        projection(latent, first),
         nn.BatchNorm2d(first),
         nn.ReLU(),
         nn.ConvTranspose2d(first, second, kernel_size=4, stride=2, padding=1),

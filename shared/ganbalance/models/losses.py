@@ -1,10 +1,10 @@
 """The adversarial losses, one function per equation. Logits and scores are float (B,); results are scalars."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
-import torch
-import torch.nn.functional as F
-from torch import Generator, Tensor
+from ganbalance.models.lazy import F, Generator, Tensor, torch
 
 
 def bce_real(logits_B: Tensor, label: float = 1.0) -> Tensor:

@@ -124,8 +124,9 @@ class _Run:
     """All that changes while a GAN trains, and nothing else: what a checkpoint holds."""
 
     def __init__(self, gan: Gan, rng: Generator, device: torch.device) -> None:
+        self.gan = gan
         # channels_last is how CPUs run these convolutions fastest; weights and results are the same
-        self.gan = gan.to(device).to(memory_format=torch.channels_last).train()
+        gan.networks.to(device).to(memory_format=torch.channels_last).train()
         self.d_optimizer, self.g_optimizer = gan.optimizers()
         self.rng = rng
         self.step = 0
@@ -170,7 +171,7 @@ class _Run:
 
     def weights_are_finite(self) -> bool:
         """False when the last update broke a weight: no later loss would show it."""
-        return all(bool(weight.isfinite().all()) for weight in self.gan.parameters())
+        return all(bool(weight.isfinite().all()) for weight in self.gan.networks.parameters())
 
     def result(self, diverged_at: Divergence | None) -> Trained:
         grids = {epoch: images.numpy() for epoch, images in self.grids.items()}
@@ -180,7 +181,7 @@ class _Run:
         """Everything that `restore` needs to go on bit for bit."""
         return {
             "step": self.step,
-            "gan": self.gan.state_dict(),
+            "gan": self.gan.networks.state_dict(),
             "d_optimizer": self.d_optimizer.state_dict(),
             "g_optimizer": self.g_optimizer.state_dict(),
             "rng": self.rng.get_state(),
@@ -191,7 +192,7 @@ class _Run:
 
     def restore(self, state: State) -> None:
         self.step = state["step"]
-        self.gan.load_state_dict(state["gan"])
+        self.gan.networks.load_state_dict(state["gan"])
         _restore_optimizer(self.d_optimizer, state["d_optimizer"])
         _restore_optimizer(self.g_optimizer, state["g_optimizer"])
         self.rng.set_state(state["rng"])

@@ -31,7 +31,7 @@ def synthesise(  # noqa: PLR0913
     All noise is drawn up front on the CPU, so neither the device nor the chunk size has a say in it.
     `on_progress(images done, n)` is called after every chunk.
     """
-    gan.to(device).to(memory_format=torch.channels_last)
+    gan.networks.to(device).to(memory_format=torch.channels_last)
     noise_NZ = gan.noise(n, Generator().manual_seed(derive(seed, stream)))
     labels_N = torch.full((n,), label)
     images = np.empty((n, gan.channels, side_px, side_px), dtype=np.uint8)
@@ -61,9 +61,9 @@ def sample(gan: Gan, noise_BZ: Tensor, labels_B: Tensor) -> Tensor:
 
 @contextmanager
 def _eval_mode(gan: Gan) -> Iterator[None]:
-    was_training = gan.training
-    gan.eval()
+    was_training = gan.networks.training
+    gan.networks.eval()
     try:
         yield
     finally:
-        gan.train(was_training)
+        gan.networks.train(was_training)

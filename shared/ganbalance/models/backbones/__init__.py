@@ -1,12 +1,9 @@
 """Backbones: frozen networks, one file each, found by file name."""
 
 import sys
-from typing import TYPE_CHECKING
 
 from ganbalance import registry
-
-if TYPE_CHECKING:
-    from ganbalance.models.backbones.base import Backbone
+from ganbalance.models.backbones.base import Backbone
 
 
 def names() -> list[str]:
@@ -14,8 +11,6 @@ def names() -> list[str]:
     return registry.names(sys.modules[__name__])
 
 
-def find(name: str) -> "Backbone":
+def find(name: str) -> Backbone:
     """The backbone of that name. Raises ConfigError naming the ones there are."""
-    from ganbalance.models.backbones.base import Backbone  # noqa: PLC0415 - names() must not cost an import of torch
-
     return registry.load(sys.modules[__name__], name, Backbone)()  # type: ignore[type-abstract]

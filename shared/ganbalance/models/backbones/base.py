@@ -1,16 +1,15 @@
 """What a backbone is: a published network whose weights stay as they are."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-import torch
-from torch import Tensor, nn
-from torch.nn.functional import interpolate
-
 from ganbalance.errors import DataError
 from ganbalance.keys import sha256_file
+from ganbalance.models.lazy import F, Tensor, nn, torch
 
 
 class Backbone(ABC):
@@ -69,7 +68,7 @@ def prepare(images_NCHW: Tensor, backbone: Backbone, side_px: int, *, imagenet: 
     """
     scaled = images_NCHW.float() / 255
     if scaled.shape[-2:] != (side_px, side_px):
-        scaled = interpolate(scaled, (side_px, side_px), mode="bilinear", antialias=True)
+        scaled = F.interpolate(scaled, (side_px, side_px), mode="bilinear", antialias=True)
     rgb = scaled.expand(-1, 3, -1, -1)
     mean, std = (backbone.mean, backbone.std) if imagenet else ((0.5,) * 3, (0.5,) * 3)
     shape = (1, 3, 1, 1)

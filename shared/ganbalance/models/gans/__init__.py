@@ -1,15 +1,11 @@
 """GANs: one file each, found by file name: `wgan_gp.py` is "wgan-gp"."""
 
 import sys
-from typing import TYPE_CHECKING
 
 from ganbalance import registry
+from ganbalance.models.base import Gan
+from ganbalance.models.lazy import torch
 from ganbalance.seeding import derive
-
-if TYPE_CHECKING:
-    from ganbalance.models.base import Gan
-
-# torch is imported where it is used: listing the names must not cost seconds
 
 
 def names() -> list[str]:
@@ -17,17 +13,13 @@ def names() -> list[str]:
     return registry.names(sys.modules[__name__])
 
 
-def load(name: str) -> "type[Gan]":
+def load(name: str) -> type[Gan]:
     """The class of a GAN. Raises ConfigError naming the ones there are."""
-    from ganbalance.models.base import Gan  # noqa: PLC0415
-
     return registry.load(sys.modules[__name__], name, Gan)  # type: ignore[type-abstract]
 
 
-def build(name: str, config: "Gan.Config", channels: int, seed: int) -> "Gan":
+def build(name: str, config: Gan.Config, channels: int, seed: int) -> Gan:
     """The GAN `name` with its initial weights drawn from `seed` alone; the global RNG is left as it was."""
-    import torch  # noqa: PLC0415 - slow, and not needed to list names
-
     kind = load(name)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(derive(seed, "gan-init"))

@@ -8,10 +8,11 @@ Deviations of the report from the paper: normal noise instead of uniform, PyTorc
 N(0, 0.02), a second beta of 0.9 instead of Adam's 0.999, and a third convolution of D with kernel 3.
 """
 
-from torch import Generator, Tensor, nn
+from __future__ import annotations
 
 from ganbalance.models.base import Betas, Count, Gan, Label, NonNegative, Positive, Widths3
 from ganbalance.models.blocks import add_noise, dcgan_generator
+from ganbalance.models.lazy import Generator, Tensor, nn
 from ganbalance.models.losses import bce_fake, bce_real, non_saturating
 
 

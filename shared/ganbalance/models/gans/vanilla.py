@@ -6,10 +6,11 @@ The report ends D in a sigmoid and takes the binary cross entropy of that. Here 
 loss takes the logit: the same function of the same weights, without log(0).
 """
 
-from torch import Generator, Tensor, nn
+from __future__ import annotations
 
 from ganbalance.models.base import SIDE_PX, Betas, Count, Gan, Label, NonNegative, Positive
 from ganbalance.models.blocks import add_noise
+from ganbalance.models.lazy import Generator, Tensor, nn
 from ganbalance.models.losses import bce_fake, bce_real, non_saturating
 
 

@@ -7,13 +7,14 @@ image, and BatchNorm makes the score of an image depend on the others (section 4
 `critic_norm: layer` is the paper's advice and the textbook choice, `none` works too.
 """
 
+from __future__ import annotations
+
 from itertools import pairwise
 from typing import Literal
 
-from torch import Generator, Tensor, nn
-
 from ganbalance.models.base import Betas, Count, Gan, NonNegative, Positive, Widths3, Widths4
 from ganbalance.models.blocks import dcgan_generator
+from ganbalance.models.lazy import Generator, Tensor, nn
 from ganbalance.models.losses import gradient_penalty, wasserstein_critic, wasserstein_generator
 
 CriticNorm = Literal["batch", "layer", "none"]
