@@ -25,6 +25,7 @@ from ganbalance.store.artifacts import Artifacts
 from tests import servers
 from tests.cluster_double import ClusterDouble, Object
 from tests.job_controller import Runs
+from tests.loading import loaded_by_command
 from tests.stage_pods import StagePods
 from tests.unit.k8s_run import template
 
@@ -255,3 +256,10 @@ def test_a_port_forward_ends_with_its_command(bench: Bench, tmp_path: Path, monk
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_commands_about_a_run_load_the_clients_and_nothing_else_that_is_slow(bench: Bench) -> None:
+    bench.submit()
+    words = ("--run", bench.run, "--kubeconfig", str(bench.double.kubeconfig))
+    for command in ("status", "logs", "cancel", "watch"):  # of a run that was cancelled, watch ends at once
+        assert loaded_by_command(command, *words) == {"kubernetes", "boto3"}

@@ -122,7 +122,7 @@ def requested(flags: argparse.Namespace) -> Experiment:
 
 def _preflight(experiment: Experiment, state: State) -> None:
     """Say what cannot be had before any work is done."""
-    from ganbalance.training import device  # noqa: PLC0415 - torch takes seconds to load, and only a run needs it
+    from ganbalance.training import device
 
     device.resolve(experiment.resources.device)
     if state.commit("dataset") is None:

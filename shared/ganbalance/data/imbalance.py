@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from imblearn.under_sampling import RandomUnderSampler
 from numpy.typing import NDArray
 
 from ganbalance.errors import ConfigError
@@ -46,6 +45,8 @@ class Imbalancer:
 
     def fit_resample(self, X: NDArray[Any], y: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.int64]]:
         """`X` (N, ...) and `y` (N,) without the rows that were cut. Raises ConfigError for an impossible number."""
+        from imblearn.under_sampling import RandomUnderSampler
+
         counts = Counter(y.tolist())
         wanted = {label: self._number(label, counts) for label in self.sampling_strategy}
         self.sampling_strategy_ = dict(sorted({**counts, **wanted}.items()))

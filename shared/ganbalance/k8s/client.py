@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-import urllib3
 import yaml
 
 from ganbalance.errors import ConfigError, UnavailableError
@@ -210,7 +209,8 @@ class Cluster:
         self, method: str, path: str, query: Mapping[str, Any] | None, body: Manifest | None
     ) -> tuple[int, bytes, float]:
         """Status, body and how long to wait before asking again; status 0 when nobody answered."""
-        from kubernetes.client import ApiException  # noqa: PLC0415
+        from kubernetes.client import ApiException
+        from urllib3.exceptions import HTTPError
 
         headers = {"Accept": "application/json", "Content-Type": "application/json"}
         if method == "PATCH":
@@ -227,17 +227,16 @@ class Cluster:
             waits = (error.headers or {}).get("Retry-After", "")
             body_ = error.body if isinstance(error.body, bytes) else str(error.body or "").encode()
             return error.status, body_, float(waits) if waits.isdecimal() else 0.0
-        except (urllib3.exceptions.HTTPError, OSError) as error:
+        except (HTTPError, OSError) as error:
             return 0, str(error).encode(), 0.0
         return answer.status, answer.data, 0.0
 
 
 def _load(access: Access) -> tuple[Any, str]:
     """A client with fresh credentials, and the namespace: the one given, the context's, or `ganbalance`."""
-    # the library takes a second or two to load, and most commands need no cluster
-    from kubernetes import client as api  # noqa: PLC0415
-    from kubernetes.config import load_incluster_config  # noqa: PLC0415
-    from kubernetes.config.kube_config import KubeConfigLoader, KubeConfigMerger  # noqa: PLC0415
+    from kubernetes import client as api
+    from kubernetes.config import load_incluster_config
+    from kubernetes.config.kube_config import KubeConfigLoader, KubeConfigMerger
 
     settings = api.Configuration()
     with _told(access):
@@ -260,7 +259,7 @@ def _load(access: Access) -> tuple[Any, str]:
 
 @contextmanager
 def _told(access: Access) -> Iterator[None]:
-    from kubernetes.config.config_exception import ConfigException  # noqa: PLC0415
+    from kubernetes.config.config_exception import ConfigException
 
     try:
         yield

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize
-from scipy.special import log_softmax
 
 from ganbalance.errors import DataError
 
@@ -29,6 +27,8 @@ class Rule:
 
     def log_probabilities(self, logits_NK: Floats) -> Floats:
         """float64 (N, K); exact also where a probability rounds to 1."""
+        from scipy.special import log_softmax
+
         log_p: Floats = log_softmax(self.scale * logits_NK + self.offsets, axis=1)
         return log_p
 
@@ -55,6 +55,9 @@ def fit(logits_NK: Floats, labels_N: Ints, weights_N: Floats) -> Rule:
     with n images gets (n + 1) / (n + 2), which keeps the scale finite where the images are told apart perfectly. With
     more than two classes, which Platt does not treat, the rest is shared evenly.
     """
+    from scipy.optimize import minimize
+    from scipy.special import log_softmax
+
     columns = logits_NK.shape[1]
     targets_NK = _smoothed(labels_N, columns)
     share_N = weights_N / weights_N.sum()

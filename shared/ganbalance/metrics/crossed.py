@@ -27,7 +27,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import chdtri, nctdtrinc, stdtr, stdtrit
 
 from ganbalance.metrics.calibration import Floats
 from ganbalance.seeding import numpy_rng
@@ -104,6 +103,8 @@ class Estimate:
     @property
     def p(self) -> float:
         """Two-sided p of a mean of 0: below .05 exactly when the interval excludes 0."""
+        from scipy.special import stdtr
+
         return float(2 * stdtr(self.df, -abs(self.mean) / self.se))
 
     @property
@@ -128,6 +129,8 @@ class Estimate:
         return -margin < self.low and self.high < margin
 
     def _quantile(self, share: float) -> float:
+        from scipy.special import stdtrit
+
         return float(stdtrit(self.df, share))
 
 
@@ -136,11 +139,15 @@ def detectable_effect(df: float, tests: int) -> float:
 
     The other tail, on the wrong side of 0, is left out: it holds less than one in ten thousand.
     """
+    from scipy.special import nctdtrinc, stdtrit
+
     return float(nctdtrinc(df, 1 - POWER, stdtrit(df, 1 - ALPHA / (2 * tests))))
 
 
 def _stretch(df: int, tail: float) -> float:
     """df over the chi-square quantile with `tail` above it: from an estimated variance to an end of its interval."""
+    from scipy.special import chdtri
+
     return df / float(chdtri(df, tail))
 
 

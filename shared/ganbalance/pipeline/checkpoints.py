@@ -30,7 +30,7 @@ class Checkpoints:
 
     def latest(self) -> dict[str, Any] | None:
         """The state furthest on that is whole; a damaged checkpoint is passed over with a word about it."""
-        from ganbalance.training import checkpoint  # noqa: PLC0415
+        from ganbalance.training import checkpoint
 
         for path in self._artifacts.checkpoints(self._stage, self._key):
             try:
@@ -44,7 +44,7 @@ class Checkpoints:
 
     def save(self, state: dict[str, Any]) -> None:
         """Keep `state`, which says its "step"."""
-        from ganbalance.training import checkpoint  # noqa: PLC0415
+        from ganbalance.training import checkpoint
 
         path = self._scratch / "checkpoint"
         checkpoint.save(path, state, self._belongs_to)

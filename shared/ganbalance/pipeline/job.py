@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Any, Protocol, TypeVar
 
 import threadpoolctl
+import yaml
 
 from ganbalance.config import Experiment
 from ganbalance.errors import EXIT_BUG, EXIT_DONE, ConfigError, DataError, GanbalanceError, Stopped, UnavailableError
@@ -287,8 +288,6 @@ def _select(plan: Plan, name: str, flags: argparse.Namespace) -> list[Node]:
 
 
 def _explain(experiment: Experiment, nodes: Sequence[Node]) -> None:
-    import yaml  # noqa: PLC0415
-
     print(yaml.safe_dump(dump(experiment), sort_keys=False).rstrip())
     for node in nodes:
         print(f"# {node.key[:8]}  {node.name}")

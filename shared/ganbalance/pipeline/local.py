@@ -29,9 +29,10 @@ POLL_S = 0.5
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 PRELOADED = (
     *(f"jobs.{name}" for name in ("imbalance", "train_gan", "synthesize", "train_classifier", "report")),
-    # what torch's optimisers and the backbones load at their first use, seconds of work: once here, not in every stage
+    # what is loaded when a stage first uses it, seconds of work: once here, not in every stage
     "torch._dynamo",
     "timm",
+    "imblearn",
 )
 
 

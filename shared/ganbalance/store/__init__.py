@@ -14,7 +14,7 @@ S3_SCHEME = "s3://"
 def open_store(url: str) -> Store:
     """The store at `url`: s3://bucket/prefix, or a folder, which is made when something is first written to it."""
     if url.startswith(S3_SCHEME):
-        from ganbalance.store.s3 import S3Store  # noqa: PLC0415 - boto3 takes a while to load, and a folder needs none
+        from ganbalance.store.s3 import S3Store
 
         return S3Store(url)
     return _folder(url)
@@ -23,7 +23,7 @@ def open_store(url: str) -> Store:
 def make_store(url: str) -> bool:
     """Make the bucket or the folder of a store; False if it was there."""
     if url.startswith(S3_SCHEME):
-        from ganbalance.store.s3 import make_bucket  # noqa: PLC0415
+        from ganbalance.store.s3 import make_bucket
 
         return make_bucket(url)
     return _folder(url).make()

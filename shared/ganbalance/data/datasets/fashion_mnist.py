@@ -79,7 +79,7 @@ class FashionMnist:
         return [self._explicit] if self._explicit else [DEBIAN_FOLDER, _cache()]
 
     def _download(self, tried: str) -> None:
-        import torchvision  # noqa: PLC0415 - takes seconds to load, and is needed once in the life of a machine
+        import torchvision
 
         try:
             torchvision.datasets.FashionMNIST(str(_cache().parents[1]), download=True)

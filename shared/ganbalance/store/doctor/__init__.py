@@ -49,6 +49,6 @@ def judged(found: Sequence[Finding], what: str, go_on: str, *, again: str) -> tu
 def _checks(url: str) -> AbstractContextManager[list[Check]]:
     if not url.startswith(S3_SCHEME):
         return folder_checks(url)
-    from ganbalance.store.doctor.bucket import bucket_checks  # noqa: PLC0415 - boto3 takes a while to load
+    from ganbalance.store.doctor.bucket import bucket_checks
 
     return bucket_checks(url)
