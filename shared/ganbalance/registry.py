@@ -24,15 +24,7 @@ def load(package: ModuleType, name: str, base: type[T]) -> type[T]:
     what = package.__name__.rpartition(".")[2].removesuffix("s")
     if name not in names(package):
         raise ConfigError(f"there is no {what} {name!r}; choose among {', '.join(names(package))}")
-    try:
-        module = importlib.import_module(f"{package.__name__}.{name.replace('-', '_')}")
-    except ModuleNotFoundError as error:
-        if error.name and error.name.startswith(__package__):
-            raise
-        raise ConfigError(
-            f"{what} {name!r} needs {error.name}, which is not installed here; install ganbalance[train], "
-            "or name a run that was planned elsewhere (--run)"
-        ) from error
+    module = importlib.import_module(f"{package.__name__}.{name.replace('-', '_')}")
     defined = [
         value
         for value in vars(module).values()

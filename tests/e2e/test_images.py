@@ -57,7 +57,6 @@ def test_a_whole_run_needs_no_network_and_no_disk_but_its_store(programs: Image,
     for program in ["imbalance", "train-gan", "synthesize", "train-classifier"]:
         done = programs.run(program, *TINY, options=store)
         assert done.returncode == 0, done.stdout + done.stderr
-    # the small image cannot plan: it is told the run's name
     run = small.run("ls", "/store/runs", options=store).stdout.strip()
     done = small.run("report", f"--run={run}", options=store)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -66,10 +65,13 @@ def test_a_whole_run_needs_no_network_and_no_disk_but_its_store(programs: Image,
     assert re.search(r"^dcgan +0\.\d{4}", fetched.stdout, re.MULTILINE)
 
 
-def test_planning_without_torch_is_refused_in_one_line(small: Image) -> None:
-    refused = small.run("report", "--experiment=jobs/experiments/quick.yaml")
+def test_the_small_image_plans_the_same_run_and_refuses_to_run_it_in_one_line(small: Image, programs: Image) -> None:
+    planned = [image.run("ganbalance", "plan", "jobs/experiments/honest.yaml") for image in (small, programs)]
+    assert planned[0].returncode == 0, planned[0].stderr
+    assert planned[0].stdout == planned[1].stdout
+    refused = small.run("ganbalance", "run", "jobs/experiments/honest.yaml")
     assert refused.returncode == 78
-    assert re.fullmatch(r"report: .*torch.*not installed.*--run\n", refused.stderr)
+    assert re.fullmatch(r"ganbalance: .*torch.*not installed.*submit.*\n", refused.stderr)
 
 
 @pytest.mark.parametrize("module", ["torch", "torchvision", "timm", "safetensors"])

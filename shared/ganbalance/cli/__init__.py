@@ -28,7 +28,7 @@ from collections.abc import Sequence
 
 from ganbalance.cli import doctor, experiments, results, stores, submissions, watching
 from ganbalance.cli.access import store_of_the_cluster
-from ganbalance.errors import GanbalanceError, Stopped, UnavailableError
+from ganbalance.errors import ConfigError, GanbalanceError, Stopped, UnavailableError
 from ganbalance.pipeline import request
 
 
@@ -42,6 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except GanbalanceError as error:
         print(f"ganbalance: {error}", file=sys.stderr)
         return error.exit_code
+    except ModuleNotFoundError as error:
+        print(f"ganbalance: {error.name} is not installed here; install ganbalance[train]", file=sys.stderr)
+        return ConfigError.exit_code
     except BrokenPipeError:
         return UnavailableError.exit_code  # whoever read the output has gone
     except OSError as error:

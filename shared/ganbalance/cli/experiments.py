@@ -6,13 +6,14 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 
 from ganbalance.cli import results
 from ganbalance.cli.access import access, add_access, is_named
 from ganbalance.config import Experiment
 from ganbalance.data.datasets import open_dataset
-from ganbalance.errors import EXIT_DONE, UnavailableError
+from ganbalance.errors import EXIT_DONE, ConfigError, UnavailableError
 from ganbalance.k8s import rendering
 from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.connection import templates
@@ -57,7 +58,8 @@ def run(flags: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
         state = State(plan, Artifacts(store, Path(scratch)))
         to_do = [node for node in plan.nodes if not state.is_settled(node.name)]
-        _preflight(experiment, state)
+        if to_do:
+            _preflight(experiment, state)
         runs.submit(store, runs.Record(experiment=experiment, plan=plan))
         print(
             f"run {plan.run}: {len(plan.nodes)} stages, {len(plan.nodes) - len(to_do)} done already, store {store.url}"
@@ -122,9 +124,15 @@ def requested(flags: argparse.Namespace) -> Experiment:
 
 def _preflight(experiment: Experiment, state: State) -> None:
     """Say what cannot be had before any work is done."""
-    from ganbalance.training import device
+    if find_spec("torch") is None:
+        raise ConfigError(
+            "stages train with torch, which is not installed here; install ganbalance[train], "
+            "or have them run where it is ('ganbalance submit')"
+        )
+    if experiment.resources.device == "cuda":  # any other choice can be had, and torch takes seconds to say so
+        from ganbalance.training import device
 
-    device.resolve(experiment.resources.device)
+        device.resolve("cuda")
     if state.commit("dataset") is None:
         open_dataset(experiment.dataset).ensure()
     if state.commit("backbone") is None:

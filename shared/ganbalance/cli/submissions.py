@@ -108,7 +108,7 @@ def submit(flags: argparse.Namespace) -> int:
 
 
 def resume(flags: argparse.Namespace) -> int:
-    """Start another driver for a run that is in the store; needs neither its experiment nor torch."""
+    """Start another driver for a run that is in the store; needs no experiment."""
     with connected(flags) as (cluster, store):
         return _start(flags, cluster, store, runs.load(store, flags.run), is_new=False)
 

@@ -6,7 +6,6 @@ dataset ──► imbalance ──► train-gan ──► synthesize ──► f
 between synthesize and features a filter, in place of both images made elsewhere; after train-classifier a rescoring
 """
 
-from importlib.util import find_spec
 from typing import Any
 
 from ganbalance import arms
@@ -81,11 +80,6 @@ class Plan(Frozen):
 
 def make_plan(experiment: Experiment) -> Plan:
     """Every stage of `experiment`. Raises ConfigError for what cannot work, DataError when own images are missing."""
-    if find_spec("torch") is None:
-        raise ConfigError(
-            "a plan reads the settings of GANs from their code, which needs torch, and it is not installed here; "
-            "plan where it is ('ganbalance plan --record FILE'), then name the run: --run"
-        )
     source = open_dataset(experiment.dataset)
     dataset = resolution.dataset(experiment, source)
     keep = resolution.keep(experiment, source, dataset)

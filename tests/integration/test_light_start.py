@@ -1,0 +1,58 @@
+"""What is typed most loads nothing that trains, draws or speaks to a server; `tests.bench.light_start` has seconds."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from ganbalance import cli
+from ganbalance.pipeline.local import PRELOADED
+from tests.conftest import Lab
+from tests.loading import SLOW, loaded_by, loaded_by_command
+
+
+def test_help_loads_nothing_slow() -> None:
+    assert not loaded_by("from ganbalance import cli\ntry: cli.main(['--help'])\nexcept SystemExit: pass")
+
+
+@pytest.mark.parametrize("preset", sorted(Path("jobs/experiments").glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_plan_loads_nothing_slow(preset: Path, tmp_path: Path) -> None:
+    assert not loaded_by_command("plan", str(preset), "--store", str(tmp_path))
+
+
+def test_a_printed_table_loads_nothing_slow() -> None:
+    assert not loaded_by_command("table", "reports/quick/summary.json")
+
+
+def test_a_run_that_is_all_done_loads_nothing_slow(finished_lab: Lab, tmp_path: Path) -> None:
+    store = ("--store", str(finished_lab.store))
+    assert not loaded_by_command("run", str(finished_lab.experiment), *store, "--out", str(tmp_path / "out"))
+
+
+def test_the_process_that_stages_are_forked_from_has_loaded_what_they_use() -> None:
+    loaded = loaded_by(f"import importlib\nfor module in {PRELOADED}: importlib.import_module(module)")
+    assert loaded == SLOW - {"boto3", "kubernetes"}
+
+
+@pytest.fixture
+def no_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if it were not installed."""
+    monkeypatch.setitem(sys.modules, "torch", None)
+
+
+def test_where_there_is_no_torch_only_a_run_with_stages_to_do_is_refused(
+    lab: Lab, finished_lab: Lab, tmp_path: Path, no_torch: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = ("--out", str(tmp_path / "out"))
+    assert cli.main(["run", str(finished_lab.experiment), "--store", str(finished_lab.store), *out]) == 0
+    capsys.readouterr()
+    assert cli.main(["run", str(lab.experiment), "--store", str(tmp_path / "new"), *out]) == 78
+    assert "torch, which is not installed here" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
+def test_what_is_not_installed_is_told_in_one_line(
+    lab: Lab, no_torch: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["data", str(lab.experiment), "--set", "classifier.backbone=resnet18"]) == 78
+    assert capsys.readouterr().err == "ganbalance: torch is not installed here; install ganbalance[train]\n"
