@@ -166,7 +166,8 @@ def test_the_main_table_groups_arms_by_family_and_explains_cheap_once(known):
         ("Baseline", ["none"]),
     ]
     for page in known.pages:
-        assert page.count("Cheap arms: other weights, losses or copies of the images there are; no model draws any") == 1
+        cheap = "Cheap arms: other weights, losses or copies of the images there are; no model draws any"
+        assert page.count(cheap) == 1
         assert "Controls: what the removed real images are worth" in page
         assert "an arm can reach" not in page
 

@@ -9,6 +9,6 @@ from ganbalance.arms.base import Examples, Method
 
 class ClassWeight(Method):
     def resample(self, examples: Examples, random_state: int) -> Examples:
-        from sklearn.utils.class_weight import compute_sample_weight  # noqa: PLC0415
+        from sklearn.utils.class_weight import compute_sample_weight
 
         return Examples(examples.inputs, examples.labels, compute_sample_weight("balanced", examples.labels))

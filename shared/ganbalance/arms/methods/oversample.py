@@ -10,7 +10,7 @@ from ganbalance.arms.base import Examples, Method
 
 class Oversample(Method):
     def resample(self, examples: Examples, random_state: int) -> Examples:
-        from imblearn.over_sampling import RandomOverSampler  # noqa: PLC0415
+        from imblearn.over_sampling import RandomOverSampler
 
         sampler = RandomOverSampler(random_state=random_state)
         rows, _ = sampler.fit_resample(np.arange(len(examples.labels))[:, None], examples.labels)

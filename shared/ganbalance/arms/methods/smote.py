@@ -19,7 +19,7 @@ class Smote(Method):
     """Neighbours that a line may lead to; all others of the class where it has fewer."""
 
     def resample(self, examples: Examples, random_state: int) -> Examples:
-        from imblearn.over_sampling import SMOTE  # noqa: PLC0415
+        from imblearn.over_sampling import SMOTE
 
         fewest = int(np.bincount(examples.labels).min())
         if fewest < 2:  # noqa: PLR2004 - a line has two ends

@@ -8,7 +8,6 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.special import log_softmax
 
 from ganbalance.arms.base import Floats, Objective
 
@@ -17,6 +16,8 @@ class Focal(Objective):
     gamma: Annotated[float, Field(ge=0)] = 2.0
 
     def loss(self, logits_NK: Floats, labels_N: NDArray[np.int64]) -> tuple[Floats, Floats]:
+        from scipy.special import log_softmax
+
         log_p_NK = log_softmax(logits_NK, axis=1)
         images = np.arange(len(labels_N))
         log_p, p_NK = log_p_NK[images, labels_N], np.exp(log_p_NK)
