@@ -24,7 +24,7 @@ from ganbalance.data.images import TaskImages
 from ganbalance.data.split import Split, class_counts, synthetic_count
 from ganbalance.frozen import parse
 from ganbalance.models import gans
-from ganbalance.models.base import Gan
+from ganbalance.models.base import Gan, ImageSpec
 from ganbalance.pipeline import reading, stages
 from ganbalance.pipeline.job import JobContext, program
 from ganbalance.reporting import figures
@@ -103,7 +103,7 @@ def _gan(artifact: Artifact) -> Gan:
     """The trained GAN of a train-gan artifact, both networks."""
     described = artifact.json("gan.json")
     config = parse(gans.load(described["gan"]).Config, described["settings"], where="gan.json")
-    gan = gans.build(described["gan"], config, described["channels"], seed=0)
+    gan = gans.build(described["gan"], config, ImageSpec(**described["images"]), seed=0)
     gan.G.load_state_dict(weights.load(artifact.path("generator.safetensors")))
     gan.D.load_state_dict(weights.load(artifact.path("discriminator.safetensors")))
     return gan

@@ -17,9 +17,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from ganbalance.config import canvas_side
 from ganbalance.data.canvas import to_canvas
 from ganbalance.frozen import parse
 from ganbalance.models import gans
+from ganbalance.models.base import ImageSpec
 from ganbalance.pipeline import reading, stages
 from ganbalance.pipeline.job import JobContext, program
 from ganbalance.seeding import derive
@@ -34,7 +36,8 @@ def train_gan(ctx: JobContext) -> None:
 
     stream = f"gan/{declared.class_index}"
     config = parse(gans.load(declared.gan).Config, declared.settings, where=f"gans.{declared.gan}")
-    gan = gans.build(declared.gan, config, data.channels, derive(ctx.seed, stream))
+    spec = ImageSpec(data.channels, canvas_side(data.side_px))
+    gan = gans.build(declared.gan, config, spec, derive(ctx.seed, stream))
     with ctx.stop.deferred() as stopped:
         trained = gan_loop.train(
             gan,
@@ -53,7 +56,7 @@ def train_gan(ctx: JobContext) -> None:
         )
     weights.save(ctx.folder / "generator.safetensors", gan.G.state_dict())
     weights.save(ctx.folder / "discriminator.safetensors", gan.D.state_dict())
-    described = {"gan": declared.gan, "settings": declared.settings, "channels": data.channels}
+    described = {"gan": declared.gan, "settings": declared.settings, "images": asdict(spec)}
     (ctx.folder / "gan.json").write_text(json.dumps(described, indent=1))
     with (ctx.folder / "losses.csv").open("w", newline="") as file:
         table = csv.DictWriter(file, trained.rows[0] if trained.rows else ["epoch"], lineterminator="\n")

@@ -23,6 +23,20 @@ Protocol = Literal["honest", "paper"]
 Fit = Literal["pad", "resize"]
 
 
+CANVASES = (32, 64, 128, 256)
+"""Sides in pixels at which GANs draw: each doubles the last, as the layers of their networks do."""
+
+
+def canvas_side(side_px: int) -> int:
+    """The smallest canvas that square images of this side fit on. Raises ConfigError for larger ones."""
+    if side_px > CANVASES[-1]:
+        raise ConfigError(
+            f"images of {side_px} px do not fit the largest canvas of the GANs, {CANVASES[-1]} px: "
+            f"set dataset.side_px to at most {CANVASES[-1]}"
+        )
+    return next(side for side in CANVASES if side_px <= side)
+
+
 class FashionMnist(Frozen):
     """Zalando's 28x28 grey images: 60,000 to train on, 10,000 to test (Xiao et al. 2017, arXiv:1708.07747)."""
 
@@ -35,7 +49,7 @@ class OwnImages(Frozen):
 
     name: Literal["folder", "npz"]
     path: str
-    side_px: int = Field(28, ge=8, le=32, description="every image is brought to this side")
+    side_px: int = Field(28, ge=8, le=CANVASES[-1], description="every image is brought to this side")
     channels: Literal[1, 3] = 1
     test_fraction: float = Field(0.2, gt=0, lt=1, description="held back for the test where the data has no test part")
 

@@ -12,19 +12,21 @@ from torch import Generator, Tensor
 from ganbalance.errors import ConfigError
 from ganbalance.frozen import dump, parse
 from ganbalance.models import gans
-from ganbalance.models.base import Gan
+from ganbalance.models.base import Gan, ImageSpec
 from ganbalance.training import checkpoint
 from ganbalance.training.gan_loop import train
 from tests.loading import loaded_by
 
 EVERY_GAN = pytest.mark.parametrize("name", gans.names())
 BATCH = 6
+GREY = ImageSpec(1)
+SPECS = pytest.mark.parametrize("spec", [GREY, ImageSpec(3), ImageSpec(1, 64), ImageSpec(3, 64), ImageSpec(3, 128)])
 
 
-def tiny(name: str, **changes: Any) -> Gan.Config:
-    """The defaults of `name` with every width cut down."""
+def tiny(name: str, spec: ImageSpec = GREY, **changes: Any) -> Gan.Config:
+    """The defaults of `name` for such images, with every width cut down."""
     kind = gans.load(name).Config
-    given = dump(kind()) | {"latent": 5, "epochs": 2, "steps": None, "batch_size": BATCH}
+    given = dump(kind().at(spec)) | {"latent": 5, "epochs": 2, "steps": None, "batch_size": BATCH}
     for key, value in given.items():
         if key.endswith("widths"):
             given[key] = [8 for _ in value]
@@ -33,16 +35,17 @@ def tiny(name: str, **changes: Any) -> Gan.Config:
     return parse(kind, given | changes, where="tiny")
 
 
-def built(name: str, channels: int = 1, seed: int = 0) -> Gan:
-    return gans.build(name, tiny(name), channels, seed)
+def built(name: str, spec: ImageSpec = GREY, seed: int = 0) -> Gan:
+    return gans.build(name, tiny(name, spec), spec, seed)
 
 
 def rng(seed: int = 0) -> Generator:
     return Generator().manual_seed(seed)
 
 
-def batch(channels: int = 1, n: int = BATCH) -> tuple[Tensor, Tensor]:
-    return torch.rand(n, channels, 32, 32, generator=rng(7)) * 2 - 1, torch.zeros(n, dtype=torch.int64)
+def batch(spec: ImageSpec = GREY, n: int = BATCH) -> tuple[Tensor, Tensor]:
+    size = (n, spec.channels, spec.side_px, spec.side_px)
+    return torch.rand(size, generator=rng(7)) * 2 - 1, torch.zeros(n, dtype=torch.int64)
 
 
 def fakes(gan: Gan, labels_B: Tensor) -> Tensor:
@@ -54,12 +57,12 @@ def summed(terms: dict[str, Tensor]) -> Tensor:
 
 
 @EVERY_GAN
-@pytest.mark.parametrize("channels", [1, 3])
-def test_images_are_canvas_sized_and_in_range(name: str, channels: int) -> None:
-    gan = built(name, channels)
-    _, labels_B = batch(channels)
+@SPECS
+def test_images_are_canvas_sized_and_in_range(name: str, spec: ImageSpec) -> None:
+    gan = built(name, spec)
+    _, labels_B = batch(spec)
     images_BCHW = fakes(gan, labels_B)
-    assert images_BCHW.shape == (BATCH, channels, 32, 32)
+    assert images_BCHW.shape == (BATCH, spec.channels, spec.side_px, spec.side_px)
     assert images_BCHW.dtype == torch.float32
     assert -1 <= images_BCHW.min() < images_BCHW.max() <= 1
 
@@ -89,10 +92,10 @@ def test_building_leaves_the_global_random_stream_alone(name: str) -> None:
 
 
 @EVERY_GAN
-@pytest.mark.parametrize("channels", [1, 3])
-def test_discriminator_loss_reaches_every_weight_of_d_and_none_of_g(name: str, channels: int) -> None:
-    gan = built(name, channels)
-    real_BCHW, labels_B = batch(channels)
+@SPECS
+def test_discriminator_loss_reaches_every_weight_of_d_and_none_of_g(name: str, spec: ImageSpec) -> None:
+    gan = built(name, spec)
+    real_BCHW, labels_B = batch(spec)
     summed(gan.d_loss(real_BCHW, fakes(gan, labels_B), labels_B, rng())).backward()
     assert all(weight.grad is None for weight in gan.G.parameters())
     missed = [key for key, weight in gan.D.named_parameters() if weight.grad is None]
@@ -101,10 +104,10 @@ def test_discriminator_loss_reaches_every_weight_of_d_and_none_of_g(name: str, c
 
 
 @EVERY_GAN
-@pytest.mark.parametrize("channels", [1, 3])
-def test_generator_loss_reaches_every_weight_of_g(name: str, channels: int) -> None:
-    gan = built(name, channels)
-    real_BCHW, labels_B = batch(channels)
+@SPECS
+def test_generator_loss_reaches_every_weight_of_g(name: str, spec: ImageSpec) -> None:
+    gan = built(name, spec)
+    real_BCHW, labels_B = batch(spec)
     summed(gan.g_loss(real_BCHW, fakes(gan, labels_B), labels_B, rng())).backward()
     # a bias in front of BatchNorm has the gradient 0, so only the weight matrices must have one that is not
     still = [key for key, weight in gan.G.named_parameters() if weight.grad is None]
@@ -207,11 +210,11 @@ def test_optimizers_hold_exactly_the_weights_of_d_and_g(name: str) -> None:
 
 
 @EVERY_GAN
-@pytest.mark.parametrize("channels", [1, 3])
-def test_two_steps_of_training_change_both_networks(name: str, channels: int) -> None:
-    gan = built(name, channels)
+@SPECS
+def test_two_steps_of_training_change_both_networks(name: str, spec: ImageSpec) -> None:
+    gan = built(name, spec)
     before = {key: weight.detach().clone() for key, weight in gan.networks.named_parameters()}
-    trained = train(gan, *batch(channels), seed=0, stream="s", device=torch.device("cpu"))
+    trained = train(gan, *batch(spec), seed=0, stream="s", device=torch.device("cpu"))
     assert (trained.steps, len(trained.rows), trained.diverged_at) == (2, 2, None)
     assert list(trained.grids) == [1, 2]
     unchanged = {key for key, weight in gan.networks.named_parameters() if torch.equal(weight, before[key])}

@@ -8,13 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from ganbalance.data.batches import BatchOrder
+from ganbalance.errors import ConfigError
 from ganbalance.models import gans
-from ganbalance.models.base import Gan
+from ganbalance.models.base import Gan, ImageSpec
 from ganbalance.models.blocks import projection
+
+GREY = ImageSpec(1)
 
 
 def paper(name: str) -> Gan:
-    return gans.build(name, gans.load(name).Config(), 1, 0)
+    return gans.build(name, gans.load(name).Config(), GREY, 0)
 
 
 def parameters(network: nn.Module) -> int:
@@ -72,10 +75,43 @@ def test_wgan_gp_has_the_reports_layers() -> None:
     assert [layer.negative_slope for layer in gan.D.modules() if isinstance(layer, nn.LeakyReLU)] == [0.2] * 4
 
 
+@pytest.mark.parametrize(
+    ("name", "side_px", "generator", "discriminator"),
+    [
+        ("dcgan", 64, [1024, 512, 256, 128], [64, 128, 256, 512]),
+        ("dcgan", 128, [2048, 1024, 512, 256, 128], [64, 128, 256, 512, 1024]),
+        ("wgan-gp", 64, [512, 256, 128, 64], [32, 64, 128, 256, 512]),
+    ],
+)
+def test_larger_images_have_a_layer_more_with_every_doubling(
+    name: str, side_px: int, generator: list[int], discriminator: list[int]
+) -> None:
+    spec = ImageSpec(3, side_px)
+    gan = gans.build(name, gans.load(name).Config().at(spec), spec, 0)
+    sides = [4 * 2**layer for layer in range(len(generator))]
+    assert shapes(gan.G, NOISE) == [*zip(generator, sides, sides, strict=True), (3, side_px, side_px)]
+    sides = [side_px // 2**layer for layer in range(1, len(discriminator) + 1)]
+    expected = [*zip(discriminator, sides, sides, strict=True), (1, 1, 1)]
+    assert shapes(gan.D, torch.rand(2, 3, side_px, side_px)) == expected
+
+
+def test_widths_of_ones_own_are_taken_as_they_are_where_they_are_enough() -> None:
+    settings = gans.load("dcgan").Config
+    assert settings(g_widths=(9, 8, 7, 6)).at(ImageSpec(1, 64)).g_widths == (9, 8, 7, 6)
+    assert settings(g_widths=(9,), d_widths=(5,)).at(ImageSpec(1, 64)).g_widths == (72, 36, 18, 9)
+    assert settings(g_widths=(9,), d_widths=(5,)).at(ImageSpec(1, 64)).d_widths == (5, 10, 20, 40)
+    assert settings().at(ImageSpec(1, 32)) == settings()
+
+
+def test_too_many_widths_are_refused_with_how_many_there_may_be() -> None:
+    with pytest.raises(ConfigError, match=r"d_widths has 4 widths, and images of this size take 3: \[4, 4, 4, 4\]"):
+        gans.load("dcgan").Config(d_widths=(4, 4, 4, 4)).at(ImageSpec(1, 32))
+
+
 @pytest.mark.parametrize(("norm", "kind"), [("batch", nn.BatchNorm2d), ("layer", nn.GroupNorm), ("none", nn.Identity)])
 def test_the_critics_norm_is_a_choice_and_never_on_its_first_layer(norm: str, kind: type[nn.Module]) -> None:
     settings = gans.load("wgan-gp").Config
-    critic = gans.build("wgan-gp", settings(critic_norm=norm), 1, 0).D
+    critic = gans.build("wgan-gp", settings(critic_norm=norm), GREY, 0).D
     kinds = [type(layer) for layer in critic.children()]
     first = [nn.Conv2d, nn.LeakyReLU]
     assert kinds == first + [nn.Conv2d, kind, nn.LeakyReLU] * 3 + [nn.Conv2d, nn.Flatten]
@@ -84,7 +120,7 @@ def test_the_critics_norm_is_a_choice_and_never_on_its_first_layer(norm: str, ki
 def test_a_critic_without_batch_norm_scores_each_image_by_itself() -> None:
     settings = gans.load("wgan-gp").Config
     for norm in ("layer", "none"):
-        critic = gans.build("wgan-gp", settings(critic_norm=norm), 1, 0).D
+        critic = gans.build("wgan-gp", settings(critic_norm=norm), GREY, 0).D
         together, alone = critic(IMAGES), torch.cat([critic(IMAGES[:1]), critic(IMAGES[1:])])
         assert torch.allclose(together, alone, atol=1e-5)
 

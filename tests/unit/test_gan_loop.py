@@ -14,11 +14,13 @@ from ganbalance.data.canvas import from_canvas
 from ganbalance.errors import ConfigError, DataError, Stopped
 from ganbalance.frozen import dump, parse
 from ganbalance.models import gans
-from ganbalance.models.base import Betas, Count, Gan, Positive
+from ganbalance.models.base import Betas, Count, Gan, ImageSpec, Positive
 from ganbalance.seeding import derive
 from ganbalance.training import checkpoint, device
 from ganbalance.training.gan_loop import Divergence, Hooks, Trained, grid_epochs, train
 from ganbalance.training.synthesis import sample
+
+GREY = ImageSpec(1)
 
 CPU = torch.device("cpu")
 EVERY_GAN = pytest.mark.parametrize("name", gans.names())
@@ -38,7 +40,7 @@ def built(name: str, seed: int = 0, steps: int | None = None) -> Gan:
             given[key] = [8 for _ in value]
         elif key.endswith("width"):
             given[key] = 8
-    return gans.build(name, parse(kind, given, where="tiny"), 1, seed)
+    return gans.build(name, parse(kind, given, where="tiny"), GREY, seed)
 
 
 def run(gan: Gan, seed: int = 0, **options: Any) -> Trained:
@@ -180,7 +182,7 @@ def test_progress_is_counted_in_images() -> None:
 @pytest.mark.parametrize(("epochs", "drawn"), [(1, [1]), (3, [1, 2, 3]), (12, [2, 5, 7, 10, 12])])
 def test_grids_are_drawn_about_five_times_and_at_the_last_epoch(epochs: int, drawn: list[int]) -> None:
     config = gans.load("vanilla").Config(epochs=epochs, batch_size=11, g_width=4, d_width=4)
-    trained = run(gans.build("vanilla", config, 1, 0))
+    trained = run(gans.build("vanilla", config, GREY, 0))
     assert list(trained.grids) == drawn
     assert all(grid.shape == (64, 1, 32, 32) and grid.dtype == np.uint8 for grid in trained.grids.values())
     assert len({grid.tobytes() for grid in trained.grids.values()}) == len(drawn)
@@ -225,8 +227,8 @@ class Probe(Gan):
 
     config: Config
 
-    def __init__(self, config: Config, channels: int) -> None:
-        super().__init__(config, channels)
+    def __init__(self, config: Config, spec: ImageSpec) -> None:
+        super().__init__(config, spec)
         self.G, self.D = nn.Linear(2, 1), nn.Linear(1, 1)
         self.diary: list[str] = []
         self.real: list[list[float]] = []
@@ -257,7 +259,7 @@ class Probe(Gan):
 
 
 def probe(**settings: Any) -> Probe:
-    return Probe(Probe.Config(**settings), 1)
+    return Probe(Probe.Config(**settings), GREY)
 
 
 def test_each_real_batch_meets_its_discriminator_steps_with_fresh_fakes_then_the_generator() -> None:

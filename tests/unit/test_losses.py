@@ -6,6 +6,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from ganbalance.models import gans
+from ganbalance.models.base import ImageSpec
 from ganbalance.models.losses import (
     bce_fake,
     bce_real,
@@ -14,6 +15,8 @@ from ganbalance.models.losses import (
     wasserstein_critic,
     wasserstein_generator,
 )
+
+GREY = ImageSpec(1)
 
 LOGITS = np.array([-3.0, -0.5, 0.0, 0.7, 4.0])
 
@@ -145,7 +148,7 @@ R, F = (images.flatten(1).mean(1).double().numpy() for images in (REAL, FAKE))
 
 @pytest.mark.parametrize("name", ["vanilla", "dcgan"])
 def test_bce_gans_minimise_smoothed_cross_entropy_and_the_non_saturating_loss(name: str) -> None:
-    gan = gans.build(name, gans.load(name).Config(instance_noise=0.0), 1, 0)
+    gan = gans.build(name, gans.load(name).Config(instance_noise=0.0), GREY, 0)
     gan.D = Scores()
     d_loss, g_loss = gan.d_loss(REAL, FAKE, LABELS, rng()), gan.g_loss(REAL, FAKE, LABELS, rng())
     real = -(0.9 * np.log(sigmoid(R)) + 0.1 * np.log(1 - sigmoid(R))).mean()
@@ -158,7 +161,7 @@ def test_bce_gans_minimise_smoothed_cross_entropy_and_the_non_saturating_loss(na
 
 
 def test_wgan_gp_minimises_the_negated_distance_and_ten_times_the_penalty() -> None:
-    gan = gans.build("wgan-gp", gans.load("wgan-gp").Config(), 1, 0)
+    gan = gans.build("wgan-gp", gans.load("wgan-gp").Config(), GREY, 0)
     gan.D = Scores()
     d_loss, g_loss = gan.d_loss(REAL, FAKE, LABELS, rng()), gan.g_loss(REAL, FAKE, LABELS, rng())
     penalty = 10 * (np.sqrt(18 / 18**2) - 1) ** 2  # each of 18 pixels has the slope 1/18
@@ -176,7 +179,7 @@ def test_dcgan_shows_d_images_with_noise_of_sd_005_in_both_steps() -> None:
             self.seen.append(images_BCHW)
             return super().forward(images_BCHW)
 
-    gan = gans.build("dcgan", gans.load("dcgan").Config(), 1, 0)
+    gan = gans.build("dcgan", gans.load("dcgan").Config(), GREY, 0)
     gan.D = watch = Watch()
     watch.seen = []
     flat = torch.zeros(8, 1, 32, 32)

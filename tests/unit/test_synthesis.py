@@ -6,20 +6,22 @@ import torch
 from PIL import Image
 from torch import Generator, Tensor
 
-from ganbalance.data.canvas import CANVAS_PX, Fit, from_canvas, to_canvas
+from ganbalance.config import CANVASES, canvas_side
+from ganbalance.data.canvas import Fit, from_canvas, to_canvas
 from ganbalance.errors import ConfigError
 from ganbalance.models import gans
-from ganbalance.models.base import SIDE_PX, Gan
+from ganbalance.models.base import Gan, ImageSpec
 from ganbalance.training import synthesis
 from ganbalance.training.synthesis import sample, synthesise
 
+GREY = ImageSpec(1)
 CPU = torch.device("cpu")
 
 
 def built() -> Gan:
     settings = gans.load("dcgan").Config
     small = settings(latent=5, g_widths=(8, 8, 8), d_widths=(8, 8, 8))
-    gan = gans.build("dcgan", small, 1, 0)
+    gan = gans.build("dcgan", small, GREY, 0)
     with torch.no_grad():
         gan.networks.get_parameter("G.9.weight").mul_(50)  # nearly flat grey while untrained
     return gan
@@ -105,7 +107,7 @@ def test_progress_is_told_after_every_chunk(monkeypatch: pytest.MonkeyPatch) -> 
     assert told == [(8, 20), (16, 20), (20, 20)]
 
 
-@pytest.mark.parametrize("side_px", [1, 27, 28, 32])
+@pytest.mark.parametrize("side_px", [1, 27, 28, 32, 33, 50, 64, 100, 128, 256])
 def test_cropping_is_the_exact_inverse_of_padding(side_px: int) -> None:
     images = pixels(5, 3, side_px, side_px)
     assert np.array_equal(from_canvas(to_canvas(images, "pad"), side_px), images)
@@ -133,11 +135,12 @@ def test_pixels_are_rounded_to_the_nearest_level_and_kept_in_range() -> None:
     assert from_canvas(canvas, 32)[0, 0, 0, :6].tolist() == [0, 255, 128, 100, 99, 255]
 
 
-@pytest.mark.parametrize("side_px", [20, 28, 64])
-def test_resizing_is_what_an_image_library_does(side_px: int) -> None:
+@pytest.mark.parametrize(("side_px", "canvas_px"), [(20, 32), (28, 32), (40, 64), (120, 128)])
+def test_resizing_is_what_an_image_library_does(side_px: int, canvas_px: int) -> None:
     image = pixels(side_px, side_px)
-    expected = np.asarray(Image.fromarray(image).resize((32, 32), Image.Resampling.BILINEAR)).astype(int)
-    resized = from_canvas(to_canvas(image[None, None], "resize"), 32)[0, 0]
+    size = (canvas_px, canvas_px)
+    expected = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)).astype(int)
+    resized = from_canvas(to_canvas(image[None, None], "resize"), canvas_px)[0, 0]
     assert np.abs(resized - expected).max() <= 1
 
 
@@ -147,9 +150,15 @@ def test_an_image_of_canvas_size_is_only_rescaled(fit: Fit) -> None:
     assert torch.equal(to_canvas(images, fit), torch.from_numpy(images).float() / 127.5 - 1)
 
 
-def test_an_image_larger_than_the_canvas_is_refused_with_the_way_out() -> None:
-    with pytest.raises(ConfigError, match=r"40x40 px do not fit the 32x32 canvas.*dataset.side_px"):
-        to_canvas(pixels(1, 1, 40, 40), "pad")
+@pytest.mark.parametrize(("side_px", "canvas_px"), [(1, 32), (32, 32), (33, 64), (64, 64), (65, 128), (256, 256)])
+def test_images_lie_on_the_smallest_canvas_that_they_fit_on(side_px: int, canvas_px: int) -> None:
+    assert canvas_side(side_px) == canvas_px
+    assert to_canvas(pixels(1, 1, side_px, side_px), "pad").shape == (1, 1, canvas_px, canvas_px)
+
+
+def test_an_image_larger_than_any_canvas_is_refused_with_the_way_out() -> None:
+    with pytest.raises(ConfigError, match=r"images of 257 px do not fit the largest canvas.*dataset.side_px"):
+        to_canvas(pixels(1, 1, 257, 257), "pad")
     with pytest.raises(ConfigError, match="40x40"):
         from_canvas(torch.zeros(1, 1, 32, 32), 40)
 
@@ -160,11 +169,12 @@ def test_what_is_not_square_is_padded_on_each_side_by_its_own_measure() -> None:
     assert (canvas[0, 0, 6:-6, 2:-2] == 1).all()
 
 
-@pytest.mark.parametrize(("height", "width"), [(40, 28), (28, 40), (0, 28), (28, 0)])
-def test_one_side_that_is_too_long_or_nothing_is_enough_to_be_refused(height: int, width: int) -> None:
+@pytest.mark.parametrize(("height", "width"), [(0, 28), (28, 0)])
+def test_one_side_that_is_nothing_is_enough_to_be_refused(height: int, width: int) -> None:
     with pytest.raises(ConfigError, match=f"{height}x{width}"):
         to_canvas(pixels(1, 1, height, width), "pad")
 
 
-def test_data_and_models_agree_on_the_canvas() -> None:
-    assert CANVAS_PX == SIDE_PX == 32
+@pytest.mark.parametrize("side_px", CANVASES)
+def test_every_canvas_is_a_side_that_networks_double_to(side_px: int) -> None:
+    assert 4 * 2 ** ImageSpec(1, side_px).doublings == side_px

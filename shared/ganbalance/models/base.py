@@ -1,22 +1,25 @@
 """What every GAN is: two networks, two losses made of named terms, and a frozen configuration.
 
 A GAN lives in one file of `models/gans/`. The training loop knows only this class; this class knows
-no dataset, no store and no loop. Images are float32 (B, C, 32, 32) in [-1, 1].
+no dataset, no store and no loop. Images are float32 (B, C, side, side) in [-1, 1].
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from ganbalance.errors import ConfigError
 from ganbalance.frozen import Frozen
 from ganbalance.models.lazy import Generator, Tensor, nn, torch
 
-SIDE_PX = 32
 EPOCHS = 500
+FIRST_PX = 4
+"""Side of the first layer of a generator, and of the last of a discriminator, in the family of DCGAN."""
 
 Count = Annotated[int, Field(gt=0)]
 Positive = Annotated[float, Field(gt=0)]
@@ -25,8 +28,33 @@ Decay = Annotated[float, Field(ge=0, lt=1)]
 Label = Annotated[float, Field(gt=0, le=1)]
 # strict=False on the tuple alone: YAML and JSON know lists, not tuples; the numbers inside stay strict
 Betas = Annotated[tuple[Decay, Decay], Field(strict=False)]
-Widths3 = Annotated[tuple[Count, Count, Count], Field(strict=False)]
-Widths4 = Annotated[tuple[Count, Count, Count, Count], Field(strict=False)]
+Widths = Annotated[tuple[Count, ...], Field(strict=False, min_length=1)]
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """What a GAN draws: 1 or 3 channels, and the side of its square canvas in pixels, 4 times a power of 2."""
+
+    channels: int
+    side_px: int = 32
+
+    @property
+    def doublings(self) -> int:
+        """From the first layer of a generator to its images."""
+        return (self.side_px // FIRST_PX).bit_length() - 1
+
+
+def deepened(widths: tuple[int, ...], layers: int, *, name: str, front: bool) -> tuple[int, ...]:
+    """`widths` for a network of so many layers: each one more, at the small end of the network, is twice as wide.
+
+    As Radford et al. 2016, arXiv:1511.06434, figure 1, has 1024 before 512. `front` is where a generator is small.
+    Raises ConfigError where there are too many.
+    """
+    if len(widths) > layers:
+        raise ConfigError(f"{name} has {len(widths)} widths, and images of this size take {layers}: {list(widths)}")
+    while len(widths) < layers:
+        widths = (2 * widths[0], *widths) if front else (*widths, 2 * widths[-1])
+    return widths
 
 
 class Gan(ABC):
@@ -50,6 +78,10 @@ class Gan(ABC):
             """Generator steps of the whole training, where one epoch has `per_epoch` of them."""
             return self.steps or (self.epochs or EPOCHS) * per_epoch
 
+        def at(self, spec: ImageSpec) -> Self:
+            """The settings for images of this kind, with as many layers as they need. Raises ConfigError."""
+            return self
+
         @model_validator(mode="after")
         def _has_one_length(self) -> Self:
             if self.steps and self.epochs and "epochs" in self.model_fields_set:
@@ -69,9 +101,9 @@ class Gan(ABC):
     G: nn.Module
     D: nn.Module
 
-    def __init__(self, config: Config, channels: int) -> None:
+    def __init__(self, config: Config, spec: ImageSpec) -> None:
         self.config = config
-        self.channels = channels
+        self.spec = spec
 
     @cached_property
     def networks(self) -> nn.ModuleDict:
@@ -83,7 +115,7 @@ class Gan(ABC):
         return torch.randn(n, self.config.latent, generator=rng, device=rng.device)
 
     def generate(self, noise_BZ: Tensor, labels_B: Tensor) -> Tensor:
-        """Images (B, C, 32, 32) in [-1, 1]; `labels_B` (int64) matters to conditional GANs only."""
+        """Images (B, C, side, side) in [-1, 1]; `labels_B` (int64) matters to conditional GANs only."""
         images_BCHW: Tensor = self.G(noise_BZ)
         return images_BCHW
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from ganbalance.models.lazy import Generator, Tensor, nn, torch
 
 
@@ -31,22 +33,14 @@ def projection(latent: int, width: int) -> nn.ConvTranspose2d:
     return Projection(latent, width, kernel_size=4, stride=1, padding=0)
 
 
-def dcgan_generator(latent: int, widths: tuple[int, int, int], channels: int) -> nn.Sequential:
-    """DCGAN's generator for 32x32 images: noise (B, Z) -> (B, channels, 32, 32) in [-1, 1].
+def dcgan_generator(latent: int, widths: tuple[int, ...], channels: int) -> nn.Sequential:
+    """DCGAN's generator: noise (B, Z) -> (B, channels, side, side) in [-1, 1], twice the side 4 with every width.
 
-    Radford et al. 2016, arXiv:1511.06434, figure 1, with one doubling less: 1x1 -> 4 -> 8 -> 16 -> 32.
+    Radford et al. 2016, arXiv:1511.06434, figure 1: 1x1 -> 4 -> 8 -> 16 -> 32 -> 64 for four widths.
     """
-    first, second, third = widths
-    return nn.Sequential(
-        projection(latent, first),
-        nn.BatchNorm2d(first),
-        nn.ReLU(),
-        nn.ConvTranspose2d(first, second, kernel_size=4, stride=2, padding=1),
-        nn.BatchNorm2d(second),
-        nn.ReLU(),
-        nn.ConvTranspose2d(second, third, kernel_size=4, stride=2, padding=1),
-        nn.BatchNorm2d(third),
-        nn.ReLU(),
-        nn.ConvTranspose2d(third, channels, kernel_size=4, stride=2, padding=1),
-        nn.Tanh(),
-    )
+    layers = [projection(latent, widths[0]), nn.BatchNorm2d(widths[0]), nn.ReLU()]
+    for before, width in pairwise(widths):
+        doubled = nn.ConvTranspose2d(before, width, kernel_size=4, stride=2, padding=1)
+        layers += [doubled, nn.BatchNorm2d(width), nn.ReLU()]
+    images = nn.ConvTranspose2d(widths[-1], channels, kernel_size=4, stride=2, padding=1)
+    return nn.Sequential(*layers, images, nn.Tanh())

@@ -83,8 +83,8 @@ def make_plan(experiment: Experiment) -> Plan:
     source = open_dataset(experiment.dataset)
     dataset = resolution.dataset(experiment, source)
     keep = resolution.keep(experiment, source, dataset)
-    recipes, notes = resolution.recipes(experiment, keep)
-    planner = _Planner(experiment, dataset, keep)
+    recipes, notes = resolution.recipes(experiment, keep, source.side_px)
+    planner = _Planner(experiment, dataset, keep, source.side_px)
     cells = {
         f"cell/{recipe.name}/{seed}": planner.cell(recipe, seed)
         for seed in experiment.seeds
@@ -101,10 +101,10 @@ def make_plan(experiment: Experiment) -> Plan:
 class _Planner:
     """Adds nodes, each after its inputs, and gives each its key, which rests on theirs. Equal keys are one node."""
 
-    def __init__(self, experiment: Experiment, dataset: stages.Dataset, keep: dict[int, float]) -> None:
+    def __init__(self, experiment: Experiment, dataset: stages.Dataset, keep: dict[int, float], side_px: int) -> None:
         self.nodes: dict[str, Node] = {}
         self._names: dict[str, str] = {}
-        self._experiment, self._dataset, self._keep = experiment, dataset, keep
+        self._experiment, self._dataset, self._keep, self._side_px = experiment, dataset, keep, side_px
         self._honest = experiment.protocol == "honest"
         self._add("dataset", dataset, {})
         classifier = experiment.classifier
@@ -185,7 +185,7 @@ class _Planner:
         """
         data, gan, chosen = self._data(own["seed"]), str(synthetic.gan), synthetic.filter
         labels = own | {"arm": None}
-        settings = resolution.gan_settings(self._experiment, gan, synthetic.settings)
+        settings = resolution.gan_settings(self._experiment, gan, synthetic.settings, self._side_px)
         # the report enlarged its images to the GAN's canvas; padding keeps the size that cropping gives back
         canvas: Fit = "pad" if self._honest else "resize"
         declared = stages.TrainGan(gan=gan, settings=dump(settings), class_index=class_index, canvas=canvas)

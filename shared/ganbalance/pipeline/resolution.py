@@ -3,12 +3,13 @@
 from typing import Any
 
 from ganbalance import arms
-from ganbalance.config import Experiment, LongTail, Multiclass, OneVsRest, Pair, Recipe, Step
+from ganbalance.config import Experiment, LongTail, Multiclass, OneVsRest, Pair, Recipe, Step, canvas_side
 from ganbalance.data.datasets import Dataset
 from ganbalance.errors import ConfigError
 from ganbalance.frozen import Frozen, parse
 from ganbalance.metrics import verdicts
 from ganbalance.models import gans
+from ganbalance.models.base import ImageSpec
 from ganbalance.pipeline import stages
 
 MIN_CLASSES = 2
@@ -86,17 +87,17 @@ def _index(known: list[str], chosen: stages.Dataset, given: int | str, key: str)
     return chosen.classes.index((label,))
 
 
-def recipes(experiment: Experiment, kept: dict[int, float]) -> tuple[tuple[Recipe, ...], tuple[str, ...]]:
+def recipes(experiment: Experiment, kept: dict[int, float], side_px: int) -> tuple[tuple[Recipe, ...], tuple[str, ...]]:
     """The experiment's arms with all their parts, but for those with nothing to give back, and notes that say so.
 
-    Raises ConfigError for what arms cannot be.
+    `side_px` is that of the images. Raises ConfigError for what arms cannot be.
     """
     for gan in experiment.gans:
-        gan_settings(experiment, gan, {})
+        gan_settings(experiment, gan, {}, side_px)
     resolved = [arms.resolve(recipe) for recipe in experiment.arms]
     for recipe in resolved:
         if recipe.synthetic and recipe.synthetic.gan:
-            gan_settings(experiment, recipe.synthetic.gan, recipe.synthetic.settings)
+            gan_settings(experiment, recipe.synthetic.gan, recipe.synthetic.settings, side_px)
         if experiment.protocol == "paper":
             _check_paper(recipe)
         if recipe.synthetic and recipe.synthetic.images and len(kept) > 1 and "{class}" not in recipe.synthetic.images:
@@ -140,14 +141,21 @@ def _check_paper(recipe: Recipe) -> None:
         )
 
 
-def gan_settings(experiment: Experiment, gan: str, settings: dict[str, Any]) -> Frozen:
-    """The whole Config of a GAN: an arm's own `settings` before those in `gans`. Raises ConfigError."""
+def gan_settings(experiment: Experiment, gan: str, settings: dict[str, Any], side_px: int) -> Frozen:
+    """The whole Config of a GAN: an arm's own `settings` before those in `gans`, with the layers that images need.
+
+    Raises ConfigError.
+    """
     if gan not in gans.names():
         raise ConfigError(f"gans.{gan}: there is no such GAN; choose among {', '.join(gans.names())}")
     common = experiment.gans.get(gan, {})
     if LENGTHS & settings.keys():  # another length in another unit replaces it
         common = {key: value for key, value in common.items() if key not in LENGTHS}
-    return parse(gans.load(gan).Config, common | settings, where=f"gans.{gan}")
+    found = parse(gans.load(gan).Config, common | settings, where=f"gans.{gan}")
+    try:
+        return found.at(ImageSpec(1, canvas_side(side_px)))
+    except ConfigError as error:
+        raise ConfigError(f"gans.{gan}: {error}") from error
 
 
 def forecast(experiment: Experiment, source: Dataset, chosen: stages.Dataset) -> tuple[str, ...]:

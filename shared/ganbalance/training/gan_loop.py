@@ -20,7 +20,7 @@ from torch.optim import Adam
 from ganbalance.data.batches import BatchOrder
 from ganbalance.data.canvas import from_canvas
 from ganbalance.errors import DataError, Stopped
-from ganbalance.models.base import SIDE_PX, Gan
+from ganbalance.models.base import Gan
 from ganbalance.seeding import derive
 from ganbalance.training.checkpoint import State
 from ganbalance.training.synthesis import sample
@@ -59,7 +59,7 @@ class Trained:
     """One per finished epoch, a last partial one included: "epoch" and the mean of every loss term over its
     minibatches, "d_..." and "g_..."."""
     grids: dict[int, NDArray[np.uint8]]
-    """Epoch -> 64 images of the same noise at its end, uint8 (64, C, 32, 32); after the last one the final weights'."""
+    """Epoch -> 64 images of the same noise at its end, uint8 NCHW; after the last one the final weights'."""
     steps: int
     """Generator steps."""
     diverged_at: Divergence | None
@@ -76,7 +76,7 @@ def train(  # noqa: PLR0913
     resume: State | None = None,
     hooks: Hooks | None = None,
 ) -> Trained:
-    """Train `gan` in place on float32 images (N, C, 32, 32) in [-1, 1] with int64 labels.
+    """Train `gan` in place on float32 images (N, C, side, side) in [-1, 1] with int64 labels.
 
     `resume` is a state that `hooks.save` was given. A loss or weight that is not finite ends the run
     with `diverged_at` set: that is a result. Raises Stopped after a save when `hooks.stopped()`.
@@ -209,8 +209,10 @@ class _Grid:
         self.labels_B = known[torch.arange(GRID_IMAGES, device=known.device) % len(known)]
 
     def draw(self, device: torch.device) -> Tensor:
-        """uint8 (64, C, 32, 32) on the CPU."""
-        return torch.from_numpy(from_canvas(sample(self.gan, self.noise_BZ.to(device), self.labels_B), SIDE_PX))
+        """uint8 (64, C, side, side) on the CPU."""
+        return torch.from_numpy(
+            from_canvas(sample(self.gan, self.noise_BZ.to(device), self.labels_B), self.gan.spec.side_px)
+        )
 
 
 def _descend(optimizer: Adam, terms: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -230,7 +232,7 @@ def _restore_optimizer(optimizer: Adam, state: dict[str, Any]) -> None:
 
 
 def _check(gan: Gan, images_NCHW: Tensor, labels_N: Tensor) -> None:
-    wanted = (gan.channels, SIDE_PX, SIDE_PX)
+    wanted = (gan.spec.channels, gan.spec.side_px, gan.spec.side_px)
     if images_NCHW.dtype != torch.float32 or images_NCHW.shape[1:] != wanted or not len(images_NCHW):
         raise DataError(
             f"GAN training needs at least one image, float32 of shape {wanted}; "

@@ -34,7 +34,7 @@ def synthesise(  # noqa: PLR0913
     gan.networks.to(device).to(memory_format=torch.channels_last)
     noise_NZ = gan.noise(n, Generator().manual_seed(derive(seed, stream)))
     labels_N = torch.full((n,), label)
-    images = np.empty((n, gan.channels, side_px, side_px), dtype=np.uint8)
+    images = np.empty((n, gan.spec.channels, side_px, side_px), dtype=np.uint8)
     for start in range(0, n, CHUNK):
         chunk = slice(start, min(start + CHUNK, n))
         images[chunk] = from_canvas(sample(gan, noise_NZ[chunk].to(device), labels_N[chunk].to(device)), side_px)
@@ -54,7 +54,7 @@ def discriminate(gan: Gan, images_NCHW: Tensor, device: torch.device) -> NDArray
 
 @torch.inference_mode()
 def sample(gan: Gan, noise_BZ: Tensor, labels_B: Tensor) -> Tensor:
-    """Images (B, C, 32, 32) in [-1, 1] as the trained generator draws them; the GAN's mode is put back after."""
+    """Images (B, C, side, side) in [-1, 1] as the trained generator draws them; the GAN's mode is put back after."""
     with _eval_mode(gan):
         return gan.generate(noise_BZ, labels_B)
 

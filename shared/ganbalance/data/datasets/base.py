@@ -26,6 +26,10 @@ class Counts(NamedTuple):
 class Dataset(Protocol):
     """Images with labels. A label is an index into `classes()`."""
 
+    @property
+    def side_px(self) -> int:
+        """The side of the square images."""
+
     def classes(self) -> list[str]:
         """The class names. Raises DataError when the data is not there."""
 

@@ -20,6 +20,7 @@ CLASSES = [
     "T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot",
 ]  # fmt: skip
 
+SIDE_PX = 28
 TRAIN_IMAGES, TEST_IMAGES = 6000, 1000  # of each class
 
 # SHA-256 of the idx files without their gzip wrapping, which differs between distributors
@@ -44,6 +45,10 @@ class FashionMnist:
     def fingerprint(self) -> str:
         """Pinned, not measured: `load` refuses any other content."""
         return digest(CONTENT)
+
+    @property
+    def side_px(self) -> int:
+        return SIDE_PX
 
     def counts(self) -> Counts:
         return Counts([TRAIN_IMAGES] * len(CLASSES), [TEST_IMAGES] * len(CLASSES))

@@ -32,12 +32,20 @@ NO_CHANNELS, CHANNELS_LAST = 3, 4  # dimensions of an array of images
 TEST_SPLIT_SEED = 0  # the test part belongs to the dataset: no seed of an experiment may move it
 
 
-class FolderImages:
-    """Image files in one folder per class."""
+class _OwnImages:
+    """What files in folders and arrays in a file have in common."""
 
     def __init__(self, settings: config.OwnImages) -> None:
         self._settings = settings
-        self._root = Path(settings.path).expanduser()
+        self._path = Path(settings.path).expanduser()
+
+    @property
+    def side_px(self) -> int:
+        return self._settings.side_px
+
+
+class FolderImages(_OwnImages):
+    """Image files in one folder per class."""
 
     def classes(self) -> list[str]:
         return sorted(
@@ -45,7 +53,7 @@ class FolderImages:
         )
 
     def fingerprint(self) -> str:
-        files = {str(path.relative_to(self._root)): sha256_file(path) for path in image_files(self._root)}
+        files = {str(path.relative_to(self._path)): sha256_file(path) for path in image_files(self._path)}
         return digest({"files": files, "settings": _content_settings(self._settings)})
 
     def ensure(self) -> None:
@@ -56,21 +64,21 @@ class FolderImages:
 
     def counts(self) -> Counts:
         train, test = (
-            [len(image_files(part / name)) for name in self.classes()] for part in (self._train, self._root / "test")
+            [len(image_files(part / name)) for name in self.classes()] for part in (self._train, self._path / "test")
         )
-        return Counts(train, test) if (self._root / "test").is_dir() else _held_back(train, self._settings)
+        return Counts(train, test) if (self._path / "test").is_dir() else _held_back(train, self._settings)
 
     def load(self) -> Images:
         train = self._read(self._train)
-        if (self._root / "test").is_dir():
-            return _joined(train, self._read(self._root / "test"))
+        if (self._path / "test").is_dir():
+            return _joined(train, self._read(self._path / "test"))
         return _split(*train, self.classes(), self._settings)
 
     @cached_property
     def _train(self) -> Path:
-        if not self._root.is_dir():
-            raise DataError(f"dataset.path = {str(self._root)!r}: there is no such folder")
-        return self._root / "train" if (self._root / "train").is_dir() else self._root
+        if not self._path.is_dir():
+            raise DataError(f"dataset.path = {str(self._path)!r}: there is no such folder")
+        return self._path / "train" if (self._path / "train").is_dir() else self._path
 
     def _read(self, folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         images, labels = [], []
@@ -83,12 +91,8 @@ class FolderImages:
         return np.stack(images), np.asarray(labels, np.int64)
 
 
-class NpzImages:
+class NpzImages(_OwnImages):
     """Arrays in an .npz file. Labels may be any integers; the classes are the distinct ones in order."""
-
-    def __init__(self, settings: config.OwnImages) -> None:
-        self._settings = settings
-        self._path = Path(settings.path).expanduser()
 
     def classes(self) -> list[str]:
         return [str(label) for label in np.unique(self._labels("labels"))]

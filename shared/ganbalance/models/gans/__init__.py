@@ -3,7 +3,7 @@
 import sys
 
 from ganbalance import registry
-from ganbalance.models.base import Gan
+from ganbalance.models.base import Gan, ImageSpec
 from ganbalance.models.lazy import torch
 from ganbalance.seeding import derive
 
@@ -18,9 +18,9 @@ def load(name: str) -> type[Gan]:
     return registry.load(sys.modules[__name__], name, Gan)  # type: ignore[type-abstract]
 
 
-def build(name: str, config: Gan.Config, channels: int, seed: int) -> Gan:
+def build(name: str, config: Gan.Config, spec: ImageSpec, seed: int) -> Gan:
     """The GAN `name` with its initial weights drawn from `seed` alone; the global RNG is left as it was."""
     kind = load(name)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(derive(seed, "gan-init"))
-        return kind(config, channels)
+        return kind(config, spec)

@@ -1,6 +1,6 @@
 """Vanilla GAN. Goodfellow et al. 2014, arXiv:1406.2661, eq. 1 with the non-saturating generator loss of section 3.
 
-Networks and settings are the course report's: two linear layers each, images as 1024 values, and real labels
+Networks and settings are the course report's: two linear layers each, images as flat values, and real labels
 smoothed to 0.9 (Salimans et al. 2016, arXiv:1606.03498, section 3.4; D's real term only).
 The report ends D in a sigmoid and takes the binary cross entropy of that. Here D ends before the sigmoid and the
 loss takes the logit: the same function of the same weights, without log(0).
@@ -8,7 +8,9 @@ loss takes the logit: the same function of the same weights, without log(0).
 
 from __future__ import annotations
 
-from ganbalance.models.base import SIDE_PX, Betas, Count, Gan, Label, NonNegative, Positive
+import math
+
+from ganbalance.models.base import Betas, Count, Gan, ImageSpec, Label, NonNegative, Positive
 from ganbalance.models.blocks import add_noise
 from ganbalance.models.lazy import Generator, Tensor, nn
 from ganbalance.models.losses import bce_fake, bce_real, non_saturating
@@ -31,10 +33,10 @@ class Vanilla(Gan):
 
     config: Config
 
-    def __init__(self, config: Config, channels: int) -> None:
-        super().__init__(config, channels)
-        shape = (channels, SIDE_PX, SIDE_PX)
-        values = channels * SIDE_PX * SIDE_PX
+    def __init__(self, config: Config, spec: ImageSpec) -> None:
+        super().__init__(config, spec)
+        shape = (spec.channels, spec.side_px, spec.side_px)
+        values = math.prod(shape)
         self.G = nn.Sequential(
             nn.Linear(config.latent, config.g_width),
             nn.LeakyReLU(0.01),

@@ -10,9 +10,9 @@ image, and BatchNorm makes the score of an image depend on the others (section 4
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, Self
 
-from ganbalance.models.base import Betas, Count, Gan, NonNegative, Positive, Widths3, Widths4
+from ganbalance.models.base import Betas, Count, Gan, ImageSpec, NonNegative, Positive, Widths, deepened
 from ganbalance.models.blocks import dcgan_generator
 from ganbalance.models.lazy import Generator, Tensor, nn
 from ganbalance.models.losses import gradient_penalty, wasserstein_critic, wasserstein_generator
@@ -30,17 +30,22 @@ class WganGp(Gan):
         lr: Positive = 2e-4
         betas: Betas = (0.0, 0.9)
         d_steps: Count = 5
-        g_widths: Widths3 = (256, 128, 64)
-        d_widths: Widths4 = (32, 64, 128, 256)
+        g_widths: Widths = (256, 128, 64)
+        d_widths: Widths = (32, 64, 128, 256)
         gp_weight: NonNegative = 10.0
         critic_norm: CriticNorm = "batch"
 
+        def at(self, spec: ImageSpec) -> Self:
+            g_widths = deepened(self.g_widths, spec.doublings, name="g_widths", front=True)
+            d_widths = deepened(self.d_widths, spec.doublings + 1, name="d_widths", front=False)
+            return self.model_copy(update={"g_widths": g_widths, "d_widths": d_widths})
+
     config: Config
 
-    def __init__(self, config: Config, channels: int) -> None:
-        super().__init__(config, channels)
-        self.G = dcgan_generator(config.latent, config.g_widths, channels)
-        self.D = _critic(config.d_widths, channels, config.critic_norm)
+    def __init__(self, config: Config, spec: ImageSpec) -> None:
+        super().__init__(config, spec)
+        self.G = dcgan_generator(config.latent, config.g_widths, spec.channels)
+        self.D = _critic(config.d_widths, spec.channels, config.critic_norm)
 
     def d_loss(self, real_BCHW: Tensor, fake_BCHW: Tensor, labels_B: Tensor, rng: Generator) -> dict[str, Tensor]:
         """Eq. 3: the negated distance and the penalty."""
@@ -54,8 +59,8 @@ class WganGp(Gan):
         return {"score": wasserstein_generator(self.D(fake_BCHW))}
 
 
-def _critic(widths: tuple[int, int, int, int], channels: int, norm: CriticNorm) -> nn.Sequential:
-    """Images (B, channels, 32, 32) -> scores (B,), through 16, 8, 4, 2 and 1 pixels a side."""
+def _critic(widths: tuple[int, ...], channels: int, norm: CriticNorm) -> nn.Sequential:
+    """Images (B, channels, side, side) -> scores (B,), through half the side with every width, down to 2 and 1."""
     layers: list[nn.Module] = [nn.Conv2d(channels, widths[0], kernel_size=4, stride=2, padding=1), nn.LeakyReLU(0.2)]
     for before, width in pairwise(widths):
         layers += [nn.Conv2d(before, width, kernel_size=4, stride=2, padding=1), _norm(norm, width), nn.LeakyReLU(0.2)]
