@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
@@ -134,3 +134,19 @@ class Gan(ABC):
             torch.optim.Adam(self.D.parameters(), lr=lr, betas=betas),
             torch.optim.Adam(self.G.parameters(), lr=lr, betas=betas),
         )
+
+
+class ConvConfig(Gan.Config):
+    """Settings of a GAN of DCGAN's family: a generator that doubles the side and a discriminator that halves it."""
+
+    d_extra: ClassVar[int] = 0
+    """Layers that the discriminator has more than the generator."""
+
+    g_widths: Widths
+    d_widths: Widths
+
+    def at(self, spec: ImageSpec) -> Self:
+        """With a layer more for every doubling."""
+        g_widths = deepened(self.g_widths, spec.doublings, name="g_widths", front=True)
+        d_widths = deepened(self.d_widths, spec.doublings + self.d_extra, name="d_widths", front=False)
+        return self.model_copy(update={"g_widths": g_widths, "d_widths": d_widths})

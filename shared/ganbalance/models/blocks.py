@@ -44,3 +44,16 @@ def dcgan_generator(latent: int, widths: tuple[int, ...], channels: int) -> nn.S
         layers += [doubled, nn.BatchNorm2d(width), nn.ReLU()]
     images = nn.ConvTranspose2d(widths[-1], channels, kernel_size=4, stride=2, padding=1)
     return nn.Sequential(*layers, images, nn.Tanh())
+
+
+def dcgan_discriminator(widths: tuple[int, ...], channels: int) -> nn.Sequential:
+    """The course report's discriminator for DCGAN: images (B, channels, side, side) -> logits (B,).
+
+    Half the side with every width, down to 4 and 1; the last halving has the kernel 3.
+    """
+    layers = [nn.Conv2d(channels, widths[0], kernel_size=4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+    for number, (before, width) in enumerate(pairwise(widths), start=2):
+        kernel = 3 if number == len(widths) else 4
+        halved = nn.Conv2d(before, width, kernel_size=kernel, stride=2, padding=1)
+        layers += [halved, nn.BatchNorm2d(width), nn.LeakyReLU(0.2)]
+    return nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, kernel_size=4, stride=1, padding=0), nn.Flatten(0))

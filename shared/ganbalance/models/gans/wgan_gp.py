@@ -10,9 +10,9 @@ image, and BatchNorm makes the score of an image depend on the others (section 4
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Literal, Self
+from typing import ClassVar, Literal
 
-from ganbalance.models.base import Betas, Count, Gan, ImageSpec, NonNegative, Positive, Widths, deepened
+from ganbalance.models.base import Betas, ConvConfig, Count, Gan, ImageSpec, NonNegative, Positive, Widths
 from ganbalance.models.blocks import dcgan_generator
 from ganbalance.models.lazy import Generator, Tensor, nn
 from ganbalance.models.losses import gradient_penalty, wasserstein_critic, wasserstein_generator
@@ -23,8 +23,10 @@ CriticNorm = Literal["batch", "layer", "none"]
 class WganGp(Gan):
     """A critic that estimates the Wasserstein distance, kept near 1-Lipschitz by a penalty on its slope."""
 
-    class Config(Gan.Config):
+    class Config(ConvConfig):
         """The report's settings; lambda, n_critic and betas are algorithm 1's defaults."""
+
+        d_extra: ClassVar[int] = 1
 
         batch_size: Count = 64
         lr: Positive = 2e-4
@@ -34,11 +36,6 @@ class WganGp(Gan):
         d_widths: Widths = (32, 64, 128, 256)
         gp_weight: NonNegative = 10.0
         critic_norm: CriticNorm = "batch"
-
-        def at(self, spec: ImageSpec) -> Self:
-            g_widths = deepened(self.g_widths, spec.doublings, name="g_widths", front=True)
-            d_widths = deepened(self.d_widths, spec.doublings + 1, name="d_widths", front=False)
-            return self.model_copy(update={"g_widths": g_widths, "d_widths": d_widths})
 
     config: Config
 
