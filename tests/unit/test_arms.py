@@ -1,117 +1,222 @@
-"""Every arm chooses training rows by its own rule, and only the oracle looks at what was removed."""
+"""An arm is a recipe: a name stands for one, its parts may be told, and what is not known is refused in one line."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from ganbalance import arms
-from ganbalance.data.split import Split, draw
+from ganbalance import arms, registry
+from ganbalance.arms import filters, methods, objectives
+from ganbalance.config import Recipe, Synthetic
 from ganbalance.errors import ConfigError
+from ganbalance.frozen import parse
 from ganbalance.models import gans
 
-LABELS = np.concatenate([np.repeat([0, 1], 100), np.repeat([0, 1], 20)])
-SPLIT: Split = draw(LABELS, 200, class_names=("0", "1"), keep={1: 0.2}, validation=0.25, seed=0)
-EVERY = [*arms.names(), *gans.names()]
-ADDED = {1: 25}
+KNOWN = {
+    "none": {},
+    "threshold": {"rescoring": "threshold"},
+    "class-weight": {"method": "class-weight"},
+    "oversample": {"method": "oversample"},
+    "smote": {"method": "smote"},
+    "focal": {"objective": "focal"},
+    "logit-adjustment": {"objective": "logit-adjustment"},
+    "dcgan": {"synthetic": {"gan": "dcgan"}},
+    "oracle": {"removed": "all"},
+    "oracle-matched": {"removed": "matched"},
+}
+PLAIN = {"synthetic": None, "removed": None, "method": "none", "objective": "cross-entropy", "rescoring": None}
+GAN = {"synthetic": {"gan": "dcgan"}}
+OUTSIDE = {"synthetic": {"images": "made/{seed}"}}
 
 
-def rows_and_weights(arm: str, seed: int = 0, added: dict[int, int] = ADDED) -> tuple[np.ndarray, np.ndarray]:
-    chosen = arms.find(arm).training_set(SPLIT, LABELS, seed=seed, added=added)
-    return chosen.rows, chosen.weights
+def recipe(name: str, **parts: Any) -> Recipe:
+    return parse(Recipe, {"name": name, **parts}, where="test.yaml")
 
 
-def test_the_documented_arms_are_there() -> None:
-    assert {"none", "threshold", "class-weight", "oversample", "oracle", "oracle-matched"} <= set(arms.names())
+def resolved(name: str, **parts: Any) -> Recipe:
+    return arms.resolve(recipe(name, **parts))
 
 
-@pytest.mark.parametrize("arm", EVERY)
-def test_no_arm_trains_on_validation_tuning_or_test_images(arm: str) -> None:
-    rows, weights = rows_and_weights(arm)
-    for part in (SPLIT.validation, SPLIT.tuning, SPLIT.test):
-        assert part.size
-        assert not np.intersect1d(rows, part).size
-    assert rows.shape == weights.shape
-    assert (weights > 0).all()
+@pytest.mark.parametrize("name", KNOWN)
+def test_a_name_alone_stands_for_one_part(name: str) -> None:
+    found = resolved(name)
+    parts = PLAIN | KNOWN[name]
+    if parts["synthetic"]:
+        parts |= {"synthetic": Synthetic(gan="dcgan")}
+    assert {part: getattr(found, part) for part in PLAIN} == parts
+    assert found.name == name
 
 
-@pytest.mark.parametrize("arm", EVERY)
-def test_only_an_arm_that_says_so_trains_on_removed_images(arm: str) -> None:
-    rows, _ = rows_and_weights(arm)
-    assert bool(np.intersect1d(rows, SPLIT.removed).size) == arms.find(arm).needs_removed
+@pytest.mark.parametrize("name", arms.names())
+def test_every_name_that_is_listed_stands_for_a_recipe(name: str) -> None:
+    found = resolved(name)
+    assert found.name == name
+    assert arms.resolve(found) == found  # nothing is left to resolve
 
 
-@pytest.mark.parametrize("arm", EVERY)
-def test_equal_seeds_choose_equal_rows(arm: str) -> None:
-    assert np.array_equal(rows_and_weights(arm, 5)[0], rows_and_weights(arm, 5)[0])
+def test_every_gan_method_and_objective_but_the_usual_loss_is_an_arm_by_its_name() -> None:
+    parts = {*gans.names(), *registry.names(methods), *registry.names(objectives)} - {"cross-entropy"}
+    assert set(arms.names()) == parts | {"threshold", "oracle", "oracle-matched"}
+    assert set(KNOWN) <= set(arms.names())
+    assert arms.names() == sorted(arms.names())
 
 
-def test_class_weights_make_the_classes_weigh_the_same() -> None:
-    rows, weights = rows_and_weights("class-weight")
-    assert np.bincount(LABELS[rows], weights).tolist() == pytest.approx([45.0, 45.0])
-    assert np.bincount(LABELS[rows]).tolist() == [75, 15]
+@pytest.mark.parametrize("name", KNOWN)
+def test_the_long_form_of_a_known_name_is_the_same_arm(name: str) -> None:
+    assert resolved(name, **KNOWN[name]) == resolved(name)
 
 
-def test_oversampling_repeats_rare_images_until_the_classes_are_equal() -> None:
-    rows, weights = rows_and_weights("oversample")
-    assert np.bincount(LABELS[rows]).tolist() == [75, 75]
-    assert set(rows) == set(SPLIT.train)
-    assert set(weights) == {1.0}
+def test_a_recipe_has_the_parts_that_it_names_and_the_plain_ones() -> None:
+    parts = {"method": {"name": "smote", "k_neighbors": 3}, "objective": "focal", "rescoring": "threshold"}
+    found = resolved("mine", **GAN, **parts)
+    assert (found.method, found.objective) == (parts["method"], parts["objective"])
+    assert (found.rescoring, found.removed) == ("threshold", None)
+    assert found.synthetic == Synthetic(gan="dcgan")
+    assert resolved("plain", method="none").objective == "cross-entropy"
 
 
-def test_oversampling_repeats_other_images_for_every_seed() -> None:
-    drawn = {rows_and_weights("oversample", seed)[0].tobytes() for seed in range(80)}
-    assert len(drawn) == 80
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("none", {"method": "oversample"}),
+        ("smote", {"method": {"name": "smote", "k_neighbors": 3}}),
+        ("smote", {"objective": "focal"}),
+        ("dcgan", {"synthetic": {"gan": "vanilla"}}),
+        ("dcgan", {"synthetic": {"gan": "dcgan", "n": "half"}}),
+        ("dcgan", {"synthetic": {"gan": "dcgan"}, "method": "oversample"}),
+        ("oracle", {"removed": "matched"}),
+        ("threshold", {"rescoring": "threshold", "method": "class-weight"}),
+    ],
+)
+def test_a_known_name_with_other_parts_is_refused(name: str, parts: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=f"^arms: '{name}' is the name of another arm; .* another name$"):
+        resolved(name, **parts)
+    assert resolved("another", **parts).name == "another"
 
 
-def test_the_oracle_gets_back_exactly_what_was_removed() -> None:
-    rows, _ = rows_and_weights("oracle")
-    assert np.array_equal(rows, np.sort(np.concatenate([SPLIT.train, SPLIT.removed])))
+def test_an_unknown_name_lists_the_known_ones_and_says_how_to_tell_a_recipe() -> None:
+    with pytest.raises(ConfigError) as caught:
+        resolved("smoke")
+    assert str(caught.value) == (
+        f"there is no arm 'smoke'; choose among {', '.join(arms.names())}, or say what it is: "
+        "{name: smoke, method: ...}"
+    )
 
 
-@pytest.mark.parametrize(("added", "given"), [(0, 0), (25, 25), (40, 40), (41, 40), (60, 40)])
-def test_the_matched_oracle_gets_as_many_removed_images_as_a_gan_adds_or_all_there_are(added: int, given: int) -> None:
-    rows, weights = rows_and_weights("oracle-matched", added={1: added})
-    assert len(SPLIT.removed) == 40
-    assert len(rows) == len(set(rows)) == len(SPLIT.train) + given
-    assert set(SPLIT.train) <= set(rows) <= set(SPLIT.train) | set(SPLIT.removed)
-    assert (weights == 1).all()
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ({"method": "smoke"}, "there is no method 'smoke'; choose among class-weight, none, oversample, smote"),
+        ({"objective": "focus"}, "there is no objective 'focus'; choose among cross-entropy, focal, logit-adjustment"),
+        (
+            {"synthetic": {"gan": "dcgan", "filter": {"by": "beauty", "keep": 0.5}}},
+            "there is no filter 'beauty'; choose among classifier, discriminator",
+        ),
+        ({"method": {"name": "smote", "neighbours": 3}}, "method smote: unknown key 'neighbours' (allowed: k_"),
+        ({"method": {"name": "smote", "k_neighbors": 0}}, "method smote: k_neighbors = 0: input should be greater"),
+        ({"method": {"name": "none", "n": 1}}, "method none: unknown key 'n'"),
+        ({"method": {"k_neighbors": 3}}, "method = {'k_neighbors': 3}: it needs a name; choose among class-"),
+        ({"method": {"name": 3}}, "method = {'name': 3}: it needs a name"),
+        ({"objective": {"name": "focal", "gamma": -1}}, "objective focal: gamma = -1: input should be greater"),
+        ({"objective": {"name": "focal", "tau": 1.0}}, "objective focal: unknown key 'tau' (allowed: gamma)"),
+        ({"objective": {"name": "logit-adjustment", "tau": 0}}, "objective logit-adjustment: tau = 0: input should be"),
+        (
+            {"synthetic": {"gan": "dcgan", "filter": {"by": {"name": "classifier", "l2": 1.0}, "keep": 0.5}}},
+            "filter classifier: unknown key 'l2'",
+        ),
+    ],
+)
+def test_unknown_parts_and_settings_are_refused_in_one_line(parts: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        resolved("mine", **parts)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
-def test_the_matched_oracle_draws_anew_for_every_seed() -> None:
-    assert not np.array_equal(rows_and_weights("oracle-matched", 0)[0], rows_and_weights("oracle-matched", 1)[0])
+@pytest.mark.parametrize(
+    ("name", "parts", "family"),
+    [
+        ("none", {}, "baseline"),
+        ("class-weight", {}, "cheap"),
+        ("smote", {}, "cheap"),
+        ("focal", {}, "cheap"),
+        ("logit-adjustment", {}, "cheap"),
+        ("dcgan", {}, "generative"),
+        ("oracle", {}, "control"),
+        ("oracle-matched", {}, "control"),
+        ("threshold", {}, "exempt"),
+        ("half-half", {**GAN, "method": "oversample"}, "generative"),
+        ("diffusion", OUTSIDE, "generative"),
+        ("dcgan-threshold", {**GAN, "rescoring": "threshold"}, "generative"),
+        ("dcgan-focal", {**GAN, "objective": "focal"}, "generative"),
+        ("oracle-and-gan", {**GAN, "removed": "all"}, "control"),
+        ("oracle-threshold", {"removed": "all", "rescoring": "threshold"}, "control"),
+        ("weighted-threshold", {"method": "class-weight", "rescoring": "threshold"}, "cheap"),
+        ("focal-threshold", {"objective": "focal", "rescoring": "threshold"}, "cheap"),
+        ("same-as-threshold", {"rescoring": "threshold", "method": "none"}, "exempt"),
+        ("plain", {"method": "none"}, "cheap"),
+    ],
+)
+def test_the_parts_of_a_recipe_say_its_family(name: str, parts: dict[str, Any], family: str) -> None:
+    assert resolved(name, **parts).family == family
 
 
-def test_the_matched_oracle_gives_every_rare_class_its_own_number() -> None:
-    labels = np.repeat([0, 1, 2, 0, 1, 2], [60, 60, 60, 5, 5, 5])
-    split = draw(labels, 180, class_names=("a", "b", "c"), keep={1: 0.2, 2: 0.2}, validation=0.25, seed=0)
-    chosen = arms.find("oracle-matched").training_set(split, labels, seed=0, added={1: 7, 2: 20})
-    assert np.bincount(labels[np.setdiff1d(chosen.rows, split.train)]).tolist() == [0, 7, 20]
+@pytest.fixture
+def add_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Any, str, str], None]]:
+    """Put a file into a registry, as if it lay in the package."""
+    made = []
+
+    def add(package: Any, file: str, text: str) -> None:
+        folder = tmp_path / package.__name__
+        folder.mkdir()
+        (folder / file).write_text(text)
+        monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
+        made.append(f"{package.__name__}.{file.removesuffix('.py')}")
+
+    yield add
+    for name in made:
+        sys.modules.pop(name, None)
 
 
-def test_the_matched_oracle_knows_the_class_of_every_removed_image() -> None:
-    labels = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], 60))
-    split = draw(labels, 170, class_names=("a", "b", "c"), keep={1: 0.2, 2: 0.2}, validation=0.25, seed=0)
-    chosen = arms.find("oracle-matched").training_set(split, labels, seed=0, added={1: 9, 2: 4})
-    assert np.bincount(labels[np.setdiff1d(chosen.rows, split.train)]).tolist() == [0, 9, 4]
+def test_a_method_is_an_arm_as_soon_as_its_file_is_there(add_file: Callable[[Any, str, str], None]) -> None:
+    text = """
+from ganbalance.arms.base import Examples, Method
+
+class Halved(Method):
+    share: float = 0.5
+
+    def resample(self, examples, random_state):
+        return Examples(examples.inputs, examples.labels, self.share * examples.weights)
+"""
+    add_file(methods, "half_as_heavy.py", text)
+    assert "half-as-heavy" in arms.names()
+    assert resolved("half-as-heavy").method == "half-as-heavy"
+    given = arms.Examples(np.zeros((3, 2), np.float32), np.array([0, 0, 1]), np.ones(3))
+    found = arms.method({"name": "half-as-heavy", "share": 0.25}).resample(given, 0)
+    assert found.weights.tolist() == [0.25] * 3
 
 
-@pytest.mark.parametrize("arm", EVERY)
-def test_only_the_matched_oracle_asks_how_many_images_a_gan_adds(arm: str) -> None:
-    assert arms.find(arm).matches_synthetic == (arm == "oracle-matched")
-    if arm != "oracle-matched":
-        assert np.array_equal(rows_and_weights(arm)[0], rows_and_weights(arm, added={})[0])
+def test_a_file_of_two_methods_is_a_mistake_in_the_program(add_file: Callable[[Any, str, str], None]) -> None:
+    text = """
+from ganbalance.arms.base import Method
+
+class One(Method): ...
+
+class Other(Method): ...
+"""
+    add_file(methods, "twins.py", text)
+    with pytest.raises(TypeError, match=r"twins.py defines 2 classes derived from Method, not one"):
+        arms.method("twins")
 
 
-@pytest.mark.parametrize("arm", EVERY)
-def test_only_the_threshold_corrects_the_scores_of_another_arm(arm: str) -> None:
-    assert arms.find(arm).rescores == ("none" if arm == "threshold" else None)
-
-
-def test_a_gan_is_an_arm_that_adds_to_the_rows_of_none() -> None:
-    assert arms.gan_of("dcgan") == "dcgan"
-    assert arms.gan_of("none") is None
-    assert np.array_equal(rows_and_weights("dcgan")[0], rows_and_weights("none")[0])
-
-
-def test_an_unknown_arm_lists_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match=r"no arm 'smoke'; choose among class-weight.*dcgan"):
-        arms.find("smoke")
+def test_reading_the_settings_of_every_part_loads_no_library_that_trains() -> None:
+    chosen = [f"arms.method({name!r})" for name in registry.names(methods)]
+    chosen += [f"arms.objective({name!r})" for name in registry.names(objectives)]
+    chosen += [f"arms.image_filter({name!r})" for name in registry.names(filters)]
+    loaded = "sys.exit(bool({'imblearn', 'sklearn', 'torch'} & set(sys.modules)))"
+    code = f"import sys; from ganbalance import arms; {'; '.join(chosen)}; {loaded}"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
