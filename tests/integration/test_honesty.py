@@ -82,7 +82,8 @@ class Watched:
         return self.heads[f"train-classifier/{arm}/seed-{seed}"][0]
 
     def scores(self, arm: str, seed: int) -> Scores:
-        return Scores.load(self.path(f"train-classifier/{arm}/seed-{seed}", "scores.npz"))
+        stage = "rescore" if arm == "threshold" else "train-classifier"
+        return Scores.load(self.path(f"{stage}/{arm}/seed-{seed}", "scores.npz"))
 
 
 def watch(folder: Path, settings: dict[str, Any]) -> Watched:
@@ -161,7 +162,7 @@ def test_the_arm_of_a_gan_learns_from_the_training_rows_and_all_synthetic_images
     train, rows = watched.head("dcgan", seed).train, watched.rows(seed)["train"]
     made = watched.array(f"features/dcgan/class-1/seed-{seed}", "features.npy")
     assert len(made) == ADDED
-    assert np.array_equal(train.features, np.concatenate([watched.real[rows], made]))
+    assert np.array_equal(train.inputs, np.concatenate([watched.real[rows], made]))
     assert train.labels.tolist() == watched.labels[rows].tolist() + [RARE] * len(made)
     assert (train.weights == 1).all()
 
@@ -173,7 +174,7 @@ def test_an_arm_learns_from_its_training_images_and_an_oracle_from_removed_ones(
 ) -> None:
     rows, train = watched.rows(seed), watched.head(arm, seed).train
     real = len(train.labels) - (ADDED if arm == "dcgan" else 0)
-    used = places(train.features[:real], watched.real)
+    used = places(train.inputs[:real], watched.real)
     assert np.array_equal(train.labels[:real], watched.labels[used])
     assert set(used) & set(rows["train"]) == set(rows["train"])
     given_back = set(used) - set(rows["train"])
@@ -219,7 +220,7 @@ def test_held_out_logits_are_of_held_out_images_and_test_logits_of_test_images(
 @pytest.mark.parametrize("arm", TRAINED)
 def test_the_rule_as_trained_is_fitted_on_the_arms_own_training_images(watched: Watched, arm: str, seed: int) -> None:
     scores, fitted = watched.scores(arm, seed), watched.head(arm, seed)
-    for g, logits in enumerate(fitted.logits(fitted.train.features)):
+    for g, logits in enumerate(fitted.logits(fitted.train.inputs)):
         rule = calibration.fit(logits, fitted.train.labels, fitted.train.weights)
         assert scores.scale[g] == pytest.approx(rule.scale, rel=1e-6)
         assert scores.offsets[g] == pytest.approx(rule.offsets, abs=1e-6)
@@ -283,7 +284,7 @@ def test_every_pair_with_the_rare_class_has_a_head_of_its_images_alone(watched_t
     assert list(scores.pairs) == pairs
     for pair, fitted in zip(pairs, of_pairs, strict=True):
         of_it = np.isin(whole.train.labels, pair)
-        assert np.array_equal(fitted.train.features, whole.train.features[of_it])
+        assert np.array_equal(fitted.train.inputs, whole.train.inputs[of_it])
         assert np.array_equal(fitted.train.labels, (whole.train.labels[of_it] == pair[1]).astype(int))
         assert np.array_equal(fitted.train.weights, whole.train.weights[of_it])
         assert fitted.scaler is whole.scaler

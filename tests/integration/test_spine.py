@@ -131,7 +131,7 @@ def test_a_finished_run_has_nothing_left_to_do(finished: Lab, tmp_path: Path) ->
         "features/dcgan/class-1/seed-1",
         "train-classifier/none/seed-0",
         "train-classifier/dcgan/seed-0",
-        "train-classifier/threshold/seed-1",
+        "rescore/threshold/seed-1",
     ],
 )
 def test_a_deleted_artifact_is_made_again_and_nothing_else_when_its_bytes_are_the_same(
@@ -259,7 +259,8 @@ def test_many_classes_and_the_papers_protocol_work_too(
     summary = artifact(lab, tmp_path, "report").json("summary.json")
     assert set(summary["arms"]) == set(changes["arms"])
     for seed, arm in itertools.product(changes["seeds"], changes["arms"]):
-        scores = Scores.load(artifact(lab, tmp_path, f"train-classifier/{arm}/seed-{seed}").path("scores.npz"))
+        stage = "rescore" if arm == "threshold" else "train-classifier"
+        scores = Scores.load(artifact(lab, tmp_path, f"{stage}/{arm}/seed-{seed}").path("scores.npz"))
         assert scores.classes == 3
         assert list(scores.pairs) == [(0, 1), (0, 2), (1, 2)]
         for (low, high), pair in scores.pairs.items():

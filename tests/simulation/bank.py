@@ -16,8 +16,9 @@ import numpy as np
 from sklearn.preprocessing import StandardScaler
 
 from ganbalance import arms
-from ganbalance.config import Classifier
-from ganbalance.data.split import Split, draw
+from ganbalance.arms import Examples
+from ganbalance.config import Classifier, Recipe
+from ganbalance.data.split import Split, draw, training_rows
 from ganbalance.keys import digest
 from ganbalance.metrics.classification import Settings, ranking
 from ganbalance.metrics.scores import Scores
@@ -154,10 +155,12 @@ class _Job:
         split = self._split()
         scaler = StandardScaler(with_std=False).fit(self.features[split.train].astype(np.float64))
         spread = self.features[split.train].std(axis=0)
-        cells = {
-            name: self._scores(split, head.fit(examples, scaler=scaler, grid=GRID, on_progress=lambda *_: None))
+        plain = arms.objective("cross-entropy")
+        solved = {
+            name: head.fit(examples, scaler=scaler, grid=GRID, objective=plain, on_progress=lambda *_: None)
             for name, examples in self._examples(split, spread)
         }
+        cells = {name: self._scores(split, found) for name, found in solved.items()}
         tuned = {name: Tuning.of({self.cell: scores}, SETTINGS) for name, scores in cells.items()}
         whole = np.ones((1, len(split.test)), np.int16)
         return (
@@ -178,7 +181,7 @@ class _Job:
             seed=derive(self.cell, "split"),
         )
 
-    def _examples(self, split: Split, spread: np.ndarray) -> Iterator[tuple[str, head.Examples]]:
+    def _examples(self, split: Split, spread: np.ndarray) -> Iterator[tuple[str, Examples]]:
         """What every arm of the design trains on."""
         for name in self.design.arms:
             kind, _, variant = name.partition("/")
@@ -188,8 +191,11 @@ class _Job:
                 made = _Made(self.features[split.train], self.labels[split.train], spread, self.design.made, rng)
                 yield name, getattr(made, kind)()
             else:
-                chosen = arms.find(kind).training_set(split, self.labels, seed=seed, added={1: MATCHED})
-                yield name, head.Examples(self.features[chosen.rows], self.labels[chosen.rows], chosen.weights)
+                recipe = arms.resolve(Recipe(name=kind))
+                rows = training_rows(split, self.labels, recipe.removed, seed=seed, matched={1: MATCHED})
+                given = Examples(self.features[rows], self.labels[rows], np.ones(len(rows)))
+                state = derive(seed, "training-set") % 2**32
+                yield name, arms.method(recipe.method).resample(given, state)
 
     def _scores(self, split: Split, solved: head.Head) -> Scores:
         return Scores(
@@ -219,19 +225,19 @@ class _Made:
     count: int
     rng: np.random.Generator
 
-    def memoriser(self) -> head.Examples:
+    def memoriser(self) -> Examples:
         """A generator that learned its images by heart: copies of them, as blurred as no eye would see."""
         return self._with(self._some() + self._noise(self.count, 0.02))
 
-    def synthetic(self) -> head.Examples:
+    def synthetic(self) -> Examples:
         """A generator with ideas of its own: between two rare images, and off the line."""
         one, other, share = self._some(), self._some(), self.rng.random((self.count, 1))
         return self._with(share * one + (1 - share) * other + self._noise(self.count, 0.5))
 
-    def jittered(self) -> head.Examples:
+    def jittered(self) -> Examples:
         """The same images with a little noise on each: an arm that does next to nothing."""
         moved = self.features + self._noise(len(self.features), 0.1)
-        return head.Examples(moved.astype(np.float32), self.labels, np.ones(len(self.labels)))
+        return Examples(moved.astype(np.float32), self.labels, np.ones(len(self.labels)))
 
     def _some(self) -> np.ndarray:
         rare = self.features[self.labels == 1]
@@ -241,6 +247,6 @@ class _Made:
         noise: np.ndarray = share * self.spread * self.rng.normal(size=(count, len(self.spread)))
         return noise
 
-    def _with(self, made: np.ndarray) -> head.Examples:
+    def _with(self, made: np.ndarray) -> Examples:
         both = np.concatenate([self.features, made.astype(np.float32)])
-        return head.Examples(both, np.append(self.labels, np.ones(len(made), np.int64)), np.ones(len(both)))
+        return Examples(both, np.append(self.labels, np.ones(len(made), np.int64)), np.ones(len(both)))

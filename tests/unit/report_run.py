@@ -11,7 +11,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from ganbalance import config
+from ganbalance import arms, config
+from ganbalance.config import Recipe
 from ganbalance.frozen import dump
 from ganbalance.keys import digest
 from ganbalance.metrics.scores import PairScores, Scores
@@ -206,7 +207,7 @@ class SyntheticRun:
         declared = stages.Report(
             name="known",
             protocol=self.protocol,
-            arms=self.arms,
+            families=tuple((arm, arms.resolve(Recipe(name=arm)).family) for arm in self.arms),
             seeds=self.seeds,
             statistics=self.experiment().statistics,
             note=self.note,
@@ -225,7 +226,9 @@ class SyntheticRun:
         backbone = stages.Backbone(name=self.backbone, sha256="0" * 64)
         nodes = [self.node(declared, declared.stage) for declared in (dataset, imbalance, backbone)]
         for arm in self.arms:
-            declared = stages.TrainClassifier(arm=arm, l2=STRENGTHS, rare=self.rare)
+            declared = stages.TrainClassifier(
+                removed=None, matched=None, method="none", objective="cross-entropy", l2=STRENGTHS, rare=self.rare
+            )
             gan = arm if arm in GANS else None
             nodes += [self.node(declared, f"cell/{arm}/{seed}", arm=arm, seed=seed, gan=gan) for seed in self.seeds]
         return Plan(run="known-1", nodes=(*nodes, self.report_node(roles)), notes=self.notes)

@@ -7,6 +7,7 @@ from scipy.special import expit, log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
+from ganbalance import arms
 from ganbalance.errors import DataError
 from ganbalance.metrics.calibration import Rule, fit, fit_fair
 from ganbalance.training import head
@@ -246,12 +247,13 @@ def test_half_means_the_same_at_every_strength_of_the_penalty() -> None:
     rng = np.random.default_rng(0)
     labels = (rng.random(2000) < 0.2).astype(np.int64)
     features = (rng.normal(size=(2000, 20)) + 0.7 * labels[:, None]).astype(np.float32)
-    train = head.Examples(features[:1000], labels[:1000], np.ones(1000))
-    scaler = head.fit_scaler(train.features)
-    solved = head.fit(train, scaler=scaler, grid=[30.0, 0.01], on_progress=lambda done, total: None)
+    train = arms.Examples(features[:1000], labels[:1000], np.ones(1000))
+    scaler = head.fit_scaler(train.inputs)
+    plain = arms.objective("cross-entropy")
+    solved = head.fit(train, scaler=scaler, grid=[30.0, 0.01], objective=plain, on_progress=lambda done, total: None)
     strong, weak = (
         balanced_accuracy_score(labels[1000:], fit(learned, train.labels, train.weights).decide(tested))
-        for learned, tested in zip(solved.logits(train.features), solved.logits(features[1000:]), strict=True)
+        for learned, tested in zip(solved.logits(train.inputs), solved.logits(features[1000:]), strict=True)
     )
     assert strong == pytest.approx(weak, abs=0.02)
     assert strong > 0.9
