@@ -12,7 +12,7 @@ from ganbalance.errors import ConfigError
 from ganbalance.models import gans
 from ganbalance.models.base import Gan, ImageSpec
 from ganbalance.training import synthesis
-from ganbalance.training.synthesis import sample, synthesise
+from ganbalance.training.synthesis import discriminate, sample, synthesise
 
 GREY = ImageSpec(1)
 CPU = torch.device("cpu")
@@ -52,8 +52,8 @@ def test_images_depend_on_the_seed_alone() -> None:
 
 def test_another_stream_of_the_same_seed_gives_other_images() -> None:
     one, other = (
-        synthesise(built(), 4, label=1, seed=0, stream=f"synthesis/{column}", side_px=28, device=CPU)
-        for column in (0, 1)
+        synthesise(built(), 4, label=1, seed=0, stream=f"synthesis/{class_index}", side_px=28, device=CPU)
+        for class_index in (0, 1)
     )
     assert not np.array_equal(one, other)
 
@@ -178,3 +178,42 @@ def test_one_side_that_is_nothing_is_enough_to_be_refused(height: int, width: in
 @pytest.mark.parametrize("side_px", CANVASES)
 def test_every_canvas_is_a_side_that_networks_double_to(side_px: int) -> None:
     assert 4 * 2 ** ImageSpec(1, side_px).doublings == side_px
+
+
+def said(gan: Gan, images: np.ndarray) -> np.ndarray:
+    return discriminate(gan, to_canvas(images, "pad"), CPU)
+
+
+def test_what_the_discriminator_says_is_what_its_network_says_of_the_images() -> None:
+    gan, images = built(), pixels(6, 1, 28, 28)
+    canvas = torch.from_numpy(np.pad(images, ((0, 0), (0, 0), (2, 2), (2, 2)))).float() / 127.5 - 1
+    with torch.no_grad():
+        expected = gan.networks.eval()["D"](canvas).double().numpy()
+    assert said(gan, images) == pytest.approx(expected, abs=1e-6)
+    assert said(gan, images).shape == (6,)
+    assert said(gan, images).dtype == np.float64
+    assert len(set(expected.tolist())) == 6
+
+
+def test_what_it_says_of_an_image_depends_neither_on_the_others_nor_on_the_chunk(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gan, images = built(), pixels(20, 1, 28, 28)
+    whole = said(gan, images)
+    assert said(gan, images[:1]) == pytest.approx(whole[:1], abs=1e-6)
+    monkeypatch.setattr(synthesis, "CHUNK", 7)
+    assert said(gan, images) == pytest.approx(whole, abs=1e-6)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_asking_the_discriminator_leaves_the_gan_as_it_was(training: bool) -> None:
+    gan = built().train(training)
+    before = {name: value.clone() for name, value in gan.state_dict().items()}
+    said(gan, pixels(20, 1, 28, 28))
+    assert gan.training == training
+    assert all(torch.equal(value, before[name]) for name, value in gan.state_dict().items())
+    assert not any(value.requires_grad and value.grad is not None for value in gan.parameters())
+
+
+def test_of_no_images_it_says_nothing() -> None:
+    assert said(built(), pixels(0, 1, 28, 28)).shape == (0,)
