@@ -8,7 +8,7 @@ import pytest
 
 from ganbalance.data import split as split_module
 from ganbalance.data.imbalance import Imbalancer
-from ganbalance.data.split import MOST_TUNING, PARTS, Split, class_counts, draw, synthetic_count
+from ganbalance.data.split import MOST_TUNING, PARTS, Split, class_counts, draw, synthetic_count, training_rows
 from ganbalance.errors import ConfigError, DataError
 
 LABELS = np.concatenate([np.repeat([0, 1], 600), np.repeat([0, 1], 100)])
@@ -158,10 +158,76 @@ def test_class_counts_hold_a_zero_for_a_class_that_is_not_there() -> None:
 
 @pytest.mark.parametrize(
     ("counts", "label", "n", "added"),
-    [([72, 24], 1, "balance", 48), ([72, 24], 0, "balance", 0), ([50, 9, 70], 1, "balance", 61), ([72, 24], 1, 7, 7)],
+    [
+        ([72, 24], 1, "balance", 48),
+        ([72, 24], 0, "balance", 0),
+        ([50, 9, 70], 1, "balance", 61),
+        ([72, 24], 1, "half", 24),
+        ([72, 24], 0, "half", 0),
+        ([50, 9, 70], 1, "half", 30),
+        ([10, 9], 1, "half", 0),
+        ([72, 24], 1, 7, 7),
+        ([72, 24], 1, 100, 100),
+    ],
 )
-def test_balance_is_what_the_largest_class_has_more(counts: list[int], label: int, n: int | str, added: int) -> None:
+def test_balance_is_what_the_largest_class_has_more_and_half_is_half_of_it_rounded_down(
+    counts: list[int], label: int, n: int | str, added: int
+) -> None:
     assert synthetic_count(counts, label, n) == added
+
+
+def given(removed: str | None, seed: int = 0, **matched: int) -> np.ndarray:
+    """The training rows of an arm; `rare` is how many images of the rare class a GAN adds."""
+    return training_rows(a_split(), LABELS, removed, seed=seed, matched={1: matched.get("rare", 25)})
+
+
+@pytest.mark.parametrize("removed", [None, "all", "matched"])
+def test_no_arm_is_given_validation_tuning_or_test_images(removed: str | None) -> None:
+    split, rows = a_split(), given(removed)
+    for part in (split.validation, split.tuning, split.test):
+        assert part.size
+        assert not np.intersect1d(rows, part).size
+    assert (np.diff(rows) > 0).all()
+    assert set(split.train) <= set(rows)
+    assert bool(np.intersect1d(rows, split.removed).size) == (removed is not None)
+
+
+def test_an_arm_trains_on_the_kept_images_alone_or_on_all_removed_ones_too() -> None:
+    split = a_split()
+    assert np.array_equal(given(None), split.train)
+    assert np.array_equal(given("all"), np.sort(np.concatenate([split.train, split.removed])))
+
+
+@pytest.mark.parametrize(("rare", "back"), [(0, 0), (25, 25), (240, 240), (241, 240), (1000, 240)])
+def test_matched_gives_back_as_many_removed_images_as_it_is_told_or_all_there_are(rare: int, back: int) -> None:
+    split, rows = a_split(), given("matched", rare=rare)
+    assert len(split.removed) == 240
+    assert len(rows) == len(set(rows)) == len(split.train) + back
+    assert set(split.train) <= set(rows) <= set(split.train) | set(split.removed)
+
+
+def test_matched_draws_anew_for_every_seed_and_alike_for_the_same() -> None:
+    assert np.array_equal(given("matched", 5), given("matched", 5))
+    drawn = {given("matched", seed).tobytes() for seed in range(20)}
+    assert len(drawn) == 20
+
+
+@pytest.mark.parametrize("order", ["sorted", "shuffled"])
+def test_matched_gives_every_rare_class_its_own_number(order: str) -> None:
+    labels = np.repeat([0, 1, 2, 0, 1, 2], [60, 60, 60, 5, 5, 5])
+    if order == "shuffled":
+        labels = np.random.default_rng(0).permutation(labels)
+    split = draw(labels, 180, class_names=("a", "b", "c"), keep={1: 0.2, 2: 0.2}, validation=0.25, seed=0)
+    rows = training_rows(split, labels, "matched", seed=0, matched={1: 7, 2: 20})
+    assert np.bincount(labels[np.setdiff1d(rows, split.train)], minlength=3).tolist() == [0, 7, 20]
+
+
+def test_a_known_draw_of_the_matched_images_stays_the_known_one() -> None:
+    labels = np.repeat([0, 1, 0, 1], [6, 20, 3, 3])
+    split = draw(labels, 26, class_names=("a", "b"), keep={1: 0.5}, validation=0.2, seed=0)
+    rows = training_rows(split, labels, "matched", seed=3, matched={1: 2})
+    # as drawn when this was an arm of its own
+    assert np.setdiff1d(rows, split.train).tolist() == [16, 18]
 
 
 def test_too_few_rare_images_are_refused_before_anything_trains() -> None:
