@@ -76,6 +76,112 @@ def test_a_wrong_value_is_told_with_its_key(tiny: dict[str, Any], change: dict[s
     assert "\n" not in str(caught.value)
 
 
+ARMS: list[Any] = [
+    "none",
+    "smote",
+    {"name": "dcgan-weak", "synthetic": {"gan": "dcgan", "settings": {"epochs": 50}}},
+    {"name": "half-half", "synthetic": {"gan": "dcgan", "n": "half"}, "method": "oversample"},
+    {"name": "best-half", "synthetic": {"gan": "dcgan", "filter": {"by": "discriminator", "keep": 0.5}}},
+    {"name": "diffusion", "synthetic": {"images": "synthetic/{seed}/{class}/", "n": 40}},
+    {"name": "narrow", "method": {"name": "smote", "k_neighbors": 2}, "objective": {"name": "focal", "gamma": 1.0}},
+    {"name": "more", "removed": "matched", "rescoring": "threshold"},
+]
+
+
+def test_an_arm_is_a_name_or_a_recipe(tiny: dict[str, Any]) -> None:
+    none, smote, weak, half, best, diffusion, narrow, more = check(tiny | {"arms": ARMS}).arms
+    assert (none, smote) == (config.Recipe(name="none"), config.Recipe(name="smote"))
+    assert weak.synthetic == config.Synthetic(gan="dcgan", settings={"epochs": 50})
+    assert half.synthetic == config.Synthetic(gan="dcgan", n="half")
+    assert half.method == "oversample"
+    assert best.synthetic == config.Synthetic(gan="dcgan", filter=config.Filter(by="discriminator", keep=0.5))
+    assert diffusion.synthetic == config.Synthetic(images="synthetic/{seed}/{class}/", n=40)
+    assert narrow.method == {"name": "smote", "k_neighbors": 2}
+    assert narrow.objective == {"name": "focal", "gamma": 1.0}
+    assert (more.removed, more.rescoring, more.synthetic) == ("matched", "threshold", None)
+
+
+def test_arms_read_back_equal_a_name_as_a_name_and_a_recipe_with_the_parts_that_were_given(
+    tiny: dict[str, Any],
+) -> None:
+    experiment = check(tiny | {"arms": ARMS})
+    written = dump(experiment)
+    assert check(written) == experiment
+    assert [given.model_fields_set for given in check(written).arms] == [
+        arm.model_fields_set for arm in experiment.arms
+    ]
+    assert written["arms"][:2] == ["none", "smote"]
+    assert written["arms"][6:] == ARMS[6:]
+    assert [set(arm) for arm in written["arms"][2:]] == [set(arm) for arm in ARMS[2:]]
+
+
+def test_a_recipe_with_nothing_but_a_name_is_the_name(tiny: dict[str, Any]) -> None:
+    long, short = (check(tiny | {"arms": arms}) for arms in (["none", {"name": "smote"}], ["none", "smote"]))
+    assert long == short
+    assert dump(long) == dump(short)
+
+
+@pytest.mark.parametrize(
+    ("arm", "said"),
+    [
+        ({"name": "My Arm"}, "arms.1.name = 'My Arm'"),
+        ("-dcgan", "arms.1.name = '-dcgan'"),
+        ({"name": "a" * 41}, "arms.1.name"),
+        ({"method": "smote"}, "key 'arms.1.name' is missing"),
+        (3, "arms.1 = 3"),
+        ({"name": "x", "metod": "smote"}, "unknown key 'arms.1.metod'"),
+        ({"name": "x", "method": 3}, "arms.1.method.str = 3"),
+        ({"name": "x", "removed": "some"}, "arms.1.removed = 'some': input should be 'all' or 'matched'"),
+        ({"name": "x", "rescoring": "platt"}, "arms.1.rescoring = 'platt': input should be 'threshold'"),
+        ({"name": "x", "synthetic": "dcgan"}, "arms.1.synthetic = 'dcgan'"),
+        ({"name": "x", "synthetic": {}}, "come from a gan or from a folder of images: name one of the two"),
+        (
+            {"name": "x", "synthetic": {"n": "half"}},
+            "arms.1.synthetic = {'n': 'half'}: synthetic images come from a gan",
+        ),
+        ({"name": "x", "synthetic": {"gan": "dcgan", "images": "a/{seed}"}}, "name one of the two"),
+        ({"name": "x", "synthetic": {"images": "a/{seed}", "settings": {"epochs": 2}}}, "belong to a gan"),
+        (
+            {"name": "x", "synthetic": {"images": "a/{seed}", "filter": {"by": "classifier", "keep": 0.5}}},
+            "settings and filter belong to a gan; images made elsewhere are taken as they are",
+        ),
+        ({"name": "x", "synthetic": {"gan": "dcgan", "n": 0}}, "arms.1.synthetic.n"),
+        ({"name": "x", "synthetic": {"gan": "dcgan", "n": "all"}}, "arms.1.synthetic.n"),
+        ({"name": "x", "synthetic": {"gan": "dcgan", "count": 3}}, "unknown key 'arms.1.synthetic.count'"),
+        ({"name": "x", "synthetic": {"gan": "dcgan", "filter": {"by": "classifier"}}}, "arms.1.synthetic.filter.keep"),
+        ({"name": "x", "synthetic": {"gan": "dcgan", "filter": {"keep": 0.5}}}, "arms.1.synthetic.filter.by"),
+        (
+            {"name": "x", "synthetic": {"gan": "dcgan", "filter": {"by": "classifier", "keep": 1.0}}},
+            "arms.1.synthetic.filter.keep = 1.0: input should be less than 1",
+        ),
+        (
+            {"name": "x", "synthetic": {"gan": "dcgan", "filter": {"by": "classifier", "keep": 0}}},
+            "arms.1.synthetic.filter.keep = 0: input should be greater than 0",
+        ),
+        ({"name": "none", "method": "smote"}, "given twice: none"),
+    ],
+    ids=str,
+)
+def test_a_wrong_recipe_is_told_with_its_key(tiny: dict[str, Any], arm: Any, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check(tiny | {"arms": ["none", arm]})
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_two_arms_of_one_name_are_told_whatever_their_parts(tiny: dict[str, Any]) -> None:
+    twice = ["none", "smote", {"name": "smote", "method": "oversample"}]
+    with pytest.raises(ConfigError, match="every entry once; given twice: smote"):
+        check(tiny | {"arms": twice})
+
+
+@pytest.mark.parametrize("n", ["balance", "half", 12])
+def test_how_many_images_are_added_is_a_number_or_a_word(tiny: dict[str, Any], n: Any) -> None:
+    assert check(tiny | {"synthesis": {"n": n}}).synthesis.n == n
+    arm = {"name": "x", "synthetic": {"gan": "dcgan", "n": n}}
+    assert check(tiny | {"arms": ["none", arm]}).arms[1].synthetic == config.Synthetic(gan="dcgan", n=n)
+
+
 def test_the_grid_of_penalties_spans_six_decades_up_to_100() -> None:
     grid = config.Classifier().l2
     assert (grid[0], grid[-1]) == (100.0, 1e-4)
