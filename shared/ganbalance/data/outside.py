@@ -44,14 +44,16 @@ def load(path: Path, data: TaskImages) -> NDArray[np.uint8]:
 
 
 def check_no_copies(images_NCHW: NDArray[np.uint8], data: TaskImages, split: Split) -> None:
-    """Raises DataError where an image has the pixels of one that is held out or tested on."""
-    hidden = {data.images[row].tobytes(): int(row) for row in np.concatenate([split.held_out, split.test])}
+    """Raises DataError where an image has the pixels of one that is held out, tested on, or given to the oracle."""
+    rows = np.concatenate([split.held_out, split.test, split.removed])
+    hidden = {data.images[row].tobytes(): int(row) for row in rows}
     copies = [number for number, image in enumerate(images_NCHW) if image.tobytes() in hidden]
     if copies:
+        row = hidden[images_NCHW[copies[0]].tobytes()]
         raise DataError(
-            f"{len(copies)} of {len(images_NCHW)} images that were made elsewhere are copies of validation, tuning or "
-            f"test images (first: number {copies[0]} by name, row {hidden[images_NCHW[copies[0]].tobytes()]} of the "
-            "dataset): train on nothing but what 'ganbalance export --split' writes"
+            f"{len(copies)} of {len(images_NCHW)} images that were made elsewhere are copies of validation, tuning, "
+            f"test or removed images (first: number {copies[0]} by name, row {row} of the dataset): train on nothing "
+            "but what 'ganbalance export --split' writes"
         )
 
 
