@@ -9,21 +9,24 @@ other processors round differently: arrays by mean, deviation and `order`, which
 import csv
 import hashlib
 import json
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
+from PIL import Image
 from safetensors.numpy import load_file
 
 from ganbalance.pipeline import stages
 from ganbalance.pipeline.plan import Node
 from ganbalance.store.artifacts import Artifact
-from tests.conftest import Lab, tiny_settings, write_tiny_npz
+from tests.conftest import SIDE_PX, Lab, tiny_settings, write_tiny_npz
 
 RECORD = Path(__file__).with_name("golden.json")
 ALIKE = 1e-6  # a smaller deviation is rounding, and its order is chance
+CLEAR_CUTS = {"discriminator": 0.3, "classifier": 0.8}  # shares where scores leave a gap that no rounding closes
 Fingerprints = dict[str, dict[str, Any]]
 
 
@@ -39,7 +42,7 @@ def _run(folder: Path, npz: Path, protocol: str) -> Fingerprints:
     changes = {"protocol": protocol, "seeds": [0], "classifier": classifier}
     settings = tiny_settings(npz) | changes
     if protocol == "honest":
-        settings["arms"] = [*settings["arms"], "oracle-matched"]
+        settings["arms"] = [*settings["arms"], "oracle-matched", *_recipes(folder)]
     experiment.write_text(yaml.safe_dump(settings))
     lab = Lab(experiment, folder / "store")
     lab.run_all(folder)
@@ -59,12 +62,25 @@ def _run(folder: Path, npz: Path, protocol: str) -> Fingerprints:
     return found
 
 
+def _recipes(folder: Path) -> list[Any]:
+    """An arm for every part that the tiny experiment lacks, and files for the one whose images are made elsewhere."""
+    made = folder / "made" / "0" / "1"
+    made.mkdir(parents=True)
+    for number, image in enumerate(np.random.default_rng(0).integers(0, 256, (15, SIDE_PX, SIDE_PX), np.uint8)):
+        Image.fromarray(image).save(made / f"{number:02d}.png")
+    filters = [{"by": by, "keep": keep} for by, keep in CLEAR_CUTS.items()]
+    return [
+        "smote", "focal", "logit-adjustment",
+        *({"name": by["by"], "synthetic": {"gan": "dcgan", "filter": by}} for by in filters),
+        {"name": "outside", "synthetic": {"images": f"{folder}/made/{{seed}}/{{class}}"}},
+    ]  # fmt: skip
+
+
 def _entry(node: Node, protocol: str) -> str:
     """The name of a node in the record; what knows no protocol is the same node under both."""
     shared = node.seed is None and node.stage != stages.Report.stage
-    return " ".join(
-        filter(None, (node.stage, node.arm or node.gan, "" if shared or protocol == "honest" else protocol))
-    )
+    _, *parts = (part for part in node.name.split("/") if not re.fullmatch(r"real|(class|seed)-\d+", part))
+    return " ".join([node.stage, *parts, *([] if shared or protocol == "honest" else [protocol])])
 
 
 def _files(artifact: Artifact) -> dict[str, Any]:
