@@ -212,7 +212,8 @@ class SyntheticRun:
             statistics=self.experiment().statistics,
             note=self.note,
         )
-        return self.node(declared, "report", inputs={role: role for role in roles})
+        named = {role: f"train-{role}" if role.startswith("gan/") else role for role in roles}
+        return self.node(declared, "report", inputs=named)
 
     def node(self, declared, name, **labels):
         labels = {"inputs": {}, **labels}
@@ -220,7 +221,10 @@ class SyntheticRun:
 
     def plan(self, roles):
         dataset = stages.Dataset(
-            name="fashion-mnist", fingerprint="f" * 64, classes=tuple(range(self.k)), class_names=self.names()
+            name="fashion-mnist",
+            fingerprint="f" * 64,
+            classes=tuple((c,) for c in range(self.k)),
+            class_names=self.names(),
         )
         imbalance = stages.Imbalance(keep=dict.fromkeys(self.rare, self.keep), validation=0.2)
         backbone = stages.Backbone(name=self.backbone, sha256="0" * 64)
@@ -230,7 +234,13 @@ class SyntheticRun:
                 removed=None, matched=None, method="none", objective="cross-entropy", l2=STRENGTHS, rare=self.rare
             )
             gan = arm if arm in GANS else None
-            nodes += [self.node(declared, f"cell/{arm}/{seed}", arm=arm, seed=seed, gan=gan) for seed in self.seeds]
+            for seed in self.seeds:
+                inputs = {}
+                if gan:
+                    inputs = {"gan": f"train-gan/{gan}/class-{self.rare[0]}/seed-{seed}"}
+                    trained = stages.TrainGan(gan=gan, settings={}, class_index=self.rare[0], canvas="pad")
+                    nodes.append(self.node(trained, inputs["gan"], seed=seed, gan=gan))
+                nodes.append(self.node(declared, f"cell/{arm}/{seed}", arm=arm, seed=seed, gan=gan, inputs=inputs))
         return Plan(run="known-1", nodes=(*nodes, self.report_node(roles)), notes=self.notes)
 
     def writers(self):

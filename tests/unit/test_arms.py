@@ -60,7 +60,7 @@ def test_every_name_that_is_listed_stands_for_a_recipe(name: str) -> None:
 
 def test_every_gan_method_and_objective_but_the_usual_loss_is_an_arm_by_its_name() -> None:
     parts = {*gans.names(), *registry.names(methods), *registry.names(objectives)} - {"cross-entropy"}
-    assert set(arms.names()) == parts | {"threshold", "oracle", "oracle-matched"}
+    assert set(arms.names()) == parts | {"threshold", "augment", "oracle", "oracle-matched"}
     assert set(KNOWN) <= set(arms.names())
     assert arms.names() == sorted(arms.names())
 

@@ -134,16 +134,19 @@ def test_a_recipe_with_nothing_but_a_name_is_the_name(tiny: dict[str, Any]) -> N
         ({"name": "x", "removed": "some"}, "arms.1.removed = 'some': input should be 'all' or 'matched'"),
         ({"name": "x", "rescoring": "platt"}, "arms.1.rescoring = 'platt': input should be 'threshold'"),
         ({"name": "x", "synthetic": "dcgan"}, "arms.1.synthetic = 'dcgan'"),
-        ({"name": "x", "synthetic": {}}, "come from a gan or from a folder of images: name one of the two"),
+        (
+            {"name": "x", "synthetic": {}},
+            "synthetic images have one source: name a gan, augment, or a folder of images",
+        ),
         (
             {"name": "x", "synthetic": {"n": "half"}},
-            "arms.1.synthetic = {'n': 'half'}: synthetic images come from a gan",
+            "arms.1.synthetic = {'n': 'half'}: synthetic images have one source",
         ),
-        ({"name": "x", "synthetic": {"gan": "dcgan", "images": "a/{seed}"}}, "name one of the two"),
+        ({"name": "x", "synthetic": {"gan": "dcgan", "images": "a/{seed}"}}, "have one source"),
         ({"name": "x", "synthetic": {"images": "a/{seed}", "settings": {"epochs": 2}}}, "belong to a gan"),
         (
             {"name": "x", "synthetic": {"images": "a/{seed}", "filter": {"by": "classifier", "keep": 0.5}}},
-            "settings and filter belong to a gan; images made elsewhere are taken as they are",
+            "settings and filter belong to a gan; other images are taken as they are",
         ),
         ({"name": "x", "synthetic": {"gan": "dcgan", "n": 0}}, "arms.1.synthetic.n"),
         ({"name": "x", "synthetic": {"gan": "dcgan", "n": "all"}}, "arms.1.synthetic.n"),

@@ -258,7 +258,7 @@ def test_a_recipe_may_be_the_reference(tiny: Settings) -> None:
 def test_where_nothing_is_removed_a_recipe_of_removed_images_is_left_out_with_a_note(tiny: Settings) -> None:
     more = {"name": "more", "removed": "all", "method": "oversample"}
     plan = planned(tiny, more, HALF, imbalance={"keep": {1: 1.0}})
-    assert plan.notes == ("no more: imbalance.keep removes no images, so there are none to give back",)
+    assert plan.notes == ("no more: imbalance removes no images, so there are none to give back",)
     assert [arm for arm, _ in plan.node("report").config["families"]] == ["none", "half-half"]
 
 

@@ -207,12 +207,13 @@ def test_what_it_says_of_an_image_depends_neither_on_the_others_nor_on_the_chunk
 
 @pytest.mark.parametrize("training", [True, False])
 def test_asking_the_discriminator_leaves_the_gan_as_it_was(training: bool) -> None:
-    gan = built().train(training)
-    before = {name: value.clone() for name, value in gan.state_dict().items()}
+    gan = built()
+    networks = gan.networks.train(training)
+    before = {name: value.clone() for name, value in networks.state_dict().items()}
     said(gan, pixels(20, 1, 28, 28))
-    assert gan.training == training
-    assert all(torch.equal(value, before[name]) for name, value in gan.state_dict().items())
-    assert not any(value.requires_grad and value.grad is not None for value in gan.parameters())
+    assert networks.training == training
+    assert all(torch.equal(value, before[name]) for name, value in networks.state_dict().items())
+    assert not any(value.requires_grad and value.grad is not None for value in networks.parameters())
 
 
 def test_of_no_images_it_says_nothing() -> None:
