@@ -23,7 +23,7 @@ from ganbalance.cli import main
 from tests import servers
 
 
-def told(url: str) -> dict[str, Any]:
+def diagnose(url: str) -> dict[str, Any]:
     """What doctor says of a store, as data, with the state of each check; the exit code is the one it gave."""
     with contextlib.redirect_stdout(io.StringIO()) as output:
         code = main(["doctor", "--store", url, "--json"])

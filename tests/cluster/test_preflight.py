@@ -75,7 +75,7 @@ def test_a_template_that_violates_pod_security_is_told_by_what_is_missing(deploy
     assert failed.check == "pods"
     assert "train-gan: violates PodSecurity" in failed.text
     assert "allowPrivilegeEscalation" in failed.text
-    assert "pod template" in failed.mend
+    assert "pod template" in failed.fix
 
 
 def test_a_quota_that_is_too_small_for_good_fails(deployed: Namespace) -> None:
@@ -87,7 +87,7 @@ def test_a_quota_that_is_too_small_for_good_fails(deployed: Namespace) -> None:
         "of limits.memory quota small allows 1536Mi, and a pod of train-gan beside the driver's needs 2Gi"
         in failed.text
     )
-    assert "kubectl edit quota small" in failed.mend
+    assert "kubectl edit quota small" in failed.fix
 
 
 def test_a_quota_that_is_used_up_now_is_a_note(deployed: Namespace) -> None:
@@ -117,7 +117,7 @@ def test_a_quota_that_wants_limits_is_told_by_the_server(deployed: Namespace) ->
     failed = _failure(_look(deployed, memory="1Gi"))
     assert failed.check == "pods"
     assert "must specify limits.cpu" in failed.text
-    assert "a quota of the namespace wants them" in failed.mend
+    assert "a quota of the namespace wants them" in failed.fix
 
 
 def test_a_limit_range_is_told_with_the_setting(deployed: Namespace) -> None:
@@ -127,7 +127,7 @@ def test_a_limit_range_is_told_with_the_setting(deployed: Namespace) -> None:
     failed = _failure(_look(deployed, cpu="1", memory="2Gi"))
     assert failed.check == "pods"
     assert "maximum memory usage per Container is 1Gi" in failed.text
-    assert "resources.pods.train-gan of the experiment" in failed.mend
+    assert "resources.pods.train-gan of the experiment" in failed.fix
 
 
 def test_a_gpu_that_no_node_has_fails_with_the_most_there_is(deployed: Namespace) -> None:
@@ -135,7 +135,7 @@ def test_a_gpu_that_no_node_has_fails_with_the_most_there_is(deployed: Namespace
     found = _look(deployed, gpus=2)
     told = f"train-gan: no node has {NO_SUCH_GPU} >= 2; the most is 0 on node"
     assert found["nodes"].text.startswith(told)
-    assert "resources.pods.train-gan of the experiment" in found["nodes"].mend
+    assert "resources.pods.train-gan of the experiment" in found["nodes"].fix
     if capacity.may_grow(Cluster(Access()).list("Node")):
         assert found["nodes"].state == "warn"
     else:
@@ -146,7 +146,7 @@ def test_a_missing_secret_fails_with_how_to_make_it(deployed: Namespace) -> None
     deployed.kubectl("delete", "secret", "ganbalance-s3")
     failed = _failure(_look(deployed))
     assert (failed.check, failed.text) == ("environment", f"no Secret ganbalance-s3 in namespace {deployed.name}")
-    assert "make deploy" in failed.mend
+    assert "make deploy" in failed.fix
 
 
 def test_a_missing_service_account_fails_and_is_what_hides_the_pods(deployed: Namespace) -> None:
@@ -163,7 +163,7 @@ def test_a_job_that_the_server_refuses_is_told_with_its_words(deployed: Namespac
     found = {finding.check: finding for finding in findings(preflight.checks(cluster, wanted))}
     assert found["jobs"].state == "FAIL"
     assert "must be less than or equal to memory limit" in found["jobs"].text
-    assert "resources.pods" in found["jobs"].mend
+    assert "resources.pods" in found["jobs"].fix
 
 
 def test_a_queue_without_kueue_fails(deployed: Namespace) -> None:
@@ -173,7 +173,7 @@ def test_a_queue_without_kueue_fails(deployed: Namespace) -> None:
     _change(deployed, "train-gan", {}, labels=labels)
     failed = _failure(_look(deployed))
     assert failed.check == "queue"
-    assert "install or upgrade Kueue" in failed.mend
+    assert "install or upgrade Kueue" in failed.fix
 
 
 def test_without_jobs_the_templates_are_looked_at(deployed: Namespace) -> None:

@@ -1,4 +1,4 @@
-"""What an S3 server, the network and this machine can do to a store that it does not bear: what a user is told."""
+"""What an S3 server, the network and this machine can do to a store that it does not bear: and what a user reads."""
 
 import datetime
 import time
@@ -20,7 +20,7 @@ def few_attempts(monkeypatch: pytest.MonkeyPatch, quick_retries: None) -> None:
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
 
 
-def told(url: str) -> GanbalanceError:
+def opening_error(url: str) -> GanbalanceError:
     """What opening the store ends with."""
     with pytest.raises(GanbalanceError) as caught:
         open_store(url)
@@ -31,7 +31,7 @@ def told(url: str) -> GanbalanceError:
 def test_no_server_names_the_endpoint(few_attempts: None, moto: servers.Server, use_s3: UseS3, monkeypatch) -> None:
     url = use_s3(moto)
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{servers.free_port()}")
-    error = told(url)
+    error = opening_error(url)
     assert isinstance(error, UnavailableError)
     assert "AWS_ENDPOINT_URL" in str(error)
 
@@ -43,7 +43,7 @@ def test_a_server_that_stays_broken_asks_to_try_later(
     with proxy.running() as server:
         url = use_s3(server)
         proxy.faults.extend([503] * 2)
-        error = told(url)
+        error = opening_error(url)
     assert isinstance(error, UnavailableError)
     assert "503" in str(error)
 
@@ -57,18 +57,18 @@ def test_a_server_that_is_too_slow_asks_to_try_later(
         monkeypatch.setattr(s3_client, "READ_TIMEOUT_S", 0.3)
         proxy.faults.extend(["slow"] * 2)
         started = time.monotonic()
-        error = told(url)
+        error = opening_error(url)
         took = time.monotonic() - started
     assert isinstance(error, UnavailableError)
     assert took < 2
 
 
-def test_a_wrong_key_names_the_keys(seaweedfs: servers.Server, use_s3: UseS3, monkeypatch) -> None:
+def test_wrong_credentials_are_named(seaweedfs: servers.Server, use_s3: UseS3, monkeypatch) -> None:
     url = use_s3(seaweedfs)
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         with monkeypatch.context() as patch:
             patch.setenv(name, "wrong")
-            error = told(url)
+            error = opening_error(url)
         assert isinstance(error, ConfigError)
         assert "AWS_SECRET_ACCESS_KEY" in str(error)
         assert seaweedfs.secret_key not in str(error)
@@ -83,11 +83,11 @@ def test_a_wrong_key_is_told_from_a_missing_right_when_a_bucket_is_made(
         make_store(url)
 
 
-def test_no_key_at_all_names_the_keys(seaweedfs: servers.Server, use_s3: UseS3, monkeypatch) -> None:
+def test_missing_credentials_are_named(seaweedfs: servers.Server, use_s3: UseS3, monkeypatch) -> None:
     url = use_s3(seaweedfs)
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    error = told(url)
+    error = opening_error(url)
     assert isinstance(error, ConfigError)
     assert "AWS_ACCESS_KEY_ID" in str(error)
 
@@ -95,7 +95,7 @@ def test_no_key_at_all_names_the_keys(seaweedfs: servers.Server, use_s3: UseS3, 
 def test_an_unknown_profile_is_named(seaweedfs: servers.Server, use_s3: UseS3, monkeypatch) -> None:
     url = use_s3(seaweedfs)
     monkeypatch.setenv("AWS_PROFILE", "nobody")
-    error = told(url)
+    error = opening_error(url)
     assert isinstance(error, ConfigError)
     assert "nobody" in str(error)
 
@@ -103,7 +103,7 @@ def test_an_unknown_profile_is_named(seaweedfs: servers.Server, use_s3: UseS3, m
 def test_a_missing_bucket_names_the_command_that_makes_it(seaweedfs: servers.Server, use_s3: UseS3) -> None:
     use_s3(seaweedfs)
     url = servers.new_bucket_url()
-    error = told(url)
+    error = opening_error(url)
     assert isinstance(error, ConfigError)
     assert "ganbalance store init" in str(error)
     assert make_store(url)
@@ -112,7 +112,7 @@ def test_a_missing_bucket_names_the_command_that_makes_it(seaweedfs: servers.Ser
 
 
 @pytest.mark.parametrize(
-    ("work", "rights"),
+    ("work", "permissions"),
     [
         (lambda store, _: store.read("there"), "s3:GetObject"),
         (lambda store, _: list(store.unfinished()), "s3:ListBucketMultipartUploads and s3:AbortMultipartUpload"),
@@ -121,12 +121,12 @@ def test_a_missing_bucket_names_the_command_that_makes_it(seaweedfs: servers.Ser
     ],
     ids=["read", "unfinished", "discard", "make"],
 )
-def test_a_missing_right_is_named(
-    store: s3.S3Store, proxy: servers.FaultyProxy, work: Callable[[s3.S3Store, Unfinished], object], rights: str
+def test_a_missing_permission_is_named(
+    store: s3.S3Store, proxy: servers.FaultyProxy, work: Callable[[s3.S3Store, Unfinished], object], permissions: str
 ) -> None:
     write = Unfinished("begun", 0, datetime.datetime.now(datetime.UTC), handle="0")
     proxy.faults.append(403)
-    with pytest.raises(ConfigError, match=f"allow this key {rights}"):
+    with pytest.raises(ConfigError, match=f"grant these credentials {permissions}"):
         work(store, write)
 
 
@@ -162,7 +162,7 @@ def test_an_endpoint_that_is_no_address_is_named(
 ) -> None:
     url = use_s3(moto)
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
-    assert "AWS_ENDPOINT_URL" in str(told(url))
+    assert "AWS_ENDPOINT_URL" in str(opening_error(url))
 
 
 def test_a_password_in_an_address_is_refused_and_not_repeated(
@@ -170,10 +170,10 @@ def test_a_password_in_an_address_is_refused_and_not_repeated(
 ) -> None:
     url = use_s3(moto)
     for address in ("s3://me:hush-hush@bucket/prefix", "http://me:hush-hush@server/bucket"):
-        assert "hush-hush" not in str(told(address))
+        assert "hush-hush" not in str(opening_error(address))
     for port in (servers.free_port(), "notaport"):
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://me:hush-hush@127.0.0.1:{port}")
-        error = told(url)
+        error = opening_error(url)
         assert isinstance(error, ConfigError)
         assert "AWS_ENDPOINT_URL" in str(error)
         assert "hush-hush" not in str(error)
@@ -183,4 +183,4 @@ def test_a_password_in_an_address_is_refused_and_not_repeated(
 def test_a_number_of_attempts_that_is_none_is_named(moto, use_s3: UseS3, monkeypatch, attempts: str) -> None:
     url = use_s3(moto)
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", attempts)
-    assert "AWS_MAX_ATTEMPTS" in str(told(url))
+    assert "AWS_MAX_ATTEMPTS" in str(opening_error(url))

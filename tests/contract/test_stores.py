@@ -277,12 +277,12 @@ def test_all_files_of_an_artifact_are_fetched_together(artifacts: Artifacts, tmp
 
 def test_a_file_of_several_parts_keeps_its_bytes_and_its_progress_adds_up(store: Store, tmp_path: Path) -> None:
     content = random.Random(0).randbytes(40 * 1024**2 + 1)  # noqa: S311 - any bytes do
-    told: list[int] = []
-    store.put("large", a_file(tmp_path, content), told.append)
-    assert sum(told) == len(content)
-    told.clear()
-    assert store.fetch("large", tmp_path, told.append).read_bytes() == content
-    assert sum(told) == len(content)
+    moved: list[int] = []
+    store.put("large", a_file(tmp_path, content), moved.append)
+    assert sum(moved) == len(content)
+    moved.clear()
+    assert store.fetch("large", tmp_path, moved.append).read_bytes() == content
+    assert sum(moved) == len(content)
 
 
 @pytest.mark.parametrize(

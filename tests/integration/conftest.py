@@ -18,7 +18,7 @@ from ganbalance.store.artifacts import Artifacts, Commit, attempt_name, new_atte
 from tests import servers
 from tests.conftest import tiny_settings
 
-Said = pytest.CaptureFixture[str]
+Capsys = pytest.CaptureFixture[str]
 UseS3 = Callable[[servers.Server], str]
 
 
@@ -27,7 +27,7 @@ def store(command: str, *flags: str) -> int:
     return cli.main(["store", command, *flags])
 
 
-def told(capsys: Said, command: str, *flags: str) -> Any:
+def json_output(capsys: Capsys, command: str, *flags: str) -> Any:
     """What a command says with --json."""
     assert store(command, *flags, "--json") == 0
     return json.loads(capsys.readouterr().out)

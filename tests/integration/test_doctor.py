@@ -11,7 +11,7 @@ from ganbalance.cli import main
 from ganbalance.store import open_store
 from ganbalance.store.doctor import checks, examine
 from tests import doctoring, servers
-from tests.doctoring import failed, found_by, told
+from tests.doctoring import diagnose, failed, found_by
 
 UseS3 = Callable[[servers.Server], str]
 
@@ -33,11 +33,11 @@ def server(request: pytest.FixtureRequest) -> servers.Server:
 
 def test_a_good_bucket_passes_and_nothing_is_left_in_it(server: servers.Server, use_s3: UseS3) -> None:
     url = use_s3(server)
-    said = told(url)
+    said = diagnose(url)
     assert said["exit_code"] == 0
     assert set(said["states"].values()) == {"ok", "note"}
     assert {name for name, state in said["states"].items() if state == "note"} == {"TLS", "free space"}
-    assert said["verdict"].startswith("the store is all right")
+    assert said["verdict"].startswith("the store is OK")
     assert names_in_bucket(url) == []
 
 
@@ -45,45 +45,45 @@ def test_a_store_in_use_is_left_as_it_was(server: servers.Server, use_s3: UseS3)
     url = use_s3(server)
     open_store(url).create("a", b"1")
     before = names_in_bucket(url)
-    assert told(url)["exit_code"] == 0
+    assert diagnose(url)["exit_code"] == 0
     assert names_in_bucket(url) == before == ["a/prefix/a", "a/prefix/store.json"]
 
 
 def test_a_missing_bucket_says_how_to_make_it(server: servers.Server, use_s3: UseS3) -> None:
     use_s3(server)
-    said = told(servers.new_bucket_url())
+    said = diagnose(servers.new_bucket_url())
     assert (failed(said)["check"], said["exit_code"]) == ("bucket", 78)
-    assert "ganbalance store init" in failed(said)["mend"]
+    assert "ganbalance store init" in failed(said)["fix"]
     assert said["states"]["sign-in"] == "ok"
     assert said["states"]["write"] == "skipped"
 
 
 @pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
-def test_wrong_keys_are_told_from_a_bucket_that_refuses(
+def test_wrong_credentials_are_not_mistaken_for_a_bucket_that_refuses(
     seaweedfs: servers.Server, use_s3: UseS3, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     url = use_s3(seaweedfs)
     monkeypatch.setenv(name, "not-the-right-one")
-    said = told(url)
+    said = diagnose(url)
     assert (failed(said)["check"], said["exit_code"]) == ("sign-in", 78)
-    assert "AWS_ACCESS_KEY_ID" in failed(said)["mend"]
+    assert "AWS_ACCESS_KEY_ID" in failed(said)["fix"]
     assert said["states"]["credentials"] == "ok"
 
 
-def test_unset_keys_are_named_and_the_network_is_still_looked_at(
+def test_missing_credentials_are_named_and_the_network_is_still_checked(
     moto: servers.Server, use_s3: UseS3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = use_s3(moto)
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    said = told(url)
+    said = diagnose(url)
     assert (failed(said)["check"], said["exit_code"]) == ("credentials", 78)
-    assert "AWS_ACCESS_KEY_ID" in failed(said)["mend"]
+    assert "AWS_ACCESS_KEY_ID" in failed(said)["fix"]
     assert said["states"]["clock"] == "ok"
     assert said["states"]["sign-in"] == "skipped"
 
 
-def test_a_profile_is_named_as_the_source_of_the_keys(
+def test_a_profile_is_named_as_the_source_of_the_credentials(
     moto: servers.Server, use_s3: UseS3, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     url = use_s3(moto)
@@ -92,7 +92,7 @@ def test_a_profile_is_named_as_the_source_of_the_keys(
     monkeypatch.setenv("AWS_PROFILE", "lab")
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    said = told(url)
+    said = diagnose(url)
     assert said["exit_code"] == 0
     assert "credentials file, profile lab" in json.dumps(said)
     assert "hush-hush" not in json.dumps(said)
@@ -103,7 +103,7 @@ def test_a_profile_that_does_not_exist_fails_before_anything_is_asked(
 ) -> None:
     url = use_s3(moto)
     monkeypatch.setenv("AWS_PROFILE", "nobody")
-    said = told(url)
+    said = diagnose(url)
     assert (failed(said)["check"], said["exit_code"]) == ("settings", 78)
     assert "nobody" in failed(said)["text"]
 
@@ -128,16 +128,16 @@ def test_a_key_that_may_only_read_fails_at_writing_and_is_told_what_to_allow(
     url = use_s3(with_a_reader)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "reader")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "reader-secret")
-    said = told(url)
+    said = diagnose(url)
     assert (failed(said)["check"], said["exit_code"]) == ("write", 78)
-    assert "s3:PutObject" in failed(said)["mend"]
+    assert "s3:PutObject" in failed(said)["fix"]
     assert said["states"]["bucket"] == "ok"
 
 
 def test_a_server_without_conditional_writes_is_a_note_and_no_failure(moto: servers.Server, use_s3: UseS3) -> None:
     with servers.FaultyProxy(moto, strip={"if-none-match"}).running() as deaf:
         url = use_s3(deaf)
-        said = told(url)
+        said = diagnose(url)
         assert said["exit_code"] == 0
         assert said["states"]["create once"] == "note"
         assert "results stay correct" in json.dumps(said)
@@ -150,7 +150,7 @@ def test_a_trial_is_removed_when_a_later_check_breaks(
     url = use_s3(moto)
 
     monkeypatch.setattr(checks, "CONTENT", b"other bytes than are written")
-    said = told(url)
+    said = diagnose(url)
     assert (failed(said)["check"], said["exit_code"]) == ("read", 65)
     assert names_in_bucket(url) == []
 
@@ -172,7 +172,7 @@ def test_what_nobody_foresaw_is_a_failed_check_and_no_traceback(
 
     url = use_s3(moto)
     monkeypatch.setattr("ganbalance.store.s3_client.credentials_source", breaks)
-    said = told(url)
+    said = diagnose(url)
     assert (failed(said)["check"], said["exit_code"]) == ("credentials", 1)
     assert "nobody foresaw this" in failed(said)["text"]
     assert said["states"]["addressing"] == "ok"
@@ -184,7 +184,7 @@ def test_a_store_of_another_format_fails_after_the_bucket_was_found_well(
     url = use_s3(moto)
     (tmp_path / "marker").write_text('{"ganbalance_store": 99}')
     open_store(url).put("store.json", tmp_path / "marker")
-    said = told(url)
+    said = diagnose(url)
     assert (failed(said)["check"], said["exit_code"]) == ("format", 78)
     assert "format 99" in failed(said)["text"]
     assert said["states"]["bucket"] == "ok"
@@ -197,7 +197,7 @@ def test_the_addressing_in_use_is_told_with_the_setting_that_changes_it(
     named = servers.Server(moto.endpoint.replace("127.0.0.1", "localhost"))
     url = use_s3(named)
     monkeypatch.setenv("GANBALANCE_S3_ADDRESSING", given)
-    addressing = found_by("addressing", told(url))
+    addressing = found_by("addressing", diagnose(url))
     assert addressing["text"].startswith(f"{given} style")
     assert f"GANBALANCE_S3_ADDRESSING={other}" in addressing["text"]
 
@@ -206,10 +206,10 @@ def test_the_addressing_in_use_is_told_with_the_setting_that_changes_it(
     "url", ["", "s3://", "http://x", "s3://Bad_Bucket", "s3://b", "s3://good/a//b", "a\0b", "~nobody-at-all/store"]
 )
 def test_a_url_that_is_none_fails_in_one_line(url: str) -> None:
-    said = told(url)
+    said = diagnose(url)
     assert (failed(said)["check"], said["exit_code"]) == ("store", 78)
     assert len(said["checks"]) == 1
-    assert failed(said)["mend"]
+    assert failed(said)["fix"]
 
 
 @pytest.mark.parametrize("endpoint", ["no url", "http://", "http://127.0.0.1:99999", "ftp://x", "http://a..b:9000"])
@@ -218,9 +218,9 @@ def test_an_endpoint_that_is_none_fails_by_name(
 ) -> None:
     url = use_s3(moto)
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
-    said = told(url)
+    said = diagnose(url)
     assert said["exit_code"] in (75, 78)
-    assert "AWS_ENDPOINT_URL" in failed(said)["mend"]
+    assert "AWS_ENDPOINT_URL" in failed(said)["fix"]
 
 
 def test_no_secret_is_ever_printed(
@@ -244,7 +244,7 @@ def test_lines_are_aligned_and_the_last_one_is_the_verdict(
     assert main(["doctor", "--store", url]) == 0
     *lines, empty, verdict = capsys.readouterr().out.splitlines()
     assert empty == ""
-    assert verdict == f"the store is all right; go on with 'ganbalance run --store {url}'"
+    assert verdict == f"the store is OK; next: ganbalance run --store {url}"
     assert all(re.fullmatch(r"(ok|note) +\S.{10}  \S.*", line) for line in lines)
     assert {len(re.match(r"\S+ +", line)[0]) for line in lines} == {9}  # type: ignore[index]
     assert not any("\033" in line for line in lines)

@@ -12,7 +12,7 @@ import pytest
 from ganbalance.store import open_store
 from ganbalance.store.doctor import examine, folder
 from tests import doctoring, servers
-from tests.doctoring import failed, told
+from tests.doctoring import diagnose, failed
 
 UseS3 = Callable[[servers.Server], str]
 
@@ -35,14 +35,14 @@ def contents(path: Path) -> list[str]:
 def test_a_good_folder_passes_and_is_left_as_it_was(tmp_path: Path) -> None:
     open_store(str(tmp_path)).create("a", b"1")
     before = contents(tmp_path)
-    said = told(str(tmp_path))
+    said = diagnose(str(tmp_path))
     assert said["exit_code"] == 0
     assert set(said["states"].values()) == {"ok", "note"}
     assert contents(tmp_path) == before
 
 
 def test_a_folder_that_is_not_there_is_tried_in_its_parent_and_not_made(tmp_path: Path) -> None:
-    said = told(str(tmp_path / "not" / "yet"))
+    said = diagnose(str(tmp_path / "not" / "yet"))
     assert said["exit_code"] == 0
     assert f"the first write makes it in {tmp_path}" in json.dumps(said)
     assert contents(tmp_path) == []
@@ -51,7 +51,7 @@ def test_a_folder_that_is_not_there_is_tried_in_its_parent_and_not_made(tmp_path
 @pytest.mark.parametrize("below", ["", "store"])
 def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path, below: str) -> None:
     (tmp_path / "file").write_text("in the way")
-    said = told(str(tmp_path / "file" / below))
+    said = diagnose(str(tmp_path / "file" / below))
     assert (failed(said)["check"], said["exit_code"]) == ("folder", 78)
     assert said["states"]["write"] == "skipped"
     assert contents(tmp_path) == ["file"]
@@ -76,9 +76,9 @@ def read_only(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.parametrize("below", ["", "not-yet"])
 def test_a_folder_that_is_read_only_fails_at_writing(read_only: Path, below: str) -> None:
-    said = told(str(read_only / below))
+    said = diagnose(str(read_only / below))
     assert (failed(said)["check"], said["exit_code"]) == ("write", 78)
-    assert "choose another store" in failed(said)["mend"]
+    assert "choose another store" in failed(said)["fix"]
 
 
 def test_a_file_system_without_hard_links_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +86,7 @@ def test_a_file_system_without_hard_links_is_told(tmp_path: Path, monkeypatch: p
         raise OSError(errno.EPERM, os.strerror(errno.EPERM))
 
     monkeypatch.setattr(os, "link", refuses)
-    said = told(str(tmp_path / "store"))
+    said = diagnose(str(tmp_path / "store"))
     assert (failed(said)["check"], said["exit_code"]) == ("create once", 78)
     assert "hard links" in failed(said)["text"]
     assert contents(tmp_path) == []
@@ -94,14 +94,14 @@ def test_a_file_system_without_hard_links_is_told(tmp_path: Path, monkeypatch: p
 
 def test_little_free_space_is_a_warning_and_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folder, "LOW_BYTES", 1e18)
-    said = told(str(tmp_path))
+    said = diagnose(str(tmp_path))
     assert (said["states"]["free space"], said["exit_code"]) == ("warn", 0)
     assert "free space" in said["verdict"]
 
 
 def test_a_folder_of_another_format_is_refused(tmp_path: Path) -> None:
     (tmp_path / "store.json").write_text('{"ganbalance_store": 99}')
-    said = told(str(tmp_path))
+    said = diagnose(str(tmp_path))
     assert (failed(said)["check"], said["exit_code"]) == ("format", 78)
     assert contents(tmp_path) == ["store.json"]
 

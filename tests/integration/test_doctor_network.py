@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests import doctoring, servers
-from tests.doctoring import Relay, certificate, failed, found_by, told
+from tests.doctoring import Relay, certificate, diagnose, failed, found_by
 
 UseS3 = Callable[[servers.Server], str]
 
@@ -30,17 +30,17 @@ def test_a_certificate_that_nobody_signed_names_the_setting_and_passes_once_it_i
     pem = certificate(tmp_path / "server.pem")
     with Relay(moto, certificate=pem).running() as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.endpoint)
-        said = told(url)
+        said = diagnose(url)
         assert (failed(said)["check"], said["exit_code"]) == ("TLS", 78)
-        assert "AWS_CA_BUNDLE" in failed(said)["mend"]
+        assert "AWS_CA_BUNDLE" in failed(said)["fix"]
         monkeypatch.setenv("AWS_CA_BUNDLE", str(pem))
-        said = told(url)
+        said = diagnose(url)
         assert (said["exit_code"], said["states"]["TLS"]) == (0, "ok")
         assert "in 90 days" in json.dumps(said)
 
 
 @pytest.mark.parametrize(
-    ("made", "state", "mend"),
+    ("made", "state", "fix"),
     [
         ({"days": -1}, "FAIL", "renew the server's certificate"),
         ({"days": 3}, "warn", "renew the server's certificate"),
@@ -55,17 +55,17 @@ def test_a_certificate_with_a_fault_is_told_by_its_fault(
     tmp_path: Path,
     made: dict[str, Any],
     state: str,
-    mend: str,
+    fix: str,
 ) -> None:
     url = use_s3(moto)
     pem = certificate(tmp_path / "server.pem", **made)
     with Relay(moto, certificate=pem).running() as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.endpoint)
         monkeypatch.setenv("AWS_CA_BUNDLE", str(pem))
-        said = told(url)
+        said = diagnose(url)
     tls = found_by("TLS", said)
     assert tls["state"] == state
-    assert mend in tls["mend"]
+    assert fix in tls["fix"]
     assert said["exit_code"] == (78 if state == "FAIL" else 0)
 
 
@@ -83,7 +83,7 @@ def test_a_bundle_that_holds_no_certificates_is_named(
     with Relay(moto, certificate=certificate(tmp_path / "server.pem")).running() as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.endpoint)
         monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "bundle"))
-        said = told(url)
+        said = diagnose(url)
     assert (failed(said)["check"], said["exit_code"]) == ("TLS", 78)
     assert str(tmp_path / "bundle") in failed(said)["text"]
 
@@ -93,9 +93,9 @@ def test_https_at_a_port_without_tls_names_the_scheme(
 ) -> None:
     url = use_s3(moto)
     monkeypatch.setenv("AWS_ENDPOINT_URL", moto.endpoint.replace("http:", "https:"))
-    said = told(url)
+    said = diagnose(url)
     assert (failed(said)["check"], said["exit_code"]) == ("TLS", 78)
-    assert "http://" in failed(said)["mend"]
+    assert "http://" in failed(said)["fix"]
 
 
 def test_http_at_a_port_with_tls_names_the_scheme(
@@ -104,10 +104,10 @@ def test_http_at_a_port_with_tls_names_the_scheme(
     url = use_s3(moto)
     with Relay(moto, certificate=certificate(tmp_path / "server.pem")).running() as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.endpoint.replace("https:", "http:"))
-        said = told(url)
+        said = diagnose(url)
     assert failed(said)["check"] == "protocol"
     assert said["exit_code"] in (75, 78)
-    assert "https://" in failed(said)["mend"]
+    assert "https://" in failed(said)["fix"]
 
 
 @pytest.mark.parametrize(
@@ -125,11 +125,11 @@ def test_clocks_that_disagree_are_told_by_how_much(
     url = use_s3(seaweedfs)
     with Relay(seaweedfs, ahead_s=ahead_s).running() as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.endpoint)
-        said = told(url)
+        said = diagnose(url)
     clock = found_by("clock", said)
     assert (clock["state"], said["exit_code"]) == (state, 75 if state == "FAIL" else 0)
     assert re.search(told_as, clock["text"])
-    assert "NTP" in clock["mend"]
+    assert "NTP" in clock["fix"]
     assert "clock" in said["verdict"]
 
 
@@ -139,10 +139,10 @@ def test_a_dead_endpoint_is_told_at_once_although_the_store_itself_would_try_lon
     url = use_s3(moto)
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{servers.free_port()}")
     began = time.monotonic()
-    said = told(url)
+    said = diagnose(url)
     assert time.monotonic() - began < 5
     assert (failed(said)["check"], said["exit_code"]) == ("endpoint", 75)
-    assert "AWS_ENDPOINT_URL" in failed(said)["mend"]
+    assert "AWS_ENDPOINT_URL" in failed(said)["fix"]
     assert said["states"]["credentials"] == "ok"
     assert said["states"]["delete"] == "skipped"
 
@@ -153,7 +153,7 @@ def test_a_server_that_fails_once_is_not_asked_again(moto: servers.Server, use_s
         url = use_s3(server)
         proxy.seen.clear()
         proxy.faults.extend(["pass", 503, 503])
-        said = told(url)
+        said = diagnose(url)
     assert (failed(said)["check"], said["exit_code"]) == ("bucket", 75)
     assert said["states"]["sign-in"] == "note"  # it did not say
     assert len(proxy.seen) == 2
@@ -164,7 +164,7 @@ def test_a_name_that_nobody_knows_is_told_as_such(
 ) -> None:
     url = use_s3(moto)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://no-such-host.invalid:9000")
-    said = told(url)
+    said = diagnose(url)
     assert (failed(said)["check"], said["exit_code"]) == ("endpoint", 75)
     assert "no-such-host.invalid" in failed(said)["text"]
 
@@ -187,11 +187,11 @@ def test_a_server_that_speaks_no_s3_is_told_from_an_empty_store(
     with ThreadingHTTPServer(("127.0.0.1", 0), Page) as page:
         threading.Thread(target=page.serve_forever, daemon=True).start()
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{page.server_address[1]}")
-        said = told(url)
+        said = diagnose(url)
         page.shutdown()
     assert (failed(said)["check"], said["exit_code"]) == ("protocol", 75 if status == 502 else 78)
     assert f"{status} (text/html)" in failed(said)["text"]
-    assert "AWS_ENDPOINT_URL" in failed(said)["mend"]
+    assert "AWS_ENDPOINT_URL" in failed(said)["fix"]
 
 
 def test_a_port_that_speaks_no_http_is_told(
@@ -206,7 +206,7 @@ def test_a_port_that_speaks_no_http_is_told(
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Banner) as mail:
         threading.Thread(target=mail.serve_forever, daemon=True).start()
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{mail.server_address[1]}")
-        said = told(url)
+        said = diagnose(url)
         mail.shutdown()
     assert (failed(said)["check"], said["exit_code"]) == ("protocol", 78)
 
@@ -217,9 +217,9 @@ def test_a_proxy_of_the_environment_is_used_and_named_without_its_password(
     url = use_s3(moto)
     monkeypatch.setenv("http_proxy", f"http://me:hush-hush@127.0.0.1:{servers.free_port()}")
     monkeypatch.setenv("no_proxy", "")
-    said = told(url)
+    said = diagnose(url)
     assert (failed(said)["check"], said["exit_code"]) == ("endpoint", 75)
     assert "through the proxy 127.0.0.1" in failed(said)["text"]
     assert "hush-hush" not in json.dumps(said)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    assert told(url)["exit_code"] == 0
+    assert diagnose(url)["exit_code"] == 0

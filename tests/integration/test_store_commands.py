@@ -12,14 +12,14 @@ from ganbalance.pipeline import runs
 from ganbalance.store import open_store
 from ganbalance.store.artifacts import Commit, commit_name
 from tests import servers
-from tests.integration.conftest import EVERYWHERE, Said, Stocked, UseS3, file_of, store, told
+from tests.integration.conftest import EVERYWHERE, Capsys, Stocked, UseS3, file_of, json_output, store
 from tests.loading import loaded_by
 
 COMMANDS = ["init", "ls", "show", "cp", "gc", "verify"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_an_example_in_its_help(capsys: Said, command: str) -> None:
+def test_every_command_has_an_example_in_its_help(capsys: Capsys, command: str) -> None:
     with pytest.raises(SystemExit) as ended:
         store(command, "--help")
     assert ended.value.code == 0
@@ -30,7 +30,7 @@ def test_every_command_has_an_example_in_its_help(capsys: Said, command: str) ->
 
 
 def test_a_store_is_made_once_and_the_second_time_it_is_there(
-    tmp_path: Path, moto: servers.Server, use_s3: UseS3, capsys: Said
+    tmp_path: Path, moto: servers.Server, use_s3: UseS3, capsys: Capsys
 ) -> None:
     use_s3(moto)
     for url in (str(tmp_path / "a" / "store"), servers.new_bucket_url()):
@@ -41,7 +41,7 @@ def test_a_store_is_made_once_and_the_second_time_it_is_there(
 
 
 def test_a_server_that_is_still_starting_is_waited_for(
-    moto: servers.Server, use_s3: UseS3, capsys: Said, monkeypatch: pytest.MonkeyPatch
+    moto: servers.Server, use_s3: UseS3, capsys: Capsys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proxy = servers.FaultyProxy(moto)
     with proxy.running() as server:
@@ -55,7 +55,7 @@ def test_a_server_that_is_still_starting_is_waited_for(
 
 
 def test_a_server_that_stays_away_ends_the_wait_with_75_and_one_line(
-    use_s3: UseS3, moto: servers.Server, capsys: Said, monkeypatch: pytest.MonkeyPatch
+    use_s3: UseS3, moto: servers.Server, capsys: Capsys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use_s3(moto)
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{servers.free_port()}")
@@ -64,7 +64,7 @@ def test_a_server_that_stays_away_ends_the_wait_with_75_and_one_line(
     assert "AWS_MAX_ATTEMPTS" not in os.environ
 
 
-def test_a_wrong_request_is_not_waited_for(capsys: Said) -> None:
+def test_a_wrong_request_is_not_waited_for(capsys: Capsys) -> None:
     assert store("init", "--store", "s3://A", "--wait", "3600") == 78
     assert store("init", "--store", "http://a", "--wait", "3600") == 78
     assert store("init", "--wait", "-1") == 78
@@ -74,10 +74,10 @@ def test_a_wrong_request_is_not_waited_for(capsys: Said) -> None:
 # ls and show
 
 
-def test_runs_are_listed_with_what_is_done(stocked: Stocked, capsys: Said) -> None:
+def test_runs_are_listed_with_what_is_done(stocked: Stocked, capsys: Capsys) -> None:
     cell = stocked.commit(stocked.runs[1], "train-classifier/oracle/seed-0")
     stocked.store.delete(commit_name(cell.stage, cell.key))
-    rows = {row["run"]: row for row in told(capsys, "ls", "--store", stocked.url)}
+    rows = {row["run"]: row for row in json_output(capsys, "ls", "--store", stocked.url)}
     assert set(rows) == set(stocked.runs)
     whole, half = (rows[run] for run in stocked.runs)
     assert (whole["done"], whole["stages"], whole["report"]) == (10, 10, "yes")
@@ -92,15 +92,15 @@ def test_runs_are_listed_with_what_is_done(stocked: Stocked, capsys: Said) -> No
     assert said.splitlines()[-1].startswith("2 runs, 12 artifacts, ")
 
 
-def test_a_run_was_recorded_when_its_first_event_says_even_in_a_copy(stocked: Stocked, capsys: Said) -> None:
+def test_a_run_was_recorded_when_its_first_event_says_even_in_a_copy(stocked: Stocked, capsys: Capsys) -> None:
     run = stocked.runs[0]
     stocked.store.create(f"runs/{run}/events/20200102T030405-00000000.json", b'{"event": "started"}')
-    rows = {row["run"]: row for row in told(capsys, "ls", "--store", stocked.url)}
+    rows = {row["run"]: row for row in json_output(capsys, "ls", "--store", stocked.url)}
     assert rows[run]["recorded"] == "2020-01-02T03:04:05Z"
 
 
 @EVERYWHERE
-def test_the_stages_of_a_run_are_listed_with_their_state(stocked: Stocked, capsys: Said) -> None:
+def test_the_stages_of_a_run_are_listed_with_their_state(stocked: Stocked, capsys: Capsys) -> None:
     run = stocked.runs[0]
     gan, cell, none = (
         stocked.commit(run, name)
@@ -112,7 +112,7 @@ def test_the_stages_of_a_run_are_listed_with_their_state(stocked: Stocked, capsy
     stocked.replace(commit_name(cell.stage, cell.key), b"{")
     diverged = none.model_copy(update={"outcome": "diverged"})
     stocked.replace(commit_name(none.stage, none.key), diverged.model_dump_json().encode())
-    rows = {row["name"]: row for row in told(capsys, "ls", run, "--store", stocked.url)}
+    rows = {row["name"]: row for row in json_output(capsys, "ls", run, "--store", stocked.url)}
     states = {name: row["state"] for name, row in rows.items()}
     assert states == dict.fromkeys(["dataset", "backbone", "features/real", "imbalance/seed-0"], "done") | {
         "train-gan/dcgan/class-1/seed-0": "checkpoint",
@@ -130,7 +130,7 @@ def test_the_stages_of_a_run_are_listed_with_their_state(stocked: Stocked, capsy
 
 
 def test_a_report_that_goes_with_half_a_run_is_told_as_partial(
-    stocked: Stocked, make: Callable[..., Commit], capsys: Said
+    stocked: Stocked, make: Callable[..., Commit], capsys: Capsys
 ) -> None:
     run = stocked.runs[0]
     cell = stocked.commit(run, "train-classifier/dcgan/seed-0")
@@ -138,13 +138,13 @@ def test_a_report_that_goes_with_half_a_run_is_told_as_partial(
     state = stocked.state(run, Path())
     node = state.plan.node("report")
     partial = make(stocked.store, "report", state.key(node), inputs=state.inputs(node).commits)
-    row = next(row for row in told(capsys, "ls", "--store", stocked.url) if row["run"] == run)
+    row = next(row for row in json_output(capsys, "ls", "--store", stocked.url) if row["run"] == run)
     assert (row["done"], row["report"]) == (8, "partial")
-    report = told(capsys, "ls", run, "--store", stocked.url)[-1]
+    report = json_output(capsys, "ls", run, "--store", stocked.url)[-1]
     assert (report["state"], report["key"]) == ("partial", partial.key)
 
 
-def test_an_unreadable_record_is_told_and_hides_no_other_run(stocked_folder: Stocked, capsys: Said) -> None:
+def test_an_unreadable_record_is_told_and_hides_no_other_run(stocked_folder: Stocked, capsys: Capsys) -> None:
     stocked_folder.replace(f"runs/{stocked_folder.runs[0]}/run.json", b"{")
     assert store("ls", "--store", stocked_folder.url) == 0
     said = capsys.readouterr().out
@@ -153,7 +153,7 @@ def test_an_unreadable_record_is_told_and_hides_no_other_run(stocked_folder: Sto
 
 
 def test_a_run_that_is_not_there_is_a_configuration_error_that_names_those_that_are(
-    stocked_folder: Stocked, capsys: Said
+    stocked_folder: Stocked, capsys: Capsys
 ) -> None:
     for flags in (["ls", "nothing"], ["show", "nothing"], ["verify", "--run", "nothing"]):
         assert store(*flags, "--store", stocked_folder.url) == 78
@@ -162,7 +162,7 @@ def test_a_run_that_is_not_there_is_a_configuration_error_that_names_those_that_
 
 @pytest.mark.parametrize("kind", ["local", "moto"])
 def test_a_store_that_nothing_was_ever_written_to_is_told_from_one_with_nothing_in_it(
-    tmp_path: Path, capsys: Said, use_s3: UseS3, moto: servers.Server, kind: str
+    tmp_path: Path, capsys: Capsys, use_s3: UseS3, moto: servers.Server, kind: str
 ) -> None:
     """It is a mistyped one more often than not, and to call it verified would be a lie."""
     url = str(tmp_path / "mistyped") if kind == "local" else use_s3(moto)
@@ -170,7 +170,7 @@ def test_a_store_that_nothing_was_ever_written_to_is_told_from_one_with_nothing_
     for command, code in codes.items():
         assert store(command, "--store", url) == code
         assert f"nothing was ever written to the store {url}" in capsys.readouterr().err
-    assert told(capsys, "ls", "--store", url) == []
+    assert json_output(capsys, "ls", "--store", url) == []
     assert list(open_store(url).names("")) == []
     (written := open_store(url)).create("something", b"")
     written.delete("something")
@@ -179,9 +179,9 @@ def test_a_store_that_nothing_was_ever_written_to_is_told_from_one_with_nothing_
         assert not capsys.readouterr().err
 
 
-def test_a_run_is_shown_with_its_settings_and_its_history(stocked: Stocked, capsys: Said) -> None:
+def test_a_run_is_shown_with_its_settings_and_its_history(stocked: Stocked, capsys: Capsys) -> None:
     run = stocked.runs[1]
-    shown = told(capsys, "show", run, "--store", stocked.url)
+    shown = json_output(capsys, "show", run, "--store", stocked.url)
     assert shown["experiment"]["arms"] == ["none", "threshold", "dcgan", "oracle"]
     assert (shown["seeds"], shown["done"], shown["report"]) == ([0], 12, "yes")
     assert [(event["event"], event["workers"]) for event in shown["events"]] == [("started", 2)]
@@ -190,12 +190,12 @@ def test_a_run_is_shown_with_its_settings_and_its_history(stocked: Stocked, caps
 
 
 @EVERYWHERE
-def test_an_artifact_is_shown_by_the_start_of_its_key_or_by_its_place_in_a_run(stocked: Stocked, capsys: Said) -> None:
+def test_an_artifact_is_shown_by_the_start_of_its_key_or_its_place_in_a_run(stocked: Stocked, capsys: Capsys) -> None:
     name = "train-classifier/dcgan/seed-0"
     commit = stocked.commit(stocked.runs[0], name)
     stocked.store.create(f"stages/{commit.stage}/{commit.key}/attempts/lost/file", b"")
-    shown = told(capsys, "show", f"{commit.stage}/{commit.key[:6]}", "--store", stocked.url)
-    assert shown == told(capsys, "show", f"{stocked.runs[1]}:{name}", "--store", stocked.url)
+    shown = json_output(capsys, "show", f"{commit.stage}/{commit.key[:6]}", "--store", stocked.url)
+    assert shown == json_output(capsys, "show", f"{stocked.runs[1]}:{name}", "--store", stocked.url)
     assert shown["files"] == [file.model_dump() for file in commit.files]
     assert shown["inputs"]["dataset"]["digest"] == commit.inputs["dataset"].digest
     assert (shown["metrics"], shown["provenance"]["git_commit"]) == ({"images": 0.1}, "abc")
@@ -205,20 +205,20 @@ def test_an_artifact_is_shown_by_the_start_of_its_key_or_by_its_place_in_a_run(s
     assert commit.files[0].sha256 in capsys.readouterr().out
 
 
-def test_a_report_is_shown_with_the_run_that_it_is_of(stocked_folder: Stocked, capsys: Said) -> None:
+def test_a_report_is_shown_with_the_run_that_it_is_of(stocked_folder: Stocked, capsys: Capsys) -> None:
     for run in stocked_folder.runs:
-        assert told(capsys, "show", f"{run}:report", "--store", stocked_folder.url)["runs"] == [run]
+        assert json_output(capsys, "show", f"{run}:report", "--store", stocked_folder.url)["runs"] == [run]
 
 
-def test_a_stage_without_an_artifact_is_shown_with_its_attempts(stocked_folder: Stocked, capsys: Said) -> None:
+def test_a_stage_without_an_artifact_is_shown_with_its_attempts(stocked_folder: Stocked, capsys: Capsys) -> None:
     commit = stocked_folder.commit(stocked_folder.runs[0], "train-gan/dcgan/class-1/seed-0")
     stocked_folder.store.create(file_of(commit, "checkpoints/000000000012"), b"")
     stocked_folder.store.delete(commit_name(commit.stage, commit.key))
-    shown = told(capsys, "show", f"train-gan/{commit.key}", "--store", stocked_folder.url)
+    shown = json_output(capsys, "show", f"train-gan/{commit.key}", "--store", stocked_folder.url)
     assert (shown["state"], shown["checkpoint"], shown["other_attempts"]) == ("to do", 12, [commit.attempt])
 
 
-def test_what_names_no_artifact_or_several_is_a_configuration_error(stocked_folder: Stocked, capsys: Said) -> None:
+def test_what_names_no_artifact_or_several_is_a_configuration_error(stocked_folder: Stocked, capsys: Capsys) -> None:
     for key in ("abcdefg1", "abcdefg2"):
         stocked_folder.store.create(f"stages/report/{key}/attempts/a/file", b"")
     wrong = {"report/abcde": "at least 6", "report/abcdef": "2 artifacts", "report/0123456789": "no report/0123456789"}

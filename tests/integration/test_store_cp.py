@@ -15,7 +15,7 @@ from ganbalance.store.base import OnBytes, ignore
 from ganbalance.store.s3 import S3Store
 from tests import servers
 from tests.conftest import Lab
-from tests.integration.conftest import EVERYWHERE, Said, Stocked, UseS3, file_of, store
+from tests.integration.conftest import EVERYWHERE, Capsys, Stocked, UseS3, file_of, store
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def cp(where: Stocked, run: str, target: Store) -> int:
 
 
 @EVERYWHERE
-def test_a_copied_run_is_the_same_run(stocked: Stocked, empty: Store, capsys: Said, scratch_in: Path) -> None:
+def test_a_copied_run_is_the_same_run(stocked: Stocked, empty: Store, capsys: Capsys, scratch_in: Path) -> None:
     run = stocked.runs[1]
     assert cp(stocked, run, empty) == 0
     said = capsys.readouterr().out
@@ -52,7 +52,7 @@ def test_a_copied_run_is_the_same_run(stocked: Stocked, empty: Store, capsys: Sa
     assert "copied 0 artifacts (0 B) and 0 events" in capsys.readouterr().out
 
 
-def test_a_second_run_takes_only_what_the_first_did_not_bring(stocked: Stocked, empty: Store, capsys: Said) -> None:
+def test_a_second_run_takes_only_what_the_first_did_not_bring(stocked: Stocked, empty: Store, capsys: Capsys) -> None:
     assert cp(stocked, stocked.runs[0], empty) == 0
     assert cp(stocked, stocked.runs[1], empty) == 0
     assert "copied 3 artifacts" in capsys.readouterr().out.splitlines()[-2]
@@ -61,7 +61,7 @@ def test_a_second_run_takes_only_what_the_first_did_not_bring(stocked: Stocked, 
 
 @EVERYWHERE
 def test_an_interrupted_copy_shows_no_half_and_goes_on_where_it_was(
-    stocked: Stocked, empty: Store, capsys: Said, monkeypatch: pytest.MonkeyPatch
+    stocked: Stocked, empty: Store, capsys: Capsys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, written = type(empty).put, []
 
@@ -85,7 +85,7 @@ def test_an_interrupted_copy_shows_no_half_and_goes_on_where_it_was(
     assert all(state.is_settled(node.name) for node in state.plan.nodes)
 
 
-def test_what_is_not_done_in_the_source_is_said(stocked: Stocked, empty: Store, capsys: Said) -> None:
+def test_what_is_not_done_in_the_source_is_said(stocked: Stocked, empty: Store, capsys: Capsys) -> None:
     gan = stocked.commit(stocked.runs[0], "train-gan/dcgan/class-1/seed-0")
     stocked.store.delete(commit_name(gan.stage, gan.key))
     assert cp(stocked, stocked.runs[0], empty) == 0
@@ -94,7 +94,7 @@ def test_what_is_not_done_in_the_source_is_said(stocked: Stocked, empty: Store, 
 
 @pytest.mark.parametrize("broken", ["file", "commit"])
 def test_a_corrupt_source_ends_with_65_and_the_target_has_no_such_run(
-    stocked: Stocked, empty: Store, capsys: Said, broken: str
+    stocked: Stocked, empty: Store, capsys: Capsys, broken: str
 ) -> None:
     cell = stocked.commit(stocked.runs[0], "train-classifier/dcgan/seed-0")
     name = file_of(cell) if broken == "file" else commit_name(cell.stage, cell.key)
@@ -108,7 +108,7 @@ def test_a_corrupt_source_ends_with_65_and_the_target_has_no_such_run(
 
 
 def test_other_bytes_in_the_target_are_never_replaced(
-    stocked: Stocked, empty: Store, make: Callable[..., Commit], capsys: Said
+    stocked: Stocked, empty: Store, make: Callable[..., Commit], capsys: Capsys
 ) -> None:
     source = stocked.commit(stocked.runs[0], "dataset")
     other = make(empty, "dataset", source.key, b"other bytes")
@@ -130,7 +130,7 @@ def test_a_commit_that_is_out_of_date_in_the_target_is_replaced(
     assert Stocked(empty, (run, run)).commit(run, "train-classifier/none/seed-0") == cell
 
 
-def test_a_store_is_not_copied_onto_itself(stocked_folder: Stocked, tmp_path: Path, capsys: Said) -> None:
+def test_a_store_is_not_copied_onto_itself(stocked_folder: Stocked, tmp_path: Path, capsys: Capsys) -> None:
     (tmp_path / "link").symlink_to(stocked_folder.url)
     for target in (stocked_folder.url, f"{stocked_folder.url}/", str(tmp_path / "link")):
         assert store("cp", "--run", stocked_folder.runs[0], stocked_folder.url, target) == 78
@@ -138,7 +138,12 @@ def test_a_store_is_not_copied_onto_itself(stocked_folder: Stocked, tmp_path: Pa
 
 
 def test_a_real_run_goes_on_from_its_copy_and_back_again(
-    tiny: dict[str, Any], write: Callable[..., Path], tmp_path: Path, moto: servers.Server, use_s3: UseS3, capsys: Said
+    tiny: dict[str, Any],
+    write: Callable[..., Path],
+    tmp_path: Path,
+    moto: servers.Server,
+    use_s3: UseS3,
+    capsys: Capsys,
 ) -> None:
     lab = Lab(write(tiny | {"arms": ["none"], "seeds": [0]}), tmp_path / "store")
     lab.run_all(tmp_path)

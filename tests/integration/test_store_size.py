@@ -14,7 +14,7 @@ from ganbalance.store import Store, open_store, transfer
 from ganbalance.store.artifacts import Commit, commit_name
 from ganbalance.store.base import Entry
 from tests import servers
-from tests.integration.conftest import Said, Stocked, UseS3, told
+from tests.integration.conftest import Capsys, Stocked, UseS3, json_output
 
 
 def many_artifacts(n_runs: int, n_stages: int, like: runs.Record) -> dict[str, bytes]:
@@ -67,7 +67,7 @@ def test_ten_thousand_artifacts_are_listed_once_and_each_record_is_read_once(two
 
 
 def test_a_server_is_asked_for_its_list_once_and_for_each_record_once(
-    two_runs: Stocked, moto: servers.Server, use_s3: UseS3, capsys: Said, monkeypatch: pytest.MonkeyPatch
+    two_runs: Stocked, moto: servers.Server, use_s3: UseS3, capsys: Capsys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = many_artifacts(2, 60, runs.load(two_runs.store, two_runs.runs[0]))
     url = use_s3(moto)
@@ -76,7 +76,7 @@ def test_a_server_is_asked_for_its_list_once_and_for_each_record_once(
     proxy = servers.FaultyProxy(moto)
     with proxy.running() as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.endpoint)
-        assert {row["done"] for row in told(capsys, "ls", "--store", url)} == {60}
+        assert {row["done"] for row in json_output(capsys, "ls", "--store", url)} == {60}
     lists = [path for _, path in proxy.seen if "list-type=2" in path]
     assert len(lists) == 1
     assert len(proxy.seen) == 1 + 120 + 2 + 1  # commits, records, the store's marker

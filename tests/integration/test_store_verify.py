@@ -11,19 +11,19 @@ from ganbalance.store.artifacts import Commit, commit_name
 from ganbalance.store.base import OnBytes, ignore
 from ganbalance.store.s3 import S3Store
 from tests import servers
-from tests.integration.conftest import EVERYWHERE, Said, Stocked, UseS3, file_of, stock, store
+from tests.integration.conftest import EVERYWHERE, Capsys, Stocked, UseS3, file_of, stock, store
 
 
 @EVERYWHERE
 def test_a_whole_store_is_verified_and_leaves_nothing_on_the_disk(
-    stocked: Stocked, capsys: Said, scratch_in: Path
+    stocked: Stocked, capsys: Capsys, scratch_in: Path
 ) -> None:
     assert store("verify", "--store", stocked.url) == 0
     assert "verified 13 artifacts" in capsys.readouterr().out
 
 
 @EVERYWHERE
-def test_every_damaged_file_is_found_and_what_to_delete_is_said(stocked: Stocked, capsys: Said) -> None:
+def test_every_damaged_file_is_found_and_what_to_delete_is_said(stocked: Stocked, capsys: Capsys) -> None:
     run = stocked.runs[0]
     names = ["dataset", "train-classifier/none/seed-0", "train-gan/dcgan/class-1/seed-0", "report", "backbone"]
     flipped, gone, cut, edited, torn = (stocked.commit(run, name) for name in names)
@@ -44,7 +44,7 @@ def test_every_damaged_file_is_found_and_what_to_delete_is_said(stocked: Stocked
     assert said.err.count("\n") == 1
 
 
-def test_only_the_artifacts_of_the_given_run_are_verified(stocked: Stocked, capsys: Said) -> None:
+def test_only_the_artifacts_of_the_given_run_are_verified(stocked: Stocked, capsys: Capsys) -> None:
     one, other = stocked.runs
     stocked.damage(file_of(stocked.commit(other, "train-classifier/oracle/seed-0")))
     assert store("verify", "--run", one, "--store", stocked.url) == 0
@@ -53,7 +53,7 @@ def test_only_the_artifacts_of_the_given_run_are_verified(stocked: Stocked, caps
 
 
 def test_what_is_out_of_date_is_told_and_is_no_failure(
-    stocked: Stocked, make: Callable[..., Commit], capsys: Said
+    stocked: Stocked, make: Callable[..., Commit], capsys: Capsys
 ) -> None:
     node = stocked.commit(stocked.runs[0], "imbalance/seed-0")
     images = stocked.commit(stocked.runs[0], "synthesize/dcgan/class-1/seed-0")

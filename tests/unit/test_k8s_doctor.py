@@ -32,7 +32,7 @@ def test_doctor_looks_at_the_cluster_and_then_at_its_store(
     assert said["namespace"] == double.namespace
     assert said["states"]["nodes"] == said["states"]["store"] == said["states"]["sign-in"] == "ok"
     assert said["states"]["bucket"] == "FAIL"
-    assert said["verdict"].startswith("the cluster cannot be used: mend bucket")
+    assert said["verdict"].startswith("the cluster cannot be used: fix bucket")
     assert "hush" not in json.dumps(said)
 
 
@@ -48,4 +48,4 @@ def test_doctor_without_a_kubeconfig_says_how_to_name_one(tmp_path: Any) -> None
     said = doctor("--cluster", "--kubeconfig", str(tmp_path / "none"))
     assert said["states"] == {"cluster": "FAIL"}
     assert said["exit_code"] == 78
-    assert "--kubeconfig" in said["checks"][0]["mend"]
+    assert "--kubeconfig" in said["checks"][0]["fix"]

@@ -73,7 +73,7 @@ def test_a_namespace_that_is_not_there_is_one_failure(double: ClusterDouble) -> 
     double.remove("Namespace", double.namespace)
     found = look(double, wanted)
     assert failed(found) == ["namespace"]
-    assert "make deploy" in found["namespace"].mend
+    assert "make deploy" in found["namespace"].fix
 
 
 def test_a_namespace_that_goes_away_takes_nothing(double: ClusterDouble) -> None:
@@ -87,7 +87,7 @@ def test_missing_templates_are_named(double: ClusterDouble) -> None:
     found = look(double)
     assert failed(found) == ["templates"]
     assert "report, driver" in found["templates"].text
-    assert "make deploy" in found["templates"].mend
+    assert "make deploy" in found["templates"].fix
     assert found["pods"].state == "skipped"
 
 
@@ -102,7 +102,7 @@ def test_what_submit_lacks_is_a_failure_and_what_logs_lacks_a_warning(double: Cl
     found = look(double)["rights"]
     assert found.state == "FAIL"
     assert found.text == "submit lacks create Job, logs lacks get Pod/log"
-    assert "k8s/README.md" in found.mend
+    assert "k8s/README.md" in found.fix
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_a_missing_secret_is_told_once_with_how_to_make_it(double: ClusterDouble
     found = look(double)
     assert failed(found) == ["environment"]
     assert found["environment"].text == f"no Secret ganbalance-s3 in namespace {double.namespace}"
-    assert "k8s/README.md" in found["environment"].mend
+    assert "k8s/README.md" in found["environment"].fix
 
 
 def test_an_optional_secret_may_be_missing(double: ClusterDouble) -> None:
@@ -176,7 +176,7 @@ def test_a_configmap_that_leads_to_no_store_fails(double: ClusterDouble, data: d
     found = look(double)["environment"]
     assert found.state == "FAIL"
     assert "GANBALANCE_STORE" in found.text
-    assert "s3://bucket/prefix" in found.mend
+    assert "s3://bucket/prefix" in found.fix
 
 
 def test_a_single_key_that_is_named_must_be_there(double: ClusterDouble) -> None:
@@ -214,7 +214,7 @@ def test_a_pod_that_is_refused_says_why_and_what_to_set(double: ClusterDouble, m
     found = look(double, wanted)
     assert failed(found) == ["pods"]
     assert found["pods"].text == f"no pod is made of train-gan: {message}"
-    assert mend in found["pods"].mend
+    assert mend in found["pods"].fix
 
 
 def test_pods_refused_for_one_reason_are_told_in_one_breath(double: ClusterDouble) -> None:
@@ -242,4 +242,4 @@ def test_a_job_that_is_refused_is_named(double: ClusterDouble) -> None:
     found = look(double, wanted)
     assert failed(found) == ["jobs"]
     assert wanted[0]["metadata"]["name"] in found["jobs"].text
-    assert "resources.pods" in found["jobs"].mend
+    assert "resources.pods" in found["jobs"].fix

@@ -17,7 +17,7 @@ def test_gpus_that_no_node_has_are_told_with_the_setting(double: ClusterDouble) 
     found = look(double, jobs(double, gpus=2))
     assert failed(found) == ["nodes"]
     assert found["nodes"].text == "train-gan: no node has nvidia.com/gpu >= 2; the most is 1 on node x"
-    assert "resources.pods.train-gan of the experiment" in found["nodes"].mend
+    assert "resources.pods.train-gan of the experiment" in found["nodes"].fix
     with pytest.raises(ConfigError, match="nothing was submitted:\n  nodes: train-gan: no node"):
         preflight.refuse(found.values())
 
@@ -33,7 +33,7 @@ def test_a_cordoned_node_is_a_warning(double: ClusterDouble) -> None:
     double.add(node(gpu="1") | {"spec": {"unschedulable": True}})
     found = look(double)["nodes"]
     assert found.state == "warn"
-    assert "uncordon" in found.mend
+    assert "uncordon" in found.fix
 
 
 def test_what_a_daemon_set_takes_of_a_node_is_not_free(double: ClusterDouble) -> None:
@@ -74,7 +74,7 @@ def test_a_quota_that_is_too_small_for_good_is_told_from_one_in_use(
     double.add(quota(hard, used))
     found = look(double, jobs(double))["quota"]
     assert (found.state, told in found.text) == (state, True), found
-    assert ("kubectl edit quota small" in found.mend) == (state == "FAIL")
+    assert ("kubectl edit quota small" in found.fix) == (state == "FAIL")
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_images_are_warned_of_by_what_will_happen(double: ClusterDouble, image: 
     found = look(double)["images"]
     assert found.state == ("warn" if told else "ok"), found
     assert told in found.text
-    assert bool(found.mend) == bool(told)
+    assert bool(found.fix) == bool(told)
 
 
 def test_a_queue_without_kueue_and_without_the_queue_fails(double: ClusterDouble) -> None:
@@ -130,7 +130,7 @@ def test_a_queue_without_kueue_and_without_the_queue_fails(double: ClusterDouble
     double.add(template)
     found = look(double)["queue"]
     assert found.state == "FAIL"
-    assert "install or upgrade Kueue" in found.mend
+    assert "install or upgrade Kueue" in found.fix
     double.kinds |= cluster_double.KUEUE
     found = look(double)["queue"]
     assert (found.state, found.text) == ("FAIL", f"namespace {double.namespace} has no LocalQueue mine")

@@ -1,4 +1,4 @@
-"""The command that looks a store over, or a cluster and its store: doctor."""
+"""The command that diagnoses a store, or a cluster and its store: doctor."""
 
 import argparse
 import dataclasses
@@ -16,25 +16,25 @@ from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.connection import reach
 from ganbalance.pipeline import request
 from ganbalance.store import doctor
-from ganbalance.store.doctor import Check, Finding, Said
+from ganbalance.store.doctor import Check, CheckResult, Finding
 
-HELP = """One line per check: ok, note, warn, FAIL with what to mend, or skipped where an earlier failure hides it.
+HELP = """One line per check: ok, note, warn, FAIL with its fix, or skipped where an earlier failure hides it.
 Nothing stays in the store, nothing is made on a cluster. The exit code is 0 when nothing failed, else that of the first
 failure."""
 COLOURS = {"ok": "32", "warn": "33", "FAIL": "31;1", "note": "2", "skipped": "2"}
 STATE_WIDTH, CHECK_WIDTH = 7, 11
-ATTEMPTS = 2  # a doctor does not wait for a server to come back
+ATTEMPTS = 2  # a diagnosis does not wait for a server to come back
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add this command."""
-    told = "is the store, or the cluster, all right, and what to mend if not"
-    parser = commands.add_parser("doctor", help=told, description=HELP)
+    help_ = "check the store, or the cluster, and say how to fix what fails"
+    parser = commands.add_parser("doctor", help=help_, description=HELP)
     request.add_store(parser)
     parser.add_argument("--json", action="store_true", help="the same as data")
     parser.add_argument(
         "--cluster", action="store_true",
-        help="look at the cluster and at its store as reached from here; so does any flag that names a cluster",
+        help="check the cluster and its store as reached from here; so does any flag that names a cluster",
     )  # fmt: skip
     add_access(parser)
     parser.set_defaults(command=examine)
@@ -42,22 +42,22 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 def examine(flags: argparse.Namespace) -> int:
     """Print every check as it is made, then the verdict."""
-    patient: _Patient = _OfCluster(flags) if flags.cluster or is_named(flags) else _OfStore(flags)
+    target: _Target = _OfCluster(flags) if flags.cluster or is_named(flags) else _OfStore(flags)
     found: list[Finding] = []
-    for finding in patient.findings():
+    for finding in target.findings():
         found.append(finding)
         if not flags.json:
             print(_line(finding), flush=True)
-    verdict, code = patient.verdict(found)
+    verdict, code = target.verdict(found)
     if flags.json:
         checks = [dataclasses.asdict(finding) for finding in found]
-        print(json.dumps({**patient.names(), "checks": checks, "verdict": verdict, "exit_code": code}, indent=1))
+        print(json.dumps({**target.names(), "checks": checks, "verdict": verdict, "exit_code": code}, indent=1))
     else:
         print(f"\n{verdict}")
     return code
 
 
-class _Patient(Protocol):
+class _Target(Protocol):
     def findings(self) -> Iterator[Finding]: ...
 
     def names(self) -> dict[str, str]: ...
@@ -104,19 +104,18 @@ class _OfCluster:
         return {"namespace": self._namespace, "store": doctor.redacted(self._url)}
 
     def verdict(self, found: list[Finding]) -> tuple[str, int]:
-        go_on = f"go on with 'ganbalance submit jobs/experiments/quick.yaml {self._given}".rstrip() + "'"
-        again = f"ganbalance doctor {self._given or '--cluster'}"
-        return doctor.judged(found, "the cluster", go_on, again=again)
+        then = f"ganbalance submit jobs/experiments/quick.yaml {self._given}".rstrip()
+        return doctor.judged(found, "the cluster", then, again=f"ganbalance doctor {self._given or '--cluster'}")
 
-    def _reach(self, cluster: Cluster, stack: ExitStack) -> Said:
+    def _reach(self, cluster: Cluster, stack: ExitStack) -> CheckResult:
         """The store can be spoken to from here while the stack lasts."""
         self._url = stack.enter_context(reach(cluster, self._access))
-        return Said(f"{self._url}, looked at from this machine in what follows")
+        return CheckResult(f"{self._url}, checked from this machine in what follows")
 
 
 def _line(finding: Finding) -> str:
     state = f"{finding.state:<{STATE_WIDTH}}"
     if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
         state = f"\033[{COLOURS[finding.state]}m{state}\033[0m"
-    mend = f" -> mend: {finding.mend}" if finding.mend else ""
-    return f"{state}  {finding.check:<{CHECK_WIDTH}}  {finding.text}{mend}"
+    fix = f" -> fix: {finding.fix}" if finding.fix else ""
+    return f"{state}  {finding.check:<{CHECK_WIDTH}}  {finding.text}{fix}"

@@ -203,7 +203,7 @@ def _preflight(cluster: Cluster, jobs: list[manifest.Manifest]) -> None:
     found = list(findings(preflight.checks(cluster, jobs)))
     for finding in found:
         if finding.state in ("note", "warn"):
-            print(f"{finding.state}: {finding.check}: {finding.text}" + (f"; {finding.mend}" if finding.mend else ""))
+            print(f"{finding.state}: {finding.check}: {finding.text}" + (f"; {finding.fix}" if finding.fix else ""))
     preflight.refuse(found)
 
 

@@ -1,4 +1,4 @@
-"""Artifacts: what one stage wrote, visible all at once or not at all.
+"""Keep artifacts: what one stage wrote, visible all at once or not at all.
 
     stages/<stage>/<key>/attempts/<attempt>/<file>...           written first, one folder per attempt
     stages/<stage>/<key>/attempts/<attempt>/checkpoints/<step>  until the commit
@@ -28,7 +28,7 @@ KEPT_CHECKPOINTS = 2
 
 
 def _inside(path: str) -> str:
-    """Readers write files where a COMMIT says, so it must not lead out of where they do."""
+    """Refuse a path that leads out of the folder: readers write files where a COMMIT says."""
     if any(part in ("", ".", "..") for part in path.split("/")):
         raise ValueError("is no relative path")
     return path
@@ -133,7 +133,7 @@ class Artifacts:
     def verified(self, commit: Commit, files: Sequence[File]) -> dict[str, Path]:
         """Local paths to files of a commit whose bytes are the committed ones: file -> path. Raises DataError."""
         named = {attempt_name(commit.stage, commit.key, commit.attempt, file.path): file for file in files}
-        for last in (False, True):  # bytes that were damaged on the way get a second chance
+        for last in (False, True):  # bytes that were damaged in transit are fetched again
             wanted = {name: file.size for name, file in named.items() if name not in self._verified}
             try:
                 found = transfer.fetch_all(self.store, wanted, self._scratch, f"{commit.stage} {commit.key[:8]}")
@@ -141,8 +141,8 @@ class Artifacts:
                 raise DataError(f"a file of a committed artifact is gone: {error}; {self._advice(commit)}") from error
             self._verified |= {name: path for name, path in found.items() if named[name].is_at(path)}
             if last and (corrupt := wanted.keys() - self._verified.keys()):
-                told = f"{min(corrupt)} is corrupt: its sha256 is not the committed one"
-                raise DataError(f"{told}; {self._advice(commit)}")
+                message = f"{min(corrupt)} is corrupt: its sha256 is not the committed one"
+                raise DataError(f"{message}; {self._advice(commit)}")
         return {file.path: self._verified[name] for name, file in named.items()}
 
     def _advice(self, commit: Commit) -> str:

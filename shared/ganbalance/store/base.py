@@ -18,7 +18,7 @@ from ganbalance.errors import ConfigError, DataError
 
 MARKER = "store.json"
 GUESSABLE = 4  # characters; a shorter secret is part of any word
-OnBytes = Callable[[int], object]  # told how many more bytes were moved, from any thread; EndedError ends it
+OnBytes = Callable[[int], object]  # called with how many more bytes were moved, from any thread; EndedError ends it
 
 
 class MissingError(DataError):
@@ -26,7 +26,7 @@ class MissingError(DataError):
 
 
 class EndedError(Exception):
-    """Nobody waits for a transfer any more."""
+    """A transfer was given up: nobody waits for it any more."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Unfinished:
-    """A write that was begun and has not ended: `name` tells a person what it is, `handle` tells the store."""
+    """A write that was begun and has not ended: `name` is for people, `handle` for the store."""
 
     name: str
     size: int
@@ -49,7 +49,7 @@ class Unfinished:
 
 
 def ignore(n_bytes: int) -> None:
-    """Nobody wants to know."""
+    """Do nothing with the progress."""
 
 
 def redacted(text: str) -> str:
@@ -81,14 +81,14 @@ class Store(ABC):
     def create(self, name: str, data: bytes) -> bool:
         """Keep `data` under `name` unless the name exists; True if this call made it.
 
-        Where the store cannot refuse a second writer, both may be told True; readers see the last one.
+        Where the store cannot refuse a second writer, both may get True; readers see the last one.
         """
         self._mark()
         return self._create(name, data)
 
     @property
     def is_new(self) -> bool:
-        """Whether it bears no mark: then nothing was ever written to it."""
+        """Whether it has no marker: then nothing was ever written to it."""
         return not self._marked
 
     @abstractmethod
@@ -109,7 +109,7 @@ class Store(ABC):
 
     @abstractmethod
     def delete(self, name: str) -> None:
-        """Forget `name`; nothing happens when it is not there."""
+        """Delete `name`; nothing happens when it is not there."""
 
     @abstractmethod
     def unfinished(self) -> Iterator[Unfinished]:
@@ -126,7 +126,7 @@ class Store(ABC):
     def _create(self, name: str, data: bytes) -> bool: ...
 
     def _mark(self) -> None:
-        """Mark a new store with its format, at the first write: looking must leave no trace."""
+        """Mark a new store with its format, at the first write: reading writes nothing."""
         if not self._marked:
             self._create(MARKER, self._marker())
             self._marked = True

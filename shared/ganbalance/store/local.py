@@ -31,12 +31,12 @@ class LocalStore(Store):
     def make(self) -> bool:
         """Make the folder; False if it was there."""
         there = self.root.is_dir()
-        with self._told("write", "anything"):
+        with self._translate_errors("write", "anything"):
             self.root.mkdir(parents=True, exist_ok=True)
         return not there
 
     def _put(self, name: str, source: Path, on_bytes: OnBytes) -> None:
-        with self._told("write", name), self._fresh() as temporary:
+        with self._translate_errors("write", name), self._fresh() as temporary:
             shutil.copyfile(source, temporary)
             _sync(temporary)
             target = self._path(name)
@@ -45,7 +45,7 @@ class LocalStore(Store):
             on_bytes(target.stat().st_size)
 
     def _create(self, name: str, data: bytes) -> bool:
-        with self._told("write", name), self._fresh() as temporary:
+        with self._translate_errors("write", name), self._fresh() as temporary:
             temporary.write_bytes(data)
             _sync(temporary)
             target = self._path(name)
@@ -57,12 +57,12 @@ class LocalStore(Store):
             return True
 
     def read(self, name: str) -> bytes:
-        with self._told("read", name):
+        with self._translate_errors("read", name):
             return self._path(name).read_bytes()
 
     def fetch(self, name: str, scratch: Path, on_bytes: OnBytes = ignore) -> Path:
         path = self._path(name)
-        with self._told("read", name):
+        with self._translate_errors("read", name):
             on_bytes(path.stat().st_size)
         return path
 
@@ -81,7 +81,7 @@ class LocalStore(Store):
         self.delete(f"{TEMPORARY}/{write.handle}")
 
     def delete(self, name: str) -> None:
-        with self._told("delete", name):
+        with self._translate_errors("delete", name):
             self._path(name).unlink(missing_ok=True)
 
     def _path(self, name: str) -> Path:
@@ -99,8 +99,8 @@ class LocalStore(Store):
             temporary.unlink(missing_ok=True)
 
     @contextmanager
-    def _told(self, verb: str, name: str) -> Iterator[None]:
-        """Say in one line what the operating system refused."""
+    def _translate_errors(self, verb: str, name: str) -> Iterator[None]:
+        """Turn an OSError into one line that names the file and the fix."""
         try:
             yield
         except FileNotFoundError as error:
@@ -110,19 +110,19 @@ class LocalStore(Store):
         except OSError as error:
             where = f"cannot {verb} {name} in the store {self.url}: {os.strerror(error.errno or 0)}"
             if error.errno in REFUSED:
-                advice = "choose another store (--store, STORE=...) or mend its permissions"
+                advice = "choose another store (--store, STORE=...) or fix its permissions"
                 raise ConfigError(f"{where}; {advice}") from error
-            raise UnavailableError(f"{where}; mend that and run the same command again") from error
+            raise UnavailableError(f"{where}; fix that and run the same command again") from error
 
 
 def _sync(path: Path) -> None:
-    """Have the bytes on the disk before a name points at them: a power cut must not leave a torn file."""
+    """Flush the file to the disk before a name points at it: a power cut must not leave half of one."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
 
 
 def _size_and_time(path: Path) -> tuple[int, datetime.datetime] | None:
-    """None for what is no file, or is gone by now."""
+    """Return None for what is no file, or is gone by now."""
     try:
         found = path.stat()
     except FileNotFoundError:

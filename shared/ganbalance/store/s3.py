@@ -21,9 +21,10 @@ from s3transfer.manager import TransferManager
 from s3transfer.subscribers import BaseSubscriber
 
 from ganbalance.errors import ConfigError, GanbalanceError, UnavailableError
+from ganbalance.store import s3_failures
 from ganbalance.store.base import MARKER, EndedError, Entry, MissingError, OnBytes, Store, Unfinished, ignore, redacted
 from ganbalance.store.s3_client import MAX_ATTEMPTS, TRANSFER, attempts_set, make_client
-from ganbalance.store.s3_failures import ADVICE, RIGHTS, RIGHTS_TO_MAKE, RIGHTS_TO_UPLOADS, answer_of, told
+from ganbalance.store.s3_failures import answer_of, translate_errors
 
 LONGEST_WAIT_S = 20
 CONFLICT_WAIT_S = 0.2
@@ -39,7 +40,7 @@ class S3Store(Store):
     def __init__(self, url: str, *, attempts: int | None = None) -> None:
         self.bucket, self.prefix = split_url(url)
         self.url = f"s3://{self.bucket}/{self.prefix}".rstrip("/")
-        with told(f"cannot use the store {self.url}"):
+        with translate_errors(f"cannot use the store {self.url}"):
             self._attempts = attempts or attempts_set()
             self.client = make_client(self._attempts)
         self.endpoint = str(self.client.meta.endpoint_url)
@@ -47,27 +48,27 @@ class S3Store(Store):
         self._marked = self._check_format()
 
     def _put(self, name: str, source: Path, on_bytes: OnBytes) -> None:
-        with self._told("write", name):
-            _wait(self._transfers.upload(str(source), self.bucket, self._key(name), subscribers=[_Teller(on_bytes)]))
+        with self._translate_errors("write", name):
+            _wait(self._transfers.upload(str(source), self.bucket, self._key(name), subscribers=[_Progress(on_bytes)]))
 
     def _create(self, name: str, data: bytes) -> bool:
         if name == MARKER or self.conditional_writes:
             return self._put_if_absent(name, data) is not False
         if self._holds(name):
             return False
-        with self._told("write", name):
+        with self._translate_errors("write", name):
             self.client.put_object(Bucket=self.bucket, Key=self._key(name), Body=data)
         return self.read(name) == data  # a writer that raced us may have been later
 
     def _holds(self, name: str) -> bool:
-        """Asked of the list and not of the object: a refusal has a body there that says why."""
-        with self._told("read", name):
+        """Ask the list and not the object: a refusal has a body there that says why."""
+        with self._translate_errors("read", name):
             first = self.client.list_objects_v2(Bucket=self.bucket, Prefix=self._key(name), MaxKeys=1)
         return any(item["Key"] == self._key(name) for item in first.get("Contents", ()))
 
     @cached_property
     def conditional_writes(self) -> bool:
-        """Whether the server refuses a second writer of one name, found out with the marker that every store holds."""
+        """Whether the server refuses a second writer of one name, tried with the marker that every store holds."""
         self._mark()
         return self._put_if_absent(MARKER, self._marker()) is False
 
@@ -76,7 +77,7 @@ class S3Store(Store):
         request = {"Bucket": self.bucket, "Key": self._key(name), "Body": data}
         for _ in range(MAX_ATTEMPTS):
             try:
-                with self._told("write", name):
+                with self._translate_errors("write", name):
                     self.client.put_object(**request, IfNoneMatch="*")
                 return True
             except GanbalanceError as error:
@@ -92,11 +93,11 @@ class S3Store(Store):
         raise UnavailableError(f"cannot write {name} in the store {self.url}: others write it all the time; try again")
 
     def _put_plainly(self, request: dict[str, Any], name: str) -> None:
-        with self._told("write", name):
+        with self._translate_errors("write", name):
             self.client.put_object(**request)
 
     def read(self, name: str) -> bytes:
-        with self._told("read", name):
+        with self._translate_errors("read", name):
             for failed in range(1, self._attempts + 1):
                 body = self.client.get_object(Bucket=self.bucket, Key=self._key(name))["Body"]
                 try:
@@ -112,14 +113,14 @@ class S3Store(Store):
         folder = scratch / "fetched" / hashlib.sha256(name.encode()).hexdigest()[:24]
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / name.rpartition("/")[2]
-        with self._told("read", name):
+        with self._translate_errors("read", name):
             # written under a temporary name, then renamed
-            _wait(self._transfers.download(self.bucket, self._key(name), str(path), subscribers=[_Teller(on_bytes)]))
+            _wait(self._transfers.download(self.bucket, self._key(name), str(path), subscribers=[_Progress(on_bytes)]))
         return path
 
     def entries(self, prefix: str) -> Iterator[Entry]:
         start = self._key(f"{prefix}/" if prefix else "")
-        with self._told("list", prefix or "everything"):
+        with self._translate_errors("list", prefix or "everything"):
             pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=start)
             found = [
                 Entry(item["Key"].removeprefix(self._key("")), item["Size"], item["LastModified"])
@@ -130,14 +131,14 @@ class S3Store(Store):
         yield from sorted(found, key=lambda entry: entry.name)
 
     def delete(self, name: str) -> None:
-        with self._told("delete", name):
+        with self._translate_errors("delete", name):
             self.client.delete_object(Bucket=self.bucket, Key=self._key(name))
 
     def unfinished(self) -> Iterator[Unfinished]:
         """Multipart uploads. Some servers cannot list them, or list none (MinIO, which drops them after a day)."""
         pages = self.client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=self._key(""))
         try:
-            with self._told("list", "unfinished uploads", RIGHTS_TO_UPLOADS):
+            with self._translate_errors("list", "unfinished uploads", s3_failures.UPLOAD_PERMISSIONS):
                 uploads = [upload for page in pages for upload in page.get("Uploads", ())]
         except GanbalanceError as error:
             if answer_of(error.__cause__)[1] not in NO_SUCH_OPERATION:
@@ -148,7 +149,7 @@ class S3Store(Store):
             yield Unfinished(name, 0, upload["Initiated"], handle=upload["UploadId"])
 
     def discard(self, write: Unfinished) -> None:
-        with self._told("delete", write.name, RIGHTS_TO_UPLOADS):
+        with self._translate_errors("delete", write.name, s3_failures.UPLOAD_PERMISSIONS):
             self.client.abort_multipart_upload(Bucket=self.bucket, Key=self._key(write.name), UploadId=write.handle)
 
     def _key(self, name: str) -> str:
@@ -156,14 +157,14 @@ class S3Store(Store):
         if len(key.encode()) > KEY_BYTES:
             raise ConfigError(
                 f"{name} in the store {self.url} makes a key of {len(key.encode())} bytes, S3 takes {KEY_BYTES}; "
-                f"{ADVICE['KeyTooLongError']}"
+                f"{s3_failures.ADVICE['KeyTooLongError']}"
             )
         return key
 
     @contextmanager
-    def _told(self, verb: str, name: str, rights: str = RIGHTS) -> Iterator[None]:
+    def _translate_errors(self, verb: str, name: str, permissions: str = s3_failures.PERMISSIONS) -> Iterator[None]:
         try:
-            with told(f"cannot {verb} {name} in the store {self.url} ({self.endpoint})", rights):
+            with translate_errors(f"cannot {verb} {name} in the store {self.url} ({self.endpoint})", permissions):
                 yield
         except MissingError as error:
             raise MissingError(f"the store {self.url} holds no {name}") from error.__cause__
@@ -172,7 +173,7 @@ class S3Store(Store):
 def make_bucket(url: str) -> bool:
     """Make the bucket of an s3:// URL; False if it was there."""
     bucket, _ = split_url(url)
-    with told(f"cannot make the bucket of {url}", RIGHTS_TO_MAKE):
+    with translate_errors(f"cannot make the bucket of {url}", s3_failures.CREATE_PERMISSIONS):
         client = make_client()
         try:
             client.list_objects_v2(Bucket=bucket, MaxKeys=1)  # unlike a HEAD, a refusal has a body that says why
@@ -201,8 +202,8 @@ def split_url(url: str) -> tuple[str, str]:
     return matched[1], prefix
 
 
-class _Teller(BaseSubscriber):  # type: ignore[misc]
-    """Passes on how many bytes were moved."""
+class _Progress(BaseSubscriber):  # type: ignore[misc]
+    """Pass on how many bytes were moved."""
 
     def __init__(self, on_bytes: OnBytes) -> None:
         self._on_bytes = on_bytes

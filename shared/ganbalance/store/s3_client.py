@@ -1,4 +1,4 @@
-"""The S3 client as the environment and the profile ask for it; the only file that imports boto3."""
+"""Make the S3 client that the environment and the profile ask for; the only file that imports boto3."""
 
 import os
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from botocore.loaders import Loader
 from s3transfer.manager import TransferConfig
 
 from ganbalance.errors import ConfigError
-from ganbalance.store.s3_failures import told
+from ganbalance.store.s3_failures import translate_errors
 
 ADDRESSING = "GANBALANCE_S3_ADDRESSING"
 CONNECT_TIMEOUT_S = 5
@@ -34,7 +34,7 @@ def make_client(attempts: int | None = None, **more: Any) -> Any:
     attempts = attempts or attempts_set()
     session = boto3.Session()
     session._session.register_component("data_loader", _descriptions())
-    # boto3 itself reads AWS_DEFAULT_REGION and the profile only; what is said to this program comes first
+    # boto3 itself reads AWS_DEFAULT_REGION and the profile only; AWS_REGION comes first
     region = os.environ.get("AWS_REGION") or session.region_name or "us-east-1"
     # only a client knows which endpoint the environment, the profile and the region amount to
     endpoint = session.client("s3", region_name=region).meta.endpoint_url
@@ -61,7 +61,7 @@ def make_client(attempts: int | None = None, **more: Any) -> Any:
 
 @cache
 def _descriptions() -> Loader:
-    """What Amazon's services look like: megabytes of JSON, which each session would read and parse for itself."""
+    """Load the descriptions of Amazon's services once: megabytes of JSON, which each session would parse anew."""
     loader: Loader = boto3.Session()._session.get_component("data_loader")
     return loader
 
@@ -100,7 +100,7 @@ class Setup:
 
 def setup(bucket: str) -> Setup:
     """How the bucket will be reached. Asks nobody."""
-    with told("cannot use the S3 settings"):
+    with translate_errors("cannot use the S3 settings"):
         session, client = boto3.Session(), make_client(signature_version=UNSIGNED)
         bundle = session._session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")
         return Setup(
@@ -114,7 +114,7 @@ def setup(bucket: str) -> Setup:
 
 
 def credentials_source() -> str | None:
-    """Which of the client's sources of keys has some, by the client's name for it; None when none has."""
-    with told("cannot get credentials"):
+    """Which of the client's sources has credentials, by the client's name for it; None when none has."""
+    with translate_errors("cannot get credentials"):
         found = boto3.Session().get_credentials()
         return None if found is None else str(found.method)

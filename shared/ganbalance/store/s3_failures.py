@@ -1,4 +1,4 @@
-"""What an S3 server's or the client's errors mean to a user: one line, with the setting to change."""
+"""Turn an S3 server's and the client's errors into one line for a user, with the setting to change."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,29 +9,29 @@ from s3transfer.exceptions import RetriesExceededError
 from ganbalance.errors import ConfigError, GanbalanceError, UnavailableError
 from ganbalance.store.base import MissingError, redacted
 
-KEYS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, to a key that this server knows"
+CREDENTIALS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, to credentials that this server knows"
 MISSING = {"NoSuchKey", "404"}
-RIGHTS = "s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket"
-RIGHTS_TO_UPLOADS = "s3:ListBucketMultipartUploads and s3:AbortMultipartUpload"
-RIGHTS_TO_MAKE = "s3:ListBucket and s3:CreateBucket"
+PERMISSIONS = "s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket"
+UPLOAD_PERMISSIONS = "s3:ListBucketMultipartUploads and s3:AbortMultipartUpload"
+CREATE_PERMISSIONS = "s3:ListBucket and s3:CreateBucket"
 # error code -> what to change; the request would be refused again however often it is made
 ADVICE = {
     "NoSuchBucket": "make the bucket with 'ganbalance store init', or name another one in the store's URL",
     "InvalidBucketName": "name another bucket in the store's URL",
-    "InvalidAccessKeyId": KEYS,
-    "SignatureDoesNotMatch": KEYS,
-    "AuthFailure": KEYS,
+    "InvalidAccessKeyId": CREDENTIALS,
+    "SignatureDoesNotMatch": CREDENTIALS,
+    "AuthFailure": CREDENTIALS,
     "InvalidToken": "renew AWS_SESSION_TOKEN",
     "ExpiredToken": "renew AWS_SESSION_TOKEN",
-    "AccessDenied": "allow this key {rights} on the bucket",
+    "AccessDenied": "grant these credentials {permissions} on the bucket",
     "PermanentRedirect": "set AWS_REGION to the bucket's region",
     "AuthorizationHeaderMalformed": "set AWS_REGION to the bucket's region",
     "IllegalLocationConstraintException": "set AWS_REGION to the bucket's region",
     "KeyTooLongError": "shorten the prefix in the store's URL",
 }
-ADVICE |= {"401": KEYS, "403": ADVICE["AccessDenied"], "301": ADVICE["PermanentRedirect"]}
+ADVICE |= {"401": CREDENTIALS, "403": ADVICE["AccessDenied"], "301": ADVICE["PermanentRedirect"]}
 # the same, for what is no fault of the request: the same command may succeed later, or on another machine
-PASSING = {
+TRANSIENT = {
     "RequestTimeTooSkewed": "set this machine's clock (NTP): it is too far from the server's",
     "RequestExpired": "set this machine's clock (NTP): it is too far from the server's",
     "XMinioStorageFull": "free some space on the server",
@@ -45,7 +45,7 @@ NO_CREDENTIALS = (
 
 
 def answer_of(error: BaseException | None) -> tuple[str, int]:
-    """The server's error code and the HTTP status; empty and 0 for what no server said."""
+    """Return the server's error code and the HTTP status; empty and 0 where no server answered."""
     if not isinstance(error, failures.ClientError):
         return "", 0
     answer = error.response
@@ -55,41 +55,41 @@ def answer_of(error: BaseException | None) -> tuple[str, int]:
 
 
 def code_of(error: GanbalanceError) -> str:
-    """The server's own code for what this store's error tells; empty when no server said anything."""
+    """Return the server's own code behind a store's error; empty where no server answered."""
     return answer_of(error.__cause__)[0]
 
 
 @contextmanager
-def told(what: str, rights: str = RIGHTS) -> Iterator[None]:
-    """Say in one line what failed and which setting to change; `rights` are those that it takes."""
+def translate_errors(what: str, permissions: str = PERMISSIONS) -> Iterator[None]:
+    """Say in one line what failed and which setting to change; `permissions` are those that the request takes."""
     try:
         yield
     except failures.ClientError as error:
-        raise _refused(what, error, rights) from error
+        raise _refused(what, error, permissions) from error
     except RetriesExceededError as error:
         raise UnavailableError(f"{what}: {error.last_exception}; try again later") from error.last_exception
     except NO_CREDENTIALS as error:
-        raise ConfigError(f"{what}: {error}; {KEYS}") from error
+        raise ConfigError(f"{what}: {error}; {CREDENTIALS}") from error
     except failures.SSLError as error:
         advice = "set AWS_CA_BUNDLE to the file of the authority that signed the server's certificate"
-        raise ConfigError(f"{what}: {error}; {advice}, or mend AWS_ENDPOINT_URL") from error
+        raise ConfigError(f"{what}: {error}; {advice}, or fix AWS_ENDPOINT_URL") from error
     except (failures.ConnectionError, failures.HTTPClientError, failures.IncompleteReadError, ConnectionError) as error:
         raise UnavailableError(f"{what}: {error}; see that AWS_ENDPOINT_URL is right and the server is up") from error
     except (failures.BotoCoreError, ValueError) as error:
-        advice = "mend AWS_ENDPOINT_URL and the other AWS_ settings"
+        advice = "fix AWS_ENDPOINT_URL and the other AWS_ settings"
         raise ConfigError(f"{what}: {redacted(str(error))}; {advice}") from error
 
 
-def _refused(what: str, error: failures.ClientError, rights: str) -> GanbalanceError:
-    """What the server's answer means to a user."""
+def _refused(what: str, error: failures.ClientError, permissions: str) -> GanbalanceError:
+    """Return the error that the server's answer means to a user."""
     code, status = answer_of(error)
     if code in MISSING:
         return MissingError(what)
     said = str(error.response.get("Error", {}).get("Message") or code).rstrip(".")
-    if code in PASSING:
-        return UnavailableError(f"{what}: {said}; {PASSING[code]}")
+    if code in TRANSIENT:
+        return UnavailableError(f"{what}: {said}; {TRANSIENT[code]}")
     if code in ADVICE:
-        return ConfigError(f"{what}: {said}; {ADVICE[code].format(rights=rights)}")
+        return ConfigError(f"{what}: {said}; {ADVICE[code].format(permissions=permissions)}")
     if status >= 500 or code in ("SlowDown", "RequestTimeout") or status in (408, 429):  # noqa: PLR2004
         return UnavailableError(f"{what}: the server says {status} {said}; try again later")
     return ConfigError(f"{what}: the server refuses it, {status} {code}: {said}; 'ganbalance doctor' may tell why")

@@ -14,7 +14,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 AT_ONCE = 8
-WORTH_TELLING = 32 * 1024**2  # bytes; less is there before a bar could be read
+SHOWN_FROM = 32 * 1024**2  # bytes; less has arrived before a bar could be read
 
 
 def put_all(store: Store, files: Mapping[str, Path], what: str) -> None:
@@ -51,7 +51,7 @@ def side_by_side(do: Callable[[T], R], items: Iterable[T], ended: threading.Even
 
 @contextmanager
 def _bar(what: str, total: int, ended: threading.Event) -> Iterator[OnBytes]:
-    """Sums up what several threads say; silent where there is little to move."""
+    """Sum up the progress of several threads; show nothing where there is little to move."""
     progress, lock, moved = Progress(what, "transfer"), threading.Lock(), 0
 
     def on_bytes(more: int) -> None:
@@ -60,7 +60,7 @@ def _bar(what: str, total: int, ended: threading.Event) -> Iterator[OnBytes]:
             raise EndedError
         with lock:
             moved += more
-            if total >= WORTH_TELLING:
+            if total >= SHOWN_FROM:
                 progress(moved, total, "B")
 
     try:

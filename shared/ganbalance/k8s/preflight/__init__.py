@@ -15,7 +15,7 @@ from ganbalance.k8s.preflight.images import images
 from ganbalance.k8s.preflight.quota import Quotas
 from ganbalance.k8s.preflight.room import Room
 from ganbalance.k8s.preflight.wanted import Wanted
-from ganbalance.store.doctor.checks import Check, Finding, Said
+from ganbalance.store.doctor.checks import Check, CheckResult, Finding
 
 __all__ = ["checks", "refuse"]
 
@@ -46,20 +46,20 @@ def refuse(found: Iterable[Finding]) -> None:
     failed = [finding for finding in found if finding.state == "FAIL"]
     if not failed:
         return
-    lines = [f"{one.check}: {one.text} -> mend: {one.mend}" for one in failed]
+    lines = [f"{one.check}: {one.text} -> fix: {one.fix}" for one in failed]
     told = "\n  ".join(["the cluster cannot run this, and nothing was submitted:", *lines])
     if any(one.exit_code == UnavailableError.exit_code for one in failed):
         raise UnavailableError(told)
     raise ConfigError(told)
 
 
-def _if_allowed(look: Callable[[], Said]) -> Callable[[], Said]:
+def _if_allowed(look: Callable[[], CheckResult]) -> Callable[[], CheckResult]:
     """What one may not look at is told and holds nothing up."""
 
-    def looked() -> Said:
+    def looked() -> CheckResult:
         try:
             return look()
         except ForbiddenError as error:
-            return Said(f"not looked at, for want of a right: {str(error).partition(': ')[0]}", "note")
+            return CheckResult(f"not looked at, for want of a right: {str(error).partition(': ')[0]}", "note")
 
     return looked

@@ -8,7 +8,7 @@ from ganbalance.k8s.client import KINDS, Cluster, ForbiddenError, RefusedError
 from ganbalance.k8s.connection import DEPLOY
 from ganbalance.k8s.manifest import QUEUE, Manifest
 from ganbalance.k8s.preflight.wanted import Pod, Wanted
-from ganbalance.store.doctor.checks import Said
+from ganbalance.store.doctor.checks import CheckResult
 
 EXCEEDED = "exceeded quota"
 SUBJECT = re.compile(r'^\S+ "[^"]*" is (?:forbidden|invalid): ')
@@ -32,16 +32,16 @@ class Admission:
     def __init__(self, cluster: Cluster, wanted: Wanted) -> None:
         self._cluster, self._wanted = cluster, wanted
 
-    def accounts(self) -> Said:
+    def accounts(self) -> CheckResult:
         """No pod is made for a service account that is not there."""
         names = list(dict.fromkeys(pod.spec.get("serviceAccountName", "default") for pod in self._wanted.pods))
         if missing := [name for name in names if self._cluster.find("ServiceAccount", name) is None]:
             raise ConfigError(
                 f"no ServiceAccount {', '.join(missing)} in namespace {self._cluster.namespace}; {DEPLOY}"
             )
-        return Said(f"{', '.join(names)}")
+        return CheckResult(f"{', '.join(names)}")
 
-    def jobs(self) -> Said:
+    def jobs(self) -> CheckResult:
         """Each Job would be taken."""
         for job in self._wanted.jobs:
             try:
@@ -52,9 +52,9 @@ class Admission:
                 told = _message(error)
                 mend = _mend(told, "resources.pods of the experiment, or the template")
                 raise RefusedError(f"the Job {job['metadata']['name']}: {told}; {mend}") from error
-        return Said(f"the API server takes {_counted(self._wanted.jobs, 'Job')} (dry run)")
+        return CheckResult(f"the API server takes {_counted(self._wanted.jobs, 'Job')} (dry run)")
 
-    def pods(self) -> Said:
+    def pods(self) -> CheckResult:
         """Each kind of pod would be taken: a Job is, whatever its pods are."""
         refused: dict[str, list[Pod]] = {}
         full = ""
@@ -74,14 +74,14 @@ class Admission:
             first = next(iter(refused.values()))[0]
             raise RefusedError(f"no pod is made of {told}; {_mend(next(iter(refused)), first.setting)}")
         if full:
-            return Said(f"pods wait for others to end: {full}", "note")
-        return Said(f"the API server takes {_counted(self._wanted.pods, 'kind')} of pods (dry run)")
+            return CheckResult(f"pods wait for others to end: {full}", "note")
+        return CheckResult(f"the API server takes {_counted(self._wanted.pods, 'kind')} of pods (dry run)")
 
-    def queue(self) -> Said:
+    def queue(self) -> CheckResult:
         """The queue that Jobs name is there; a Job in none of Kueue's would be suspended for ever, or not at all."""
         names = sorted({str(name) for job in self._wanted.jobs if (name := job["metadata"]["labels"].get(QUEUE))})
         if not names:
-            return Said("Jobs wait in none")
+            return CheckResult("Jobs wait in none")
         if not self._cluster.serves("LocalQueue"):
             group = KINDS["LocalQueue"].group.removeprefix("apis/")
             raise ConfigError(
@@ -90,7 +90,7 @@ class Admission:
             )
         return [self._queue(name) for name in names][-1]
 
-    def _queue(self, name: str) -> Said:
+    def _queue(self, name: str) -> CheckResult:
         found = self._cluster.find("LocalQueue", name)
         if found is None:
             raise ConfigError(
@@ -100,8 +100,8 @@ class Admission:
         for condition in found.get("status", {}).get("conditions", ()):
             if condition["type"] == "Active" and condition["status"] == "False":
                 told = " ".join(condition.get("message", "").split())
-                return Said(f"LocalQueue {name} admits nothing now: {told}", "warn", "see to its ClusterQueue")
-        return Said(f"LocalQueue {name}")
+                return CheckResult(f"LocalQueue {name} admits nothing now: {told}", "warn", "see to its ClusterQueue")
+        return CheckResult(f"LocalQueue {name}")
 
 
 def _message(error: RefusedError) -> str:

@@ -4,7 +4,7 @@ from ganbalance.errors import ConfigError
 from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.connection import DEPLOY
 from ganbalance.k8s.preflight.wanted import Wanted
-from ganbalance.store.doctor.checks import Said
+from ganbalance.store.doctor.checks import CheckResult
 
 OLDEST = (1, 34)
 ENFORCED = "pod-security.kubernetes.io/enforce"
@@ -24,16 +24,16 @@ class Entrance:
     def __init__(self, cluster: Cluster, wanted: Wanted) -> None:
         self._cluster, self._wanted = cluster, wanted
 
-    def version(self) -> Said:
+    def version(self) -> CheckResult:
         """The API server answers, and knows what the Jobs use."""
         version = self._cluster.version()
         text = f"Kubernetes {version[0]}.{version[1]} answers"
         if version < OLDEST:
             oldest = ".".join(map(str, OLDEST))
-            return Said(f"{text}, and this was tried on {oldest} and newer", "warn", f"upgrade it to {oldest}")
-        return Said(text)
+            return CheckResult(f"{text}, and this was tried on {oldest} and newer", "warn", f"upgrade it to {oldest}")
+        return CheckResult(text)
 
-    def namespace(self) -> Said:
+    def namespace(self) -> CheckResult:
         """It is there, and not about to go."""
         name = self._cluster.namespace
         found = self._cluster.find("Namespace", name)
@@ -42,9 +42,9 @@ class Entrance:
         if found.get("status", {}).get("phase") == "Terminating":
             raise ConfigError(f"namespace {name} is being deleted; wait for its end and {DEPLOY}")
         level = found["metadata"].get("labels", {}).get(ENFORCED)
-        return Said(f"{name} is there" + (f", Pod Security {level}" if level else ""))
+        return CheckResult(f"{name} is there" + (f", Pod Security {level}" if level else ""))
 
-    def rights(self) -> Said:
+    def rights(self) -> CheckResult:
         """Whoever asks may do what the commands do."""
         asked = {right: self._cluster.may(*right) for rights in RIGHTS.values() for right in rights}
         lacking = {
@@ -55,8 +55,8 @@ class Entrance:
         mend = f"ask whoever runs the cluster for that in namespace {self._cluster.namespace} (k8s/README.md)"
         if lacking[SUBMIT]:
             raise ConfigError(f"{told}; {mend}")
-        return Said(told, "warn", mend) if told else Said(f"enough for {', '.join(RIGHTS)}")
+        return CheckResult(told, "warn", mend) if told else CheckResult(f"enough for {', '.join(RIGHTS)}")
 
-    def templates(self) -> Said:
+    def templates(self) -> CheckResult:
         """The manifests were applied."""
-        return Said(f"all {self._wanted.read_templates()} PodTemplates are there")
+        return CheckResult(f"all {self._wanted.read_templates()} PodTemplates are there")

@@ -10,7 +10,7 @@ from ganbalance.k8s.connection import DEPLOY, STORE
 from ganbalance.k8s.manifest import Manifest
 from ganbalance.k8s.preflight.wanted import Pod, Wanted
 from ganbalance.store import S3_SCHEME
-from ganbalance.store.doctor.checks import Said
+from ganbalance.store.doctor.checks import CheckResult
 
 KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 ENV_FROM = {"configMapRef": "ConfigMap", "secretRef": "Secret"}
@@ -34,7 +34,7 @@ class Environment:
         self._read: dict[tuple[str, str], dict[str, str] | None] = {}
         self._hidden: list[str] = []
 
-    def look(self) -> Said:
+    def look(self) -> CheckResult:
         """Every pod's environment can be made, and leads to a store."""
         problems: dict[str, str] = {}  # what is wrong -> what to do
         for pod in self._wanted.pods:
@@ -45,9 +45,9 @@ class Environment:
             raise ConfigError(f"{', '.join(problems)}; {', and '.join(dict.fromkeys(problems.values()))}")
         if self._hidden:
             told = f"not looked at, for want of a right: {', '.join(dict.fromkeys(self._hidden))}"
-            return Said(told, "note")
+            return CheckResult(told, "note")
         names = ", ".join(f"{kind} {name}" for kind, name in self._read)
-        return Said(f"{names}: there, with what the programs need")
+        return CheckResult(f"{names}: there, with what the programs need")
 
     def _given(self, container: Manifest, problems: dict[str, str]) -> dict[str, str]:
         """A container's environment; what is missing goes to `problems`."""

@@ -7,7 +7,7 @@ from ganbalance.k8s.client import ForbiddenError
 from ganbalance.k8s.manifest import Manifest
 from ganbalance.k8s.preflight.room import Room
 from ganbalance.k8s.preflight.wanted import Wanted
-from ganbalance.store.doctor.checks import Said
+from ganbalance.store.doctor.checks import CheckResult
 
 HUB = "docker.io"
 TOLD_BY_A_NODE = 50  # images that a kubelet lists at most
@@ -55,7 +55,7 @@ class Image(NamedTuple):
         return (self.policy or ("Always" if is_latest else "IfNotPresent")) == "Always"
 
 
-def images(wanted: Wanted, room: Room) -> Said:
+def images(wanted: Wanted, room: Room) -> CheckResult:
     """Every pod of a run gets the same program, from where it can be had."""
     named = dict.fromkeys(
         Image(one["image"], one.get("imagePullPolicy")) for pod in wanted.pods for one in pod.containers
@@ -66,8 +66,8 @@ def images(wanted: Wanted, room: Room) -> Said:
             odd.setdefault(oddity, []).append(image.name)
     if odd:
         told = "; ".join(f"{oddity.text}: {', '.join(names)}" for oddity, names in odd.items())
-        return Said(told, "warn", ", and ".join(dict.fromkeys(oddity.mend for oddity in odd)))
-    return Said(", ".join(dict.fromkeys(image.name for image in named)))
+        return CheckResult(told, "warn", ", and ".join(dict.fromkeys(oddity.mend for oddity in odd)))
+    return CheckResult(", ".join(dict.fromkeys(image.name for image in named)))
 
 
 def _oddities(image: Image, room: Room) -> Iterator[Oddity]:

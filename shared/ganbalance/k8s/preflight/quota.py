@@ -9,7 +9,7 @@ from ganbalance.k8s.capacity import Amounts, quantity, shown
 from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.manifest import DRIVER, Manifest
 from ganbalance.k8s.preflight.wanted import Pod, Wanted
-from ganbalance.store.doctor.checks import Said
+from ganbalance.store.doctor.checks import CheckResult
 
 JOBS = "count/jobs.batch"
 PLAIN = ("cpu", "memory", "ephemeral-storage")  # a quota may name requests of these without saying so
@@ -37,7 +37,7 @@ class Quotas:
     def __init__(self, cluster: Cluster, wanted: Wanted) -> None:
         self._cluster, self._wanted = cluster, wanted
 
-    def look(self) -> Said:
+    def look(self) -> CheckResult:
         """Every pod fits, at least while no other runs."""
         quotas = self._cluster.list("ResourceQuota")
         jobs = len(self._wanted.jobs) if self._wanted.is_given else 0
@@ -47,9 +47,9 @@ class Quotas:
             told = ", ".join(lack.text for lack in for_good)
             raise ConfigError(f"{told}; {_mend(for_good)}")
         if lacks:
-            return Said(f"not now, so pods will wait: {', '.join(lack.text for lack in lacks)}", "note")
+            return CheckResult(f"not now, so pods will wait: {', '.join(lack.text for lack in lacks)}", "note")
         names = ", ".join(quota["metadata"]["name"] for quota in quotas)
-        return Said(f"there is room in {names}" if names else "none in this namespace")
+        return CheckResult(f"there is room in {names}" if names else "none in this namespace")
 
 
 def lacking(quota: Manifest, pods: Sequence[Pod], jobs: int) -> Iterator[Lack]:

@@ -8,7 +8,7 @@ from ganbalance.k8s.capacity import Misfit
 from ganbalance.k8s.client import Cluster, ForbiddenError
 from ganbalance.k8s.manifest import Manifest
 from ganbalance.k8s.preflight.wanted import Pod, Wanted
-from ganbalance.store.doctor.checks import Said
+from ganbalance.store.doctor.checks import CheckResult
 
 NOT_ENDED = "status.phase!=Succeeded,status.phase!=Failed"
 
@@ -32,7 +32,7 @@ class Room:
         except ForbiddenError:
             return None
 
-    def nodes(self) -> Said:
+    def nodes(self) -> CheckResult:
         """Each kind of pod fits some node, be it not now."""
         misfits: dict[Misfit, list[Pod]] = {}
         for pod in self._wanted.pods:
@@ -42,24 +42,24 @@ class Room:
         if never and not capacity.may_grow(self.all_nodes):
             raise ConfigError(f"{_told(never)}; {_mend(never)}")
         if never:
-            return Said(f"{_told(never)}, unless a pool grows one that can", "warn", _mend(never))
+            return CheckResult(f"{_told(never)}, unless a pool grows one that can", "warn", _mend(never))
         if misfits:
-            return Said(f"not now: {_told(misfits)}", "warn", _mend(misfits))
+            return CheckResult(f"not now: {_told(misfits)}", "warn", _mend(misfits))
         n = len(self.all_nodes)
-        return Said(
+        return CheckResult(
             f"each kind of pod fits {'the node' if n == 1 else f'one of {n} nodes'}, if nothing else runs there"
         )
 
-    def gpus(self) -> Said:
+    def gpus(self) -> CheckResult:
         """How many there are, and how many nobody uses."""
         named = {name for pod in self._wanted.pods for name in capacity.limits(pod.spec) if "/" in name}
         found = capacity.devices(self.all_nodes, self.users, named)
         if not found:
-            return Said("no node has any, so GANs train on CPUs", "note")
+            return CheckResult("no node has any, so GANs train on CPUs", "note")
         nodes = [f"{one.nodes} node{'s' if one.nodes > 1 else ''}" for one in found]
         free = ["use unknown, pods cannot be listed" if one.free is None else f"{one.free} free" for one in found]
         told = zip(found, free, nodes, strict=True)
-        return Said(", ".join(f"{one.total} {one.resource} on {where} ({left})" for one, left, where in told))
+        return CheckResult(", ".join(f"{one.total} {one.resource} on {where} ({left})" for one, left, where in told))
 
 
 def _told(misfits: dict[Misfit, list[Pod]]) -> str:

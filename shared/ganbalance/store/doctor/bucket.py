@@ -1,4 +1,4 @@
-"""The checks of a store in a bucket: the settings, the network, the clock, the keys, the objects."""
+"""The checks of a store in a bucket: the settings, the network, the clock, the credentials, the objects."""
 
 import secrets
 import tempfile
@@ -9,13 +9,13 @@ from pathlib import Path
 from ganbalance.errors import ConfigError, DataError, GanbalanceError, UnavailableError
 from ganbalance.store import s3, s3_client, s3_failures
 from ganbalance.store.base import MARKER, MissingError
-from ganbalance.store.doctor.checks import CONTENT, TRIALS, Check, Said, same
+from ganbalance.store.doctor.checks import CONTENT, TRIALS, Check, CheckResult, same
 from ganbalance.store.doctor.endpoint import Endpoint
 
 TRIAL = "trial"
 CLOCK_WARN_S, CLOCK_FAIL_S = 60, 15 * 60  # S3 refuses what was signed a quarter of an hour off
 CERTIFICATE_WARN_DAYS = 14
-UNKNOWN_KEYS = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "AuthFailure", "InvalidToken", "ExpiredToken", "401"}
+SIGN_IN_CODES = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "AuthFailure", "InvalidToken", "ExpiredToken", "401"}
 SOURCES = {
     "env": "the environment (AWS_ACCESS_KEY_ID)",
     "shared-credentials-file": "the credentials file, profile {profile}",
@@ -33,7 +33,7 @@ def bucket_checks(url: str) -> AbstractContextManager[list[Check]]:
 
 
 class Bucket:
-    """A bucket, looked at with one attempt per request: a doctor does not wait for a server to come back."""
+    """A bucket, checked with one attempt per request: a diagnosis does not wait for a server to come back."""
 
     def __init__(self, url: str) -> None:
         self.bucket, self.prefix = s3.split_url(url)
@@ -42,7 +42,7 @@ class Bucket:
         self.trial: s3.S3Store | None = None
 
     def checks(self) -> list[Check]:
-        """Each of them tells something once what it rests on is well."""
+        """List the checks, each after those it rests on."""
         return [
             Check("settings", self.settings),
             Check("endpoint", self.endpoint, ["settings"]),
@@ -58,114 +58,116 @@ class Bucket:
             Check("create once", self.create_once, ["write"]),
             Check("delete", self.delete, ["write"]),
             Check("addressing", self.addressing, ["settings"]),
-            Check("free space", lambda: Said("S3 does not tell how much is left", "note")),
+            Check("free space", lambda: CheckResult("S3 does not report how much is left", "note")),
         ]
 
-    def settings(self) -> Said:
+    def settings(self) -> CheckResult:
         """The environment and the profile make sense."""
         self.setup = s3_client.setup(self.bucket)
         self.virtual = self.setup.address.partition("://")[2].startswith(f"{self.bucket}.")
         try:
             self.server = Endpoint(self.setup.address, is_virtual=self.virtual, authorities=self.setup.authorities)
         except ValueError as error:
-            raise ConfigError(f"the endpoint {self.setup.endpoint}: {error}; mend AWS_ENDPOINT_URL") from error
-        return Said(f"endpoint {self.setup.endpoint}, region {self.setup.region}, profile {self.setup.profile}")
+            raise ConfigError(f"the endpoint {self.setup.endpoint}: {error}; fix AWS_ENDPOINT_URL") from error
+        return CheckResult(f"endpoint {self.setup.endpoint}, region {self.setup.region}, profile {self.setup.profile}")
 
-    def endpoint(self) -> Said:
+    def endpoint(self) -> CheckResult:
         """The name is known and the port answers."""
         self.server.connect()
-        return Said(f"{self.server} answers")
+        return CheckResult(f"{self.server} answers")
 
-    def tls(self) -> Said:
+    def tls(self) -> CheckResult:
         """The certificate is the server's, and will be for a while."""
         if not self.server.is_tls:
-            return Said("not used, plain http: the network can read along", "note")
+            return CheckResult("not used, plain http: the network can read along", "note")
         days = self.server.handshake()
         text = f"the certificate is accepted and expires in {days:.0f} days"
-        return Said(text, "warn", "renew the server's certificate") if days < CERTIFICATE_WARN_DAYS else Said(text)
+        if days < CERTIFICATE_WARN_DAYS:
+            return CheckResult(text, "warn", "renew the server's certificate")
+        return CheckResult(text)
 
-    def protocol(self) -> Said:
+    def protocol(self) -> CheckResult:
         """What answers is an S3 server."""
         self.answer = self.server.ask()
         if self.answer.is_s3:
-            return Said("an S3 server answers")
-        told = f"{self.server} answers {self.answer.status} ({self.answer.kind}), which is not how S3 answers"
+            return CheckResult("an S3 server answers")
+        message = f"{self.server} answers {self.answer.status} ({self.answer.kind}), which is not how S3 answers"
         if self.answer.status >= 500:  # noqa: PLR2004 - the server's fault, or its gateway's
-            raise UnavailableError(f"{told}; see that the server is well and AWS_ENDPOINT_URL names it")
-        raise ConfigError(f"{told}; set AWS_ENDPOINT_URL to the S3 service itself, not its console or another server")
+            raise UnavailableError(f"{message}; see that the server is well and AWS_ENDPOINT_URL names it")
+        raise ConfigError(f"{message}; set AWS_ENDPOINT_URL to the S3 service, not its console or another server")
 
-    def clock(self) -> Said:
+    def clock(self) -> CheckResult:
         """The clocks agree well enough for a signature."""
         ahead_s = self.answer.ahead_s
         if ahead_s is None:
-            return Said("the server does not tell its time", "note")
+            return CheckResult("the server does not send its time", "note")
         apart_s = abs(ahead_s)
         apart = f"{apart_s:.0f} s" if apart_s < 2 * CLOCK_WARN_S else f"{apart_s / 60:.0f} min"
         text = f"the server's clock is {apart} {'ahead of' if ahead_s > 0 else 'behind'} this machine's"
-        mend = "set this machine's clock or the server's (NTP)"
+        fix = "set this machine's clock or the server's (NTP)"
         if apart_s > CLOCK_FAIL_S:
-            raise UnavailableError(f"{text}, and S3 refuses more than 15 min; {mend}")
+            raise UnavailableError(f"{text}, and S3 refuses more than 15 min; {fix}")
         if apart_s > CLOCK_WARN_S:
-            return Said(text, "warn", mend)
-        return Said(f"server and this machine agree within {max(1, round(apart_s))} s")
+            return CheckResult(text, "warn", fix)
+        return CheckResult(f"server and this machine agree within {max(1, round(apart_s))} s")
 
-    def credentials(self) -> Said:
-        """There are keys, from somewhere."""
+    def credentials(self) -> CheckResult:
+        """There are credentials, from somewhere."""
         source = s3_client.credentials_source()
         if source is None:
-            raise ConfigError(f"there are no keys in the environment, a profile or a role; {s3_failures.KEYS}")
-        return Said(f"from {SOURCES.get(source, source).format(profile=self.setup.profile)}")
+            raise ConfigError(f"no credentials in the environment, a profile or a role; {s3_failures.CREDENTIALS}")
+        return CheckResult(f"from {SOURCES.get(source, source).format(profile=self.setup.profile)}")
 
-    def sign_in(self) -> Said:
-        """The server knows the keys. What else it refuses is told by the checks that follow."""
+    def sign_in(self) -> CheckResult:
+        """The server knows the credentials. What else it refuses is reported by the checks that follow."""
         try:
             s3.S3Store(self.url, attempts=1)
         except GanbalanceError as error:
             code = s3_failures.code_of(error)
-            if code in UNKNOWN_KEYS or not (code or _is_of_format(error)):
+            if code in SIGN_IN_CODES or not (code or _is_of_format(error)):
                 raise
             self.refusal = error
             if code not in ("", "NoSuchBucket"):
-                return Said("the server does not say whether it knows the keys", "note")
-        return Said("the server accepts the keys")
+                return CheckResult("the server does not say whether it knows the credentials", "note")
+        return CheckResult("the server accepts the credentials")
 
-    def enter(self) -> Said:
-        """The bucket is there and these keys may look into it."""
+    def enter(self) -> CheckResult:
+        """The bucket is there and these credentials may list it."""
         if self.refusal and not _is_of_format(self.refusal):
             raise self.refusal
         list(self._trial_store().names(""))
-        return Said(f"{self.bucket} is there and can be listed")
+        return CheckResult(f"{self.bucket} is there and can be listed")
 
-    def format(self) -> Said:
+    def format(self) -> CheckResult:
         """No other version has written the store."""
         if self.refusal:
             raise self.refusal
         try:
             s3.S3Store(self.url, attempts=1).read(MARKER)
         except MissingError:
-            return Said("new: nothing was written yet")
-        return Said("a store of this version")
+            return CheckResult("new: nothing was written yet")
+        return CheckResult("a store of this version")
 
-    def write(self) -> Said:
+    def write(self) -> CheckResult:
         """An object can be made."""
         with tempfile.TemporaryDirectory(prefix="ganbalance-") as folder:
             source = Path(folder) / TRIAL
             source.write_bytes(CONTENT)
             self._trial_store().put(TRIAL, source)
-        return Said(f"an object was written under {TRIALS}/")
+        return CheckResult(f"an object was written under {TRIALS}/")
 
-    def read(self) -> Said:
+    def read(self) -> CheckResult:
         """What comes back is what was written."""
         return same(self._trial_store().read(TRIAL))
 
-    def create_once(self) -> Said:
-        """How two writers of one name are told apart."""
+    def create_once(self) -> CheckResult:
+        """Whether the server refuses the second of two writers of one name."""
         if self._trial_store().conditional_writes:
-            return Said("conditional writes are honoured: a second writer is refused")
-        told = "conditional writes are not honoured: two writers are settled by reading back, results stay correct"
-        return Said(told, "note")
+            return CheckResult("conditional writes are honoured: a second writer is refused")
+        message = "conditional writes are not honoured: two writers are settled by reading back, results stay correct"
+        return CheckResult(message, "note")
 
-    def delete(self) -> Said:
+    def delete(self) -> CheckResult:
         """What was written can be removed."""
         store = self._trial_store()
         for name in (TRIAL, MARKER):
@@ -173,13 +175,13 @@ class Bucket:
         if left := list(store.names("")):
             raise DataError(f"{', '.join(left)} in {store.url} is still there after deleting; delete it by hand")
         self.trial = None
-        return Said("what was written is gone")
+        return CheckResult("what was written is gone")
 
-    def addressing(self) -> Said:
+    def addressing(self) -> CheckResult:
         """Where the bucket stands in an address."""
         style = "virtual" if self.virtual else "path"
-        other = "path" if self.virtual else "virtual"
-        return Said(f"{style} style, {self.setup.address} ({s3_client.ADDRESSING}={other} or the profile changes it)")
+        setting = f"{s3_client.ADDRESSING}={'path' if self.virtual else 'virtual'}"
+        return CheckResult(f"{style} style, {self.setup.address} ({setting} or the profile changes it)")
 
     def clean_up(self) -> None:
         """Remove what is left of the trials."""
@@ -203,5 +205,5 @@ def _tidied(bucket: Bucket) -> Iterator[list[Check]]:
 
 
 def _is_of_format(error: GanbalanceError) -> bool:
-    """Whether the server answered well, and what it holds is the trouble."""
+    """Whether the server answered well, and the error is in what the store holds."""
     return isinstance(error, DataError) or error.__cause__ is None

@@ -1,6 +1,6 @@
-"""What a check is, what it says, and what its trouble means to a person.
+"""Run checks, and turn what each returns or raises into a finding with a fix.
 
-A check returns what it saw or raises; the message of an error ends in "; " and what to do.
+A check returns what it saw or raises; the message of an error ends in "; " and the fix.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,74 +19,74 @@ ANOTHER = "choose another store (--store, STORE=...)"
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found; `mend` says what to do, `exit_code` is that of the error that was met."""
+    """What one check found; `fix` says what to do, `exit_code` is that of the error that was raised."""
 
     check: str
     state: State
     text: str
-    mend: str = ""
+    fix: str = ""
     exit_code: int = EXIT_DONE
 
 
-class Said(NamedTuple):
-    """What a check that did not fail has to say."""
+class CheckResult(NamedTuple):
+    """What a check that did not fail returns."""
 
     text: str
     state: State = "ok"
-    mend: str = ""
+    fix: str = ""
 
 
 class Check(NamedTuple):
-    """One thing to look at, once the checks that it `needs` have gone well."""
+    """One thing to check, once the checks that it `needs` have passed."""
 
     name: str
-    look: Callable[[], Said]
+    run: Callable[[], CheckResult]
     needs: Sequence[str] = ()
 
 
 def findings(checks: Iterable[Check]) -> Iterator[Finding]:
-    """What each check finds, as soon as it is made. Raises nothing."""
-    causes: dict[str, str] = {}  # check that told nothing -> the failed one that is to blame
+    """Run each check and yield its finding at once. Raises nothing."""
+    causes: dict[str, str] = {}  # check without a result -> the failed check that is the cause
     for check in checks:
         if cause := next((causes[need] for need in check.needs if need in causes), None):
-            finding = Finding(check.name, "skipped", f"tells nothing before {cause} is mended")
+            finding = Finding(check.name, "skipped", f"cannot run before {cause} is fixed")
         else:
-            finding = _look(check)
+            finding = _run(check)
         if finding.state in ("FAIL", "skipped"):
             causes[check.name] = cause or check.name
         yield finding
 
 
 def failure(check: str, error: Exception) -> Finding:
-    """The finding that an error amounts to."""
+    """Turn an error into a finding: the fix is what follows its last semicolon."""
     known = error if isinstance(error, GanbalanceError) else _typed(error)
-    text, parted, mend = str(known).rpartition("; ")
+    text, parted, fix = str(known).rpartition("; ")
     if not parted:
-        text, mend = mend, "give --store (or STORE=...) a store as told here"
-    if "ganbalance doctor" in mend:
-        mend = "look the server's answer up in its documentation and its log"
-    return Finding(check, "FAIL", redacted(" ".join(text.split())), redacted(mend), known.exit_code)
+        text, fix = fix, "give --store (or STORE=...) a store as described here"
+    if "ganbalance doctor" in fix:
+        fix = "look up the server's answer in its documentation and its log"
+    return Finding(check, "FAIL", redacted(" ".join(text.split())), redacted(fix), known.exit_code)
 
 
-def same(content: bytes) -> Said:
-    """What reading a trial back tells."""
+def same(content: bytes) -> CheckResult:
+    """Check that a trial reads back as it was written. Raises DataError."""
     if content != CONTENT:
         raise DataError("other bytes came back than were written; see what lies between, a proxy or a cache")
-    return Said("the same bytes came back")
+    return CheckResult("the same bytes came back")
 
 
-def _look(check: Check) -> Finding:
+def _run(check: Check) -> Finding:
     try:
-        said = check.look()
-    except Exception as error:  # one check's trouble, of whatever kind, is no reason to withhold the others
+        result = check.run()
+    except Exception as error:  # whatever one check raises, the others still run
         return failure(check.name, error)
-    return Finding(check.name, said.state, redacted(said.text), redacted(said.mend))
+    return Finding(check.name, result.state, redacted(result.text), redacted(result.fix))
 
 
 def _typed(error: Exception) -> GanbalanceError:
-    """What the operating system said, or nobody foresaw."""
+    """Give an OSError, or an error that nobody foresaw, an exit code and a fix."""
     if isinstance(error, OSError):
         kind = ConfigError if error.errno in REFUSED else UnavailableError
-        told = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        return kind(f"{told}; {ANOTHER}, or see to its permissions and its disk")
-    return GanbalanceError(f"{type(error).__name__}: {error}; tell the authors of ganbalance, the mistake is theirs")
+        message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        return kind(f"{message}; {ANOTHER}, or see to its permissions and its disk")
+    return GanbalanceError(f"{type(error).__name__}: {error}; a bug, please report it")

@@ -1,4 +1,4 @@
-"""What answers at a bucket's address: a name, a port, a certificate, S3, a clock. Nothing is signed or written."""
+"""Check what answers at a bucket's address: name, port, certificate, S3, clock. Nothing is signed or written."""
 
 import base64
 import http.client
@@ -17,14 +17,14 @@ from ganbalance.errors import ConfigError, UnavailableError
 TIMEOUT_S = 5
 SIGNS_OF_S3 = (b"<Error", b"<ListBucketResult", b"<ListAllMyBucketsResult")
 BUNDLE = "set AWS_CA_BUNDLE to the file of the authority that signed the server's certificate"
-SCHEME = "mend AWS_ENDPOINT_URL: http:// for a port without TLS, https:// for one with it"
-# OpenSSL's numbers of what is wrong with a certificate, where another authority is no mend
+SCHEME = "fix AWS_ENDPOINT_URL: http:// for a port without TLS, https:// for one with it"
+# OpenSSL's numbers of what is wrong with a certificate, where another authority does not help
 EXPIRED, WRONG_NAME, WRONG_ADDRESS = 10, 62, 64
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the server said to a request that nobody signed. `ahead_s`: its clock less ours, None when it tells none."""
+    """What the server said to a request that nobody signed. `ahead_s`: its clock less ours, None when it sends none."""
 
     status: int
     kind: str
@@ -61,8 +61,8 @@ class Endpoint:
         except socket.gaierror as error:
             raise UnavailableError(f"the name {host} is not known ({error.strerror}); {advice}") from error
         except TimeoutError as error:
-            told = f"{self} does not answer within {TIMEOUT_S} s"
-            raise UnavailableError(f"{told}; {advice}, and no firewall is between") from error
+            message = f"{self} does not answer within {TIMEOUT_S} s"
+            raise UnavailableError(f"{message}; {advice}, and no firewall is between") from error
         except OSError as error:
             raise UnavailableError(f"{self} cannot be reached: {error.strerror or error}; {advice}") from error
 
@@ -74,13 +74,13 @@ class Endpoint:
             connection.connect()
             expires = str((connection.sock.getpeercert() or {})["notAfter"])
         except ssl.SSLCertVerificationError as error:
-            told = f"the certificate of {self.host} is not accepted: {error.verify_message}"
-            raise ConfigError(f"{told}; {self._advice(error.verify_code)}") from error
+            message = f"the certificate of {self.host} is not accepted: {error.verify_message}"
+            raise ConfigError(f"{message}; {self._advice(error.verify_code)}") from error
         except ssl.SSLError as error:
             raise ConfigError(f"{self} speaks no TLS that we do: {error.reason or error}; {SCHEME}") from error
         except (OSError, http.client.HTTPException) as error:
-            told = f"{self} ends the connection before its certificate is shown: {error}"
-            raise UnavailableError(f"{told}; see that the server is up, or {SCHEME}") from error
+            message = f"{self} ends the connection before its certificate is shown: {error}"
+            raise UnavailableError(f"{message}; see that the server is up, or {SCHEME}") from error
         finally:
             connection.close()
         return (ssl.cert_time_to_seconds(expires) - time.time()) / 86_400
@@ -113,8 +113,8 @@ class Endpoint:
             self._prepare(made)
             yield made
         except TimeoutError as error:
-            told = f"{self} takes the request and does not answer within {TIMEOUT_S} s"
-            raise UnavailableError(f"{told}; see that the server is well, or {SCHEME}") from error
+            message = f"{self} takes the request and does not answer within {TIMEOUT_S} s"
+            raise UnavailableError(f"{message}; see that the server is well, or {SCHEME}") from error
         except OSError as error:
             raise UnavailableError(
                 f"{self} ends the connection: {error}; see that the server is well, or {SCHEME}"
@@ -142,8 +142,8 @@ class Endpoint:
         try:
             context.load_verify_locations(self._authorities)
         except OSError as error:  # what ssl raises is one too
-            told = f"no certificates can be read from {self._authorities}: {error.strerror or error}"
-            raise ConfigError(f"{told}; set AWS_CA_BUNDLE to a file with PEM certificates, or unset it") from error
+            message = f"no certificates can be read from {self._authorities}: {error.strerror or error}"
+            raise ConfigError(f"{message}; set AWS_CA_BUNDLE to a file with PEM certificates, or unset it") from error
         return context
 
     def _advice(self, verify_code: int) -> str:

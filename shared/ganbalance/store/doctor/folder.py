@@ -9,8 +9,7 @@ from pathlib import Path
 
 from ganbalance.errors import ConfigError
 from ganbalance.store import open_store
-from ganbalance.store.base import MARKER
-from ganbalance.store.doctor.checks import ANOTHER, CONTENT, TRIALS, Check, Said, same
+from ganbalance.store.doctor.checks import ANOTHER, CONTENT, TRIALS, Check, CheckResult, same
 from ganbalance.store.local import LocalStore
 
 LOW_BYTES = 5e9  # the environment of one honest run, its checkpoints and images
@@ -49,56 +48,55 @@ class Folder:
             Check("file system", self.file_system, ["folder"]),
         ]
 
-    def folder(self) -> Said:
+    def folder(self) -> CheckResult:
         """It is a folder, or can become one."""
         if not self.home.is_dir():
             raise ConfigError(f"{self.home} is no folder; {ANOTHER}")
         if self.home == self.root:
-            return Said(f"{self.root} is there")
-        return Said(f"{self.root} is not there yet: the first write makes it in {self.home}")
+            return CheckResult(f"{self.root} is there")
+        return CheckResult(f"{self.root} is not there yet: the first write makes it in {self.home}")
 
-    def format(self) -> Said:
+    def format(self) -> CheckResult:
         """No other version has written it."""
         store = LocalStore(self.root)  # refuses another format
-        return Said("a store of this version" if (store.root / MARKER).exists() else "new: nothing was written yet")
+        return CheckResult("new: nothing was written yet" if store.is_new else "a store of this version")
 
-    def write(self) -> Said:
+    def write(self) -> CheckResult:
         """A file can be made."""
         self.trial.mkdir(parents=True)
         (self.trial / "trial").write_bytes(CONTENT)
-        return Said("a file was written")
+        return CheckResult("a file was written")
 
-    def create_once(self) -> Said:
+    def create_once(self) -> CheckResult:
         """A second writer of a name is refused, which takes hard links."""
         store = LocalStore(self.trial / "store")
         try:
             made = [store.create("once", CONTENT), store.create("once", b"")]
         except ConfigError as error:
-            told = "the file system makes no hard links, by which two writers are told apart"
-            raise ConfigError(
-                f"{told}; choose a store on another file system (not FAT, not every network's)"
-            ) from error
+            message = "the file system makes no hard links, which refuse the second of two writers"
+            advice = "choose a store on another file system (not FAT, not every network's)"
+            raise ConfigError(f"{message}; {advice}") from error
         if made != [True, False]:
             raise ConfigError(f"a second writer is not refused; {ANOTHER}")
-        return Said("a second writer is refused")
+        return CheckResult("a second writer is refused")
 
-    def delete(self) -> Said:
+    def delete(self) -> CheckResult:
         """What was written can be removed."""
         shutil.rmtree(self.trial)
-        return Said("what was written is gone")
+        return CheckResult("what was written is gone")
 
-    def free_space(self) -> Said:
-        """There is room for a run."""
+    def free_space(self) -> CheckResult:
+        """There is space for a run."""
         free = shutil.disk_usage(self.home).free
         text = f"{free / 1e9:.1f} GB"
         if free < LOW_BYTES:
-            return Said(f"only {text}", "warn", f"free some space, or {ANOTHER}: {LOW_BYTES / 1e9:.0f} GB and more")
-        return Said(text)
+            return CheckResult(f"only {text}", "warn", f"free some, or {ANOTHER}: {LOW_BYTES / 1e9:.0f} GB and more")
+        return CheckResult(text)
 
-    def file_system(self) -> Said:
-        """What kind it is, where Linux tells."""
+    def file_system(self) -> CheckResult:
+        """What kind it is, where Linux reports it."""
         kind = _kind(self.home.resolve())
-        return Said(f"{kind}: {FLEETING[kind]}" if kind in FLEETING else kind, "note")
+        return CheckResult(f"{kind}: {FLEETING[kind]}" if kind in FLEETING else kind, "note")
 
     def clean_up(self) -> None:
         """Remove what is left of the trials; a folder that others try in stays."""
@@ -118,7 +116,7 @@ def _tidied(folder: Folder) -> Iterator[list[Check]]:
 def _kind(path: Path) -> str:
     """The type of the file system that holds `path`: that of the deepest mount above it, the latest of several."""
     if not MOUNTS.exists():
-        return "of a type that this system does not tell"
+        return "of a type that this system does not report"
     mounts = [line.split(" ")[1:3] for line in MOUNTS.read_text(errors="replace").splitlines()]
     above = [(len(at), kind) for at, kind in mounts if path.is_relative_to(at.replace("\\040", " "))]
     deepest = max((length for length, _ in above), default=0)
