@@ -48,7 +48,7 @@ def _jobs(cluster: Cluster, **asked: Any) -> list[Manifest]:
     return [manifest.driver_job(RUN, 1, templates["driver"]), stage]
 
 
-def _look(namespace: Namespace, **asked: Any) -> dict[str, Finding]:
+def _findings(namespace: Namespace, **asked: Any) -> dict[str, Finding]:
     cluster = Cluster(Access(namespace=namespace.name))
     wanted = preflight.checks(cluster, _jobs(cluster, cpu="1", memory="1Gi") if not asked else _jobs(cluster, **asked))
     return {found.check: found for found in findings(wanted)}
@@ -63,15 +63,16 @@ def _failure(found: dict[str, Finding]) -> Finding:
 
 
 def test_a_good_namespace_passes_and_nothing_is_created(deployed: Namespace) -> None:
-    found = _look(deployed)
+    found = _findings(deployed)
     assert {finding.state for finding in found.values()} <= {"ok", "warn", "note"}, found
-    assert {found[name].state for name in ("cluster", "rights", "templates", "environment", "jobs", "pods")} == {"ok"}
+    passed = ("cluster", "permissions", "templates", "environment", "jobs", "pods")
+    assert {found[name].state for name in passed} == {"ok"}
     assert deployed.kubectl("get", "jobs,pods", "--output", "name").stdout == ""
 
 
-def test_a_template_that_violates_pod_security_is_told_by_what_is_missing(deployed: Namespace) -> None:
+def test_a_template_that_violates_pod_security_is_reported_with_what_is_missing(deployed: Namespace) -> None:
     _change(deployed, "train-gan", {"securityContext": {"readOnlyRootFilesystem": True}})
-    failed = _failure(_look(deployed))
+    failed = _failure(_findings(deployed))
     assert failed.check == "pods"
     assert "train-gan: violates PodSecurity" in failed.text
     assert "allowPrivilegeEscalation" in failed.text
@@ -81,7 +82,7 @@ def test_a_template_that_violates_pod_security_is_told_by_what_is_missing(deploy
 def test_a_quota_that_is_too_small_for_good_fails(deployed: Namespace) -> None:
     deployed.kubectl("create", "quota", "small", "--hard=limits.memory=1536Mi")
     deployed.kubectl("wait", "resourcequota/small", "--for=jsonpath={.status.hard}", "--timeout=60s")
-    failed = _failure(_look(deployed))
+    failed = _failure(_findings(deployed))
     assert failed.check == "quota"
     assert (
         "of limits.memory quota small allows 1536Mi, and a pod of train-gan beside the driver's needs 2Gi"
@@ -93,7 +94,7 @@ def test_a_quota_that_is_too_small_for_good_fails(deployed: Namespace) -> None:
 def test_a_quota_that_is_used_up_now_is_a_note(deployed: Namespace) -> None:
     deployed.kubectl("create", "quota", "full", "--hard=limits.memory=3Gi")
     deployed.kubectl("wait", "resourcequota/full", "--for=jsonpath={.status.hard}", "--timeout=60s")
-    assert _look(deployed)["quota"].state == "ok"
+    assert _findings(deployed)["quota"].state == "ok"
     pod = deployed.get("podtemplate", "report")["template"]
     pod["spec"] |= {"nodeSelector": {"no-such": "node"}}  # it uses the quota and never starts
     pod["spec"]["containers"][0]["resources"] = {"limits": {"memory": "2560Mi"}}
@@ -103,7 +104,7 @@ def test_a_quota_that_is_used_up_now_is_a_note(deployed: Namespace) -> None:
     deployed.kubectl(
         "wait", "resourcequota/full", "--for=jsonpath={.status.used.limits\\.memory}=2560Mi", "--timeout=60s"
     )
-    found = _look(deployed)
+    found = _findings(deployed)
     assert "allows 3Gi and has 512Mi left" in found["quota"].text
     assert "exceeded quota: full" in found["pods"].text
     assert found["quota"].state == found["pods"].state == "note"
@@ -114,7 +115,7 @@ def test_a_quota_that_wants_limits_is_told_by_the_server(deployed: Namespace) ->
     _change(deployed, "train-gan", {"resources": {"requests": {"cpu": "1"}, "limits": {"memory": "1Gi"}}})
     deployed.kubectl("create", "quota", "strict", "--hard=limits.cpu=100")
     deployed.kubectl("wait", "resourcequota/strict", "--for=jsonpath={.status.hard}", "--timeout=60s")
-    failed = _failure(_look(deployed, memory="1Gi"))
+    failed = _failure(_findings(deployed, memory="1Gi"))
     assert failed.check == "pods"
     assert "must specify limits.cpu" in failed.text
     assert "a quota of the namespace wants them" in failed.fix
@@ -124,7 +125,7 @@ def test_a_limit_range_is_told_with_the_setting(deployed: Namespace) -> None:
     limits = [{"type": "Container", "max": {"memory": "1Gi"}}]
     manifest = {"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "small"}, "spec": {"limits": limits}}
     deployed.kubectl("apply", "-f", "-", manifest=manifest)
-    failed = _failure(_look(deployed, cpu="1", memory="2Gi"))
+    failed = _failure(_findings(deployed, cpu="1", memory="2Gi"))
     assert failed.check == "pods"
     assert "maximum memory usage per Container is 1Gi" in failed.text
     assert "resources.pods.train-gan of the experiment" in failed.fix
@@ -132,7 +133,7 @@ def test_a_limit_range_is_told_with_the_setting(deployed: Namespace) -> None:
 
 def test_a_gpu_that_no_node_has_fails_with_the_most_there_is(deployed: Namespace) -> None:
     _change(deployed, "train-gan", {}, annotations={manifest.GPU_RESOURCE: NO_SUCH_GPU})
-    found = _look(deployed, gpus=2)
+    found = _findings(deployed, gpus=2)
     told = f"train-gan: no node has {NO_SUCH_GPU} >= 2; the most is 0 on node"
     assert found["nodes"].text.startswith(told)
     assert "resources.pods.train-gan of the experiment" in found["nodes"].fix
@@ -144,14 +145,14 @@ def test_a_gpu_that_no_node_has_fails_with_the_most_there_is(deployed: Namespace
 
 def test_a_missing_secret_fails_with_how_to_make_it(deployed: Namespace) -> None:
     deployed.kubectl("delete", "secret", "ganbalance-s3")
-    failed = _failure(_look(deployed))
+    failed = _failure(_findings(deployed))
     assert (failed.check, failed.text) == ("environment", f"no Secret ganbalance-s3 in namespace {deployed.name}")
     assert "make deploy" in failed.fix
 
 
 def test_a_missing_service_account_fails_and_is_what_hides_the_pods(deployed: Namespace) -> None:
     deployed.kubectl("delete", "serviceaccount", "ganbalance-stage")
-    found = _look(deployed)
+    found = _findings(deployed)
     assert _failure(found).check == "accounts"
     assert found["pods"].state == "skipped"
 
@@ -171,7 +172,7 @@ def test_a_queue_without_kueue_fails(deployed: Namespace) -> None:
         pytest.skip("this cluster has Kueue")
     labels = {"kueue.x-k8s.io/queue-name": "mine"}
     _change(deployed, "train-gan", {}, labels=labels)
-    failed = _failure(_look(deployed))
+    failed = _failure(_findings(deployed))
     assert failed.check == "queue"
     assert "install or upgrade Kueue" in failed.fix
 
@@ -212,10 +213,10 @@ def test_the_role_edit_and_the_templates_are_enough_and_what_it_cannot_see_is_a_
     assert {found[name].state for name in ("environment", "jobs", "pods", "quota")} == {"ok"}
 
 
-def test_who_may_do_nothing_is_told_what_is_lacking(deployed: Namespace, tmp_path: Path) -> None:
+def test_missing_permissions_are_named(deployed: Namespace, tmp_path: Path) -> None:
     cluster = _as_account(deployed, tmp_path, role=None)
     wanted = _jobs(Cluster(Access(namespace=deployed.name)))
     found = {finding.check: finding for finding in findings(preflight.checks(cluster, wanted))}
-    assert found["rights"].state == "FAIL"
-    assert "submit lacks create Job and get Job" in found["rights"].text
+    assert found["permissions"].state == "FAIL"
+    assert "submit cannot create Job and get Job" in found["permissions"].text
     assert found["jobs"].state == "skipped"

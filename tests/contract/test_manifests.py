@@ -58,7 +58,7 @@ def local(rendered: dict[str, list[Manifest]]) -> list[Manifest]:
 # ---- everything that is rendered -------------------------------------------------------------------------------------
 
 
-def _misfit(one: Manifest) -> str:
+def _schema_error(one: Manifest) -> str:
     """What the schema has against an object; empty where it fits."""
     try:
         kubernetes_validate.validate(one, OLDEST, strict=True)
@@ -68,13 +68,13 @@ def _misfit(one: Manifest) -> str:
 
 
 def test_every_object_fits_the_schema_of_the_oldest_kubernetes(objects: list[Manifest]) -> None:
-    assert {one["kind"]: _misfit(one) for one in objects if _misfit(one)} == {}
+    assert {one["kind"]: _schema_error(one) for one in objects if _schema_error(one)} == {}
 
 
 def test_the_schema_knows_a_field_that_does_not_exist(local: list[Manifest]) -> None:
     wrong = copy.deepcopy(templates(local)["report"])
     wrong["template"]["spec"]["restartpolicy"] = "Never"
-    assert "restartpolicy" in _misfit(wrong)
+    assert "restartpolicy" in _schema_error(wrong)
 
 
 def test_every_pod_would_pass_the_restricted_level(objects: list[Manifest]) -> None:

@@ -12,7 +12,7 @@ from tests.cluster_double import ClusterDouble, Object
 
 GPU = "nvidia.com/gpu"
 RUN = "quick-1a2b3c4d"
-KEYS = {"AWS_ACCESS_KEY_ID": "someone", "AWS_SECRET_ACCESS_KEY": "hush-hush"}
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "someone", "AWS_SECRET_ACCESS_KEY": "hush-hush"}
 APPLIED = {"PodTemplate", "ConfigMap", "ServiceAccount"}
 
 
@@ -34,7 +34,7 @@ def apply(double: ClusterDouble, overlay: list[Object]) -> None:
     for one in overlay:
         if one["kind"] in APPLIED:
             double.add(one | {"metadata": one["metadata"] | {"namespace": double.namespace}})
-    double.add(secret(**KEYS))
+    double.add(secret(**CREDENTIALS))
     double.add(node(gpu="1"))
 
 
@@ -50,7 +50,7 @@ def jobs(double: ClusterDouble, **asked: Any) -> list[manifest.Manifest]:
     return [manifest.driver_job(RUN, 1, templates["driver"]), stage]
 
 
-def look(double: ClusterDouble, wanted: list[manifest.Manifest] | None = None) -> dict[str, Finding]:
+def preflight_findings(double: ClusterDouble, wanted: list[manifest.Manifest] | None = None) -> dict[str, Finding]:
     """What each check finds, by its name; without Jobs, of the templates."""
     return {found.check: found for found in findings(preflight.checks(cluster_of(double), wanted or []))}
 

@@ -7,7 +7,7 @@ import pytest
 
 from ganbalance.errors import ConfigError
 from ganbalance.k8s import capacity
-from ganbalance.k8s.capacity import Devices, misfit
+from ganbalance.k8s.capacity import Devices, unschedulable
 
 GPU = "nvidia.com/gpu"
 TAINT = {"key": GPU, "value": "present", "effect": "NoSchedule"}
@@ -85,30 +85,30 @@ def test_overhead_is_added_and_a_pods_own_request_stands_for_its_containers() ->
 
 
 def test_a_pod_fits_a_node_that_has_exactly_what_it_needs() -> None:
-    assert misfit(spec(requests={"cpu": "4", "memory": "8130712Ki"}, limits={GPU: "2"}), [node(gpu="2")]) is None
+    assert unschedulable(spec(requests={"cpu": "4", "memory": "8130712Ki"}, limits={GPU: "2"}), [node(gpu="2")]) is None
 
 
 def test_too_many_gpus_are_told_with_the_node_that_has_most() -> None:
-    found = misfit(spec(limits={GPU: "2"}), [node("a"), node("x", gpu="1"), node("z")])
+    found = unschedulable(spec(limits={GPU: "2"}), [node("a"), node("x", gpu="1"), node("z")])
     assert found is not None
     assert found.text == "no node has nvidia.com/gpu >= 2; the most is 1 on node x"
-    assert not found.is_passing
+    assert not found.transient
 
 
 def test_a_resource_that_no_node_knows_is_zero_of_it() -> None:
-    found = misfit(spec(limits={"nvidia.com/mig-1g.10gb": "1"}), [node(gpu="8")])
+    found = unschedulable(spec(limits={"nvidia.com/mig-1g.10gb": "1"}), [node(gpu="8")])
     assert found is not None
     assert found.text == "no node has nvidia.com/mig-1g.10gb >= 1; the most is 0 on node a"
 
 
 def test_memory_is_told_so_that_it_never_looks_like_enough() -> None:
-    found = misfit(spec(requests={"memory": "8Gi"}), [node()])
+    found = unschedulable(spec(requests={"memory": "8Gi"}), [node()])
     assert found is not None
     assert found.text == "no node has memory >= 8Gi; the most is 7940Mi on node a"
 
 
 def test_no_two_nodes_together_make_one() -> None:
-    found = misfit(spec(limits={GPU: "1"}, requests={"cpu": "8"}), [node("a", cpu="16"), node("b", gpu="1")])
+    found = unschedulable(spec(limits={GPU: "1"}, requests={"cpu": "8"}), [node("a", cpu="16"), node("b", gpu="1")])
     assert found is not None
     assert found.text == "no node that would do otherwise has cpu >= 8; the most is 4 on node b"
 
@@ -117,27 +117,27 @@ def test_what_every_node_runs_is_never_free() -> None:
     always = {"metadata": {"ownerReferences": [{"kind": "DaemonSet"}]}, "spec": spec(requests={"cpu": "250m"})}
     always["spec"]["nodeName"] = "a"
     other = {"metadata": {"ownerReferences": [{"kind": "ReplicaSet"}]}, "spec": always["spec"]}
-    assert misfit(spec(requests={"cpu": "4"}), [node()], [other]) is None
-    found = misfit(spec(requests={"cpu": "4"}), [node()], [always])
+    assert unschedulable(spec(requests={"cpu": "4"}), [node()], [other]) is None
+    found = unschedulable(spec(requests={"cpu": "4"}), [node()], [always])
     assert found is not None
     assert found.text == "no node has cpu >= 4; the most is 3.75 on node a"
-    assert misfit(spec(requests={"cpu": "4"}), [node(), node("b")], [always]) is None
+    assert unschedulable(spec(requests={"cpu": "4"}), [node(), node("b")], [always]) is None
 
 
 def test_a_missing_label_is_named_with_the_command_that_sets_it() -> None:
-    found = misfit(spec(nodeSelector={"nvidia.com/gpu.present": "true"}), [node(gpu="1")])
+    found = unschedulable(spec(nodeSelector={"nvidia.com/gpu.present": "true"}), [node(gpu="1")])
     assert found is not None
     assert "nvidia.com/gpu.present=true" in found.text
-    assert "kubectl label node NAME nvidia.com/gpu.present=true" in found.mend
+    assert "kubectl label node NAME nvidia.com/gpu.present=true" in found.fix
 
 
 def test_a_taint_that_is_not_tolerated_is_named() -> None:
     nodes = [node("a", gpu="1", taints=[TAINT])]
-    found = misfit(spec(limits={GPU: "1"}), nodes)
+    found = unschedulable(spec(limits={GPU: "1"}), nodes)
     assert found is not None
     assert "nvidia.com/gpu=present:NoSchedule" in found.text
-    assert "toleration" in found.mend
-    assert not found.is_passing
+    assert "toleration" in found.fix
+    assert not found.transient
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_a_taint_that_is_not_tolerated_is_named() -> None:
     ],
 )
 def test_a_taint_that_is_tolerated_is_none(toleration: dict[str, str]) -> None:
-    assert misfit(spec(tolerations=[toleration]), [node(taints=[TAINT])]) is None
+    assert unschedulable(spec(tolerations=[toleration]), [node(taints=[TAINT])]) is None
 
 
 @pytest.mark.parametrize(
@@ -164,29 +164,29 @@ def test_a_taint_that_is_tolerated_is_none(toleration: dict[str, str]) -> None:
     ],
 )
 def test_another_toleration_does_not_help(toleration: dict[str, str]) -> None:
-    assert misfit(spec(tolerations=[toleration]), [node(taints=[TAINT])]) is not None
+    assert unschedulable(spec(tolerations=[toleration]), [node(taints=[TAINT])]) is not None
 
 
 def test_a_preference_repels_nobody() -> None:
-    assert misfit(spec(), [node(taints=[{"key": "a", "effect": "PreferNoSchedule"}])]) is None
+    assert unschedulable(spec(), [node(taints=[{"key": "a", "effect": "PreferNoSchedule"}])]) is None
 
 
 @pytest.mark.parametrize("taints", [[], [{"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}]])
 def test_a_cordoned_node_is_not_never(taints: list[dict[str, str]]) -> None:
     cordoned = node(taints=taints)
     cordoned["spec"]["unschedulable"] = True
-    found = misfit(spec(), [cordoned])
+    found = unschedulable(spec(), [cordoned])
     assert found is not None
-    assert found.is_passing
-    assert "uncordon" in found.mend
-    assert misfit(spec(), [cordoned, node("b")]) is None
+    assert found.transient
+    assert "uncordon" in found.fix
+    assert unschedulable(spec(), [cordoned, node("b")]) is None
 
 
 def test_a_node_that_is_away_and_too_small_is_never() -> None:
     away = node(taints=[{"key": "node.kubernetes.io/unreachable", "effect": "NoExecute"}])
-    found = misfit(spec(requests={"cpu": "64"}), [away])
+    found = unschedulable(spec(requests={"cpu": "64"}), [away])
     assert found is not None
-    assert not found.is_passing
+    assert not found.transient
 
 
 @pytest.mark.parametrize(
@@ -210,19 +210,19 @@ def test_a_node_that_is_away_and_too_small_is_never() -> None:
 )
 def test_node_affinity_reads_as_the_scheduler_reads_it(expression: dict[str, Any], fits: bool) -> None:
     nodes = [node(labels={"zone": "x", "count": "8"})]
-    assert (misfit(spec(**affinity({"matchExpressions": [expression]})), nodes) is None) == fits
+    assert (unschedulable(spec(**affinity({"matchExpressions": [expression]})), nodes) is None) == fits
 
 
 def test_one_term_of_an_affinity_is_enough_and_an_empty_one_fits_nothing() -> None:
     other = {"matchExpressions": [{"key": "none", "operator": "Exists"}]}
     by_name = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["a"]}]}
-    assert misfit(spec(**affinity(other, by_name)), [node("a")]) is None
-    assert misfit(spec(**affinity(other, by_name)), [node("b")]) is not None
-    assert misfit(spec(**affinity({})), [node("a")]) is not None
+    assert unschedulable(spec(**affinity(other, by_name)), [node("a")]) is None
+    assert unschedulable(spec(**affinity(other, by_name)), [node("b")]) is not None
+    assert unschedulable(spec(**affinity({})), [node("a")]) is not None
 
 
 def test_no_nodes_hold_nothing() -> None:
-    found = misfit(spec(), [])
+    found = unschedulable(spec(), [])
     assert found is not None
     assert found.text == "the cluster has no nodes"
 

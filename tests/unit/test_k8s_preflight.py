@@ -9,21 +9,21 @@ from ganbalance.k8s import preflight
 from tests import cluster_double, manifests
 from tests.cluster_double import ClusterDouble
 from tests.http_double import Fault
-from tests.unit.preflighted import KEYS, change_template, cluster_of, failed, jobs, look, secret
+from tests.unit.preflighted import CREDENTIALS, change_template, cluster_of, failed, jobs, preflight_findings, secret
 
 # ---- a cluster that is well ------------------------------------------------------------------------------------------
 
 
 def test_a_good_cluster_passes_and_nothing_is_created(double: ClusterDouble) -> None:
-    found = look(double, jobs(double))
+    found = preflight_findings(double, jobs(double))
     assert {finding.state for finding in found.values()} == {"ok"}
     assert not double.objects("Job")
     assert not double.objects("Pod")
     preflight.refuse(found.values())
 
 
-def test_without_jobs_the_templates_are_looked_at_and_the_gpus_counted(double: ClusterDouble) -> None:
-    found = look(double)
+def test_without_jobs_the_templates_are_checked_and_the_gpus_counted(double: ClusterDouble) -> None:
+    found = preflight_findings(double)
     assert {finding.state for finding in found.values()} == {"ok"}
     assert found["GPUs"].text == "1 nvidia.com/gpu on 1 node (1 free)"
     assert "6 Jobs" in found["jobs"].text
@@ -35,7 +35,7 @@ def test_every_manifest_is_tried_and_every_kind_of_pod_once(double: ClusterDoubl
     other = json.loads(json.dumps(wanted[1]).replace("train-gan-dcgan", "train-gan-vanilla"))
     other["metadata"]["name"] += "-b"
     other["spec"]["template"]["spec"]["containers"][0]["args"] = ["--round", "another"]
-    look(double, [*wanted, other])
+    preflight_findings(double, [*wanted, other])
     assert double.count("POST .*/jobs$") == 3
     assert double.count("POST .*/pods$") == 2
     assert all(one.query.get("dryRun") == "All" for one in double.requests if "jobs" in one.path and one.body)
@@ -44,7 +44,7 @@ def test_every_manifest_is_tried_and_every_kind_of_pod_once(double: ClusterDoubl
 def test_a_job_that_is_there_already_is_no_failure(double: ClusterDouble) -> None:
     wanted = jobs(double)
     cluster_of(double).create(wanted[1])
-    assert look(double, wanted)["jobs"].state == "ok"
+    assert preflight_findings(double, wanted)["jobs"].state == "ok"
 
 
 # ---- the cluster and the namespace -----------------------------------------------------------------------------------
@@ -55,13 +55,13 @@ def test_an_older_cluster_is_a_warning(
     double: ClusterDouble, monkeypatch: pytest.MonkeyPatch, minor: str, state: str
 ) -> None:
     monkeypatch.setitem(cluster_double.ABOUT, "/version", {"major": "1", "minor": minor})
-    assert look(double)["cluster"].state == state
+    assert preflight_findings(double)["cluster"].state == state
 
 
 def test_a_server_that_is_away_hides_the_rest_and_says_try_again(double: ClusterDouble) -> None:
     wanted = jobs(double)
     double.faults.append(Fault(status=503, only="GET /version", times=9))
-    found = look(double, wanted)
+    found = preflight_findings(double, wanted)
     assert failed(found) == ["cluster"]
     assert {finding.state for finding in found.values()} == {"FAIL", "skipped"}
     with pytest.raises(UnavailableError, match="see that the cluster is up"):
@@ -71,37 +71,37 @@ def test_a_server_that_is_away_hides_the_rest_and_says_try_again(double: Cluster
 def test_a_namespace_that_is_not_there_is_one_failure(double: ClusterDouble) -> None:
     wanted = jobs(double)
     double.remove("Namespace", double.namespace)
-    found = look(double, wanted)
+    found = preflight_findings(double, wanted)
     assert failed(found) == ["namespace"]
     assert "make deploy" in found["namespace"].fix
 
 
 def test_a_namespace_that_goes_away_takes_nothing(double: ClusterDouble) -> None:
     double.add(double.object("Namespace", double.namespace) | {"status": {"phase": "Terminating"}})
-    assert "being deleted" in look(double)["namespace"].text
+    assert "being deleted" in preflight_findings(double)["namespace"].text
 
 
 def test_missing_templates_are_named(double: ClusterDouble) -> None:
     double.remove("PodTemplate", "report")
     double.remove("PodTemplate", "driver")
-    found = look(double)
+    found = preflight_findings(double)
     assert failed(found) == ["templates"]
     assert "report, driver" in found["templates"].text
     assert "make deploy" in found["templates"].fix
     assert found["pods"].state == "skipped"
 
 
-# ---- rights ----------------------------------------------------------------------------------------------------------
+# ---- permissions -----------------------------------------------------------------------------------------------------
 
 
-def test_what_submit_lacks_is_a_failure_and_what_logs_lacks_a_warning(double: ClusterDouble) -> None:
+def test_what_submit_cannot_do_is_a_failure_and_what_logs_cannot_do_a_warning(double: ClusterDouble) -> None:
     double.deny("get", "pods/log")
-    found = look(double)["rights"]
-    assert (found.state, found.text) == ("warn", "logs lacks get Pod/log")
+    found = preflight_findings(double)["permissions"]
+    assert (found.state, found.text) == ("warn", "logs cannot get Pod/log")
     double.deny("create", "jobs")
-    found = look(double)["rights"]
+    found = preflight_findings(double)["permissions"]
     assert found.state == "FAIL"
-    assert found.text == "submit lacks create Job, logs lacks get Pod/log"
+    assert found.text == "submit cannot create Job, logs cannot get Pod/log"
     assert "k8s/README.md" in found.fix
 
 
@@ -115,23 +115,23 @@ def test_what_submit_lacks_is_a_failure_and_what_logs_lacks_a_warning(double: Cl
 )  # fmt: skip
 def test_what_one_may_not_see_is_a_note(double: ClusterDouble, verb: str, plural: str, check: str) -> None:
     double.deny(verb, plural)
-    found = look(double)
+    found = preflight_findings(double)
     assert found[check].state == "note"
-    assert found[check].text.startswith("not looked at, for want of a right")
+    assert found[check].text.startswith("not checked, permission denied")
     assert not failed(found)
 
 
 def test_gpus_in_use_are_unknown_to_those_who_may_not_list_pods_everywhere(double: ClusterDouble) -> None:
     double.deny("list", "pods")
-    assert look(double)["GPUs"].text == "1 nvidia.com/gpu on 1 node (use unknown, pods cannot be listed)"
+    assert preflight_findings(double)["GPUs"].text == "1 nvidia.com/gpu on 1 node (use unknown, pods cannot be listed)"
 
 
 # ---- what pods take from the namespace -------------------------------------------------------------------------------
 
 
-def test_a_missing_secret_is_told_once_with_how_to_make_it(double: ClusterDouble) -> None:
+def test_a_missing_secret_is_named_once_with_how_to_make_it(double: ClusterDouble) -> None:
     double.remove("Secret", "ganbalance-s3")
-    found = look(double)
+    found = preflight_findings(double)
     assert failed(found) == ["environment"]
     assert found["environment"].text == f"no Secret ganbalance-s3 in namespace {double.namespace}"
     assert "k8s/README.md" in found["environment"].fix
@@ -144,36 +144,36 @@ def test_an_optional_secret_may_be_missing(double: ClusterDouble) -> None:
             {"configMapRef": {"name": "ganbalance-store"}}, {"secretRef": {"name": "ganbalance-s3", "optional": True}}
         ]  # fmt: skip
         change_template(double, name, envFrom=sources)
-    assert look(double)["environment"].state == "ok"
+    assert preflight_findings(double)["environment"].state == "ok"
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "problem"),
     [
         ({"AWS_ACCESS_KEY_ID": "someone"}, "AWS_SECRET_ACCESS_KEY is not"),
-        (KEYS | {"AWS_SECRET_ACCESS_KEY": "hush-hush\n"}, "AWS_SECRET_ACCESS_KEY begins or ends with white space"),
-        (KEYS | {"AWS_ACCESS_KEY_ID": ""}, "AWS_ACCESS_KEY_ID is empty"),
+        (CREDENTIALS | {"AWS_SECRET_ACCESS_KEY": "hush-hush\n"}, "AWS_SECRET_ACCESS_KEY begins or ends with"),
+        (CREDENTIALS | {"AWS_ACCESS_KEY_ID": ""}, "AWS_ACCESS_KEY_ID is empty"),
     ],
 )
-def test_keys_that_cannot_work_are_told_without_their_value(
-    double: ClusterDouble, data: dict[str, str], told: str
+def test_credentials_that_cannot_work_are_named_without_their_value(
+    double: ClusterDouble, data: dict[str, str], problem: str
 ) -> None:
     double.add(secret(**data))
-    found = look(double)["environment"]
+    found = preflight_findings(double)["environment"]
     assert found.state == "FAIL"
-    assert told in found.text
+    assert problem in found.text
     assert "hush" not in repr(found)
 
 
-def test_no_keys_at_all_are_those_of_a_service_account(double: ClusterDouble) -> None:
+def test_without_credentials_a_service_account_provides_them(double: ClusterDouble) -> None:
     double.add(secret(OTHER="x"))
-    assert look(double)["environment"].state == "ok"
+    assert preflight_findings(double)["environment"].state == "ok"
 
 
 @pytest.mark.parametrize("data", [{}, {"GANBALANCE_STORE": "/data"}])
 def test_a_configmap_that_leads_to_no_store_fails(double: ClusterDouble, data: dict[str, str]) -> None:
     double.add(double.object("ConfigMap", "ganbalance-store") | {"data": data})
-    found = look(double)["environment"]
+    found = preflight_findings(double)["environment"]
     assert found.state == "FAIL"
     assert "GANBALANCE_STORE" in found.text
     assert "s3://bucket/prefix" in found.fix
@@ -182,12 +182,12 @@ def test_a_configmap_that_leads_to_no_store_fails(double: ClusterDouble, data: d
 def test_a_single_key_that_is_named_must_be_there(double: ClusterDouble) -> None:
     named = {"name": "AWS_SESSION_TOKEN", "valueFrom": {"secretKeyRef": {"name": "ganbalance-s3", "key": "TOKEN"}}}
     change_template(double, "report", env=[named])
-    assert look(double)["environment"].text == "Secret ganbalance-s3 has no key TOKEN"
+    assert preflight_findings(double)["environment"].text == "Secret ganbalance-s3 has no key TOKEN"
 
 
 def test_a_missing_service_account_is_named(double: ClusterDouble) -> None:
     double.remove("ServiceAccount", "ganbalance-stage")
-    found = look(double)
+    found = preflight_findings(double)
     assert failed(found) == ["accounts"]
     assert "ganbalance-stage" in found["accounts"].text
     assert found["pods"].state == "skipped"
@@ -197,7 +197,7 @@ def test_a_missing_service_account_is_named(double: ClusterDouble) -> None:
 
 
 @pytest.mark.parametrize(
-    ("message", "mend"),
+    ("message", "fix"),
     [
         ('violates PodSecurity "restricted:latest": allowPrivilegeEscalation != false', "k8s/base"),
         ("maximum memory usage per Container is 1Gi, but limit is 8Gi", "resources.pods.train-gan of the experiment"),
@@ -207,39 +207,39 @@ def test_a_missing_service_account_is_named(double: ClusterDouble) -> None:
         ("nobody knows", "make deploy"),
     ],
 )
-def test_a_pod_that_is_refused_says_why_and_what_to_set(double: ClusterDouble, message: str, mend: str) -> None:
+def test_a_pod_that_is_refused_says_why_and_what_to_set(double: ClusterDouble, message: str, fix: str) -> None:
     wanted = jobs(double)[1:]
-    told = f'pods "ganbalance-preflight-abcde" is forbidden: {message}'
-    double.faults.append(Fault(status=403, reason="Forbidden", message=told, only="POST .*/pods$", times=9))
-    found = look(double, wanted)
+    answer = f'pods "ganbalance-preflight-abcde" is forbidden: {message}'
+    double.faults.append(Fault(status=403, reason="Forbidden", message=answer, only="POST .*/pods$", times=9))
+    found = preflight_findings(double, wanted)
     assert failed(found) == ["pods"]
     assert found["pods"].text == f"no pod is made of train-gan: {message}"
-    assert mend in found["pods"].fix
+    assert fix in found["pods"].fix
 
 
-def test_pods_refused_for_one_reason_are_told_in_one_breath(double: ClusterDouble) -> None:
-    told = 'pods "x" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true'
-    double.faults.append(Fault(status=403, reason="Forbidden", message=told, only="POST .*/pods$", times=9))
-    text = look(double)["pods"].text
+def test_pods_refused_for_one_reason_share_a_message(double: ClusterDouble) -> None:
+    message = 'pods "x" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true'
+    double.faults.append(Fault(status=403, reason="Forbidden", message=message, only="POST .*/pods$", times=9))
+    text = preflight_findings(double)["pods"].text
     assert text.count("violates") == 1
     assert "driver, imbalance, train-gan, synthesize, train-classifier, report: violates" in text
 
 
 def test_a_quota_that_is_full_now_only_makes_pods_wait(double: ClusterDouble) -> None:
-    told = 'pods "x" is forbidden: exceeded quota: small, requested: pods=1, used: pods=4, limited: pods=4'
-    double.faults.append(Fault(status=403, reason="Forbidden", message=told, only="POST .*/pods$", times=9))
-    found = look(double)["pods"]
+    message = 'pods "x" is forbidden: exceeded quota: small, requested: pods=1, used: pods=4, limited: pods=4'
+    double.faults.append(Fault(status=403, reason="Forbidden", message=message, only="POST .*/pods$", times=9))
+    found = preflight_findings(double)["pods"]
     assert found.state == "note"
     assert "exceeded quota: small" in found.text
 
 
 def test_a_job_that_is_refused_is_named(double: ClusterDouble) -> None:
     wanted = jobs(double)
-    told = (
+    message = (
         'Job.batch "x" is invalid: spec.template.spec.containers[0].resources.requests: Invalid value: "9Gi": too much'
     )
-    double.faults.append(Fault(status=422, reason="Invalid", message=told, only="POST .*/jobs$", times=1))
-    found = look(double, wanted)
+    double.faults.append(Fault(status=422, reason="Invalid", message=message, only="POST .*/jobs$", times=1))
+    found = preflight_findings(double, wanted)
     assert failed(found) == ["jobs"]
     assert wanted[0]["metadata"]["name"] in found["jobs"].text
     assert "resources.pods" in found["jobs"].fix

@@ -1,4 +1,4 @@
-"""What a pod needs, and whether a node could ever hold it: pure functions of what the API server says.
+"""Work out what a pod needs and whether a node could ever hold it: pure functions of what the API server says.
 
 Amounts are exact fractions of cores, bytes or pieces: ten times 100m are one core.
 """
@@ -21,7 +21,7 @@ UNITS = {
 BYTES = ("memory", "ephemeral-storage", "storage", "hugepages-")
 NAMED = 3  # nodes in one line
 REPELLING = {"NoSchedule", "NoExecute"}
-PASSING = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/")  # taints that come and go with a node's state
+TRANSIENT = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/")  # taints that come and go with a node's state
 EVERYWHERE = {"DaemonSet", "Node"}  # owners of pods that a node always has
 # labels of nodes that come out of a pool, which may grow another one
 POOLS = {
@@ -30,12 +30,12 @@ POOLS = {
 }  # fmt: skip
 
 
-class Misfit(NamedTuple):
-    """Why no node holds a pod; `is_passing` where one would as soon as it is well or let in again."""
+class Unschedulable(NamedTuple):
+    """Why no node holds a pod; `transient` where one would as soon as it is ready or uncordoned."""
 
     text: str
-    mend: str
-    is_passing: bool = False
+    fix: str
+    transient: bool = False
 
 
 class Devices(NamedTuple):
@@ -74,14 +74,14 @@ def limits(spec: Object) -> Amounts:
     return _total(spec, lambda granted: _amounts(granted.get("limits", {})))
 
 
-def misfit(spec: Object, nodes: Sequence[Object], everywhere: Iterable[Object] = ()) -> Misfit | None:
+def unschedulable(spec: Object, nodes: Sequence[Object], everywhere: Iterable[Object] = ()) -> Unschedulable | None:
     """Why no node can ever hold a pod, None when one can. `everywhere` are the pods that nodes always have."""
     if not nodes:
-        return Misfit("the cluster has no nodes", "add one")
+        return Unschedulable("the cluster has no nodes", "add one")
     left = list(nodes)
-    for narrow in (_by_labels, _by_lasting_taints, _Amounts(len(nodes), _taken(everywhere)), _by_passing_taints):
+    for narrow in (_by_labels, _by_lasting_taints, _Amounts(len(nodes), _taken(everywhere)), _by_transient_taints):
         narrowed = narrow(spec, left)
-        if isinstance(narrowed, Misfit):
+        if isinstance(narrowed, Unschedulable):
             return narrowed
         left = narrowed
     return None
@@ -148,17 +148,17 @@ def _is_device(name: str) -> bool:
 # ---- whether a node has it -------------------------------------------------------------------------------------------
 
 
-def _by_labels(spec: Object, nodes: Sequence[Object]) -> list[Object] | Misfit:
+def _by_labels(spec: Object, nodes: Sequence[Object]) -> list[Object] | Unschedulable:
     wanted = spec.get("nodeSelector", {})
     left = [node for node in nodes if wanted.items() <= _labels(node).items()]
     if not left:
         labels = [f"{name}={value}" for name, value in wanted.items()]
-        mend = f"label a node (kubectl label node NAME {' '.join(labels)}), or change the template's nodeSelector"
-        return Misfit(f"no node has the label{'s' if len(labels) > 1 else ''} {', '.join(labels)}", mend)
+        fix = f"label a node (kubectl label node NAME {' '.join(labels)}), or change the template's nodeSelector"
+        return Unschedulable(f"no node has the label{'s' if len(labels) > 1 else ''} {', '.join(labels)}", fix)
     affinity = spec.get("affinity", {}).get("nodeAffinity", {}).get("requiredDuringSchedulingIgnoredDuringExecution")
     if affinity:
         left = [node for node in left if any(_meets(term, node) for term in affinity["nodeSelectorTerms"])]
-    return left or Misfit("no node meets the node affinity", "change the template's nodeAffinity, or label a node")
+    return left or Unschedulable("no node meets the node affinity", "change the template's affinity, or label a node")
 
 
 def _meets(term: Object, node: Object) -> bool:
@@ -186,22 +186,22 @@ def _holds(given: dict[str, str], expression: Object) -> bool:
             return int(value) > int(values[0]) if order == "Gt" else int(value) < int(values[0])
 
 
-def _by_lasting_taints(spec: Object, nodes: Sequence[Object]) -> list[Object] | Misfit:
-    return [node for node in nodes if not _repelled(spec, node, is_passing=False)] or Misfit(
-        f"the pod does not tolerate the taints of {_named(nodes)}: {_taints(spec, nodes, is_passing=False)}",
+def _by_lasting_taints(spec: Object, nodes: Sequence[Object]) -> list[Object] | Unschedulable:
+    return [node for node in nodes if not _repelled(spec, node, transient=False)] or Unschedulable(
+        f"the pod does not tolerate the taints of {_named(nodes)}: {_taints(spec, nodes, transient=False)}",
         "give the template a toleration for one of them (kubectl explain pod.spec.tolerations)",
     )
 
 
-def _by_passing_taints(spec: Object, nodes: Sequence[Object]) -> list[Object] | Misfit:
-    return [node for node in nodes if not _repelled(spec, node, is_passing=True)] or Misfit(
-        f"{_named(nodes)} would do, but takes no pods now: {_taints(spec, nodes, is_passing=True)}",
+def _by_transient_taints(spec: Object, nodes: Sequence[Object]) -> list[Object] | Unschedulable:
+    return [node for node in nodes if not _repelled(spec, node, transient=True)] or Unschedulable(
+        f"{_named(nodes)} would do, but takes no pods now: {_taints(spec, nodes, transient=True)}",
         "see to that node (kubectl describe node), or let it take pods again (kubectl uncordon)",
-        is_passing=True,
+        transient=True,
     )
 
 
-def _repelled(spec: Object, node: Object, *, is_passing: bool) -> list[str]:
+def _repelled(spec: Object, node: Object, *, transient: bool) -> list[str]:
     """The taints of a node that a pod does not tolerate, those that come and go or the others."""
     taints = node["spec"].get("taints", [])
     if node["spec"].get("unschedulable") and not taints:  # the taint follows in a moment
@@ -209,7 +209,7 @@ def _repelled(spec: Object, node: Object, *, is_passing: bool) -> list[str]:
     return [
         f"{taint['key']}{'=' + taint['value'] if taint.get('value') else ''}:{taint['effect']}"
         for taint in taints
-        if taint["effect"] in REPELLING and taint["key"].startswith(PASSING) == is_passing
+        if taint["effect"] in REPELLING and taint["key"].startswith(TRANSIENT) == transient
         and not any(_tolerates(one, taint) for one in spec.get("tolerations", ()))
     ]  # fmt: skip
 
@@ -226,7 +226,7 @@ class _Amounts(NamedTuple):
     of_nodes: int  # that the cluster has
     taken: dict[str, Amounts]
 
-    def __call__(self, spec: Object, nodes: Sequence[Object]) -> list[Object] | Misfit:
+    def __call__(self, spec: Object, nodes: Sequence[Object]) -> list[Object] | Unschedulable:
         left = list(nodes)
         for resource, need in requests(spec).items():
             kept = [node for node in left if self._free(node, resource) >= need]
@@ -235,11 +235,11 @@ class _Amounts(NamedTuple):
             left = kept
         return left
 
-    def _short(self, resource: str, need: Fraction, nodes: Sequence[Object]) -> Misfit:
+    def _short(self, resource: str, need: Fraction, nodes: Sequence[Object]) -> Unschedulable:
         richest = max(nodes, key=lambda node: self._free(node, resource))
         most = shown(resource, self._free(richest, resource))
         who = "no node" if len(nodes) == self.of_nodes else "no node that would do otherwise"
-        return Misfit(
+        return Unschedulable(
             f"{who} has {resource} >= {shown(resource, need)}; the most is {most} on {_named([richest])}",
             f"ask for less {resource}, or add a node that has as much",
         )
@@ -254,8 +254,8 @@ def _labels(node: Object) -> dict[str, str]:
     return labels
 
 
-def _taints(spec: Object, nodes: Iterable[Object], *, is_passing: bool) -> str:
-    return ", ".join(sorted({one for node in nodes for one in _repelled(spec, node, is_passing=is_passing)}))
+def _taints(spec: Object, nodes: Iterable[Object], *, transient: bool) -> str:
+    return ", ".join(sorted({one for node in nodes for one in _repelled(spec, node, transient=transient)}))
 
 
 def _named(nodes: Sequence[Object]) -> str:

@@ -146,11 +146,11 @@ def _of_nodes(cluster: Cluster, seen: Sight) -> dict[str, str]:
     nodes = _if_allowed(cluster, "Node") if unscheduled else []
     if not nodes or capacity.may_grow(nodes):
         return {}
-    misfits = {name_of(job): capacity.misfit(job["spec"]["template"]["spec"], nodes) for job in unscheduled}
+    found = {name_of(job): capacity.unschedulable(job["spec"]["template"]["spec"], nodes) for job in unscheduled}
     return {
-        name: f"will never run: {misfit.text}; {misfit.mend}"
-        for name, misfit in misfits.items()
-        if misfit and not misfit.is_passing
+        name: f"will never run: {reason.text}; {reason.fix}"
+        for name, reason in found.items()
+        if reason and not reason.transient
     }
 
 

@@ -1,4 +1,4 @@
-"""What the API server says of every manifest before it is created: a dry run passes all admission and makes nothing."""
+"""Ask the API server about every manifest before it is created: a dry run passes all admission and makes nothing."""
 
 import re
 from collections.abc import Iterable
@@ -7,14 +7,14 @@ from ganbalance.errors import ConfigError
 from ganbalance.k8s.client import KINDS, Cluster, ForbiddenError, RefusedError
 from ganbalance.k8s.connection import DEPLOY
 from ganbalance.k8s.manifest import QUEUE, Manifest
-from ganbalance.k8s.preflight.wanted import Pod, Wanted
+from ganbalance.k8s.preflight.pod_specs import Pod, PodSpecs
 from ganbalance.store.doctor.checks import CheckResult
 
 EXCEEDED = "exceeded quota"
 SUBJECT = re.compile(r'^\S+ "[^"]*" is (?:forbidden|invalid): ')
 TEMPLATE = "in the pod template (k8s/base, or a patch in your overlay) and apply it again (make deploy)"
-# a word of the API server's, and what to do; the first that occurs
-MENDS = {
+# part of the API server's message -> the fix; the first that occurs
+FIXES = {
     EXCEEDED: "delete what is finished (ganbalance clean --run RUN), or raise the quota (kubectl describe quota)",
     "violates PodSecurity": f"set what it names {TEMPLATE}",
     "failed quota": f"a quota of the namespace wants them of every container, so set them {TEMPLATE}",
@@ -22,19 +22,19 @@ MENDS = {
     "limit to request ratio": "set {setting} within the namespace's LimitRange (kubectl describe limitrange)",
     "PriorityClass": f"name one that exists (kubectl get priorityclass) {TEMPLATE}",
     "denied the request": "ask whoever runs the cluster what this webhook wants",
-    "resources": "mend {setting}",
+    "resources": "fix {setting}",
 }
 
 
 class Admission:
     """Accounts, Jobs, pods and the queue."""
 
-    def __init__(self, cluster: Cluster, wanted: Wanted) -> None:
-        self._cluster, self._wanted = cluster, wanted
+    def __init__(self, cluster: Cluster, specs: PodSpecs) -> None:
+        self._cluster, self._specs = cluster, specs
 
     def accounts(self) -> CheckResult:
         """No pod is made for a service account that is not there."""
-        names = list(dict.fromkeys(pod.spec.get("serviceAccountName", "default") for pod in self._wanted.pods))
+        names = list(dict.fromkeys(pod.spec.get("serviceAccountName", "default") for pod in self._specs.pods))
         if missing := [name for name in names if self._cluster.find("ServiceAccount", name) is None]:
             raise ConfigError(
                 f"no ServiceAccount {', '.join(missing)} in namespace {self._cluster.namespace}; {DEPLOY}"
@@ -43,43 +43,43 @@ class Admission:
 
     def jobs(self) -> CheckResult:
         """Each Job would be taken."""
-        for job in self._wanted.jobs:
+        for job in self._specs.jobs:
             try:
                 self._cluster.create(job, dry_run=True)
             except ForbiddenError:
                 raise
             except RefusedError as error:
-                told = _message(error)
-                mend = _mend(told, "resources.pods of the experiment, or the template")
-                raise RefusedError(f"the Job {job['metadata']['name']}: {told}; {mend}") from error
-        return CheckResult(f"the API server takes {_counted(self._wanted.jobs, 'Job')} (dry run)")
+                message = _message(error)
+                fix = _fix(message, "resources.pods of the experiment, or the template")
+                raise RefusedError(f"the Job {job['metadata']['name']}: {message}; {fix}") from error
+        return CheckResult(f"the API server takes {_counted(self._specs.jobs, 'Job')} (dry run)")
 
     def pods(self) -> CheckResult:
         """Each kind of pod would be taken: a Job is, whatever its pods are."""
         refused: dict[str, list[Pod]] = {}
         full = ""
-        for pod in self._wanted.pods:
+        for pod in self._specs.pods:
             try:
                 self._cluster.create(pod.manifest, dry_run=True)
             except ForbiddenError:
                 raise
             except RefusedError as error:
-                told = _message(error)
-                if EXCEEDED in told:  # for now or for good: the check of the quota tells
-                    full = told
+                message = _message(error)
+                if EXCEEDED in message:  # for now or for good: the check of the quota says
+                    full = message
                 else:
-                    refused.setdefault(told, []).append(pod)
+                    refused.setdefault(message, []).append(pod)
         if refused:
-            told = "; ".join(f"{', '.join(pod.of for pod in pods)}: {said}" for said, pods in refused.items())
-            first = next(iter(refused.values()))[0]
-            raise RefusedError(f"no pod is made of {told}; {_mend(next(iter(refused)), first.setting)}")
+            reasons = "; ".join(f"{', '.join(pod.program for pod in pods)}: {why}" for why, pods in refused.items())
+            why, (first, *_) = next(iter(refused.items()))
+            raise RefusedError(f"no pod is made of {reasons}; {_fix(why, first.setting)}")
         if full:
             return CheckResult(f"pods wait for others to end: {full}", "note")
-        return CheckResult(f"the API server takes {_counted(self._wanted.pods, 'kind')} of pods (dry run)")
+        return CheckResult(f"the API server takes {_counted(self._specs.pods, 'kind')} of pods (dry run)")
 
     def queue(self) -> CheckResult:
         """The queue that Jobs name is there; a Job in none of Kueue's would be suspended for ever, or not at all."""
-        names = sorted({str(name) for job in self._wanted.jobs if (name := job["metadata"]["labels"].get(QUEUE))})
+        names = sorted({str(name) for job in self._specs.jobs if (name := job["metadata"]["labels"].get(QUEUE))})
         if not names:
             return CheckResult("Jobs wait in none")
         if not self._cluster.serves("LocalQueue"):
@@ -95,23 +95,23 @@ class Admission:
         if found is None:
             raise ConfigError(
                 f"namespace {self._cluster.namespace} has no LocalQueue {name}; make it "
-                "(kubectl get clusterqueue tells what it can lead to), or name another in the component kueue"
+                "(kubectl get clusterqueue lists what it can lead to), or name another in the component kueue"
             )
         for condition in found.get("status", {}).get("conditions", ()):
             if condition["type"] == "Active" and condition["status"] == "False":
-                told = " ".join(condition.get("message", "").split())
-                return CheckResult(f"LocalQueue {name} admits nothing now: {told}", "warn", "see to its ClusterQueue")
+                message = " ".join(condition.get("message", "").split())
+                return CheckResult(f"LocalQueue {name} admits nothing: {message}", "warn", "see to its ClusterQueue")
         return CheckResult(f"LocalQueue {name}")
 
 
 def _message(error: RefusedError) -> str:
-    """What the API server said, without whom of and without advice."""
-    told = str(error).partition(": ")[2].rpartition("; ")[0]
-    return SUBJECT.sub("", " ".join(told.split()))
+    """Return what the API server said, without the subject and without advice."""
+    message = str(error).partition(": ")[2].rpartition("; ")[0]
+    return SUBJECT.sub("", " ".join(message.split()))
 
 
-def _mend(told: str, setting: str) -> str:
-    found = next((mend for word, mend in MENDS.items() if word in told), f"mend that {TEMPLATE}")
+def _fix(message: str, setting: str) -> str:
+    found = next((fix for part, fix in FIXES.items() if part in message), f"fix that {TEMPLATE}")
     return found.replace("{setting}", setting)
 
 

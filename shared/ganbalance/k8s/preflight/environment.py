@@ -1,4 +1,4 @@
-"""The Secrets and ConfigMaps that pods name: a pod waits for a missing one until its time is up. No value is told."""
+"""Check the Secrets and ConfigMaps that pods name, since a pod waits for a missing one. No value is shown."""
 
 import base64
 from collections.abc import Iterator, Mapping
@@ -8,11 +8,11 @@ from ganbalance.errors import ConfigError
 from ganbalance.k8s.client import Cluster, ForbiddenError
 from ganbalance.k8s.connection import DEPLOY, STORE
 from ganbalance.k8s.manifest import Manifest
-from ganbalance.k8s.preflight.wanted import Pod, Wanted
+from ganbalance.k8s.preflight.pod_specs import Pod, PodSpecs
 from ganbalance.store import S3_SCHEME
 from ganbalance.store.doctor.checks import CheckResult
 
-KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 ENV_FROM = {"configMapRef": "ConfigMap", "secretRef": "Secret"}
 VALUE_FROM = {"configMapKeyRef": "ConfigMap", "secretKeyRef": "Secret"}
 
@@ -27,25 +27,25 @@ class Source(NamedTuple):
 
 
 class Environment:
-    """What the pods get to know by their environment."""
+    """The environment variables that the pods get."""
 
-    def __init__(self, cluster: Cluster, wanted: Wanted) -> None:
-        self._cluster, self._wanted = cluster, wanted
+    def __init__(self, cluster: Cluster, specs: PodSpecs) -> None:
+        self._cluster, self._specs = cluster, specs
         self._read: dict[tuple[str, str], dict[str, str] | None] = {}
         self._hidden: list[str] = []
 
-    def look(self) -> CheckResult:
+    def check(self) -> CheckResult:
         """Every pod's environment can be made, and leads to a store."""
         problems: dict[str, str] = {}  # what is wrong -> what to do
-        for pod in self._wanted.pods:
+        for pod in self._specs.pods:
             for container in pod.containers:
                 given = self._given(container, problems)
                 problems |= {} if self._hidden or problems else _of_store(given, pod)
         if problems:
             raise ConfigError(f"{', '.join(problems)}; {', and '.join(dict.fromkeys(problems.values()))}")
         if self._hidden:
-            told = f"not looked at, for want of a right: {', '.join(dict.fromkeys(self._hidden))}"
-            return CheckResult(told, "note")
+            message = f"not checked, permission denied: {', '.join(dict.fromkeys(self._hidden))}"
+            return CheckResult(message, "note")
         names = ", ".join(f"{kind} {name}" for kind, name in self._read)
         return CheckResult(f"{names}: there, with what the programs need")
 
@@ -90,12 +90,12 @@ def sources(container: Manifest) -> Iterator[Source]:
 def _of_store(given: Mapping[str, str], pod: Pod) -> dict[str, str]:
     """What is wrong with a program's way to its store."""
     if not given.get(STORE, "").startswith(S3_SCHEME):
-        told = f"{STORE} of {pod.of} is {given[STORE]!r}" if STORE in given else f"{pod.of} is not told {STORE}"
-        return {told: "set it to s3://bucket/prefix in the ConfigMap of the overlay, and apply it again (make deploy)"}
-    if len(present := [name for name in KEYS if name in given]) == 1:
-        (other,) = set(KEYS) - set(present)
-        return {f"{present[0]} is given to {pod.of} and {other} is not": f"add {other} to the Secret"}
-    for name in KEYS:
+        message = f"{STORE} of {pod.program} is {given[STORE]!r}" if STORE in given else f"{pod.program} has no {STORE}"
+        return {message: "set it to s3://bucket/prefix in the overlay's ConfigMap, and apply it again (make deploy)"}
+    if len(present := [name for name in CREDENTIALS if name in given]) == 1:
+        (other,) = set(CREDENTIALS) - set(present)
+        return {f"{present[0]} is given to {pod.program} and {other} is not": f"add {other} to the Secret"}
+    for name in CREDENTIALS:
         if name in given and given[name] != given[name].strip():
             return {f"{name} begins or ends with white space": "make the Secret again, without (echo -n)"}
         if given.get(name) == "":

@@ -1,24 +1,24 @@
-"""The images of the pods: what their names and pull policies lead to. No registry is asked."""
+"""Check what the names and pull policies of the pods' images lead to. No registry is asked."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from ganbalance.k8s.client import ForbiddenError
 from ganbalance.k8s.manifest import Manifest
-from ganbalance.k8s.preflight.room import Room
-from ganbalance.k8s.preflight.wanted import Wanted
+from ganbalance.k8s.preflight.node_capacity import NodeCapacity
+from ganbalance.k8s.preflight.pod_specs import PodSpecs
 from ganbalance.store.doctor.checks import CheckResult
 
 HUB = "docker.io"
-TOLD_BY_A_NODE = 50  # images that a kubelet lists at most
+IMAGES_PER_NODE = 50  # images that a kubelet lists at most
 QUALIFY = "name your registry (make push deploy REGISTRY=...)"
 
 
-class Oddity(NamedTuple):
-    """What is odd about an image."""
+class ImageWarning(NamedTuple):
+    """What may go wrong with an image, and the fix."""
 
     text: str
-    mend: str
+    fix: str
 
 
 class Image(NamedTuple):
@@ -55,45 +55,44 @@ class Image(NamedTuple):
         return (self.policy or ("Always" if is_latest else "IfNotPresent")) == "Always"
 
 
-def images(wanted: Wanted, room: Room) -> CheckResult:
+def images(specs: PodSpecs, nodes: NodeCapacity) -> CheckResult:
     """Every pod of a run gets the same program, from where it can be had."""
     named = dict.fromkeys(
-        Image(one["image"], one.get("imagePullPolicy")) for pod in wanted.pods for one in pod.containers
+        Image(one["image"], one.get("imagePullPolicy")) for pod in specs.pods for one in pod.containers
     )
-    odd: dict[Oddity, list[str]] = {}
+    found: dict[ImageWarning, list[str]] = {}
     for image in named:
-        for oddity in _oddities(image, room):
-            odd.setdefault(oddity, []).append(image.name)
-    if odd:
-        told = "; ".join(f"{oddity.text}: {', '.join(names)}" for oddity, names in odd.items())
-        return CheckResult(told, "warn", ", and ".join(dict.fromkeys(oddity.mend for oddity in odd)))
+        for warning in _warnings(image, nodes):
+            found.setdefault(warning, []).append(image.name)
+    if found:
+        message = "; ".join(f"{warning.text}: {', '.join(names)}" for warning, names in found.items())
+        return CheckResult(message, "warn", ", and ".join(dict.fromkeys(warning.fix for warning in found)))
     return CheckResult(", ".join(dict.fromkeys(image.name for image in named)))
 
 
-def _oddities(image: Image, room: Room) -> Iterator[Oddity]:
+def _warnings(image: Image, nodes: NodeCapacity) -> Iterator[ImageWarning]:
     if image.tag == "latest" and not image.is_by_digest:
         text = "whatever was pushed last, so pods of one run may differ"
-        yield Oddity(text, "name a version: newTag in the overlay, or make push deploy TAG=...")
+        yield ImageWarning(text, "name a version: newTag in the overlay, or make push deploy TAG=...")
     if image.is_always_pulled and image.is_unqualified:
         text = f"pulled from {HUB} at every start, whatever the nodes have"
-        yield Oddity(text, f"set imagePullPolicy: IfNotPresent in the overlay and make load, or {QUALIFY}")
+        yield ImageWarning(text, f"set imagePullPolicy: IfNotPresent in the overlay and make load, or {QUALIFY}")
     elif image.is_always_pulled and not image.is_by_digest:
         text = f"asked for at {image.registry} at every start, so pods wait while that is away"
-        yield Oddity(text, "set imagePullPolicy: IfNotPresent in the overlay")
-    elif image.is_unqualified and _is_nowhere(image, room):
-        yield Oddity(f"on no node, so looked for at {HUB}", f"make load, or {QUALIFY}")
+        yield ImageWarning(text, "set imagePullPolicy: IfNotPresent in the overlay")
+    elif image.is_unqualified and _is_nowhere(image, nodes):
+        yield ImageWarning(f"on no node, so looked for at {HUB}", f"make load, or {QUALIFY}")
 
 
-def _is_nowhere(image: Image, room: Room) -> bool:
-    """Whether all nodes tell what they have, and this is not among it."""
+def _is_nowhere(image: Image, nodes: NodeCapacity) -> bool:
+    """Whether all nodes list their images, and this is not among them."""
     try:
-        nodes = room.all_nodes
+        listed = [node["status"].get("images", []) for node in nodes.all_nodes]
     except ForbiddenError:
         return False
-    told = [node["status"].get("images", []) for node in nodes]
-    if any(not 0 < len(one) < TOLD_BY_A_NODE for one in told):
+    if any(not 0 < len(one) < IMAGES_PER_NODE for one in listed):
         return False
-    return _plain(image.name) not in {_plain(name) for one in told for each in one for name in _names(each)}
+    return _plain(image.name) not in {_plain(name) for one in listed for each in one for name in _names(each)}
 
 
 def _names(image: Manifest) -> list[str]:

@@ -1,4 +1,4 @@
-"""What ResourceQuotas leave for the pods: one that can never fit, and one that has to wait, are two things."""
+"""Check what ResourceQuotas leave for the pods: one that can never fit fails, one that has to wait is a note."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from ganbalance.k8s import capacity
 from ganbalance.k8s.capacity import Amounts, quantity, shown
 from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.manifest import DRIVER, Manifest
-from ganbalance.k8s.preflight.wanted import Pod, Wanted
+from ganbalance.k8s.preflight.pod_specs import Pod, PodSpecs
 from ganbalance.store.doctor.checks import CheckResult
 
 JOBS = "count/jobs.batch"
@@ -22,11 +22,11 @@ SCOPES: dict[str, Callable[[Manifest], bool]] = {
 }
 
 
-class Lack(NamedTuple):
-    """Something that a quota does not leave room for."""
+class QuotaShortfall(NamedTuple):
+    """What a quota does not leave; `permanent` where no other pod's end would help."""
 
     text: str
-    is_for_good: bool
+    permanent: bool
     quota: str
     setting: str | None = None  # what asks for too much; None: it is the number of Jobs
 
@@ -34,53 +34,51 @@ class Lack(NamedTuple):
 class Quotas:
     """The quotas of the namespace."""
 
-    def __init__(self, cluster: Cluster, wanted: Wanted) -> None:
-        self._cluster, self._wanted = cluster, wanted
+    def __init__(self, cluster: Cluster, specs: PodSpecs) -> None:
+        self._cluster, self._specs = cluster, specs
 
-    def look(self) -> CheckResult:
+    def check(self) -> CheckResult:
         """Every pod fits, at least while no other runs."""
         quotas = self._cluster.list("ResourceQuota")
-        jobs = len(self._wanted.jobs) if self._wanted.is_given else 0
-        lacks = [lack for quota in quotas for lack in lacking(quota, self._wanted.pods, jobs)]
-        for_good = [lack for lack in lacks if lack.is_for_good]
-        if for_good:
-            told = ", ".join(lack.text for lack in for_good)
-            raise ConfigError(f"{told}; {_mend(for_good)}")
-        if lacks:
-            return CheckResult(f"not now, so pods will wait: {', '.join(lack.text for lack in lacks)}", "note")
+        jobs = len(self._specs.jobs) if self._specs.is_given else 0
+        found = [one for quota in quotas for one in shortfalls(quota, self._specs.pods, jobs)]
+        if permanent := [one for one in found if one.permanent]:
+            raise ConfigError(f"{', '.join(one.text for one in permanent)}; {_fix(permanent)}")
+        if found:
+            return CheckResult(f"not now, so pods will wait: {', '.join(one.text for one in found)}", "note")
         names = ", ".join(quota["metadata"]["name"] for quota in quotas)
         return CheckResult(f"there is room in {names}" if names else "none in this namespace")
 
 
-def lacking(quota: Manifest, pods: Sequence[Pod], jobs: int) -> Iterator[Lack]:
-    """What a quota does not leave for these pods one by one, each beside the driver's, and for so many Jobs."""
+def shortfalls(quota: Manifest, pods: Sequence[Pod], jobs: int) -> Iterator[QuotaShortfall]:
+    """Find what a quota does not leave for these pods one by one, each beside the driver's, and for so many Jobs."""
     hard, used = (_amounts(quota, part, field) for part, field in (("spec", "hard"), ("status", "used")))
     name = quota["metadata"]["name"]
-    driver = next((pod for pod in pods if pod.of == DRIVER), None)
+    driver = next((pod for pod in pods if pod.program == DRIVER), None)
     beside = counted(driver.spec) if driver and covers(quota, driver.spec) else {}
     for pod in (pod for pod in pods if covers(quota, pod.spec)):
         need = counted(pod.spec)
         for resource in (resource for resource in hard if resource in need):
-            whole = need[resource] + (beside.get(resource, 0) if pod.of != DRIVER else 0)
-            who = f"a pod of {pod.of}" + (" beside the driver's" if whole > need[resource] else "")
+            whole = need[resource] + (beside.get(resource, 0) if pod.program != DRIVER else 0)
+            who = f"a pod of {pod.program}" + (" beside the driver's" if whole > need[resource] else "")
             most, bare = hard[resource], resource.partition(".")[2] or resource
             left = most - used.get(resource, 0)
             allows = f"of {resource} quota {name} allows {shown(bare, most)}"
             if whole > most:
-                yield Lack(f"{allows}, and {who} needs {shown(bare, whole)}", True, name, pod.setting)
+                yield QuotaShortfall(f"{allows}, and {who} needs {shown(bare, whole)}", True, name, pod.setting)
             elif whole > left:
                 free = f"{allows} and has {shown(bare, left)} left"
-                yield Lack(f"{free}, and {who} needs {shown(bare, whole)}", False, name, pod.setting)
+                yield QuotaShortfall(f"{free}, and {who} needs {shown(bare, whole)}", False, name, pod.setting)
     if jobs > hard.get(JOBS, jobs):
-        yield Lack(f"quota {name} allows {hard[JOBS]} Jobs, and the run has {jobs}", True, name)
+        yield QuotaShortfall(f"quota {name} allows {hard[JOBS]} Jobs, and the run has {jobs}", True, name)
 
 
-def _mend(lacks: Sequence[Lack]) -> str:
-    """Every way out, once."""
-    settings = dict.fromkeys(lack.setting for lack in lacks if lack.setting)
-    quotas = dict.fromkeys(lack.quota for lack in lacks)
+def _fix(found: Sequence[QuotaShortfall]) -> str:
+    """Name every way out once."""
+    settings = dict.fromkeys(one.setting for one in found if one.setting)
+    quotas = dict.fromkeys(one.quota for one in found)
     ways = [f"ask for less in {' and '.join(settings)}"] if settings else []
-    if any(lack.setting is None for lack in lacks):
+    if any(one.setting is None for one in found):
         ways.append("run fewer GANs and arms at a time")
     return ", or ".join([*ways, f"raise the quota (kubectl edit quota {' '.join(quotas)})"])
 

@@ -1,15 +1,15 @@
-"""The cluster, the namespace, what whoever asks may do there, and whether the manifests were applied."""
+"""Check the API server, the namespace, the permissions of whoever asks, and that the manifests were applied."""
 
 from ganbalance.errors import ConfigError
 from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.connection import DEPLOY
-from ganbalance.k8s.preflight.wanted import Wanted
+from ganbalance.k8s.preflight.pod_specs import PodSpecs
 from ganbalance.store.doctor.checks import CheckResult
 
 OLDEST = (1, 34)
 ENFORCED = "pod-security.kubernetes.io/enforce"
 SUBMIT = "submit"
-RIGHTS = {
+PERMISSIONS = {
     SUBMIT: [("create", "Job"), ("get", "Job"), ("list", "Job"), ("list", "PodTemplate")],
     "status and watch": [("list", "Pod"), ("list", "Event")],
     "logs": [("list", "Pod"), ("get", "Pod/log")],
@@ -18,11 +18,11 @@ RIGHTS = {
 }
 
 
-class Entrance:
-    """What everything else rests on."""
+class ApiAccess:
+    """The API server, the namespace in it, and what the user may do there."""
 
-    def __init__(self, cluster: Cluster, wanted: Wanted) -> None:
-        self._cluster, self._wanted = cluster, wanted
+    def __init__(self, cluster: Cluster, specs: PodSpecs) -> None:
+        self._cluster, self._specs = cluster, specs
 
     def version(self) -> CheckResult:
         """The API server answers, and knows what the Jobs use."""
@@ -44,19 +44,19 @@ class Entrance:
         level = found["metadata"].get("labels", {}).get(ENFORCED)
         return CheckResult(f"{name} is there" + (f", Pod Security {level}" if level else ""))
 
-    def rights(self) -> CheckResult:
+    def permissions(self) -> CheckResult:
         """Whoever asks may do what the commands do."""
-        asked = {right: self._cluster.may(*right) for rights in RIGHTS.values() for right in rights}
-        lacking = {
-            what: [f"{verb} {kind}" for verb, kind in rights if not asked[verb, kind]]
-            for what, rights in RIGHTS.items()
+        allowed = {one: self._cluster.may(*one) for needed in PERMISSIONS.values() for one in needed}
+        missing = {
+            what: [f"{verb} {kind}" for verb, kind in needed if not allowed[verb, kind]]
+            for what, needed in PERMISSIONS.items()
         }
-        told = ", ".join(f"{what} lacks {' and '.join(missing)}" for what, missing in lacking.items() if missing)
-        mend = f"ask whoever runs the cluster for that in namespace {self._cluster.namespace} (k8s/README.md)"
-        if lacking[SUBMIT]:
-            raise ConfigError(f"{told}; {mend}")
-        return CheckResult(told, "warn", mend) if told else CheckResult(f"enough for {', '.join(RIGHTS)}")
+        message = ", ".join(f"{what} cannot {' and '.join(lost)}" for what, lost in missing.items() if lost)
+        fix = f"ask whoever runs the cluster for that in namespace {self._cluster.namespace} (k8s/README.md)"
+        if missing[SUBMIT]:
+            raise ConfigError(f"{message}; {fix}")
+        return CheckResult(message, "warn", fix) if message else CheckResult(f"enough for {', '.join(PERMISSIONS)}")
 
     def templates(self) -> CheckResult:
         """The manifests were applied."""
-        return CheckResult(f"all {self._wanted.read_templates()} PodTemplates are there")
+        return CheckResult(f"all {self._specs.read_templates()} PodTemplates are there")

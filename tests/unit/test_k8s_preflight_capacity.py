@@ -1,4 +1,4 @@
-"""What is said before a run of the room that a cluster has for it: nodes, quotas, images, queues."""
+"""What is said before a run of what a cluster has for it: nodes, quotas, images, queues."""
 
 from typing import Any
 
@@ -8,13 +8,13 @@ from ganbalance.errors import ConfigError
 from ganbalance.k8s import preflight
 from tests import cluster_double
 from tests.cluster_double import ClusterDouble, Object
-from tests.unit.preflighted import change_template, failed, jobs, look, node
+from tests.unit.preflighted import change_template, failed, jobs, node, preflight_findings
 
-# ---- room ------------------------------------------------------------------------------------------------------------
+# ---- nodes -----------------------------------------------------------------------------------------------------------
 
 
-def test_gpus_that_no_node_has_are_told_with_the_setting(double: ClusterDouble) -> None:
-    found = look(double, jobs(double, gpus=2))
+def test_gpus_that_no_node_has_are_named_with_the_setting(double: ClusterDouble) -> None:
+    found = preflight_findings(double, jobs(double, gpus=2))
     assert failed(found) == ["nodes"]
     assert found["nodes"].text == "train-gan: no node has nvidia.com/gpu >= 2; the most is 1 on node x"
     assert "resources.pods.train-gan of the experiment" in found["nodes"].fix
@@ -26,12 +26,12 @@ def test_a_pool_may_grow_a_node_that_is_not_there(double: ClusterDouble) -> None
     pooled = node(gpu="1")
     pooled["metadata"]["labels"]["karpenter.sh/nodepool"] = "cpu"
     double.add(pooled)
-    assert look(double, jobs(double, gpus=2))["nodes"].state == "warn"
+    assert preflight_findings(double, jobs(double, gpus=2))["nodes"].state == "warn"
 
 
 def test_a_cordoned_node_is_a_warning(double: ClusterDouble) -> None:
     double.add(node(gpu="1") | {"spec": {"unschedulable": True}})
-    found = look(double)["nodes"]
+    found = preflight_findings(double)["nodes"]
     assert found.state == "warn"
     assert "uncordon" in found.fix
 
@@ -41,7 +41,7 @@ def test_what_a_daemon_set_takes_of_a_node_is_not_free(double: ClusterDouble) ->
     metadata = {"name": "d", "namespace": "kube-system", "ownerReferences": [{"kind": "DaemonSet", "uid": "u"}]}
     double.ticks_on_list = False
     double.add({"kind": "Pod", "metadata": metadata, "spec": daemon, "status": {"phase": "Running"}})
-    found = look(double, jobs(double, cpu="8"))["nodes"]
+    found = preflight_findings(double, jobs(double, cpu="8"))["nodes"]
     assert found.text == "train-gan: no node has cpu >= 8; the most is 7.5 on node x"
 
 
@@ -53,7 +53,7 @@ def quota(hard: dict[str, str], used: dict[str, str] | None = None, **more: Any)
 
 
 @pytest.mark.parametrize(
-    ("hard", "used", "state", "told"),
+    ("hard", "used", "state", "problem"),
     [
         ({"limits.memory": "100Gi"}, {}, "ok", "room in small"),
         ({"limits.memory": "4Gi"}, {}, "FAIL", "of limits.memory quota small allows 4Gi"),
@@ -68,12 +68,12 @@ def quota(hard: dict[str, str], used: dict[str, str] | None = None, **more: Any)
         ({"services": "0"}, {}, "ok", "room in small"),
     ],
 )
-def test_a_quota_that_is_too_small_for_good_is_told_from_one_in_use(
-    double: ClusterDouble, hard: dict[str, str], used: dict[str, str], state: str, told: str
+def test_a_quota_that_can_never_do_is_not_one_that_is_in_use_now(
+    double: ClusterDouble, hard: dict[str, str], used: dict[str, str], state: str, problem: str
 ) -> None:
     double.add(quota(hard, used))
-    found = look(double, jobs(double))["quota"]
-    assert (found.state, told in found.text) == (state, True), found
+    found = preflight_findings(double, jobs(double))["quota"]
+    assert (found.state, problem in found.text) == (state, True), found
     assert ("kubectl edit quota small" in found.fix) == (state == "FAIL")
 
 
@@ -93,14 +93,14 @@ def test_a_quota_that_is_too_small_for_good_is_told_from_one_in_use(
 )
 def test_a_quota_of_other_pods_is_none(double: ClusterDouble, more: dict[str, Any], state: str) -> None:
     double.add(quota({"limits.memory": "4Gi"}, **more))
-    assert look(double, jobs(double))["quota"].state == state
+    assert preflight_findings(double, jobs(double))["quota"].state == state
 
 
 # ---- images and queues -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("image", "policy", "told"),
+    ("image", "policy", "problem"),
     [
         ("registry.example/team/ganbalance:1.2", "IfNotPresent", ""),
         ("registry.example/team/ganbalance@sha256:0f", "Always", ""),
@@ -112,31 +112,31 @@ def test_a_quota_of_other_pods_is_none(double: ClusterDouble, more: dict[str, An
         ("ganbalance:local-report", "IfNotPresent", ""),
     ],
 )
-def test_images_are_warned_of_by_what_will_happen(double: ClusterDouble, image: str, policy: str, told: str) -> None:
+def test_images_are_warned_of_by_what_will_happen(double: ClusterDouble, image: str, policy: str, problem: str) -> None:
     has = node(gpu="1")
     names = ["docker.io/library/ganbalance:local-report", "docker.io/library/ganbalance:local-cuda"]
     has["status"]["images"] = [{"names": [name]} for name in names]
     double.add(has)
     change_template(double, "report", image=image, imagePullPolicy=policy)
-    found = look(double)["images"]
-    assert found.state == ("warn" if told else "ok"), found
-    assert told in found.text
-    assert bool(found.fix) == bool(told)
+    found = preflight_findings(double)["images"]
+    assert found.state == ("warn" if problem else "ok"), found
+    assert problem in found.text
+    assert bool(found.fix) == bool(problem)
 
 
 def test_a_queue_without_kueue_and_without_the_queue_fails(double: ClusterDouble) -> None:
     template = double.object("PodTemplate", "train-gan")
     template["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] = "mine"
     double.add(template)
-    found = look(double)["queue"]
+    found = preflight_findings(double)["queue"]
     assert found.state == "FAIL"
     assert "install or upgrade Kueue" in found.fix
     double.kinds |= cluster_double.KUEUE
-    found = look(double)["queue"]
+    found = preflight_findings(double)["queue"]
     assert (found.state, found.text) == ("FAIL", f"namespace {double.namespace} has no LocalQueue mine")
     queue = {"kind": "LocalQueue", "metadata": {"name": "mine"}}
     double.add(queue)
-    assert look(double)["queue"].state == "ok"
+    assert preflight_findings(double)["queue"].state == "ok"
     stopped = {"type": "Active", "status": "False", "message": "Can't submit new workloads to clusterQueue"}
     double.add(queue | {"status": {"conditions": [stopped]}})
-    assert look(double)["queue"].state == "warn"
+    assert preflight_findings(double)["queue"].state == "warn"

@@ -1,23 +1,23 @@
-"""The nodes: whether any of them could ever hold the pods, and what GPUs they have."""
+"""Check whether any node could ever hold the pods, and count the GPUs."""
 
 from functools import cached_property
 
 from ganbalance.errors import ConfigError
 from ganbalance.k8s import capacity
-from ganbalance.k8s.capacity import Misfit
+from ganbalance.k8s.capacity import Unschedulable
 from ganbalance.k8s.client import Cluster, ForbiddenError
 from ganbalance.k8s.manifest import Manifest
-from ganbalance.k8s.preflight.wanted import Pod, Wanted
+from ganbalance.k8s.preflight.pod_specs import Pod, PodSpecs
 from ganbalance.store.doctor.checks import CheckResult
 
 NOT_ENDED = "status.phase!=Succeeded,status.phase!=Failed"
 
 
-class Room:
+class NodeCapacity:
     """The nodes and who uses them, looked up once."""
 
-    def __init__(self, cluster: Cluster, wanted: Wanted) -> None:
-        self._cluster, self._wanted = cluster, wanted
+    def __init__(self, cluster: Cluster, specs: PodSpecs) -> None:
+        self._cluster, self._specs = cluster, specs
 
     @cached_property
     def all_nodes(self) -> list[Manifest]:
@@ -32,19 +32,19 @@ class Room:
         except ForbiddenError:
             return None
 
-    def nodes(self) -> CheckResult:
+    def fit(self) -> CheckResult:
         """Each kind of pod fits some node, be it not now."""
-        misfits: dict[Misfit, list[Pod]] = {}
-        for pod in self._wanted.pods:
-            if found := capacity.misfit(pod.spec, self.all_nodes, self.users or ()):
-                misfits.setdefault(found, []).append(pod)
-        never = {found: pods for found, pods in misfits.items() if not found.is_passing}
+        rejected: dict[Unschedulable, list[Pod]] = {}
+        for pod in self._specs.pods:
+            if found := capacity.unschedulable(pod.spec, self.all_nodes, self.users or ()):
+                rejected.setdefault(found, []).append(pod)
+        never = {found: pods for found, pods in rejected.items() if not found.transient}
         if never and not capacity.may_grow(self.all_nodes):
-            raise ConfigError(f"{_told(never)}; {_mend(never)}")
+            raise ConfigError(f"{_reasons(never)}; {_fix(never)}")
         if never:
-            return CheckResult(f"{_told(never)}, unless a pool grows one that can", "warn", _mend(never))
-        if misfits:
-            return CheckResult(f"not now: {_told(misfits)}", "warn", _mend(misfits))
+            return CheckResult(f"{_reasons(never)}, unless a pool grows one that can", "warn", _fix(never))
+        if rejected:
+            return CheckResult(f"not now: {_reasons(rejected)}", "warn", _fix(rejected))
         n = len(self.all_nodes)
         return CheckResult(
             f"each kind of pod fits {'the node' if n == 1 else f'one of {n} nodes'}, if nothing else runs there"
@@ -52,20 +52,20 @@ class Room:
 
     def gpus(self) -> CheckResult:
         """How many there are, and how many nobody uses."""
-        named = {name for pod in self._wanted.pods for name in capacity.limits(pod.spec) if "/" in name}
+        named = {name for pod in self._specs.pods for name in capacity.limits(pod.spec) if "/" in name}
         found = capacity.devices(self.all_nodes, self.users, named)
         if not found:
             return CheckResult("no node has any, so GANs train on CPUs", "note")
         nodes = [f"{one.nodes} node{'s' if one.nodes > 1 else ''}" for one in found]
         free = ["use unknown, pods cannot be listed" if one.free is None else f"{one.free} free" for one in found]
-        told = zip(found, free, nodes, strict=True)
-        return CheckResult(", ".join(f"{one.total} {one.resource} on {where} ({left})" for one, left, where in told))
+        rows = zip(found, free, nodes, strict=True)
+        return CheckResult(", ".join(f"{one.total} {one.resource} on {where} ({left})" for one, left, where in rows))
 
 
-def _told(misfits: dict[Misfit, list[Pod]]) -> str:
-    return ", ".join(f"{', '.join(pod.of for pod in pods)}: {found.text}" for found, pods in misfits.items())
+def _reasons(rejected: dict[Unschedulable, list[Pod]]) -> str:
+    return ", ".join(f"{', '.join(pod.program for pod in pods)}: {found.text}" for found, pods in rejected.items())
 
 
-def _mend(misfits: dict[Misfit, list[Pod]]) -> str:
-    found, pods = next(iter(misfits.items()))
-    return f"{found.mend}: {pods[0].setting}" if found.mend.startswith("ask for less") else found.mend
+def _fix(rejected: dict[Unschedulable, list[Pod]]) -> str:
+    found, pods = next(iter(rejected.items()))
+    return f"{found.fix}: {pods[0].setting}" if found.fix.startswith("ask for less") else found.fix

@@ -1,4 +1,4 @@
-"""What is to run on a cluster: Jobs, and the kinds of pods that they make."""
+"""Collect what is to run on a cluster: Jobs, and the kinds of pods that they make."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -14,9 +14,9 @@ TRIAL_RUN = "doctor-00000000"  # of Jobs that are never created
 
 
 class Pod(NamedTuple):
-    """One kind of pod; `of` is the program in it, or the driver."""
+    """One kind of pod; `program` is what runs in it, or "driver"."""
 
-    of: str
+    program: str
     manifest: Manifest
 
     @property
@@ -33,10 +33,11 @@ class Pod(NamedTuple):
     @property
     def setting(self) -> str:
         """Where its resources are set."""
-        return f"resources.pods.{self.of} of the experiment" if self.of in PROGRAMS else f"the PodTemplate {self.of}"
+        name = self.program
+        return f"resources.pods.{name} of the experiment" if name in PROGRAMS else f"the PodTemplate {name}"
 
 
-class Wanted:
+class PodSpecs:
     """The Jobs that are given, else those that the namespace's templates would make."""
 
     def __init__(self, cluster: Cluster, jobs: Sequence[Manifest]) -> None:
