@@ -141,7 +141,7 @@ class ClusterDouble:
             })  # fmt: skip
 
     def deny(self, verb: str, plural: str) -> None:
-        """Take a right away: get, list, create, patch or delete of jobs, pods, pods/log, ..."""
+        """Take a permission away: get, list, create, patch or delete of jobs, pods, pods/log, ..."""
         self._denied.add((verb, plural))
 
     def pass_time(self, seconds: float) -> None:
@@ -207,8 +207,8 @@ class ClusterDouble:
         if (verb, resource) in self._denied:
             of, where = _api_group(group), f'in the namespace "{home}"' if home else "at the cluster scope"
             what = f"{resource}.{of}".rstrip(".") + (f' "{name}"' if name else "")
-            told = f'User "tester" cannot {verb} resource "{resource}" in API group "{of}" {where}'
-            raise ApiError(403, "Forbidden", f"{what} is forbidden: {told}")
+            message = f'User "tester" cannot {verb} resource "{resource}" in API group "{of}" {where}'
+            raise ApiError(403, "Forbidden", f"{what} is forbidden: {message}")
 
     def _get(self, kind: str, home: str, name: str) -> Object:
         if found := self._objects.get((kind, home, name)):

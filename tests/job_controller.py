@@ -60,8 +60,8 @@ OOM = Exits(137, reason="OOMKilled")
 EVICTED = Exits(143, disrupted="EvictionByEvictionAPI")
 
 
-def told(code: int, cause: str) -> Exits:
-    """A program that ends with a last word, as the job programs do."""
+def exits(code: int, cause: str) -> Exits:
+    """A program that ends with a termination message, as the job programs do."""
     return Exits(code, message=json.dumps({"exit_code": code, "cause": cause}) + "\n")
 
 

@@ -1,7 +1,7 @@
 """Pods of a run's stages for `ClusterDouble`: they commit tiny artifacts instead of training anything.
 
 pods = cluster.pods = StagePods(store)
-pods.fates["train-gan/dcgan/class-1/seed-0"] = told(78, "no such device")     # an Outcome, or
+pods.fates["train-gan/dcgan/class-1/seed-0"] = exits(78, "no such device")     # an Outcome, or
 pods.fates["report"] = [Exits(1), Exits(143)]                                 # one per try, then it works
 pods.ran                                                                      # how often each stage was made
 pods.bytes["imbalance/seed-0"] = b"other"                                     # what its artifact holds from now on

@@ -69,8 +69,8 @@ class Deployment:
             if found := is_so():
                 return found
             time.sleep(1)
-        told = self.make("status", f"RUN={run}", check=False).stdout if run else ""
-        raise AssertionError(f"not within {PATIENCE_S:.0f} s: {what}\n{told}")
+        message = self.make("status", f"RUN={run}", check=False).stdout if run else ""
+        raise AssertionError(f"not within {PATIENCE_S:.0f} s: {what}\n{message}")
 
     def wait_for_end(self, run: str) -> dict[str, Any]:
         """The run's status once its driver has ended."""

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from ganbalance import cli
-from ganbalance.k8s import trouble
+from ganbalance.k8s import diagnosis
 from tests.cluster.deployment import GROUP_LABEL, Deployment
 from tests.conftest import tiny_settings, write_tiny_npz
 from tests.manifests import Manifest
@@ -19,7 +19,7 @@ from tests.namespaces import Namespace
 
 BACKBONE, SEED_0, SEED_1 = "backbone", "imbalance/seed-0", "imbalance/seed-1"
 FIRST = {BACKBONE, SEED_0, SEED_1}  # the stages that wait for no pod; `submit` makes the dataset itself
-HELD = {"features/real", "train-classifier/none/seed-0", "train-classifier/none/seed-1", "report"}
+BLOCKED = {"features/real", "train-classifier/none/seed-0", "train-classifier/none/seed-1", "report"}
 PROGRAMS = ("imbalance", "train-classifier")  # of the first stages
 
 SMALL: Manifest = {
@@ -34,7 +34,7 @@ def script(text: str, **more: Any) -> Manifest:
 
 
 @dataclass
-class Said:
+class Output:
     """What a command said, and its exit code."""
 
     code: int
@@ -51,14 +51,14 @@ class Lab:
         self.image = namespace.get("podtemplate", "report")["template"]["spec"]["containers"][0]["image"]
         self.templates = {name: namespace.get("podtemplate", name) for name in PROGRAMS}
 
-    def ganbalance(self, *arguments: str) -> Said:
+    def ganbalance(self, *arguments: str) -> Output:
         """A command, in this process: it has loaded torch already."""
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = cli.main([*arguments, "--namespace", self.namespace.name])
-        return Said(code, out.getvalue(), err.getvalue())
+        return Output(code, out.getvalue(), err.getvalue())
 
-    def submit(self, name: str, change: Manifest, *flags: str, **annotations: str) -> Said:
+    def submit(self, name: str, change: Manifest, *flags: str, **annotations: str) -> Output:
         """Submit a run of that name. It keeps the templates as they are now, so the next one may change them."""
         self.namespace.kubectl(
             "replace", "-f", "-", manifest=[self._changed(program, change, annotations) for program in PROGRAMS]
@@ -90,13 +90,13 @@ class Lab:
         return {row["stage"]: row["cause"] for row in self.deployed.status(run)["stages"]}
 
     def failed(self, run: str) -> dict[str, str]:
-        """What a run says of the first stages after its end, when all of them failed and held back the rest."""
+        """What a run says of the first stages after its end, when all of them failed and blocked the rest."""
         found = self.deployed.wait_for_end(run)
         rows = {row["stage"]: row for row in found["stages"]}
         states = {name: row["state"] for name, row in rows.items()}
-        assert states == {"dataset": "done"} | dict.fromkeys(FIRST, "failed") | dict.fromkeys(HELD, "held"), found
+        assert states == {"dataset": "done"} | dict.fromkeys(FIRST, "failed") | dict.fromkeys(BLOCKED, "blocked"), found
         assert found["driver"]["state"] == "failed"
-        assert found["driver"]["cause"] == "7 stages without a result; mend that and resume the run"
+        assert found["driver"]["cause"] == "7 stages without a result; fix that and resume the run"
         assert {pod["status"]["phase"] for pod in self.deployed.pods(run)} == {"Failed"}
         table = self.ganbalance("status", "--run", run).out.splitlines()
         for name in FIRST:
@@ -120,10 +120,10 @@ class Lab:
     def lasted_s(self, run: str, group: str) -> float:
         """From the making of a Job to its end."""
         job = self.job(run, group)
-        condition = trouble.terminal(job)
+        condition = diagnosis.terminal(job)
         assert condition, job
         end, start = condition["lastTransitionTime"], job["metadata"]["creationTimestamp"]
-        return (trouble.when(end) - trouble.when(start)).total_seconds()
+        return (diagnosis.when(end) - diagnosis.when(start)).total_seconds()
 
     def wait_for_causes(self, run: str, pattern: str) -> dict[str, str]:
         """The first stages' causes, once each fits the pattern."""

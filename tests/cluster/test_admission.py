@@ -1,4 +1,4 @@
-"""What the API server says to k8s/: schemas, Pod Security, rights. Nothing here starts a pod."""
+"""What the API server says to k8s/: schemas, Pod Security, permissions. Nothing here starts a pod."""
 
 import copy
 import json
@@ -23,7 +23,7 @@ def _render(variant: str, namespace: str, folder: Path) -> list[Manifest]:
 
 @pytest.fixture(scope="module")
 def deployed(namespace: Namespace, tmp_path_factory: pytest.TempPathFactory) -> Namespace:
-    """The base, applied: accounts and rights are there, and no pod."""
+    """The base, applied: accounts and permissions are there, and no pod."""
     base = manifests.render_on_top(tmp_path_factory.mktemp("base"), namespace=namespace.name, resources=["k8s/base"])
     namespace.kubectl("apply", "-f", "-", manifest=base)
     return namespace
@@ -107,7 +107,7 @@ def test_the_rights_of_the_driver_are_listed_completely_above(deployed: Namespac
     who = f"--as=system:serviceaccount:{deployed.name}:ganbalance-driver"
     rows = deployed.kubectl("auth", "can-i", "--list", "--no-headers", who).stdout.splitlines()
     found = {row.split()[0]: set(re.findall(r"\w+", row.rpartition("[")[2])) for row in rows if row[0].isalpha()}
-    everybody = {name for name in found if name.startswith("self")}  # reviews of one's own rights
+    everybody = {name for name in found if name.startswith("self")}  # reviews of one's own permissions
     assert {name: verbs for name, verbs in found.items() if name not in everybody} == ALLOWED
 
 

@@ -113,7 +113,7 @@ def _minio_knows(endpoint: str, access: str, secret: str) -> None:
         client.close()
 
 
-def test_a_bucket_job_that_fails_is_told_with_its_log(fresh: Namespace, tmp_path: Path) -> None:
+def test_a_bucket_job_that_fails_is_reported_with_its_log(fresh: Namespace, tmp_path: Path) -> None:
     overlay = _overlay(tmp_path / "own", "v1")
     settings = yaml.safe_load((overlay / "kustomization.yaml").read_text())
     settings["patches"].append(

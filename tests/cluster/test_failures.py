@@ -1,7 +1,7 @@
 """How runs fail on a real cluster: the right state, one line that says why and what to change, and an end.
 
 Jobs, pods and the driver are real. The programs of the first stages are scripts, in the image of the report, which
-holds no torch. What takes long is submitted first and looked at last.
+holds no torch. What takes long is submitted first and checked last.
 """
 
 import re
@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from ganbalance.k8s import capacity, preflight, trouble
+from ganbalance.k8s import capacity, diagnosis, preflight
 from ganbalance.k8s.client import Access, Cluster
 from ganbalance.k8s.manifest import GPU_RESOURCE, PART
 from ganbalance.store.doctor import Finding
 from tests import manifests
 from tests.cluster.deployment import RUN_LABEL, Deployment
-from tests.cluster.lab import BACKBONE, FIRST, HELD, SEED_0, SEED_1, SMALL, Lab, script
+from tests.cluster.lab import BACKBONE, BLOCKED, FIRST, SEED_0, SEED_1, SMALL, Lab, script
 from tests.manifests import Manifest
 from tests.namespaces import Namespace
 
@@ -78,16 +78,16 @@ def after_the_checks(patch: pytest.MonkeyPatch, happens: Callable[[], Any]) -> N
     """Have something happen when a submission has passed its checks and has no driver yet."""
     refuse = preflight.refuse
 
-    def refuse_or_go_on(found: Iterable[Finding]) -> None:
+    def refuse_or_continue(found: Iterable[Finding]) -> None:
         refuse(found)
         happens()
 
-    patch.setattr(preflight, "refuse", refuse_or_go_on)
+    patch.setattr(preflight, "refuse", refuse_or_continue)
 
 
 @pytest.fixture
 def neighbour(lab: Lab, name_only: Namespace, tmp_path: Path) -> Lab:
-    """Another namespace, that has nothing yet but the manifests and the keys; its store is the first one's."""
+    """Another namespace, that has nothing yet but the manifests and the credentials; its store is the first one's."""
     name_only.make()
     name, _, tag = lab.image.rpartition(":")
     images = [{"name": f"ganbalance/{one}", "newName": name, "newTag": tag} for one in ("report", "programs")]
@@ -102,11 +102,11 @@ def neighbour(lab: Lab, name_only: Namespace, tmp_path: Path) -> Lab:
 
 def test_a_stage_that_is_tried_again_says_how_it_ended_before(lab: Lab, failing: dict[str, str]) -> None:
     run = failing["data-or-bug"]
-    said = lab.deployed.wait_for("another try", lambda: _told(lab.causes(run)[SEED_1], "try "), run)
+    said = lab.deployed.wait_for("another try", lambda: _if_starts(lab.causes(run)[SEED_1], "try "), run)
     assert re.fullmatch(r"try [2-4]; before: exit 1 \(a bug\): KeyError: a bug", said)
 
 
-def _told(cause: str, start: str) -> str | None:
+def _if_starts(cause: str, start: str) -> str | None:
     return cause if cause.startswith(start) else None
 
 
@@ -119,11 +119,11 @@ def _told(cause: str, start: str) -> str | None:
     ],
     ids=["a name that is none", "an image that is never pulled", "a Secret that has gone"],
 )
-def test_what_no_time_mends_ends_at_once(lab: Lab, failing: dict[str, str], name: str, cause: str) -> None:
+def test_what_waiting_cannot_fix_ends_at_once(lab: Lab, failing: dict[str, str], name: str, cause: str) -> None:
     run = failing[name]
     for said in lab.failed(run).values():
         assert re.fullmatch(cause, said)
-    assert lab.lasted_s(run, "imbalance") < trouble.PULL_GRACE_S
+    assert lab.lasted_s(run, "imbalance") < diagnosis.PULL_GRACE_S
 
 
 def test_a_bad_configuration_ends_all_of_its_job_at_once(lab: Lab, failing: dict[str, str]) -> None:
@@ -133,7 +133,7 @@ def test_a_bad_configuration_ends_all_of_its_job_at_once(lab: Lab, failing: dict
         BACKBONE: cause, SEED_0: cause, SEED_1: f"stopped with the rest of its Job: {cause}",
     }  # fmt: skip
     assert lab.tries(run, "imbalance")["0"] == lab.tries(run, "backbone")["0"] == 1
-    condition = trouble.terminal(lab.job(run, "imbalance"))
+    condition = diagnosis.terminal(lab.job(run, "imbalance"))
     assert condition
     assert condition["reason"] == "PodFailurePolicy"
     described = lab.namespace.kubectl("describe", "job", lab.job(run, "imbalance")["metadata"]["name"]).stdout
@@ -162,7 +162,7 @@ def test_a_gpu_that_no_node_has_is_refused_with_the_most_there_is(lab: Lab) -> N
     said = lab.submit("gpu-refused", _on_a_gpu(), **{GPU_RESOURCE: GPU})
     assert said.code == 78
     assert "the cluster cannot run this, and nothing was submitted:" in said.err
-    assert re.search(rf"nodes: .*no node has {GPU} >= 1; the most is 0 on .* -> mend: ask for less {GPU}", said.err)
+    assert re.search(rf"nodes: .*no node has {GPU} >= 1; the most is 0 on .* -> fix: ask for less {GPU}", said.err)
     assert "submitted" not in said.out
 
 
@@ -170,7 +170,7 @@ def test_a_pod_that_no_node_can_ever_hold_says_so_and_is_given_up_in_the_end(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _skip_where_nodes_come_and_go()
-    monkeypatch.setattr(preflight, "refuse", lambda found: None)  # as where nobody may look at nodes
+    monkeypatch.setattr(preflight, "refuse", lambda found: None)  # as where nobody may list nodes
     run = lab.submitted("gpu-pending", _on_a_gpu(), f"--pending={PENDING_S}", **{GPU_RESOURCE: GPU})
     waiting = lab.wait_for_causes(run, "will never run")
     for said in waiting.values():
@@ -178,7 +178,7 @@ def test_a_pod_that_no_node_can_ever_hold_says_so_and_is_given_up_in_the_end(
             rf"will never run: no node has {GPU} >= 1; the most is 0 on .*; ask for less {GPU}, or add a node .*", said
         )
     for said in lab.failed(run).values():
-        assert re.fullmatch(rf"waited {PENDING_S} s in vain; Unschedulable: .* Insufficient {GPU}; ask for .*", said)
+        assert re.fullmatch(rf"timed out after {PENDING_S} s; Unschedulable: .* Insufficient {GPU}; ask for .*", said)
 
 
 def test_a_quota_that_can_never_hold_the_pods_is_refused(neighbour: Lab) -> None:
@@ -190,16 +190,16 @@ def test_a_quota_that_can_never_hold_the_pods_is_refused(neighbour: Lab) -> None
     assert neighbour.is_empty()
 
 
-def test_a_quota_that_comes_later_is_told_and_given_up_in_the_end(
+def test_a_quota_that_comes_later_is_reported_and_given_up_in_the_end(
     neighbour: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     after_the_checks(monkeypatch, lambda: _make_quota(neighbour))
     run = neighbour.submitted("quota-later", script(SLEEP), f"--pending={PENDING_S}")
-    told = r"FailedCreate: .*exceeded quota: small, requested: .*=64Mi, .*limited: .*=1056Mi; ask for less in .*"
-    neighbour.wait_for_causes(run, told)
+    cause = r"FailedCreate: .*exceeded quota: small, requested: .*=64Mi, .*limited: .*=1056Mi; ask for less in .*"
+    neighbour.wait_for_causes(run, cause)
     assert {row["state"] for row in neighbour.deployed.status(run)["stages"] if row["stage"] in FIRST} == {"queued"}
     for said in neighbour.failed(run).values():
-        assert re.fullmatch(rf"waited {PENDING_S} s in vain; {told}", said)
+        assert re.fullmatch(rf"timed out after {PENDING_S} s; {cause}", said)
 
 
 def _make_quota(lab: Lab) -> None:
@@ -211,10 +211,10 @@ def _make_quota(lab: Lab) -> None:
 def test_a_secret_that_a_template_names_and_is_not_there_is_refused(lab: Lab) -> None:
     said = lab.submit("secret-refused", script(SLEEP, envFrom=[{"secretRef": {"name": "nowhere"}}]))
     assert said.code == 78
-    assert f"environment: no Secret nowhere in namespace {lab.namespace.name} -> mend: " in said.err
+    assert f"environment: no Secret nowhere in namespace {lab.namespace.name} -> fix: " in said.err
 
 
-def test_without_the_keys_to_the_store_nothing_is_submitted(neighbour: Lab) -> None:
+def test_without_credentials_for_the_store_nothing_is_submitted(neighbour: Lab) -> None:
     neighbour.namespace.kubectl("delete", "secret", "ganbalance-s3")
     said = neighbour.submit("keys-refused", script(SLEEP))
     assert said.code == 78
@@ -243,7 +243,7 @@ def test_what_happens_to_a_run_leaves_the_other_in_the_namespace_alone(lab: Lab)
     assert said.out.startswith(f"cancelled {mine}: 3 Jobs deleted, what is committed is kept")
     assert not lab.deployed.pods(mine)
     assert not lab.deployed.jobs(mine)
-    assert {state for name, state in _states(lab, mine).items() if name != "dataset"} == {"to do"}
+    assert {state for name, state in _states(lab, mine).items() if name != "dataset"} == {"not started"}
 
     said = lab.ganbalance("clean", "--run", mine)
     assert said.code == 0
@@ -251,7 +251,7 @@ def test_what_happens_to_a_run_leaves_the_other_in_the_namespace_alone(lab: Lab)
     assert lab.ganbalance("status", "--run", mine).code == 78
     assert _running(lab, other) == before
     assert _states(lab, other) == (
-        {"dataset": "done"} | dict.fromkeys(FIRST, "running") | dict.fromkeys(HELD, "to do")
+        {"dataset": "done"} | dict.fromkeys(FIRST, "running") | dict.fromkeys(BLOCKED, "not started")
     )  # fmt: skip
 
     assert lab.ganbalance("clean", "--run", other).code == 0
@@ -276,7 +276,7 @@ def test_bad_data_ends_its_stage_at_once_and_anything_else_after_three_more_trie
     assert lab.tries(run, "imbalance") == {"0": 1, "1": 4}
 
 
-def test_a_pod_that_takes_too_much_memory_is_told_with_its_limit_and_its_log_outlives_it(
+def test_a_pod_that_takes_too_much_memory_is_reported_with_its_limit_and_its_log_outlives_it(
     lab: Lab, failing: dict[str, str]
 ) -> None:
     run = failing["oom"]
@@ -296,7 +296,7 @@ def test_an_image_that_is_nowhere_is_given_up_when_its_registry_had_time_to_come
     run = failing["no-image"]
     for said in lab.failed(run).values():
         assert re.fullmatch(rf"(ErrImagePull|ImagePullBackOff): .*{NOWHERE}.*; copy it into the nodes .*", said)
-    assert lab.lasted_s(run, "imbalance") >= trouble.PULL_GRACE_S
+    assert lab.lasted_s(run, "imbalance") >= diagnosis.PULL_GRACE_S
 
 
 def test_all_of_this_happens_where_restricted_pod_security_is_enforced(lab: Lab) -> None:

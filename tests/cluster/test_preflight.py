@@ -111,7 +111,7 @@ def test_a_quota_that_is_used_up_now_is_a_note(deployed: Namespace) -> None:
     preflight.refuse(found.values())
 
 
-def test_a_quota_that_wants_limits_is_told_by_the_server(deployed: Namespace) -> None:
+def test_a_quota_that_wants_limits_is_reported_by_the_server(deployed: Namespace) -> None:
     _change(deployed, "train-gan", {"resources": {"requests": {"cpu": "1"}, "limits": {"memory": "1Gi"}}})
     deployed.kubectl("create", "quota", "strict", "--hard=limits.cpu=100")
     deployed.kubectl("wait", "resourcequota/strict", "--for=jsonpath={.status.hard}", "--timeout=60s")
@@ -121,7 +121,7 @@ def test_a_quota_that_wants_limits_is_told_by_the_server(deployed: Namespace) ->
     assert "a quota of the namespace wants them" in failed.fix
 
 
-def test_a_limit_range_is_told_with_the_setting(deployed: Namespace) -> None:
+def test_a_limit_range_is_reported_with_the_setting(deployed: Namespace) -> None:
     limits = [{"type": "Container", "max": {"memory": "1Gi"}}]
     manifest = {"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "small"}, "spec": {"limits": limits}}
     deployed.kubectl("apply", "-f", "-", manifest=manifest)
@@ -134,8 +134,8 @@ def test_a_limit_range_is_told_with_the_setting(deployed: Namespace) -> None:
 def test_a_gpu_that_no_node_has_fails_with_the_most_there_is(deployed: Namespace) -> None:
     _change(deployed, "train-gan", {}, annotations={manifest.GPU_RESOURCE: NO_SUCH_GPU})
     found = _findings(deployed, gpus=2)
-    told = f"train-gan: no node has {NO_SUCH_GPU} >= 2; the most is 0 on node"
-    assert found["nodes"].text.startswith(told)
+    message = f"train-gan: no node has {NO_SUCH_GPU} >= 2; the most is 0 on node"
+    assert found["nodes"].text.startswith(message)
     assert "resources.pods.train-gan of the experiment" in found["nodes"].fix
     if capacity.may_grow(Cluster(Access()).list("Node")):
         assert found["nodes"].state == "warn"
@@ -157,7 +157,7 @@ def test_a_missing_service_account_fails_and_is_what_hides_the_pods(deployed: Na
     assert found["pods"].state == "skipped"
 
 
-def test_a_job_that_the_server_refuses_is_told_with_its_words(deployed: Namespace) -> None:
+def test_a_job_that_the_server_refuses_is_reported_with_its_words(deployed: Namespace) -> None:
     cluster = Cluster(Access(namespace=deployed.name))
     wanted = _jobs(cluster)
     wanted[1]["spec"]["template"]["spec"]["containers"][0]["resources"]["requests"]["memory"] = "999Gi"

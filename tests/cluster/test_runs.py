@@ -205,7 +205,7 @@ def test_a_cancelled_run_leaves_no_pod_and_keeps_what_is_committed(disturbed: Di
     assert disturbed.pods == []
     assert disturbed.jobs == []
     assert disturbed.states["dataset"] == "done"
-    assert disturbed.states["train-gan/dcgan/class-1/seed-0"] == "to do"
+    assert disturbed.states["train-gan/dcgan/class-1/seed-0"] == "not started"
 
 
 def test_a_run_survives_the_death_of_its_driver_and_runs_no_stage_twice(

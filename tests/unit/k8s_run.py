@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from ganbalance import config
-from ganbalance.k8s import submission
+from ganbalance.k8s import submissions
 from ganbalance.k8s.client import Access, Cluster
 from ganbalance.k8s.driver import Driver
 from ganbalance.k8s.manifest import GROUP, PART, ROUND, SUBMISSION, TEMPLATES
-from ganbalance.k8s.sight import look
-from ganbalance.k8s.submission import Submission
+from ganbalance.k8s.snapshot import observe
+from ganbalance.k8s.submissions import Submission
 from ganbalance.pipeline import rounds, runs
 from ganbalance.pipeline.plan import make_plan
 from ganbalance.pipeline.rounds import Round
@@ -29,7 +29,7 @@ STEPS = 200  # more than any run here takes; a driver that needs more hangs
 GAN_0, GAN_1 = "train-gan/dcgan/class-1/seed-0", "train-gan/dcgan/class-1/seed-1"
 SYNTHESIZE_0, FEATURES_0 = "synthesize/dcgan/class-1/seed-0", "features/dcgan/class-1/seed-0"
 CELL_0 = "train-classifier/dcgan/seed-0"
-HELD_BACK = {SYNTHESIZE_0, FEATURES_0, CELL_0}  # where GAN_0 fails
+BLOCKED = {SYNTHESIZE_0, FEATURES_0, CELL_0}  # where GAN_0 fails
 
 
 def template(name: str) -> Object:
@@ -61,7 +61,7 @@ class KubernetesRun:
     pods: StagePods
 
     @classmethod
-    def new(cls, record: Record, folder: Path, double: ClusterDouble, **wishes: Any) -> "KubernetesRun":
+    def new(cls, record: Record, folder: Path, double: ClusterDouble, **settings: Any) -> "KubernetesRun":
         """A run that is submitted once and has no driver yet."""
         shutil.rmtree(folder / "store", ignore_errors=True)
         make_store(str(folder / "store"))
@@ -69,7 +69,7 @@ class KubernetesRun:
         runs.submit(store, record)
         double.pods = pods = StagePods(store)
         made = cls(record, store, folder, double, pods)
-        made.submit(**wishes)
+        made.submit(**settings)
         return made
 
     @property
@@ -80,14 +80,14 @@ class KubernetesRun:
     def stages(self) -> set[str]:
         return {node.name for node in self.record.plan.nodes}
 
-    def submit(self, **wishes: Any) -> int:
+    def submit(self, **settings: Any) -> int:
         """One more submission; its number."""
-        number = submission.last(self.store, self.name) + 1
-        wish = Submission(
-            run=self.name, number=number, parallel=wishes.get("parallel", 4), pending_s=PENDING_S,
-            templates={name: template(name) for name in TEMPLATES} | wishes.get("templates", {}),
+        number = submissions.last(self.store, self.name) + 1
+        submission = Submission(
+            run=self.name, number=number, parallel=settings.get("parallel", 4), pending_s=PENDING_S,
+            templates={name: template(name) for name in TEMPLATES} | settings.get("templates", {}),
         )  # fmt: skip
-        assert submission.record(self.store, wish) == wish
+        assert submissions.record(self.store, submission) == submission
         return number
 
     def cluster(self) -> Cluster:
@@ -98,16 +98,17 @@ class KubernetesRun:
 
     def driver(self, number: int | None = None, cluster: Cluster | None = None, store: Store | None = None) -> Driver:
         """A driver of the last submission, or of that number, which knows nothing yet."""
-        wish = submission.load(self.store, self.name, number or submission.last(self.store, self.name))
-        return Driver(cluster or self.cluster(), self.record.experiment, self.state(store), wish)
+        submission = submissions.load(self.store, self.name, number or submissions.last(self.store, self.name))
+        return Driver(cluster or self.cluster(), self.record.experiment, self.state(store), submission)
 
     def drive(self, driving: Driver | None = None) -> dict[str, str]:
         """Drive to the end; the stages that failed and why."""
         driving = driving or self.driver()
         for _ in range(STEPS):
             if driving.step():
-                return {failure.stage: failure.cause for failure in driving.failures(look(self.cluster(), self.name))}
-        raise AssertionError("the driver does not come to rest")
+                failures = driving.failures(observe(self.cluster(), self.name))
+                return {failure.stage: failure.cause for failure in failures}
+        raise AssertionError("the run does not settle")
 
     def is_done(self, stage: str) -> bool:
         return self.state().commit(stage) is not None
@@ -137,8 +138,8 @@ class KubernetesRun:
         found, state = self.rounds(), self.state()
         assert {of.job for of in found} == labels.keys()
         for of in found:
-            told = (of.group, str(of.number), str(of.submission))
-            assert told == tuple(labels[of.job][name] for name in (GROUP, ROUND, SUBMISSION))
+            numbered = (of.group, str(of.number), str(of.submission))
+            assert numbered == tuple(labels[of.job][name] for name in (GROUP, ROUND, SUBMISSION))
             assert sizes[of.job] == len(of.stages) == len(of.keys)
             nodes = [self.record.plan.node(stage) for stage in of.stages]
             assert {str(rounds.group_of(node)) for node in nodes} == {of.group}

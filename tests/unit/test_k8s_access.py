@@ -38,7 +38,7 @@ def test_reading_credentials_again_is_no_attempt(cluster_double: ClusterDouble) 
     assert cluster.list("Job") == []
 
 
-def test_credentials_that_are_wrong_are_told_after_one_more_try(
+def test_credentials_that_are_wrong_are_reported_after_one_more_try(
     cluster: Cluster, cluster_double: ClusterDouble, naps: list[float]
 ) -> None:
     cluster_double.token = SECRET
@@ -150,11 +150,11 @@ def test_a_context_that_is_named_needs_no_current_one(change: Change) -> None:
         lambda config: config.update(contexts=SECRET),
     ],
 )
-def test_a_kubeconfig_that_leads_nowhere_is_told_in_one_line(
+def test_a_kubeconfig_that_leads_nowhere_is_reported_in_one_line(
     change: Change, edit: Callable[[dict[str, Any]], object]
 ) -> None:
     access = change(edit)
-    with pytest.raises(ConfigError, match=r"no cluster to speak to, by .*; name one with --kubeconfig") as caught:
+    with pytest.raises(ConfigError, match=r"no cluster to connect to, by .*; name one with --kubeconfig") as caught:
         Cluster(access).list("Job")
     assert "\n" not in str(caught.value)
     assert SECRET not in str(caught.value)
@@ -164,17 +164,17 @@ def test_a_kubeconfig_that_leads_nowhere_is_told_in_one_line(
 @pytest.mark.parametrize(
     "text", ["", "users: [\n  token: {very-secret-value", f"- {SECRET}", "\x00", f"token: *{SECRET}"]
 )
-def test_a_kubeconfig_that_is_none_is_told_in_one_line(tmp_path: Path, text: str) -> None:
+def test_a_kubeconfig_that_is_none_is_reported_in_one_line(tmp_path: Path, text: str) -> None:
     path = tmp_path / "config"
     path.write_text(text)
     for access in (Access(kubeconfig=str(path)), Access(kubeconfig=str(tmp_path / "none"))):
-        with pytest.raises(ConfigError, match=r"no cluster to speak to") as caught:
+        with pytest.raises(ConfigError, match=r"no cluster to connect to") as caught:
             Cluster(access)
         assert "\n" not in str(caught.value)
         assert SECRET not in str(caught.value)
 
 
-def test_a_kubeconfig_that_knows_no_credentials_is_told(change: Change) -> None:
+def test_a_kubeconfig_that_knows_no_credentials_is_reported(change: Change) -> None:
     access = change(lambda config: config["users"][0].update(user={}))
     with pytest.raises(ConfigError, match="Unauthorized; the credentials of this kubeconfig"):
         Cluster(access).list("Job")

@@ -1,4 +1,4 @@
-"""After what Kubernetes says, what to change; the words as Kubernetes 1.34 writes them."""
+"""After what Kubernetes says, the fix; the messages are those of Kubernetes 1.34."""
 
 import pytest
 
@@ -6,22 +6,22 @@ from ganbalance.k8s.advice import advised
 
 
 @pytest.mark.parametrize(
-    ("cause", "mend"),
+    ("cause", "fix"),
     [
         ('InvalidImageName: couldn\'t parse image name "Not/A"', "name another in the overlay"),
         ('ErrImageNeverPull: Container image "x" is not present with pull policy of Never', "imagePullPolicy"),
         ('ImagePullBackOff: Back-off pulling image "x": ErrImagePull: not found', "make push deploy REGISTRY="),
         ('CreateContainerConfigError: secret "x" not found', "k8s/README.md"),
-        ('waited 15 s in vain; FailedCreate: pods "x" is forbidden: exceeded quota: small', "kubectl describe quota"),
+        ('timed out after 15 s; FailedCreate: pods "x" is forbidden: exceeded quota: small', "kubectl describe quota"),
         ("Unschedulable: 0/3 nodes are available: 3 Insufficient cpu", "ask for less in resources.pods"),
     ],
 )
-def test_what_kubernetes_says_is_followed_by_what_to_do(cause: str, mend: str) -> None:
+def test_what_kubernetes_says_is_followed_by_what_to_do(cause: str, fix: str) -> None:
     said, advice = advised(cause).removeprefix(cause)[:2], advised(cause).removeprefix(cause)[2:]
     assert said == "; "
-    assert mend in advice
+    assert fix in advice
 
 
-@pytest.mark.parametrize("cause", ["", "exit 1 (a bug): no serviceaccount here", "needs imbalance/seed-0"])
+@pytest.mark.parametrize("cause", ["", "exit 1 (a bug): no serviceaccount here", "upstream failed: imbalance/seed-0"])
 def test_the_rest_says_itself_what_to_do(cause: str) -> None:
     assert advised(cause) == cause

@@ -88,7 +88,7 @@ def test_a_pod_fits_a_node_that_has_exactly_what_it_needs() -> None:
     assert unschedulable(spec(requests={"cpu": "4", "memory": "8130712Ki"}, limits={GPU: "2"}), [node(gpu="2")]) is None
 
 
-def test_too_many_gpus_are_told_with_the_node_that_has_most() -> None:
+def test_too_many_gpus_are_reported_with_the_node_that_has_most() -> None:
     found = unschedulable(spec(limits={GPU: "2"}), [node("a"), node("x", gpu="1"), node("z")])
     assert found is not None
     assert found.text == "no node has nvidia.com/gpu >= 2; the most is 1 on node x"
@@ -101,7 +101,7 @@ def test_a_resource_that_no_node_knows_is_zero_of_it() -> None:
     assert found.text == "no node has nvidia.com/mig-1g.10gb >= 1; the most is 0 on node a"
 
 
-def test_memory_is_told_so_that_it_never_looks_like_enough() -> None:
+def test_memory_is_reported_so_that_it_never_looks_like_enough() -> None:
     found = unschedulable(spec(requests={"memory": "8Gi"}), [node()])
     assert found is not None
     assert found.text == "no node has memory >= 8Gi; the most is 7940Mi on node a"

@@ -156,7 +156,7 @@ def test_a_server_that_stays_away_is_given_up_without_another_wait(
     assert len(naps) == client.ATTEMPTS - 1
 
 
-def test_an_address_where_nobody_is_is_told(cluster_double: ClusterDouble, naps: list[float]) -> None:
+def test_an_address_where_nobody_is_is_reported(cluster_double: ClusterDouble, naps: list[float]) -> None:
     config = json.loads(cluster_double.kubeconfig.read_text())
     config["clusters"][0]["cluster"]["server"] = "http://127.0.0.1:1"
     cluster_double.kubeconfig.write_text(json.dumps(config))
@@ -182,11 +182,15 @@ def test_a_creation_whose_answer_was_lost_is_found_to_be_there(cluster: Cluster,
 # ---- refusals ------------------------------------------------------------------------------------------------------
 
 
-def test_a_missing_right_is_told_as_such(cluster: Cluster, cluster_double: ClusterDouble, naps: list[float]) -> None:
+def test_a_missing_permission_is_an_error_of_its_own(
+    cluster: Cluster, cluster_double: ClusterDouble, naps: list[float]
+) -> None:
     cluster_double.deny("create", "jobs")
     job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "x"}, "spec": {}}
-    told = r"cannot create the Job x in namespace tests: jobs.batch is forbidden: .*cannot create.*; ask whoever runs"
-    with pytest.raises(ForbiddenError, match=told):
+    message = (
+        r"cannot create the Job x in namespace tests: jobs.batch is forbidden: .*cannot create.*; ask whoever runs"
+    )
+    with pytest.raises(ForbiddenError, match=message):
         cluster.create(job)
     assert naps == []
 
@@ -201,7 +205,7 @@ def test_a_missing_right_is_told_as_such(cluster: Cluster, cluster_double: Clust
         (400, "BadRequest", "unknown field"),
     ],
 )
-def test_what_the_server_does_not_take_is_told_in_its_words(
+def test_what_the_server_does_not_take_is_reported_in_its_words(
     cluster: Cluster, cluster_double: ClusterDouble, naps: list[float], status: int, reason: str, message: str
 ) -> None:
     cluster_double.faults.append(Fault(status=status, reason=reason, message=message))
@@ -213,7 +217,7 @@ def test_what_the_server_does_not_take_is_told_in_its_words(
     assert naps == []
 
 
-def test_a_namespace_that_is_not_there_is_told(cluster_double: ClusterDouble) -> None:
+def test_a_namespace_that_is_not_there_is_reported(cluster_double: ClusterDouble) -> None:
     cluster = Cluster(Access(kubeconfig=str(cluster_double.kubeconfig), namespace="nowhere"))
     with pytest.raises(RefusedError, match='in namespace nowhere: namespaces "nowhere" not found'):
         cluster.create(config_map("one"))

@@ -14,7 +14,7 @@ import yaml
 
 from ganbalance import cli
 from ganbalance.errors import Stopped
-from ganbalance.k8s import connection, submission
+from ganbalance.k8s import connection, submissions
 from ganbalance.k8s.client import Access, Cluster
 from ganbalance.k8s.driver import Driver
 from ganbalance.k8s.manifest import PART, RUN, TEMPLATES
@@ -58,10 +58,10 @@ class Bench:
 
     def step(self, run: str) -> None:
         """Let a driver look once."""
-        record, wish = runs.load(self.store, run), submission.load(self.store, run, 1)
+        record, submission = runs.load(self.store, run), submissions.load(self.store, run, 1)
         cluster = Cluster(Access(kubeconfig=str(self.double.kubeconfig)))
         Driver(
-            cluster, record.experiment, State(record.plan, Artifacts(self.store, self.experiment.parent)), wish
+            cluster, record.experiment, State(record.plan, Artifacts(self.store, self.experiment.parent)), submission
         ).step()
 
     def change_template(self, **container: Any) -> None:
@@ -106,16 +106,16 @@ def test_a_submission_is_one_driver_and_the_same_again_finds_it_at_work(bench: B
 
 def test_of_two_that_submit_at_one_moment_one_is_the_driver(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.submit()
-    wish = submission.load(bench.store, bench.run, 1)
-    assert submission.record(bench.store, wish.model_copy(update={"parallel": 9})) == wish
-    monkeypatch.setattr(submission, "last", lambda store, run: 0)  # as the other saw it
+    submission = submissions.load(bench.store, bench.run, 1)
+    assert submissions.record(bench.store, submission.model_copy(update={"parallel": 9})) == submission
+    monkeypatch.setattr(submissions, "last", lambda store, run: 0)  # as the other saw it
     monkeypatch.setattr("ganbalance.cli.submissions.is_under_way", lambda cluster, run: None)
     code, said = bench.submit()
     assert (code, len(bench.driver_jobs())) == (0, 1), said
-    assert submission.numbers(bench.store, bench.run) == {1}
+    assert submissions.numbers(bench.store, bench.run) == {1}
 
 
-def test_jobs_that_the_store_knows_nothing_of_are_told_and_cancelled(bench: Bench) -> None:
+def test_jobs_that_the_store_knows_nothing_of_are_reported_and_cancelled(bench: Bench) -> None:
     bench.submit()
     run = bench.run
     for name in list(bench.store.names(f"runs/{run}/submissions")):  # as in a store that is new
@@ -149,7 +149,7 @@ def test_what_a_driver_outside_of_the_cluster_does_is_watched_to_its_end(
 
 
 @pytest.mark.parametrize("command", ["status", "watch", "logs", "cancel", "clean", "resume", "fetch-report"])
-def test_a_run_that_is_none_is_told(bench: Bench, command: str) -> None:
+def test_a_run_that_is_none_is_reported(bench: Bench, command: str) -> None:
     code, said = bench.type(command, "--run", "nope")
     assert (code, said.count("\n")) == (BAD_CONFIG, 1)
     assert "has no run 'nope'" in said

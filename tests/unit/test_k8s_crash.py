@@ -22,7 +22,7 @@ from ganbalance.store.local import LocalStore
 from tests.cluster_double import ClusterDouble
 from tests.http_double import Fault
 from tests.job_controller import Exits
-from tests.unit.k8s_run import GAN_0, HELD_BACK, STEPS, KubernetesRun, plan_record
+from tests.unit.k8s_run import BLOCKED, GAN_0, STEPS, KubernetesRun, plan_record
 
 SLICES = 4  # so that they can run side by side
 
@@ -147,7 +147,7 @@ def test_a_stage_that_fails_has_its_tries_once_wherever_the_driver_died(fresh: F
                 mortal(run, life).run()
             failed = run.drive()
             assert failed[GAN_0] == "exit 1 (a bug): Error"
-            assert run.pods.ran == Counter(run.stages - HELD_BACK) + Counter({GAN_0: 3})
+            assert run.pods.ran == Counter(run.stages - BLOCKED) + Counter({GAN_0: 3})
             run.check_records()
             if not life.is_over:
                 break

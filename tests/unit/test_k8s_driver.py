@@ -214,7 +214,7 @@ def wider(job: Object) -> Object:
     return job | {"spec": job["spec"] | {"parallelism": 5}}
 
 
-# ---- what is told --------------------------------------------------------------------------------------------------
+# ---- what is shown -------------------------------------------------------------------------------------------------
 
 
 def test_events_on_the_jobs_tell_of_milestones(run: KubernetesRun) -> None:
@@ -233,9 +233,9 @@ def test_events_on_the_jobs_tell_of_milestones(run: KubernetesRun) -> None:
 
 def test_another_driver_does_not_tell_it_again(run: KubernetesRun) -> None:
     run.drive()
-    told = run.double.objects("Event")
+    events = run.double.objects("Event")
     run.drive(run.driver())
-    assert run.double.objects("Event") == told
+    assert run.double.objects("Event") == events
 
 
 def test_the_record_says_when_the_driver_started_and_how_it_ended(run: KubernetesRun) -> None:

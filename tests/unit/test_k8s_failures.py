@@ -2,10 +2,10 @@
 
 import pytest
 
-from ganbalance.k8s import trouble
+from ganbalance.k8s import diagnosis
 from ganbalance.k8s.manifest import CAUSE
-from tests.job_controller import EVICTED, OOM, Exits, Outcome, Runs, Unmade, Waits, told
-from tests.unit.k8s_run import GAN_0, GAN_1, HELD_BACK, KubernetesRun
+from tests.job_controller import EVICTED, OOM, Exits, Outcome, Runs, Unmade, Waits, exits
+from tests.unit.k8s_run import BLOCKED, GAN_0, GAN_1, KubernetesRun
 
 NO_ROOM = Waits("Unschedulable", "0/3 nodes are available: 3 Insufficient cpu")
 POD_SECURITY = Unmade('pods "x" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true')
@@ -14,14 +14,14 @@ STEPS_TO_SETTLE = 12
 
 
 def settle(run: KubernetesRun, steps: int = STEPS_TO_SETTLE) -> bool:
-    """Let a fresh driver look some times; whether the run has come to rest."""
+    """Let a fresh driver take some steps; whether the run is settled."""
     driving = run.driver()
     return any(driving.step() for _ in range(steps))
 
 
 def reason(run: KubernetesRun, group: str) -> str:
     """The reason of the condition that ended a group's Job."""
-    condition = trouble.terminal(run.job(group))
+    condition = diagnosis.terminal(run.job(group))
     assert condition is not None
     return str(condition["reason"])
 
@@ -30,7 +30,7 @@ def reason(run: KubernetesRun, group: str) -> str:
 
 
 def test_bad_configuration_ends_the_job_at_once(run: KubernetesRun) -> None:
-    run.pods.fates |= {GAN_0: told(78, "resources.device=cuda: there is no GPU"), GAN_1: Runs()}
+    run.pods.fates |= {GAN_0: exits(78, "resources.device=cuda: there is no GPU"), GAN_1: Runs()}
     failed = run.drive()
     assert run.pods.ran[GAN_0] == 1
     assert reason(run, "train-gan-dcgan") == "PodFailurePolicy"
@@ -40,7 +40,7 @@ def test_bad_configuration_ends_the_job_at_once(run: KubernetesRun) -> None:
 
 
 def test_bad_data_ends_its_index_at_once_and_no_other(run: KubernetesRun) -> None:
-    run.pods.fates[GAN_0] = told(65, "stages/imbalance/x is corrupt")
+    run.pods.fates[GAN_0] = exits(65, "stages/imbalance/x is corrupt")
     failed = run.drive()
     assert run.pods.ran[GAN_0] == 1
     assert run.is_done(GAN_1)
@@ -49,13 +49,13 @@ def test_bad_data_ends_its_index_at_once_and_no_other(run: KubernetesRun) -> Non
 
 
 def test_a_bug_has_three_more_tries(run: KubernetesRun) -> None:
-    run.pods.fates[GAN_0] = told(1, "a bug, please report it: KeyError: 'x'")
+    run.pods.fates[GAN_0] = exits(1, "a bug, please report it: KeyError: 'x'")
     failed = run.drive()
     assert run.pods.ran[GAN_0] == 4
     assert failed[GAN_0] == "exit 1 (a bug): a bug, please report it: KeyError: 'x'"
 
 
-@pytest.mark.parametrize("end", [Exits(1), told(75, "the store went away"), Exits(143), OOM])
+@pytest.mark.parametrize("end", [Exits(1), exits(75, "the store went away"), Exits(143), OOM])
 def test_what_works_in_the_end_is_no_failure(run: KubernetesRun, end: Exits) -> None:
     run.pods.fates[GAN_0] = [end] * 3
     assert run.drive() == {}
@@ -69,22 +69,21 @@ def test_a_node_that_goes_away_does_not_count(run: KubernetesRun) -> None:
     assert run.pods.ran[GAN_0] == 10
 
 
-def test_out_of_memory_is_told_with_the_limit_to_raise(run: KubernetesRun) -> None:
+def test_out_of_memory_is_reported_with_the_limit_to_raise(run: KubernetesRun) -> None:
     run.pods.fates[GAN_0] = OOM
-    told_ = run.drive()[GAN_0]
-    assert told_ == (
+    assert run.drive()[GAN_0] == (
         "OOMKilled: train-gan-dcgan needs more than its memory limit of 8Gi; raise resources.pods.train-gan.memory"
     )
 
 
-def test_a_seed_that_fails_holds_back_only_what_reads_it(run: KubernetesRun) -> None:
+def test_a_seed_that_fails_blocks_only_what_reads_it(run: KubernetesRun) -> None:
     run.pods.fates[GAN_0] = Exits(65)
     failed = run.drive()
-    assert failed.keys() == {GAN_0, *HELD_BACK}
-    assert {failed[stage] for stage in HELD_BACK} == {"needs what failed"}
+    assert failed.keys() == {GAN_0, *BLOCKED}
+    assert {failed[stage] for stage in BLOCKED} == {"upstream failed"}
     assert all(run.is_done(stage) for stage in run.stages - failed.keys())
     assert run.is_done("report")
-    assert next(iter(failed)) == GAN_0  # what failed is told before what that held back
+    assert next(iter(failed)) == GAN_0  # what failed comes before what that blocked
 
 
 def test_without_a_single_score_there_is_no_report(run: KubernetesRun) -> None:
@@ -96,11 +95,11 @@ def test_without_a_single_score_there_is_no_report(run: KubernetesRun) -> None:
 
 
 def test_a_report_that_fails_is_a_failure_of_its_own(run: KubernetesRun) -> None:
-    run.pods.fates["report"] = told(65, "a mix of two datasets")
+    run.pods.fates["report"] = exits(65, "a mix of two datasets")
     assert run.drive() == {"report": "exit 65 (bad or corrupt data): a mix of two datasets"}
 
 
-def test_a_stage_whose_artifact_goes_while_others_run_is_told(run: KubernetesRun) -> None:
+def test_a_stage_whose_artifact_goes_while_others_run_is_reported(run: KubernetesRun) -> None:
     run.drive()
     run.delete_artifact("train-classifier/oracle/seed-0")
     failed = run.drive(run.driver())
@@ -121,7 +120,7 @@ def test_a_stage_whose_artifact_goes_while_others_run_is_told(run: KubernetesRun
     ],
     ids=["image name", "secret", "image that is not there", "Pod Security", "service account"],
 )  # fmt: skip
-def test_what_no_time_mends_ends_at_once(run: KubernetesRun, waits: Waits | Unmade) -> None:
+def test_what_waiting_cannot_fix_ends_at_once(run: KubernetesRun, waits: Waits | Unmade) -> None:
     run.pods.fates[GAN_0] = run.pods.fates[GAN_1] = waits
     failed = run.drive()
     line = f"{waits.reason if isinstance(waits, Waits) else 'FailedCreate'}: {waits.message}"
@@ -137,7 +136,7 @@ def test_what_no_time_mends_ends_at_once(run: KubernetesRun, waits: Waits | Unma
 def test_a_registry_has_two_minutes_to_come_back(run: KubernetesRun, why: str) -> None:
     run.pods.fates["dataset"] = Waits(why, "Back-off pulling image")
     assert not settle(run)
-    run.double.pass_time(trouble.PULL_GRACE_S - 30)
+    run.double.pass_time(diagnosis.PULL_GRACE_S - 30)
     assert not settle(run)
     run.double.pass_time(31)
     assert settle(run)
@@ -147,9 +146,9 @@ def test_a_registry_has_two_minutes_to_come_back(run: KubernetesRun, why: str) -
 @pytest.mark.parametrize(
     ("outcome", "line"),
     [
-        (NO_ROOM, "waited 600 s in vain; Unschedulable: 0/3 nodes are available: 3 Insufficient cpu"),
-        (QUOTA, f"waited 600 s in vain; FailedCreate: {QUOTA.message}"),
-        (Waits("ContainerCreating"), "waited 600 s in vain; Pending"),
+        (NO_ROOM, "timed out after 600 s; Unschedulable: 0/3 nodes are available: 3 Insufficient cpu"),
+        (QUOTA, f"timed out after 600 s; FailedCreate: {QUOTA.message}"),
+        (Waits("ContainerCreating"), "timed out after 600 s; Pending"),
     ],
 )
 def test_what_may_change_is_waited_for_as_long_as_the_submission_says(
@@ -220,13 +219,13 @@ def test_a_pod_that_cannot_start_does_not_end_one_of_its_job_that_runs(run: Kube
 
 
 def test_what_failed_by_itself_is_told_so_also_when_the_rest_of_its_job_is_given_up(run: KubernetesRun) -> None:
-    run.pods.fates |= {GAN_0: told(65, "corrupt"), GAN_1: NO_ROOM}
+    run.pods.fates |= {GAN_0: exits(65, "corrupt"), GAN_1: NO_ROOM}
     assert not settle(run, 40)
     run.double.pass_time(601)
     failed = run.drive()
     assert failed[GAN_0] == "exit 65 (bad or corrupt data): corrupt"
-    assert failed[GAN_1].startswith("waited 600 s in vain; Unschedulable")
-    assert {failed[stage] for stage in HELD_BACK} == {"needs what failed"}
+    assert failed[GAN_1].startswith("timed out after 600 s; Unschedulable")
+    assert {failed[stage] for stage in BLOCKED} == {"upstream failed"}
 
 
 def test_a_volume_that_cannot_be_mounted_is_told_with_the_event_about_it(run: KubernetesRun) -> None:
@@ -237,4 +236,4 @@ def test_a_volume_that_cannot_be_mounted_is_told_with_the_event_about_it(run: Ku
     run.double.pass_time(601)
     assert settle(run)
     line = 'FailedMount: MountVolume.SetUp failed for volume "ca": configmap "ca" not found'
-    assert run.drive()["dataset"] == f"waited 600 s in vain; {line}"
+    assert run.drive()["dataset"] == f"timed out after 600 s; {line}"

@@ -1,4 +1,4 @@
-"""A Job is a template that was told its arguments and its resources, and knows what an exit code means."""
+"""A Job is a template that was given its arguments and its resources, and knows what an exit code means."""
 
 import copy
 import re

@@ -17,12 +17,12 @@ from ganbalance.cli.access import add_access, connected
 from ganbalance.cli.text import counted, seconds
 from ganbalance.config import OwnImages
 from ganbalance.errors import EXIT_DONE, ConfigError, DataError, GanbalanceError, Stopped
-from ganbalance.k8s import manifest, preflight, rendering, submission
+from ganbalance.k8s import manifest, preflight, rendering, submissions
 from ganbalance.k8s.client import Access, Cluster
 from ganbalance.k8s.connection import templates
 from ganbalance.k8s.driver import Driver, Failure
 from ganbalance.k8s.operations import check_is_known, is_under_way
-from ganbalance.k8s.submission import Submission
+from ganbalance.k8s.submissions import Submission
 from ganbalance.pipeline import pod, request, runs
 from ganbalance.pipeline.plan import make_plan
 from ganbalance.pipeline.state import State
@@ -129,7 +129,7 @@ def drive(flags: argparse.Namespace) -> int:
     store = open_store(flags.store)
     with pod.Log() as log, _last_word():
         log.keep_in(store, flags.run, manifest.driver_name(flags.run, flags.submission))
-        record, wish = runs.load(store, flags.run), submission.load(store, flags.run, flags.submission)
+        record, wish = runs.load(store, flags.run), submissions.load(store, flags.run, flags.submission)
         with _state(store, record) as state:
             return _tell(Driver(Cluster(Access()), record.experiment, state, wish).run())
 
@@ -157,7 +157,7 @@ def _start(flags: argparse.Namespace, cluster: Cluster, store: Store, record: ru
                 f"the {here[0]} of run {run} is made of files that no pod has; "
                 "submit its experiment again where they are"
             )
-        wish = submission.record(store, wish)  # of two that submit at one moment, both go on with the first one's
+        wish = submissions.record(store, wish)  # of two that submit at one moment, both go on with the first one's
         if flags.driver == "local":
             return _drive_here(cluster, record, state, wish)
     job = manifest.driver_job(run, wish.number, wish.templates[manifest.DRIVER])
@@ -193,7 +193,7 @@ def _make(stages: list[str], record: runs.Record, state: State) -> None:
 
 def _submission(flags: argparse.Namespace, cluster: Cluster, store: Store, run: str) -> Submission:
     return Submission(
-        run=run, number=submission.last(store, run) + 1, parallel=flags.parallel, pending_s=flags.pending,
+        run=run, number=submissions.last(store, run) + 1, parallel=flags.parallel, pending_s=flags.pending,
         templates=templates(cluster),
     )  # fmt: skip
 
@@ -214,7 +214,7 @@ def _tell(failures: list[Failure]) -> int:
         return EXIT_DONE
     for failure in failures:
         print(f"failed: {failure.stage}: {failure.cause}", file=sys.stderr)
-    raise DataError(f"{counted(len(failures), 'stage')} without a result; mend that and resume the run")
+    raise DataError(f"{counted(len(failures), 'stage')} without a result; fix that and resume the run")
 
 
 def _watch(cluster: Cluster, run: str) -> str:

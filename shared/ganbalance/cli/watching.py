@@ -17,7 +17,7 @@ from ganbalance.frozen import dump
 from ganbalance.k8s import operations, status
 from ganbalance.k8s.advice import advised
 from ganbalance.k8s.client import Cluster
-from ganbalance.k8s.sight import drivers, look, name_of
+from ganbalance.k8s.snapshot import drivers, name_of, observe
 from ganbalance.k8s.status import DriverRow, Row
 from ganbalance.pipeline import garbage, rounds, runs
 from ganbalance.pipeline.state import State
@@ -154,10 +154,10 @@ class _Watched:
 
     def look(self) -> tuple[list[Row], DriverRow]:
         """The rows as they are now."""
-        seen = look(self._cluster, self._run)
+        snapshot = observe(self._cluster, self._run)
         state = State(self._plan, Artifacts(self._store, Path(self._scratch.name)))
-        rows = status.rows(state, seen, self._round)
-        causes = status.better_causes(self._cluster, seen)
+        rows = status.rows(state, snapshot, self._round)
+        causes = status.better_causes(self._cluster, snapshot)
         better = [
             causes[row.job] if row.job in causes and row.state in ("pending", "queued") else advised(row.cause)
             for row in rows
@@ -211,7 +211,7 @@ def _is_over(rows: Sequence[Row], driver: DriverRow) -> bool:
 def _print_changes(rows: Sequence[Row], told: dict[str, str]) -> None:
     for row in rows:
         line = f"{row.stage}  {row.state}" + (f"  {row.cause}" if row.cause else "")
-        if told.get(row.stage, f"{row.stage}  to do") != line:
+        if told.get(row.stage, f"{row.stage}  not started") != line:
             print(line, flush=True)
         told[row.stage] = line
 

@@ -1,9 +1,9 @@
-"""What to change, after what Kubernetes says: it tells what is wrong and not how to mend it here."""
+"""Add the fix to what Kubernetes says, which is what is wrong and not what to change here."""
 
 IMAGE = "name another in the overlay, or by IMAGE, TAG and REGISTRY of make deploy"
 REACHABLE = "copy it into the nodes (make load), or push it where they reach it (make push deploy REGISTRY=...)"
-# a word of Kubernetes' -> what to do; the first that occurs
-MENDS = {
+# part of Kubernetes' message -> the fix; the first that occurs
+FIXES = {
     "InvalidImageName": IMAGE,
     "ErrImageNeverPull": "copy it into the nodes (make load), or set imagePullPolicy: IfNotPresent in the overlay",
     "ImagePullBackOff": REACHABLE,
@@ -17,8 +17,8 @@ MENDS = {
 
 
 def advised(cause: str) -> str:
-    """A cause and what to do about it, in one line. What a program said of itself is left as it is."""
+    """Join a cause and its fix in one line. What a program said of itself is left as it is."""
     if cause.startswith("exit "):
         return cause
-    mend = next((mend for word, mend in MENDS.items() if word in cause), "")
-    return f"{cause}; {mend}" if mend else cause
+    fix = next((fix for part, fix in FIXES.items() if part in cause), "")
+    return f"{cause}; {fix}" if fix else cause

@@ -117,7 +117,7 @@ def _total(spec: Object, of: Callable[[Object], Amounts]) -> Amounts:
         if container.get("restartPolicy") == "Always":
             sidecars = with_it
     running = _merge(sum, [sidecars, *(of(container.get("resources", {})) for container in spec["containers"])])
-    whole = _merge(max, [running, highest]) | of(spec.get("resources", {}))  # a pod's own word stands for its parts
+    whole = _merge(max, [running, highest]) | of(spec.get("resources", {}))  # the pod's own overrides its parts'
     return _merge(sum, [whole, _amounts(spec.get("overhead", {}))])
 
 

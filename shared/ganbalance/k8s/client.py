@@ -1,4 +1,4 @@
-"""The API server, spoken to in plain camelCase dicts.
+"""Talk to the API server in plain camelCase dicts.
 
 The only file that imports the Kubernetes library, and of that only what reads kubeconfigs and keeps credentials fresh:
 its models differ from one major version to the next, the API's JSON does not.
@@ -81,7 +81,7 @@ class Cluster:
     """One namespace of a cluster.
 
     Every method raises UnavailableError while the API server does not answer, after several tries; ForbiddenError where
-    a right is missing; RefusedError for a manifest it does not take.
+    a permission is missing; RefusedError for a manifest it does not take.
     """
 
     def __init__(self, access: Access, *, attempts: int | None = None) -> None:
@@ -91,7 +91,7 @@ class Cluster:
 
     @property
     def flags(self) -> str:
-        """The flags that lead here again, for commands that a user is told."""
+        """The flags that lead here again, for the commands in messages."""
         return shlex.join(["--namespace", self.namespace, *self._access.kubectl()])
 
     def list(
@@ -153,7 +153,7 @@ class Cluster:
         return self._send("GET", f"/{group}", f"ask for {group}", expect=(NOT_FOUND,))[0] != NOT_FOUND
 
     def may(self, verb: str, kind: str) -> bool:
-        """Whether whoever asks has a right to a kind, or to a part of one such as Pod/log."""
+        """Whether the user has the permission for a kind, or for a part of one such as Pod/log."""
         kind, _, part = kind.partition("/")
         group, plural, namespaced = KINDS[kind]
         wanted = {"verb": verb, "resource": plural, "group": group.split("/")[1] if group.startswith("apis") else ""}
@@ -196,14 +196,14 @@ class Cluster:
                 status, answer, wait_s = self._try(method, path, query, body)
             # with two writers that met at some other object, such as a quota, it is as with a busy server
             met = status == CONFLICT and method != "PATCH" and _reason(answer) != "AlreadyExists"
-            is_borne = status in expect and attempt > 0  # a server's error: once more, and then it is the answer
-            if met or status in (0, TOO_MANY) or (status >= 500 and not is_borne):  # noqa: PLR2004
+            is_final = status in expect and attempt > 0  # a server's error: once more, and then it is the answer
+            if met or status in (0, TOO_MANY) or (status >= 500 and not is_final):  # noqa: PLR2004
                 continue
             if status in range(200, 300) or status in expect:
                 return status, answer
             raise _refusal(what, status, answer, self.namespace)
-        told = _message(answer) if status else answer.decode()
-        raise UnavailableError(f"cannot {what}: {told}; see that the cluster is up (kubectl get --raw /readyz)")
+        message = _message(answer) if status else answer.decode()
+        raise UnavailableError(f"cannot {what}: {message}; see that the cluster is up (kubectl get --raw /readyz)")
 
     def _try(
         self, method: str, path: str, query: Mapping[str, Any] | None, body: Manifest | None
@@ -239,7 +239,7 @@ def _load(access: Access) -> tuple[Any, str]:
     from kubernetes.config.kube_config import KubeConfigLoader, KubeConfigMerger
 
     settings = api.Configuration()
-    with _told(access):
+    with _translate_errors(access):
         if access.kubeconfig is None and access.context is None and IN_CLUSTER.is_dir():
             load_incluster_config(client_configuration=settings)
             namespace = (IN_CLUSTER / "namespace").read_text().strip()
@@ -258,7 +258,7 @@ def _load(access: Access) -> tuple[Any, str]:
 
 
 @contextmanager
-def _told(access: Access) -> Iterator[None]:
+def _translate_errors(access: Access) -> Iterator[None]:
     from kubernetes.config.config_exception import ConfigException
 
     try:
@@ -266,19 +266,19 @@ def _told(access: Access) -> Iterator[None]:
     except (ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         where = access.kubeconfig or f"KUBECONFIG or {DEFAULT_KUBECONFIG}"
         # what is wrong with the YAML may be said with a part of it, and there are tokens in it
-        told = "it is not valid YAML" if isinstance(error, yaml.YAMLError) else " ".join(str(error).split())
+        message = "it is not valid YAML" if isinstance(error, yaml.YAMLError) else " ".join(str(error).split())
         raise ConfigError(
-            f"no cluster to speak to, by {where}: {told}; name one with --kubeconfig and --context, as for kubectl"
+            f"no cluster to connect to, by {where}: {message}; name one with --kubeconfig and --context, as for kubectl"
         ) from error
 
 
 def _refusal(what: str, status: int, answer: bytes, namespace: str) -> ConfigError:
-    told = f"cannot {what} in namespace {namespace}: {_message(answer)}"
-    if status == FORBIDDEN and " cannot " in told.partition(": ")[2]:  # admission says 403 too: quotas, Pod Security
-        return ForbiddenError(f"{told}; ask whoever runs the cluster for that right, or name another --namespace")
+    message = f"cannot {what} in namespace {namespace}: {_message(answer)}"
+    if status == FORBIDDEN and " cannot " in message.partition(": ")[2]:  # admission says 403 too: quotas, Pod Security
+        return ForbiddenError(f"{message}; ask whoever runs the cluster for it, or name another --namespace")
     if status == UNAUTHORIZED:
-        return ConfigError(f"{told}; the credentials of this kubeconfig are not (or no longer) known to the cluster")
-    return RefusedError(f"{told}; see k8s/README.md")
+        return ConfigError(f"{message}; the credentials of this kubeconfig are not (or no longer) known to the cluster")
+    return RefusedError(f"{message}; see k8s/README.md")
 
 
 def _reason(answer: bytes) -> str:

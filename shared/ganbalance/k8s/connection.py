@@ -1,4 +1,4 @@
-"""The store of a cluster, from wherever one is.
+"""Reach the store of a cluster, from inside it or from outside.
 
 A namespace says where its store is to every pod by the ConfigMap and the Secret that its templates name; the same
 settings hold here. Where the endpoint is a Service of the cluster, a port-forward is open for as long as it is needed.
@@ -22,7 +22,7 @@ from ganbalance.store import S3_SCHEME
 
 STORE, ENDPOINT = "GANBALANCE_STORE", "AWS_ENDPOINT_URL"
 READY_S = 30.0
-HERE = "127.0.0.1"
+LOOPBACK = "127.0.0.1"
 NO_PROXY = ("NO_PROXY", "no_proxy")
 # settings that name a file: this machine has its own, if it needs any
 FILES = {
@@ -88,7 +88,7 @@ def _values(cluster: Cluster, kind: str, name: str, *, optional: bool) -> dict[s
     try:
         found = cluster.find(kind, name)
     except ForbiddenError:
-        return {}  # then the keys of whoever asks have to do
+        return {}  # then the user's own credentials have to do
     if found is None:
         if optional:
             return {}
@@ -99,7 +99,7 @@ def _values(cluster: Cluster, kind: str, name: str, *, optional: bool) -> dict[s
 
 @contextmanager
 def _environment(settings: Mapping[str, str]) -> Iterator[None]:
-    """These settings, and no profile of the user's beside keys of the cluster's."""
+    """Apply these settings, without the user's own profile where the cluster has credentials."""
     given = dict(os.environ)
     if "AWS_ACCESS_KEY_ID" in settings:
         for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
@@ -133,7 +133,7 @@ def _forwarded(cluster: Cluster, access: Access, endpoint: str) -> Iterator[dict
     try:
         with _stoppable():
             near = _near_port(process, f"{namespace}/{name}")
-            yield {ENDPOINT: urlunsplit(address._replace(netloc=f"{HERE}:{near}"))} | _past_proxies()
+            yield {ENDPOINT: urlunsplit(address._replace(netloc=f"{LOOPBACK}:{near}"))} | _past_proxies()
     finally:
         process.terminate()
         process.wait(timeout=READY_S)
@@ -142,9 +142,9 @@ def _forwarded(cluster: Cluster, access: Access, endpoint: str) -> Iterator[dict
 
 
 def _past_proxies() -> dict[str, str]:
-    """What keeps a proxy of this machine out of the way to itself."""
-    told = [os.environ[name] for name in NO_PROXY if os.environ.get(name)]
-    return dict.fromkeys(NO_PROXY, ",".join([*dict.fromkeys(told), HERE]))
+    """Settings that keep a proxy out of the way from this machine to itself."""
+    given = [os.environ[name] for name in NO_PROXY if os.environ.get(name)]
+    return dict.fromkeys(NO_PROXY, ",".join([*dict.fromkeys(given), LOOPBACK]))
 
 
 @contextmanager
@@ -176,18 +176,18 @@ def _near_port(process: "subprocess.Popen[str]", what: str) -> int:
     """The port that kubectl chose. Raises UnavailableError when it does not get through."""
     timer = threading.Timer(READY_S, process.terminate)
     timer.start()
-    said = []
+    output = []
     try:
         for line in process.stdout or ():
-            said.append(line.strip())
+            output.append(line.strip())
             if matched := re.search(r"Forwarding from 127\.0\.0\.1:(\d+)", line):
                 # what it says later, a line per connection, must not fill the pipe
                 threading.Thread(target=_drain, args=(process,), daemon=True).start()
                 return int(matched[1])
     finally:
         timer.cancel()
-    told = " ".join(said) or f"no answer within {READY_S:.0f} s"
-    raise UnavailableError(f"no way to the store's Service {what}: {told}; see that its pod runs (kubectl get pods)")
+    message = " ".join(output) or f"no answer within {READY_S:.0f} s"
+    raise UnavailableError(f"no way to the Service {what}: {message}; see that its pod runs (kubectl get pods)")
 
 
 def _drain(process: "subprocess.Popen[str]") -> None:

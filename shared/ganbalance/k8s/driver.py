@@ -1,8 +1,8 @@
-"""The driver: looks at the Jobs and the COMMITs, and starts what can be started. It keeps nothing in memory.
+"""Drive a run: observe its Jobs and COMMITs, start what can be started, and keep nothing in memory.
 
-A group is the stages of one kind and one GAN or arm (`rounds.Group`). When all that a group reads has come to rest, the
+A group is the stages of one kind and one GAN or arm (`rounds.Group`). When all that a group reads is settled, the
 driver starts one Job, the group's next round, over those of its stages that are missing and whose inputs are committed.
-What is there decides, so a driver that dies after any call is followed by another that goes on:
+Jobs and COMMITs alone decide, so a driver that dies after any call is followed by another that goes on:
 
     a Job that is not over             is waited for, whoever made it
     a stage that this submission ran   is not run again by it: its Job has used up its retries
@@ -17,12 +17,12 @@ from typing import Any
 
 from ganbalance.config import Experiment
 from ganbalance.errors import DataError
-from ganbalance.k8s import manifest, trouble
+from ganbalance.k8s import diagnosis, manifest
 from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.manifest import GROUP, QUEUE
 from ganbalance.k8s.rendering import pod_resources
-from ganbalance.k8s.sight import Sight, completed, look, name_of
-from ganbalance.k8s.submission import Submission
+from ganbalance.k8s.snapshot import ClusterSnapshot, completed, name_of, observe
+from ganbalance.k8s.submissions import Submission
 from ganbalance.pipeline import pod as in_pod
 from ganbalance.pipeline import rounds, runs
 from ganbalance.pipeline.plan import Node
@@ -53,66 +53,66 @@ class Driver:
         self._home = {node.name: group for group, nodes in self._groups.items() for node in nodes}
         # what follows only spares requests: all of it can be asked for again
         self._rounds: dict[str, Round] = {}
-        self._told: set[str] = set()
+        self._emitted: set[str] = set()
         self._kept_logs: set[str] = set()
 
     def run(self) -> list[Failure]:
-        """Drive until nothing is left that could run; the stages without a result."""
+        """Drive until nothing is left that could run; return the stages without a result."""
         store = self._state.artifacts.store
         runs.note(store, self._run, "driver started", submission=self._submission.number)
         while not self.step():
             time.sleep(POLL_S)
-        seen = look(self._cluster, self._run)
-        failures = self.failures(seen)
+        snapshot = observe(self._cluster, self._run)
+        failures = self.failures(snapshot)
         runs.note(
             store, self._run, "driver ended", submission=self._submission.number,
             failed={failure.stage: failure.cause for failure in failures},
-            images=seen.images(),
+            images=snapshot.images(),
         )  # fmt: skip
         return failures
 
     def step(self) -> bool:
-        """Look once and do what follows from it; True when the run has come to rest."""
-        seen = look(self._cluster, self._run)
-        self._keep_logs(seen)
-        self._end_stuck(seen)
-        self._tell(seen)
-        started = self._start(seen)
-        self._widen(seen)
-        return not started and not seen.active()
+        """Observe the cluster once and act on it; True when the run is settled."""
+        snapshot = observe(self._cluster, self._run)
+        self._keep_logs(snapshot)
+        self._end_stuck(snapshot)
+        self._emit_events(snapshot)
+        started = self._start(snapshot)
+        self._widen(snapshot)
+        return not started and not snapshot.active()
 
-    def failures(self, seen: Sight) -> list[Failure]:
-        """The stages that have no result now, the ones that failed before those held back by them."""
-        causes = {name: cause for job in seen.jobs.values() for name, cause in self._causes(seen, job)}
+    def failures(self, snapshot: ClusterSnapshot) -> list[Failure]:
+        """List the stages without a result, the ones that failed before those blocked by them."""
+        causes = {name: cause for job in snapshot.jobs.values() for name, cause in self._causes(snapshot, job)}
         missing = [node for node in self._state.plan.nodes if self._state.commit(node.name) is None]
         failed = [Failure(node.name, causes[node.name]) for node in missing if node.name in causes]
-        held = [Failure(node.name, "needs what failed") for node in missing if node.name not in causes]
-        return failed + held
+        blocked = [Failure(node.name, "upstream failed") for node in missing if node.name not in causes]
+        return failed + blocked
 
     # ---- starting --------------------------------------------------------------------------------------------------
 
-    def _start(self, seen: Sight) -> bool:
+    def _start(self, snapshot: ClusterSnapshot) -> bool:
         """Start the next round of every group that can have one; whether any was, or will be."""
-        free = self._submission.parallel - sum(_width(job) for job in seen.active())
-        active = {job["metadata"]["labels"][GROUP] for job in seen.active()}
-        unrest: set[Group] = set()
+        free = self._submission.parallel - sum(_width(job) for job in snapshot.active())
+        active = {job["metadata"]["labels"][GROUP] for job in snapshot.active()}
+        unsettled: set[Group] = set()
         wanted = False
         for group, nodes in self._groups.items():
-            if str(group) in active or any(self._home[parent] in unrest for parent in _parents(nodes)):
-                unrest.add(group)
+            if str(group) in active or any(self._home[parent] in unsettled for parent in _parents(nodes)):
+                unsettled.add(group)
                 continue
-            ran = self._ran(seen, group)
+            ran = self._ran(snapshot, group)
             ready = [node for node in nodes if node.name not in ran and self._is_ready(node)]
             if ready:
-                unrest.add(group)
+                unsettled.add(group)
                 wanted = True
-            if ready and (room := self._room(ready[0], free)) > 0:
-                width = min(room, len(ready))
-                self._start_round(seen, group, ready, width)
+            if ready and (allowed := self._allowed_pods(ready[0], free)) > 0:
+                width = min(allowed, len(ready))
+                self._start_round(snapshot, group, ready, width)
                 free -= width
         return wanted
 
-    def _room(self, node: Node, free: int) -> int:
+    def _allowed_pods(self, node: Node, free: int) -> int:
         """How many pods a new Job may have: what the run's others leave. Where Jobs queue, the queue sees to that."""
         labels = self._submission.templates[node.program]["metadata"].get("labels", {})
         return self._submission.parallel if QUEUE in labels else free
@@ -125,33 +125,33 @@ class Driver:
             return any(role.startswith("cell/") for role in inputs.commits)  # without a single score there is no report
         return not inputs.missing
 
-    def _ran(self, seen: Sight, group: Group) -> set[str]:
+    def _ran(self, snapshot: ClusterSnapshot, group: Group) -> set[str]:
         """The stages of a group that this submission has started."""
-        mine = [self._round(name) for name, job in seen.jobs.items() if job["metadata"]["labels"][GROUP] == str(group)]
+        mine = [of for of in map(self._round, snapshot.jobs) if of.group == str(group)]
         return {stage for of in mine if of.submission == self._submission.number for stage in of.stages}
 
-    def _start_round(self, seen: Sight, group: Group, ready: Sequence[Node], width: int) -> None:
-        number = self._next_number(seen, group)
+    def _start_round(self, snapshot: ClusterSnapshot, group: Group, ready: Sequence[Node], width: int) -> None:
+        number = self._next_number(snapshot, group)
         job = rounds.job_name(self._run, str(group), number)
-        wish = Round(
+        proposed = Round(
             job=job, group=str(group), number=number, submission=self._submission.number,
             stages=tuple(node.name for node in ready), keys=tuple(self._state.key(node) for node in ready),
         )  # fmt: skip
         # one that is there already is this driver's, which died before it made the Job, or another one's
-        standing = rounds.record(self._state.artifacts.store, self._run, wish)
+        standing = rounds.record(self._state.artifacts.store, self._run, proposed)
         program = ready[0].program
         template, asked = self._submission.templates[program], pod_resources(self._experiment, program)
         made = manifest.stage_job(self._run, standing, template, asked, parallelism=width)
         if self._cluster.create(made) is None:
             self._adopt(made)
-        seen.jobs[job] = made
+        snapshot.jobs[job] = made
 
-    def _next_number(self, seen: Sight, group: Group) -> int:
+    def _next_number(self, snapshot: ClusterSnapshot, group: Group) -> int:
         """One more than any round of the group whose Job was seen, or is of an older submission and may be gone."""
         numbers = rounds.numbers(self._state.artifacts.store, self._run)
         old = {job for job in numbers if self._round(job).submission < self._submission.number}
         mine = [number for job, number in numbers.items() if self._round(job).group == str(group)
-                and (job in seen.jobs or job in old)]  # fmt: skip
+                and (job in snapshot.jobs or job in old)]  # fmt: skip
         return 1 + max(mine, default=0)
 
     def _adopt(self, wanted: Object) -> None:
@@ -170,52 +170,54 @@ class Driver:
             self._rounds[job] = rounds.load(self._state.artifacts.store, self._run, job)
         return self._rounds[job]
 
-    def _widen(self, seen: Sight) -> None:
+    def _widen(self, snapshot: ClusterSnapshot) -> None:
         """Let Jobs have more pods at a time when others have ended; never fewer, since that would kill some."""
         # a queue that let some pods in would put the Job out again for asking for more
-        active = [job for job in seen.active() if "uid" in job["metadata"] and QUEUE not in job["metadata"]["labels"]]
-        free = self._submission.parallel - sum(_width(job) for job in seen.active())
+        active = snapshot.active()
+        free = self._submission.parallel - sum(_width(job) for job in active)
         for job in active:
+            if "uid" not in job["metadata"] or QUEUE in job["metadata"]["labels"]:
+                continue
             more = min(free, _left(job) - job["spec"]["parallelism"])
             if more > 0:
                 free -= more
                 wider = {"parallelism": job["spec"]["parallelism"] + more}
-                seen_as = {"resourceVersion": job["metadata"]["resourceVersion"]}  # another driver may have given more
-                self._cluster.patch("Job", name_of(job), {"metadata": seen_as, "spec": wider})
+                version = {"resourceVersion": job["metadata"]["resourceVersion"]}  # another driver may have given more
+                self._cluster.patch("Job", name_of(job), {"metadata": version, "spec": wider})
 
-    # ---- ending and telling ----------------------------------------------------------------------------------------
+    # ---- ending and reporting --------------------------------------------------------------------------------------
 
-    def _end_stuck(self, seen: Sight) -> None:
+    def _end_stuck(self, snapshot: ClusterSnapshot) -> None:
         """Give up Jobs whose pods cannot start. A deadline that has passed makes them Failed, as any other failure."""
-        now, room_since = datetime.now(UTC), seen.room_since()
-        for job in seen.active():
+        now, idle_since = datetime.now(UTC), snapshot.idle_since()
+        for job in snapshot.active():
             name = name_of(job)
-            why = trouble.ended_by_us(job) or trouble.stuck(
-                job, seen.pods[name], seen.events, now, self._submission.pending_s, room_since
+            why = diagnosis.ended_by_us(job) or diagnosis.stuck(
+                job, snapshot.pods[name], snapshot.events, now, self._submission.pending_s, idle_since
             )
             if why and job["spec"].get("activeDeadlineSeconds") != STUCK_AFTER_S:
                 annotated = {"annotations": {manifest.CAUSE: why}}
                 change = {"metadata": annotated, "spec": {"activeDeadlineSeconds": STUCK_AFTER_S}}
                 self._cluster.patch("Job", name, change)
 
-    def _causes(self, seen: Sight, job: Object) -> Iterator[tuple[str, str]]:
+    def _causes(self, snapshot: ClusterSnapshot, job: Object) -> Iterator[tuple[str, str]]:
         """The stages of a Job that have no result though it is over with them, each with its cause."""
         stages = self._round(name_of(job)).stages
-        for index, cause in seen.failed(job):
+        for index, cause in snapshot.failed(job):
             yield stages[index], cause
         for index in completed(job):
             if self._state.commit(stages[index]) is None:
                 yield stages[index], "it was done, and its artifact is gone from the store; resume the run"
 
-    def _tell(self, seen: Sight) -> None:
-        """An Event on each Job at its milestones, for `kubectl describe`."""
-        for name, job in seen.jobs.items():
+    def _emit_events(self, snapshot: ClusterSnapshot) -> None:
+        """Put an Event on each Job at its milestones, for `kubectl describe`."""
+        for name, job in snapshot.jobs.items():
             of = self._round(name)
-            if trouble.terminal(job) is None:
+            if diagnosis.terminal(job) is None:
                 self._emit(job, "Started", f"{of.group}, round {of.number}: {_counted(len(of.stages))}")
-            elif of.submission != self._submission.number and f"{name}.started" not in self._told:
-                pass  # an older driver has told; what the Job left behind may have been deleted since
-            elif failed := dict(self._causes(seen, job)):
+            elif of.submission != self._submission.number and f"{name}.started" not in self._emitted:
+                pass  # an older driver has emitted it; what the Job left behind may have been deleted since
+            elif failed := dict(self._causes(snapshot, job)):
                 stage, cause = next(iter(failed.items()))
                 self._emit(job, "StagesFailed", f"{len(failed)} of {_counted(len(of.stages))} failed; {stage}: {cause}")
             else:
@@ -223,7 +225,7 @@ class Driver:
 
     def _emit(self, job: Object, reason: str, message: str) -> None:
         name = f"{name_of(job)}.{reason.lower()}"
-        if name in self._told:
+        if name in self._emitted:
             return
         now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
         event = {
@@ -237,26 +239,21 @@ class Driver:
         }  # fmt: skip
         print(f"{reason} {name_of(job)}: {message}", flush=True)
         self._cluster.create(event)  # one of that name says the same
-        self._told.add(name)
+        self._emitted.add(name)
 
-    def _keep_logs(self, seen: Sight) -> None:
+    def _keep_logs(self, snapshot: ClusterSnapshot) -> None:
         """Copy the logs of pods that died without doing so themselves."""
         store = self._state.artifacts.store
-        for job, pods in seen.pods.items():
+        for job, pods in snapshot.pods.items():
             for pod in pods:
                 name = f"{in_pod.log_folder(self._run, job)}/{name_of(pod)}.log"
-                if trouble.phase(pod) != "Failed" or name in self._kept_logs:
+                if diagnosis.phase(pod) != "Failed" or name in self._kept_logs:
                     continue
                 if name not in set(store.names(in_pod.log_folder(self._run, job))):
                     log = self._cluster.log(name_of(pod))
                     if log is not None:
                         store.create(name, log)
                 self._kept_logs.add(name)
-
-
-def told(failures: Sequence[Failure]) -> str:
-    """Failures as lines to read."""
-    return "\n".join(f"failed: {failure.stage}: {failure.cause}" for failure in failures)
 
 
 def _parents(nodes: Sequence[Node]) -> Iterator[str]:
@@ -267,7 +264,7 @@ def _parents(nodes: Sequence[Node]) -> Iterator[str]:
 def _left(job: Object) -> int:
     """The indexes of a Job that have not ended."""
     status = job.get("status", {})
-    ended = trouble.indexes(status.get("completedIndexes")) | trouble.indexes(status.get("failedIndexes"))
+    ended = diagnosis.indexes(status.get("completedIndexes")) | diagnosis.indexes(status.get("failedIndexes"))
     return int(job["spec"]["completions"]) - len(ended)
 
 

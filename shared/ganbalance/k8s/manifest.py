@@ -1,7 +1,7 @@
-"""Jobs from pod templates: pure functions from dicts to dicts.
+"""Make Jobs from pod templates: pure functions from dicts to dicts.
 
 What a pod is (image, security, volumes, resources) stands in the PodTemplates of k8s/, as kustomize left them. Here a
-template is copied, told its arguments and its resources, and put into a Job that knows what an exit code means.
+template is copied, given its arguments and its resources, and put into a Job that knows what an exit code means.
 """
 
 import copy
@@ -40,7 +40,7 @@ def stage_job(run: str, of: Round, template: Manifest, resources: PodResources, 
         "completions": len(of.stages),
         "parallelism": parallelism,
         "backoffLimitPerIndex": RETRIES_PER_INDEX,
-        "maxFailedIndexes": len(of.stages),  # a stage that fails holds back what reads it, and nothing else
+        "maxFailedIndexes": len(of.stages),  # a stage that fails blocks what reads it, and nothing else
         "podFailurePolicy": _policy([ConfigError.exit_code], "FailJob", [DataError.exit_code], "FailIndex"),
     }
     return _job(of.job, template, labels, spec, ["--run", run, "--round", of.job], resources)
@@ -124,7 +124,7 @@ def _give(spec: Manifest, program: Manifest, resources: PodResources, gpu: str |
 
 
 def _without_gpu(spec: Manifest, granted: Manifest, gpu: str) -> None:
-    """Take away the GPU and all that leads to a node with one: selectors and tolerations in its vendor's name."""
+    """Remove the GPU and all that leads to a node with one: selectors and tolerations in its vendor's name."""
     vendor = gpu.partition("/")[0] + "/"
     for amounts in granted.values():
         amounts.pop(gpu, None)

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from ganbalance.errors import ConfigError, UnavailableError
-from ganbalance.k8s import submission, trouble
+from ganbalance.k8s import diagnosis, submissions
 from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.manifest import DRIVER, PART, RUN, driver_name
-from ganbalance.k8s.sight import JOB_NAME, drivers, index_of, name_of
+from ganbalance.k8s.snapshot import JOB_NAME, drivers, index_of, name_of
 from ganbalance.pipeline import pod as in_pod
 from ganbalance.pipeline import rounds, runs
 from ganbalance.store import Store
@@ -47,7 +47,7 @@ def cancel(cluster: Cluster, store: Store, run: str, say: Say) -> int:
 
 
 def _keep_log(cluster: Cluster, store: Store, run: str, pod: Object) -> None:
-    """Keep what a pod has printed so far; a stage that ends in peace replaces it by the whole."""
+    """Keep what a pod has printed so far; a stage that ends by itself replaces it by the whole."""
     log = cluster.log(name_of(pod))
     if log:
         store.create(f"{in_pod.log_folder(run, job_of(pod))}/{name_of(pod)}.log", log)
@@ -55,16 +55,16 @@ def _keep_log(cluster: Cluster, store: Store, run: str, pod: Object) -> None:
 
 def _wait_for_end(cluster: Cluster, run: str, part: str, say: Say) -> None:
     deadline = time.monotonic() + GONE_WITHIN_S
-    told = 0
+    reported = 0
     while pods := cluster.list("Pod", {RUN: run, PART: part}):
         if time.monotonic() > deadline:
             raise UnavailableError(
                 f"{len(pods)} pods of run {run} are still ending, {name_of(pods[0])} among them; "
                 "run the same command again, and look at them with kubectl describe pod"
             )
-        if told != len(pods):
-            told = len(pods)
-            say(f"waiting for {told} pod{'' if told == 1 else 's'} to go; one at work writes its checkpoint first")
+        if reported != len(pods):
+            reported = len(pods)
+            say(f"waiting for {reported} pod{'' if reported == 1 else 's'} to end; those that run write a checkpoint")
         time.sleep(POLL_S)
 
 
@@ -89,9 +89,9 @@ def logs(cluster: Cluster, store: Store, run: str, stage: str) -> Iterator[tuple
         mine = {name for name, pod in pods.items() if job_of(pod) == job and index in (None, index_of(pod))}
         # an index has one pod at a time, so when one was made comes after all that the one before it wrote
         made = {name: entry.modified for name, entry in kept.items()}
-        made |= {name: trouble.when(pods[name]["metadata"]["creationTimestamp"]) for name in mine}
+        made |= {name: diagnosis.when(pods[name]["metadata"]["creationTimestamp"]) for name in mine}
         for name in sorted(made, key=lambda name: (made[name], name)):
-            is_live = name in mine and trouble.phase(pods[name]) == "Running"
+            is_live = name in mine and diagnosis.phase(pods[name]) == "Running"
             log = cluster.log(name) if is_live or name not in kept else store.read(kept[name].name)
             if log is not None:
                 yield name, log
@@ -118,13 +118,13 @@ def job_of(pod: Object) -> str:
 
 def is_under_way(cluster: Cluster, run: str) -> str | None:
     """The driver Job of a run that is not over, if there is one."""
-    return next((name_of(job) for job in drivers(cluster, run) if trouble.terminal(job) is None), None)
+    return next((name_of(job) for job in drivers(cluster, run) if diagnosis.terminal(job) is None), None)
 
 
 def check_is_known(cluster: Cluster, store: Store, run: str) -> None:
     """Raises ConfigError when there are Jobs of a run that its record does not name: a new one may need their names."""
     jobs = [name_of(job) for job in cluster.list("Job", {RUN: run})]  # first: a Job is recorded before it is made
-    known = {driver_name(run, number) for number in submission.numbers(store, run)} | rounds.numbers(store, run).keys()
+    known = {driver_name(run, number) for number in submissions.numbers(store, run)} | rounds.numbers(store, run).keys()
     if strangers := [job for job in jobs if job not in known]:
         raise ConfigError(
             f"the store {store.url} knows nothing of the Job {strangers[0]} of run {run}: the store was another then, "

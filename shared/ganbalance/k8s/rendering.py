@@ -1,11 +1,11 @@
-"""What a submission would create, before anything is created: for preflight, `render` and `plan`."""
+"""Render what a submission would create, before anything is created: for preflight, `render` and `plan`."""
 
 from typing import Any
 
 from ganbalance.config import Experiment, PodResources
 from ganbalance.k8s import manifest
 from ganbalance.k8s.manifest import CONTAINER, GPU_RESOURCE, Manifest
-from ganbalance.k8s.submission import Submission
+from ganbalance.k8s.submissions import Submission
 from ganbalance.pipeline import rounds
 from ganbalance.pipeline.plan import Node
 from ganbalance.pipeline.rounds import Round
@@ -21,7 +21,7 @@ def pod_resources(experiment: Experiment, program: str) -> PodResources:
 
 
 def jobs(experiment: Experiment, state: State, submission: Submission) -> list[Manifest]:
-    """The driver's Job and the next of every group that has something to do, if all goes well."""
+    """The driver's Job and the next of every group that is not settled, if no stage fails."""
     run = state.plan.run
     known = rounds.numbers(state.artifacts.store, run)
     made = [manifest.driver_job(run, submission.number, submission.templates[manifest.DRIVER])]

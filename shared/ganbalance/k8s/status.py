@@ -1,4 +1,4 @@
-"""A run as rows to read: what each stage is doing, where, since when, and why not."""
+"""Show a run as rows: what each stage is doing, where, since when, and why not."""
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -7,18 +7,18 @@ from typing import Any, Literal
 
 from ganbalance.errors import ConfigError, DataError
 from ganbalance.frozen import Frozen
-from ganbalance.k8s import capacity, trouble
+from ganbalance.k8s import capacity, diagnosis
 from ganbalance.k8s.client import Cluster
-from ganbalance.k8s.sight import Sight, name_of
+from ganbalance.k8s.snapshot import ClusterSnapshot, name_of
 from ganbalance.pipeline import rounds
 from ganbalance.pipeline.plan import Node
 from ganbalance.pipeline.rounds import Round
 from ganbalance.pipeline.state import State
 
 Object = dict[str, Any]
-# how a driver ends that did its work: what failed is told by the stages
-STAGES_FAILED = f"exit {DataError.exit_code} ({trouble.MEANING[DataError.exit_code]}): "
-StageState = Literal["done", "diverged", "running", "pending", "queued", "failed", "held", "to do"]
+# how a driver ends that did its work: the rows of the stages say what failed
+STAGES_FAILED = f"exit {DataError.exit_code} ({diagnosis.MEANING[DataError.exit_code]}): "
+StageState = Literal["done", "diverged", "running", "pending", "queued", "failed", "blocked", "not started"]
 
 
 class Row(Frozen):
@@ -42,70 +42,71 @@ class DriverRow(Frozen):
     cause: str = ""
 
 
-def rows(state: State, seen: Sight, round_of: Callable[[str], Round]) -> list[Row]:
+def rows(state: State, snapshot: ClusterSnapshot, round_of: Callable[[str], Round]) -> list[Row]:
     """A row per stage of the plan, group by group as its Jobs run them."""
     where: dict[str, tuple[Object, int]] = {}
     failed: dict[str, str] = {}
-    for name, job in seen.jobs.items():  # a later round's word holds
+    for name, job in snapshot.jobs.items():  # the latest round counts
         stages = round_of(name).stages
         where |= {stage: (job, index) for index, stage in enumerate(stages)}
         failed = {stage: cause for stage, cause in failed.items() if stage not in stages}
-        failed |= {stages[index]: cause for index, cause in seen.failed(job)}
+        failed |= {stages[index]: cause for index, cause in snapshot.failed(job)}
     made: list[Row] = []
-    lost: set[str] = set()
+    lost: dict[str, str] = {}  # stage without a result to come -> the stage that failed
     for node in chain.from_iterable(rounds.groups(state.plan).values()):
-        row = _row(node, state, seen, where.get(node.name), failed)
-        if row.state == "to do" and (needs := [name for name in node.inputs.values() if name in lost]):
-            row = row.model_copy(update={"state": "held", "cause": f"needs {needs[0]}"})
-        if row.state in ("failed", "held") and not node.kind.takes_what_is_there:
-            lost.add(node.name)
+        row = _row(node, state, snapshot, where.get(node.name), failed)
+        causes = [lost[name] for name in node.inputs.values() if name in lost]
+        if row.state == "not started" and causes:
+            row = row.model_copy(update={"state": "blocked", "cause": f"upstream failed: {causes[0]}"})
+        if row.state in ("failed", "blocked") and not node.kind.takes_what_is_there:
+            lost[node.name] = causes[0] if row.state == "blocked" else node.name
         made.append(row)
     return made
 
 
 def _row(
-    node: Node, state: State, seen: Sight, place: tuple[Object, int] | None, failed: dict[str, str]
+    node: Node, state: State, snapshot: ClusterSnapshot, place: tuple[Object, int] | None, failed: dict[str, str]
 ) -> Row:  # fmt: skip
     key = state.key(node)
     job, index = place or (None, None)
     at: dict[str, Any] = {"stage": node.name, "key": key, "job": name_of(job) if job else None, "index": index}
-    pods = seen.pods_of(job, index) if job is not None and index is not None else []
+    pods = snapshot.pods_of(job, index) if job is not None and index is not None else []
     last = max(pods, key=lambda pod: pod["metadata"]["creationTimestamp"], default=None)
     at["node"] = last["spec"].get("nodeName") if last else None
     if commit := state.commit(node.name):
-        told = commit.provenance
-        ended = datetime.fromtimestamp(told["started"] + told["seconds"], UTC) if "started" in told else None
+        made = commit.provenance
+        ended = datetime.fromtimestamp(made["started"] + made["seconds"], UTC) if "started" in made else None
         return Row(**at, state=commit.outcome, since=ended)
     if job is None:
-        return Row(**at, state="to do")
+        return Row(**at, state="not started")
     if node.name in failed:
         return Row(**at, state="failed", cause=failed[node.name], since=_ended(last) or _ended(job))
-    return Row(**at, **_live(job, pods, last, seen))
+    return Row(**at, **_live(job, pods, last, snapshot))
 
 
-def _live(job: Object, pods: Sequence[Object], last: Object | None, seen: Sight) -> dict[str, Any]:
+def _live(job: Object, pods: Sequence[Object], last: Object | None, snapshot: ClusterSnapshot) -> dict[str, Any]:
     """A stage whose Job is not over with it."""
-    before = sum(trouble.phase(pod) == "Failed" for pod in pods)
-    again = f"try {before + 1}; before: {trouble.cause(job, _failed(pods), seen.events)}" if before else ""
-    if last is None or trouble.phase(last) in ("Failed", "Succeeded"):
+    before = sum(diagnosis.phase(pod) == "Failed" for pod in pods)
+    again = f"try {before + 1}; before: {diagnosis.cause(job, _failed(pods), snapshot.events)}" if before else ""
+    if last is None or diagnosis.phase(last) in ("Failed", "Succeeded"):
         suspended = "suspended: its queue has not let it in" if job["spec"].get("suspend") else ""
-        return {"state": "queued", "cause": suspended or trouble.cause(job, [], seen.events) or again}
-    created = trouble.when(last["metadata"]["creationTimestamp"])
-    if trouble.phase(last) == "Running":
+        return {"state": "queued", "cause": suspended or diagnosis.cause(job, [], snapshot.events) or again}
+    created = diagnosis.when(last["metadata"]["creationTimestamp"])
+    if diagnosis.phase(last) == "Running":
         started = last["status"].get("startTime")
-        return {"state": "running", "cause": again, "since": trouble.when(started) if started else created}
-    met = trouble.waiting(last, seen.events)
+        return {"state": "running", "cause": again, "since": diagnosis.when(started) if started else created}
+    met = diagnosis.waiting(last, snapshot.events)
     return {"state": "pending", "cause": met.cause if met else again, "since": created}
 
 
 def _failed(pods: Iterable[Object]) -> list[Object]:
-    return [pod for pod in pods if trouble.phase(pod) == "Failed"]
+    return [pod for pod in pods if diagnosis.phase(pod) == "Failed"]
 
 
 def _ended(thing: Object | None) -> datetime | None:
     """When a pod or a Job that is over came to be as it is."""
     conditions = thing.get("status", {}).get("conditions", ()) if thing else ()
-    return max((trouble.when(one["lastTransitionTime"]) for one in conditions), default=None)
+    return max((diagnosis.when(one["lastTransitionTime"]) for one in conditions), default=None)
 
 
 def driver_row(jobs: Sequence[Object], pods: Sequence[Object]) -> DriverRow:
@@ -114,23 +115,23 @@ def driver_row(jobs: Sequence[Object], pods: Sequence[Object]) -> DriverRow:
         return DriverRow(state="none")
     job = jobs[-1]
     name = name_of(job)
-    if (condition := trouble.terminal(job)) and condition["type"] == "Complete":
+    if (condition := diagnosis.terminal(job)) and condition["type"] == "Complete":
         return DriverRow(job=name, state="done")
-    cause = trouble.cause(job, pods, ()).removeprefix(STAGES_FAILED)
+    cause = diagnosis.cause(job, pods, ()).removeprefix(STAGES_FAILED)
     if condition:
         return DriverRow(job=name, state="failed", cause=cause)
-    is_running = any(trouble.phase(pod) == "Running" for pod in pods)
+    is_running = any(diagnosis.phase(pod) == "Running" for pod in pods)
     return DriverRow(job=name, state="running" if is_running else "pending", cause=cause)
 
 
-def better_causes(cluster: Cluster, seen: Sight) -> dict[str, str]:
-    """Why Jobs wait, as far as telling takes more rights than the driver's: their queue, or no node is large enough."""
-    return _of_queues(cluster, seen) | _of_nodes(cluster, seen)
+def better_causes(cluster: Cluster, snapshot: ClusterSnapshot) -> dict[str, str]:
+    """Why Jobs wait, where it takes more permissions than the driver has: their queue, or no node is large enough."""
+    return _of_queues(cluster, snapshot) | _of_nodes(cluster, snapshot)
 
 
-def _of_queues(cluster: Cluster, seen: Sight) -> dict[str, str]:
+def _of_queues(cluster: Cluster, snapshot: ClusterSnapshot) -> dict[str, str]:
     """Why Kueue has not admitted suspended Jobs: Job -> what its Workload says."""
-    suspended = {job["metadata"]["uid"]: name for name, job in seen.jobs.items() if job["spec"].get("suspend")}
+    suspended = {job["metadata"]["uid"]: name for name, job in snapshot.jobs.items() if job["spec"].get("suspend")}
     found = {}
     for workload in _if_allowed(cluster, "Workload") if suspended else ():
         owner = next((one["uid"] for one in workload["metadata"].get("ownerReferences", ())), None)
@@ -140,9 +141,9 @@ def _of_queues(cluster: Cluster, seen: Sight) -> dict[str, str]:
     return found
 
 
-def _of_nodes(cluster: Cluster, seen: Sight) -> dict[str, str]:
-    """Which Jobs no node can ever hold, though the scheduler says no more than that there is no room."""
-    unscheduled = [job for job in seen.active() if any(_is_unscheduled(pod) for pod in seen.pods[name_of(job)])]
+def _of_nodes(cluster: Cluster, snapshot: ClusterSnapshot) -> dict[str, str]:
+    """Which Jobs no node can ever hold, though the scheduler only says that none can now."""
+    unscheduled = [job for job in snapshot.active() if any(_is_unscheduled(pod) for pod in snapshot.pods[name_of(job)])]
     nodes = _if_allowed(cluster, "Node") if unscheduled else []
     if not nodes or capacity.may_grow(nodes):
         return {}
@@ -155,18 +156,18 @@ def _of_nodes(cluster: Cluster, seen: Sight) -> dict[str, str]:
 
 
 def _is_unscheduled(pod: Object) -> bool:
-    return trouble.phase(pod) == "Pending" and not pod["spec"].get("nodeName")
+    return diagnosis.phase(pod) == "Pending" and not pod["spec"].get("nodeName")
 
 
 def _if_allowed(cluster: Cluster, kind: str) -> list[Object]:
     try:
         return cluster.list(kind)
     except ConfigError:
-        return []  # no right to look, or no such kind here
+        return []  # no permission, or no such kind here
 
 
 def age(since: datetime | None, now: datetime) -> str:
-    """5s, 12m, 3h, 2d, as kubectl tells it."""
+    """5s, 12m, 3h, 2d, as kubectl writes it."""
     if since is None:
         return ""
     past = max(now - since, timedelta(0))

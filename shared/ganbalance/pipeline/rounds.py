@@ -1,7 +1,7 @@
 """Which stage each index of a cluster's Job runs, kept in the run's record.
 
 runs/<run>/rounds/<job>.json             one round of one group: index -> stage
-runs/<run>/submissions/<number>.json     one submission of the run; written by `ganbalance.k8s.submission`
+runs/<run>/submissions/<number>.json     one submission of the run; written by `ganbalance.k8s.submissions`
 """
 
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""One submission of a run: the pod templates as they were then, and how much may run at a time.
+"""Keep the submissions of a run: the pod templates as they were then, and how much may run at a time.
 
 runs/<run>/submissions/<number>.json
 
@@ -17,7 +17,7 @@ DIGITS = 6
 
 
 class Submission(Frozen):
-    """What a driver is told. `templates` are PodTemplate objects by name; `pending_s` is how long a pod may wait."""
+    """What a driver gets. `templates` are PodTemplate objects by name; `pending_s` is how long a pod may wait."""
 
     run: str
     number: int = Field(ge=1)
@@ -26,10 +26,10 @@ class Submission(Frozen):
     templates: dict[str, dict[str, Any]]
 
 
-def record(store: Store, wish: Submission) -> Submission:
-    """Keep a submission; the one that stands, which is another's who submitted at the same moment and was first."""
-    name = _name(wish.run, wish.number)
-    return wish if store.create(name, records.written(wish)) else load(store, wish.run, wish.number)
+def record(store: Store, new: Submission) -> Submission:
+    """Keep a submission; return the one that stands: another's, if that was made at the same moment and was first."""
+    name = _name(new.run, new.number)
+    return new if store.create(name, records.written(new)) else load(store, new.run, new.number)
 
 
 def load(store: Store, run: str, number: int) -> Submission:

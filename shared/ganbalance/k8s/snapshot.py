@@ -1,11 +1,11 @@
-"""The Jobs and pods of a run at one moment: all that the driver and `status` know of the cluster."""
+"""Observe the Jobs and pods of a run at one moment: all that the driver and `status` know of the cluster."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from ganbalance.k8s import trouble
+from ganbalance.k8s import diagnosis
 from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.manifest import DRIVER, PART, ROUND, RUN, SUBMISSION
 
@@ -15,7 +15,7 @@ JOB_NAME, JOB_INDEX = "batch.kubernetes.io/job-name", "batch.kubernetes.io/job-c
 
 
 @dataclass
-class Sight:
+class ClusterSnapshot:
     """Stage Jobs by name, earlier rounds first; pods by Job; Warning events where pods are not made or do not start."""
 
     jobs: dict[str, Object] = field(default_factory=dict)
@@ -24,7 +24,7 @@ class Sight:
 
     def active(self) -> list[Object]:
         """The Jobs that are not over."""
-        return [job for job in self.jobs.values() if trouble.terminal(job) is None]
+        return [job for job in self.jobs.values() if diagnosis.terminal(job) is None]
 
     def pods_of(self, job: Object, index: int) -> list[Object]:
         """The pods of one index of a Job."""
@@ -33,16 +33,16 @@ class Sight:
     def failed(self, job: Object) -> Iterator[tuple[int, str]]:
         """The indexes of a Job that have ended without success, each with its cause."""
         status = job.get("status", {})
-        over = set(range(job["spec"]["completions"])) if trouble.is_failed(job) else set()
-        by_itself = trouble.indexes(status.get("failedIndexes"))
-        for_all = trouble.end_for_all(job, self.pods.get(name_of(job), ()))
+        over = set(range(job["spec"]["completions"])) if diagnosis.is_failed(job) else set()
+        by_itself = diagnosis.indexes(status.get("failedIndexes"))
+        for_all = diagnosis.end_for_all(job, self.pods.get(name_of(job), ()))
         for index in sorted((over | by_itself) - completed(job)):
             pods = self.pods_of(job, index)
-            own = trouble.last_end(pods) if index in by_itself else ""  # whatever became of the others
-            if for_all and not own and not trouble.end_for_all(job, pods):
+            own = diagnosis.last_end(pods) if index in by_itself else ""  # whatever became of the others
+            if for_all and not own and not diagnosis.end_for_all(job, pods):
                 yield index, f"stopped with the rest of its Job: {for_all}"
             else:
-                yield index, own or trouble.cause(job, pods, self.events)
+                yield index, own or diagnosis.cause(job, pods, self.events)
 
     def images(self) -> dict[str, str]:
         """What the images of the run's pods really were: name -> digest."""
@@ -51,15 +51,15 @@ class Sight:
         ]
         return {one["image"]: one["imageID"] for one in statuses if one.get("imageID")}
 
-    def room_since(self) -> datetime | None:
-        """When the last pod of the run ended, and with it made room for others; None while one runs."""
+    def idle_since(self) -> datetime | None:
+        """When the last pod of the run ended and freed a node for others; None while one runs."""
         pods = [pod for of_job in self.pods.values() for pod in of_job]
-        if any(trouble.phase(pod) == "Running" for pod in pods):
+        if any(diagnosis.phase(pod) == "Running" for pod in pods):
             return None
-        return max((trouble.ended(pod) for pod in pods), default=datetime.fromtimestamp(0, UTC))
+        return max((diagnosis.ended(pod) for pod in pods), default=datetime.fromtimestamp(0, UTC))
 
 
-def look(cluster: Cluster, run: str) -> Sight:
+def observe(cluster: Cluster, run: str) -> ClusterSnapshot:
     """Ask the API server."""
     labels = {RUN: run, PART: "stage"}
     listed = sorted(cluster.list("Job", labels), key=lambda job: int(job["metadata"]["labels"][ROUND]))
@@ -67,10 +67,10 @@ def look(cluster: Cluster, run: str) -> Sight:
     pods: dict[str, list[Object]] = {name: [] for name in jobs}
     for pod in cluster.list("Pod", labels):
         pods.setdefault(pod["metadata"]["labels"].get(JOB_NAME, ""), []).append(pod)
-    sight = Sight(jobs, pods)
-    if any(_is_silent(pods[name_of(job)]) for job in sight.active()):
-        sight.events = cluster.list("Event", fields="type=Warning")
-    return sight
+    snapshot = ClusterSnapshot(jobs, pods)
+    if any(_is_silent(pods[name_of(job)]) for job in snapshot.active()):
+        snapshot.events = cluster.list("Event", fields="type=Warning")
+    return snapshot
 
 
 def drivers(cluster: Cluster, run: str | None = None) -> list[Object]:
@@ -84,7 +84,7 @@ def drivers(cluster: Cluster, run: str | None = None) -> list[Object]:
 
 def completed(job: Object) -> set[int]:
     """The indexes of a Job that have succeeded."""
-    return trouble.indexes(job.get("status", {}).get("completedIndexes"))
+    return diagnosis.indexes(job.get("status", {}).get("completedIndexes"))
 
 
 def name_of(thing: Object) -> str:
@@ -99,5 +99,5 @@ def index_of(pod: Mapping[str, Any]) -> int:
 
 def _is_silent(pods: list[Object]) -> bool:
     """Whether a Job has no pod now, or one that does not start and does not say why."""
-    alive = [pod for pod in pods if trouble.phase(pod) in ("Pending", "Running")]
-    return not alive or any(trouble.phase(pod) == "Pending" and not trouble.waiting(pod) for pod in alive)
+    alive = [pod for pod in pods if diagnosis.phase(pod) in ("Pending", "Running")]
+    return not alive or any(diagnosis.phase(pod) == "Pending" and not diagnosis.waiting(pod) for pod in alive)

@@ -1,7 +1,7 @@
-"""Why something does not run, or how it ended, in one line: pure functions of what the API server says.
+"""Say in one line why something does not run, or how it ended: pure functions of what the API server says.
 
-A pod that has not started says so, the first that is there: its scheduling, its container's waiting, a Warning event.
-A pod that ended says so: memory, the node, the program's own last word, its exit code.
+For a pod that has not started, the first that there is: its scheduling, its container's waiting, a Warning event.
+For a pod that ended: memory, the node, the program's termination message, its exit code.
 """
 
 import json
@@ -15,11 +15,11 @@ from ganbalance.k8s.manifest import CAUSE, CONTAINER, GROUP, PROGRAMS
 
 Object = dict[str, Any]
 
-# waiting of a container that no time mends
-HOPELESS = {"InvalidImageName", "CreateContainerConfigError", "CreateContainerError", "ErrImageNeverPull"}
+# reasons of a waiting container that do not go away
+FATAL = {"InvalidImageName", "CreateContainerConfigError", "CreateContainerError", "ErrImageNeverPull"}
 PULLING = {"ErrImagePull", "ImagePullBackOff", "RegistryUnavailable"}  # a registry may come back
 PULL_GRACE_S = 120.0
-FORBIDDEN_FOR_GOOD = ("violates PodSecurity", "serviceaccount", "is invalid")  # in an event about a pod not made
+PERMANENT = ("violates PodSecurity", "serviceaccount", "is invalid")  # in an event about a pod not made
 OOM = "OOMKilled"
 MEANING = {
     DataError.exit_code: "bad or corrupt data",
@@ -32,38 +32,38 @@ MEANING = {
 
 
 @dataclass(frozen=True)
-class Trouble:
-    """Why a pod waits. `grace_s` is how long to bear it from the pod's creation on; None: as long as any pod."""
+class Diagnosis:
+    """Why a pod waits. `grace_s` is how long to wait from the pod's creation on; None: as long as for any pod."""
 
     cause: str
     grace_s: float | None = None
 
 
-def waiting(pod: Object, events: Iterable[Object] = ()) -> Trouble | None:
+def waiting(pod: Object, events: Iterable[Object] = ()) -> Diagnosis | None:
     """What a pod that has not started waits for; None when nothing stands in its way."""
     for condition in pod.get("status", {}).get("conditions", ()):
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            return Trouble(f"{condition.get('reason', 'Unschedulable')}: {_first(condition.get('message'))}")
+            return Diagnosis(f"{condition.get('reason', 'Unschedulable')}: {_first(condition.get('message'))}")
     for container in _containers(pod):
         if found := container.get("state", {}).get("waiting"):
-            reason, told = found.get("reason", ""), _line(found.get("message"))
-            cause = f"{reason}: {told}" if told else reason
-            if reason in HOPELESS:
-                return Trouble(cause, 0.0)
+            reason, message = found.get("reason", ""), _line(found.get("message"))
+            cause = f"{reason}: {message}" if message else reason
+            if reason in FATAL:
+                return Diagnosis(cause, 0.0)
             if reason in PULLING:
-                return Trouble(cause, PULL_GRACE_S)
-    if warned := _warnings(pod, events):  # a volume that cannot be mounted is told nowhere else
-        return Trouble(f"{warned[-1].get('reason', '')}: {_line(warned[-1].get('message'))}")
+                return Diagnosis(cause, PULL_GRACE_S)
+    if warned := _warnings(pod, events):  # nothing else reports a volume that cannot be mounted
+        return Diagnosis(f"{warned[-1].get('reason', '')}: {_line(warned[-1].get('message'))}")
     return None
 
 
-def unmade(job: Object, events: Iterable[Object]) -> Trouble | None:
+def unmade(job: Object, events: Iterable[Object]) -> Diagnosis | None:
     """Why a Job's pods are not even made: a quota, Pod Security, a missing service account."""
     warned = [event for event in _warnings(job, events) if event.get("reason") == "FailedCreate"]
     if not warned:
         return None
-    told = _line(warned[-1].get("message"))
-    return Trouble(f"FailedCreate: {told}", 0.0 if any(word in told for word in FORBIDDEN_FOR_GOOD) else None)
+    message = _line(warned[-1].get("message"))
+    return Diagnosis(f"FailedCreate: {message}", 0.0 if any(part in message for part in PERMANENT) else None)
 
 
 def end(pod: Object) -> str:
@@ -81,11 +81,10 @@ def end(pod: Object) -> str:
     if status.get("reason"):  # Evicted, DeadlineExceeded, NodeLost
         return f"{status['reason']}: {_line(status.get('message'))}"
     if not found:
-        return "ended without a word"
-    code, word = found.get("exitCode", 0), _last_word(found.get("message"))
-    meaning = MEANING.get(code, "")
-    told = f"exit {code}" + (f" ({meaning})" if meaning else "")
-    return f"{told}: {word or _line(found.get('reason'))}"
+        return "ended without a message"
+    code, message = found.get("exitCode", 0), _termination_message(found.get("message"))
+    ended = f"exit {code} ({MEANING[code]})" if code in MEANING else f"exit {code}"
+    return f"{ended}: {message or _line(found.get('reason'))}"
 
 
 def last_end(pods: Iterable[Object]) -> str:
@@ -109,42 +108,42 @@ def ended_by_us(job: Object) -> str:
 
 def cause(job: Object, pods: Sequence[Object], events: Sequence[Object]) -> str:
     """One line for a Job, or for one index of it when `pods` are of that: why it failed, or does not run."""
-    if told := ended_by_us(job):
-        return told
-    pending = [trouble.cause for pod in pods if phase(pod) == "Pending" and (trouble := waiting(pod, events))]
+    if by_us := ended_by_us(job):
+        return by_us
+    pending = [diagnosis.cause for pod in pods if phase(pod) == "Pending" and (diagnosis := waiting(pod, events))]
     if pending:
         return pending[0]
     if ended := last_end(pods):
         return ended
-    if not pods and (trouble := unmade(job, events)):
-        return trouble.cause
+    if not pods and (diagnosis := unmade(job, events)):
+        return diagnosis.cause
     condition = terminal(job)
     return f"{condition['reason']}: {_line(condition.get('message'))}" if condition and is_failed(job) else ""
 
 
-def stuck(  # noqa: PLR0913 - all that there is to know
+def stuck(  # noqa: PLR0913 - all that decides it
     job: Object, pods: Sequence[Object], events: Sequence[Object], now: datetime, pending_s: float,
-    room_since: datetime | None,
+    idle_since: datetime | None,
 ) -> str:  # fmt: skip
     """Why an active Job is given up; empty while there is hope.
 
-    There is hope while one of its pods runs. What other pods may be in the way of, such as room on a node, may be hoped
-    for from `room_since` on, when the last of them ended; None while there are some.
+    There is hope while one of its pods runs. For what other pods may hold, such as a node, the time counts from
+    `idle_since`, when the last of them ended; None while there are some.
     """
     if any(phase(pod) == "Running" for pod in pods):
         return ""
     pending = [pod for pod in pods if phase(pod) == "Pending"]
-    met = [(pod, waiting(pod, events) or Trouble("Pending")) for pod in pending]
+    met = [(pod, waiting(pod, events) or Diagnosis("Pending")) for pod in pending]
     if not pending:
         last = max((_created(pod) for pod in pods), default=_created(job))
         fresh = [event for event in events if _last_seen(event) >= last]  # a pod that was made since has answered it
-        met = [(job, trouble)] if (trouble := unmade(job, fresh)) else []
-    for thing, trouble in met:
-        if trouble.grace_s is not None:
-            if _age_s(now, _created(thing)) >= trouble.grace_s:
-                return trouble.cause
-        elif room_since and _age_s(now, max(_created(thing), room_since)) >= pending_s:
-            return f"waited {pending_s:.0f} s in vain; {trouble.cause}"
+        met = [(job, diagnosis)] if (diagnosis := unmade(job, fresh)) else []
+    for thing, diagnosis in met:
+        if diagnosis.grace_s is not None:
+            if _age_s(now, _created(thing)) >= diagnosis.grace_s:
+                return diagnosis.cause
+        elif idle_since and _age_s(now, max(_created(thing), idle_since)) >= pending_s:
+            return f"timed out after {pending_s:.0f} s; {diagnosis.cause}"
     return ""
 
 
@@ -229,8 +228,8 @@ def _container(pod: Object) -> Object:
     return next((one for one in pod["spec"]["containers"] if one["name"] == CONTAINER), {})
 
 
-def _last_word(message: str | None) -> str:
-    """The cause that the program left, else the last line of its log."""
+def _termination_message(message: str | None) -> str:
+    """The cause that the program wrote, else the last line of its log."""
     lines = [line for line in (message or "").splitlines() if line.strip()]
     if not lines:
         return ""

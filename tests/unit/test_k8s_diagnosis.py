@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ganbalance.k8s import trouble
+from ganbalance.k8s import diagnosis
 from ganbalance.k8s.manifest import CAUSE
 
 Object = dict[str, Any]
@@ -47,8 +47,8 @@ def waits(reason: str, message: str | None = None) -> Object:
 
 
 def ended(code: int, reason: str = "Error", message: str | None = None) -> Object:
-    told = {"message": message} if message is not None else {}
-    return {"terminated": {"exitCode": code, "reason": reason, "startedAt": at(50), "finishedAt": at(10)} | told}
+    written = {"message": message} if message is not None else {}
+    return {"terminated": {"exitCode": code, "reason": reason, "startedAt": at(50), "finishedAt": at(10)} | written}
 
 
 def unscheduled(message: str) -> list[Object]:
@@ -73,35 +73,35 @@ FAILED = {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", 
     ids=["image name", "secret", "never pull", "pull", "pull again"],
 )  # fmt: skip
 def test_a_container_says_what_it_waits_for(state: Object, cause: str, grace_s: float) -> None:
-    assert trouble.waiting(pod("Pending", state=state)) == trouble.Trouble(cause, grace_s)
+    assert diagnosis.waiting(pod("Pending", state=state)) == diagnosis.Diagnosis(cause, grace_s)
 
 
 def test_the_scheduler_says_why_a_pod_has_no_node() -> None:
     said = "0/2 nodes are available: 2 Insufficient nvidia.com/gpu. preemption: 0/2 nodes are available."
-    met = trouble.waiting(pod("Pending", conditions=unscheduled(said)))
-    assert met == trouble.Trouble("Unschedulable: 0/2 nodes are available: 2 Insufficient nvidia.com/gpu")
+    met = diagnosis.waiting(pod("Pending", conditions=unscheduled(said)))
+    assert met == diagnosis.Diagnosis("Unschedulable: 0/2 nodes are available: 2 Insufficient nvidia.com/gpu")
 
 
 def test_a_container_that_is_being_created_has_no_trouble_but_what_an_event_says() -> None:
     starting = pod("Pending", state=waits("ContainerCreating"))
-    told = event("FailedMount", 'MountVolume.SetUp failed for volume "ca":\n configmap "ca" not found', of="pod-uid")
+    warning = event("FailedMount", 'MountVolume.SetUp failed for volume "ca":\n configmap "ca" not found', of="pod-uid")
     other = event("FailedMount", "another pod's", of="other")
-    assert trouble.waiting(starting) is None
-    assert trouble.waiting(starting, [other]) is None
-    met = trouble.waiting(starting, [told, other])
+    assert diagnosis.waiting(starting) is None
+    assert diagnosis.waiting(starting, [other]) is None
+    met = diagnosis.waiting(starting, [warning, other])
     assert met is not None
     assert met.cause == 'FailedMount: MountVolume.SetUp failed for volume "ca": configmap "ca" not found'
 
 
 def test_a_pod_that_is_new_has_no_trouble() -> None:
-    assert trouble.waiting(pod("Pending")) is None
-    assert trouble.waiting({"metadata": {}, "spec": {}}) is None
+    assert diagnosis.waiting(pod("Pending")) is None
+    assert diagnosis.waiting({"metadata": {}, "spec": {}}) is None
 
 
 def test_an_init_container_is_heard_too() -> None:
     starting = pod("Pending", state=waits("PodInitializing"))
     starting["status"]["initContainerStatuses"] = [{"name": "init", "state": waits("ErrImagePull", "no such image")}]
-    met = trouble.waiting(starting)
+    met = diagnosis.waiting(starting)
     assert met is not None
     assert met.cause == "ErrImagePull: no such image"
 
@@ -123,8 +123,8 @@ def test_an_event_says_why_a_job_has_no_pods(message: str, grace_s: float | None
         event("FailedCreate", "another Job's", of="other"),
         event("BackoffLimitExceeded", "something else", of="job-uid"),
     ]
-    assert trouble.unmade(job(), events) == trouble.Trouble(f"FailedCreate: {message}", grace_s)
-    assert trouble.unmade(job(), events[2:]) is None
+    assert diagnosis.unmade(job(), events) == diagnosis.Diagnosis(f"FailedCreate: {message}", grace_s)
+    assert diagnosis.unmade(job(), events[2:]) is None
 
 
 # ---- ends ----------------------------------------------------------------------------------------------------------
@@ -144,65 +144,66 @@ def test_an_event_says_why_a_job_has_no_pods(message: str, grace_s: float | None
     ],
 )  # fmt: skip
 def test_a_program_is_told_by_its_code_and_its_last_word(state: Object, line: str) -> None:
-    assert trouble.end(pod("Failed", state=state)) == line
+    assert diagnosis.end(pod("Failed", state=state)) == line
 
 
 def test_a_pod_that_had_to_leave_its_node_says_why() -> None:
     left = [{"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI",
              "message": "Eviction API: evicting"}]  # fmt: skip
     assert (
-        trouble.end(pod("Failed", state=ended(143), conditions=left)) == "EvictionByEvictionAPI: Eviction API: evicting"
+        diagnosis.end(pod("Failed", state=ended(143), conditions=left))
+        == "EvictionByEvictionAPI: Eviction API: evicting"
     )
 
 
 @pytest.mark.parametrize("state", [None, ended(137)])
 def test_a_pod_that_the_kubelet_ended_says_why(state: Object | None) -> None:
     evicted = pod("Failed", state=state, reason="Evicted", message="The node was low on resource: ephemeral-storage.")
-    assert trouble.end(evicted) == "Evicted: The node was low on resource: ephemeral-storage."
+    assert diagnosis.end(evicted) == "Evicted: The node was low on resource: ephemeral-storage."
     late = pod("Failed", state=state, reason="DeadlineExceeded", message="Pod was active on the node longer than")
-    assert trouble.end(late) == "DeadlineExceeded: Pod was active on the node longer than"
+    assert diagnosis.end(late) == "DeadlineExceeded: Pod was active on the node longer than"
 
 
 def test_a_pod_that_says_nothing_is_said_to() -> None:
-    assert trouble.end(pod("Failed")) == "ended without a word"
+    assert diagnosis.end(pod("Failed")) == "ended without a message"
 
 
 def test_a_program_that_needed_too_much_memory_is_told_with_its_limit() -> None:
-    told = trouble.end(pod("Failed", state=ended(137, "OOMKilled")))
+    line = diagnosis.end(pod("Failed", state=ended(137, "OOMKilled")))
     limit = "train-gan-dcgan needs more than its memory limit of 8Gi"
-    assert told == f"OOMKilled: {limit}; raise resources.pods.*.memory"
+    assert line == f"OOMKilled: {limit}; raise resources.pods.*.memory"
 
 
 def test_memory_without_a_limit_is_told_as_such() -> None:
     unlimited = pod("Failed", state=ended(137, "OOMKilled"))
     del unlimited["spec"]["containers"][0]["resources"]
-    assert "memory limit of none" in trouble.end(unlimited)
+    assert "memory limit of none" in diagnosis.end(unlimited)
 
 
 # ---- a Job's line --------------------------------------------------------------------------------------------------
 
 
 def test_what_the_driver_said_when_it_ended_a_job_comes_first() -> None:
-    given_up = job(FAILED, annotations={CAUSE: "waited 600 s in vain; Unschedulable"})
-    assert trouble.cause(given_up, [pod("Failed", state=ended(1))], []) == "waited 600 s in vain; Unschedulable"
+    given_up = job(FAILED, annotations={CAUSE: "timed out after 600 s; Unschedulable"})
+    assert diagnosis.cause(given_up, [pod("Failed", state=ended(1))], []) == "timed out after 600 s; Unschedulable"
 
 
 def test_what_a_pod_waits_for_now_comes_before_how_an_earlier_one_ended() -> None:
     pods = [pod("Failed", age_s=90, state=ended(1)), pod("Pending", state=waits("ErrImagePull", "gone"))]
-    assert trouble.cause(job(), pods, []) == "ErrImagePull: gone"
+    assert diagnosis.cause(job(), pods, []) == "ErrImagePull: gone"
 
 
-def test_the_last_failure_is_the_one_that_is_told() -> None:
+def test_the_last_failure_is_the_one_that_is_shown() -> None:
     pods = [pod("Failed", age_s=10, state=ended(65)), pod("Failed", age_s=90, state=ended(1))]
-    assert trouble.cause(job(FAILED), pods, []).startswith("exit 65")
+    assert diagnosis.cause(job(FAILED), pods, []).startswith("exit 65")
 
 
 def test_without_pods_it_is_an_event_and_without_events_the_condition() -> None:
-    told = event("FailedCreate", "exceeded quota", of="job-uid")
-    assert trouble.cause(job(), [], [told]) == "FailedCreate: exceeded quota"
-    assert trouble.cause(job(FAILED), [], []) == "BackoffLimitExceeded: Job has reached the limit"
-    assert trouble.cause(job(), [], []) == ""
-    assert trouble.cause(job({"type": "Complete", "status": "True", "reason": "CompletionsReached"}), [], []) == ""
+    warning = event("FailedCreate", "exceeded quota", of="job-uid")
+    assert diagnosis.cause(job(), [], [warning]) == "FailedCreate: exceeded quota"
+    assert diagnosis.cause(job(FAILED), [], []) == "BackoffLimitExceeded: Job has reached the limit"
+    assert diagnosis.cause(job(), [], []) == ""
+    assert diagnosis.cause(job({"type": "Complete", "status": "True", "reason": "CompletionsReached"}), [], []) == ""
 
 
 # ---- giving up -----------------------------------------------------------------------------------------------------
@@ -210,16 +211,16 @@ def test_without_pods_it_is_an_event_and_without_events_the_condition() -> None:
 
 def given_up(
     pods: list[Object], *, of: Object | None = None, events: list[Object] | None = None,
-    room_since: datetime | None = NEVER,
+    idle_since: datetime | None = NEVER,
 ) -> str:  # fmt: skip
-    return trouble.stuck(of or job(age_s=9000), pods, events or [], NOW, 600, room_since)
+    return diagnosis.stuck(of or job(age_s=9000), pods, events or [], NOW, 600, idle_since)
 
 
 def test_there_is_hope_as_long_as_a_pod_may_wait() -> None:
     no_room = unscheduled("no room")
     assert given_up([pod("Pending", age_s=599, conditions=no_room)]) == ""
-    assert given_up([pod("Pending", age_s=600, conditions=no_room)]) == "waited 600 s in vain; Unschedulable: no room"
-    assert given_up([pod("Pending", age_s=600)]) == "waited 600 s in vain; Pending"
+    assert given_up([pod("Pending", age_s=600, conditions=no_room)]) == "timed out after 600 s; Unschedulable: no room"
+    assert given_up([pod("Pending", age_s=600)]) == "timed out after 600 s; Pending"
     assert given_up([pod("Pending", age_s=119, state=waits("ErrImagePull"))]) == ""
     assert given_up([pod("Pending", age_s=120, state=waits("ErrImagePull"))]) == "ErrImagePull"
     assert given_up([pod("Pending", age_s=0, state=waits("InvalidImageName"))]) == "InvalidImageName"
@@ -232,14 +233,14 @@ def test_there_is_hope_while_a_pod_of_the_job_runs() -> None:
 
 def test_the_wait_for_room_begins_when_others_have_made_some() -> None:
     late = [pod("Pending", age_s=9000, conditions=unscheduled("no room"))]
-    assert given_up(late, room_since=None) == ""
-    assert given_up(late, room_since=NOW - timedelta(seconds=599)) == ""
-    assert given_up(late, room_since=NOW - timedelta(seconds=600)) != ""
+    assert given_up(late, idle_since=None) == ""
+    assert given_up(late, idle_since=NOW - timedelta(seconds=599)) == ""
+    assert given_up(late, idle_since=NOW - timedelta(seconds=600)) != ""
 
 
 def test_only_an_event_that_no_pod_has_answered_counts() -> None:
     quota = event("FailedCreate", "exceeded quota", of="job-uid", age_s=700)
-    assert given_up([], events=[quota]) == "waited 600 s in vain; FailedCreate: exceeded quota"
+    assert given_up([], events=[quota]) == "timed out after 600 s; FailedCreate: exceeded quota"
     assert given_up([pod("Failed", age_s=650, state=ended(1))], events=[quota]) == ""
     assert given_up([pod("Failed", age_s=750, state=ended(1))], events=[quota]) != ""
 
@@ -253,19 +254,19 @@ def test_a_job_without_pods_and_without_events_may_be_held_back_by_a_queue() -> 
 
 def test_only_a_condition_that_is_true_ends_a_job() -> None:
     target = {"type": "FailureTarget", "status": "True", "reason": "DeadlineExceeded"}
-    assert trouble.terminal(job(target, FAILED | {"status": "False"}, failed=4, succeeded=2)) is None
-    assert trouble.terminal(job(target, FAILED)) == FAILED
-    assert trouble.is_failed(job(FAILED))
-    assert not trouble.is_failed(job({"type": "Complete", "status": "True"}))
+    assert diagnosis.terminal(job(target, FAILED | {"status": "False"}, failed=4, succeeded=2)) is None
+    assert diagnosis.terminal(job(target, FAILED)) == FAILED
+    assert diagnosis.is_failed(job(FAILED))
+    assert not diagnosis.is_failed(job({"type": "Complete", "status": "True"}))
 
 
 @pytest.mark.parametrize(
     ("text", "numbers"), [(None, set()), ("", set()), ("0", {0}), ("0,2-4,7", {0, 2, 3, 4, 7}), ("1-2", {1, 2})]
 )
 def test_indexes_are_read_as_they_are_written(text: str | None, numbers: set[int]) -> None:
-    assert trouble.indexes(text) == numbers
+    assert diagnosis.indexes(text) == numbers
 
 
 @pytest.mark.parametrize("text", ["2026-03-01T12:00:00Z", "2026-03-01T12:00:00.000000Z", "2026-03-01T13:00:00+01:00"])
 def test_times_are_read_as_they_are_written(text: str) -> None:
-    assert trouble.when(text) == NOW
+    assert diagnosis.when(text) == NOW
