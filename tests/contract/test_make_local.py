@@ -60,15 +60,15 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
 
 
-def told(done: subprocess.CompletedProcess[str]) -> str:
+def first_line(done: subprocess.CompletedProcess[str]) -> str:
     """The one line in which `make` says why it ended with 78."""
-    told, ended = done.stderr.splitlines()
+    line, ended = done.stderr.splitlines()
     assert ended.endswith("Error 78")
-    return told
+    return line
 
 
 def test_without_docker_it_says_so_and_what_to_do(bench: Bench) -> None:
-    assert told(bench.make("compose-run")).startswith("compose-run needs Docker: install it")
+    assert first_line(bench.make("compose-run")).startswith("compose-run needs Docker: install it")
 
 
 @pytest.mark.parametrize(
@@ -81,11 +81,11 @@ def test_without_docker_it_says_so_and_what_to_do(bench: Bench) -> None:
 )
 def test_with_half_a_docker_it_says_which_half_is_missing(bench: Bench, environment: dict[str, str], says: str) -> None:
     bench.install_docker()
-    assert told(bench.make("compose-run", **environment)).startswith(says)
+    assert first_line(bench.make("compose-run", **environment)).startswith(says)
     assert list(bench.folder.glob("out")) == []
 
 
-def test_the_report_goes_where_compose_is_told_and_belongs_to_whoever_asks(bench: Bench) -> None:
+def test_the_report_goes_where_out_says_and_belongs_to_whoever_asks(bench: Bench) -> None:
     bench.install_docker()
     done = bench.make("compose-run")
     assert done.returncode == 0, done.stderr
@@ -105,9 +105,9 @@ def test_what_dotenv_says_of_the_report_holds_for_make_too(bench: Bench, given: 
     assert bench.up.endswith("(OUT_USER=7:8)")
 
 
-def test_clean_deletes_the_store_that_it_is_told_and_nothing_that_is_none(bench: Bench) -> None:
+def test_clean_deletes_the_given_store_and_nothing_that_is_none(bench: Bench) -> None:
     (bench.folder / "mine").mkdir()
-    assert told(bench.make("clean-local", "STORE=mine", "YES=1")) == "mine is no store; not deleted"
+    assert first_line(bench.make("clean-local", "STORE=mine", "YES=1")) == "mine is no store; not deleted"
     (bench.folder / "mine" / "store.json").touch()
     assert bench.make("clean-local", "STORE=mine", "YES=1").returncode == 0
     assert not (bench.folder / "mine").exists()
@@ -127,7 +127,7 @@ def test_clean_asks_before_it_deletes(bench: Bench, answer: str, deleted: bool) 
 @pytest.mark.parametrize("arguments", [["clean"], ["clean", "RUN="], ["clean", "NAMESPACE=team"], ["clean", "YES=1"]])
 def test_clean_alone_deletes_nothing_and_says_what_deletes_what(bench: Bench, arguments: list[str]) -> None:
     (bench.folder / "out").mkdir()
-    said = told(bench.make(*arguments, answer="y\n"))
+    said = first_line(bench.make(*arguments, answer="y\n"))
     assert "clean-run RUN=" in said
     assert "clean-local" in said
     assert (bench.folder / "out").exists()
@@ -157,13 +157,13 @@ def test_clean_of_a_run_that_is_not_named_asks_the_program_and_deletes_nothing_h
 @pytest.mark.parametrize("store", ["", " "])
 def test_clean_of_a_store_without_a_name_deletes_nothing(bench: Bench, store: str) -> None:
     (bench.folder / "out").mkdir()
-    assert told(bench.make("clean-local", f"STORE={store}", "YES=1")) == "STORE= names no store; not deleted"
+    assert first_line(bench.make("clean-local", f"STORE={store}", "YES=1")) == "STORE= names no store; not deleted"
     assert (bench.folder / "out").exists()
 
 
 def test_clean_says_that_it_deletes_no_bucket_and_what_does(bench: Bench) -> None:
     (bench.folder / "out").mkdir()
-    said = told(bench.make("clean-local", "STORE=s3://bucket/prefix", "YES=1"))
+    said = first_line(bench.make("clean-local", "STORE=s3://bucket/prefix", "YES=1"))
     assert "s3://bucket/prefix" in said
     assert "ganbalance store gc" in said
     assert (bench.folder / "out").exists()

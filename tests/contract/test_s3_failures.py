@@ -74,7 +74,7 @@ def test_wrong_credentials_are_named(seaweedfs: servers.Server, use_s3: UseS3, m
         assert seaweedfs.secret_key not in str(error)
 
 
-def test_a_wrong_key_is_told_from_a_missing_right_when_a_bucket_is_made(
+def test_wrong_credentials_are_not_a_missing_permission_when_a_bucket_is_made(
     seaweedfs: servers.Server, use_s3: UseS3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = use_s3(seaweedfs)

@@ -86,7 +86,7 @@ def two_runs(tmp_path_factory: pytest.TempPathFactory, tiny_npz: Path) -> Stocke
 
 
 def settle(state: State, folder: Path) -> None:
-    """Commit two small files for every stage that is to do."""
+    """Commit two small files for every stage that is not done."""
     for node in state.plan.nodes:
         if state.commit(node.name) is None:
             files = folder / new_attempt()

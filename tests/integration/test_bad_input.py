@@ -102,7 +102,7 @@ def test_a_job_program_refuses_the_same_with_the_same_code(
         ("{{x}}: 1\n", "a key is a word"),
     ],
 )
-def test_an_unreadable_experiment_is_told(
+def test_an_unreadable_experiment_is_reported(
     text: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "broken.yaml"
@@ -111,7 +111,7 @@ def test_an_unreadable_experiment_is_told(
     assert said in one_line(capsys.readouterr().err)
 
 
-def test_a_missing_experiment_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_experiment_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["plan", str(tmp_path / "none.yaml"), "--store", str(tmp_path / "s")]) == BAD_CONFIG
     assert "none.yaml" in one_line(capsys.readouterr().err)
 
@@ -200,7 +200,7 @@ def test_a_full_disk_asks_to_try_again(lab: Lab, capsys: pytest.CaptureFixture[s
     assert lab.program("imbalance", "--stage", "dataset") == 0
 
 
-def test_an_npz_that_lies_about_its_shape_is_told(
+def test_an_npz_that_lies_about_its_shape_is_reported(
     tiny: Settings, write: Callable[[Settings], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     np.savez(tmp_path / "bad.npz", images=np.zeros((4, 8, 8), np.float32), labels=np.array([0, 1, 0, 1]))
@@ -222,7 +222,7 @@ def test_files_that_changed_after_the_plan_are_noticed(
     assert "changed since the run was planned" in one_line(capsys.readouterr().err)
 
 
-def test_a_class_without_test_images_is_told_before_anything_trains(
+def test_a_class_without_test_images_is_reported_before_anything_trains(
     tiny: Settings, write: Callable[[Settings], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arrays = dict(np.load(tiny["dataset"]["path"]))

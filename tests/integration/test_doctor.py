@@ -122,7 +122,7 @@ def with_a_reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.
         yield server
 
 
-def test_a_key_that_may_only_read_fails_at_writing_and_is_told_what_to_allow(
+def test_credentials_that_may_only_read_fail_at_writing_and_name_the_permissions(
     with_a_reader: servers.Server, use_s3: UseS3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = use_s3(with_a_reader)
@@ -191,7 +191,7 @@ def test_a_store_of_another_format_fails_after_the_bucket_was_found_well(
 
 
 @pytest.mark.parametrize(("given", "other"), [("path", "virtual"), ("virtual", "path")])
-def test_the_addressing_in_use_is_told_with_the_setting_that_changes_it(
+def test_the_addressing_in_use_is_reported_with_the_setting_that_changes_it(
     moto: servers.Server, use_s3: UseS3, monkeypatch: pytest.MonkeyPatch, given: str, other: str
 ) -> None:
     named = servers.Server(moto.endpoint.replace("127.0.0.1", "localhost"))

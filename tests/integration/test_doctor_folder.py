@@ -81,7 +81,7 @@ def test_a_folder_that_is_read_only_fails_at_writing(read_only: Path, below: str
     assert "choose another store" in failed(said)["fix"]
 
 
-def test_a_file_system_without_hard_links_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_system_without_hard_links_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuses(*_: object) -> None:
         raise OSError(errno.EPERM, os.strerror(errno.EPERM))
 

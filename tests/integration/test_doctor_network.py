@@ -48,7 +48,7 @@ def test_a_certificate_that_nobody_signed_names_the_setting_and_passes_once_it_i
     ],
     ids=["expired", "expires soon", "of another server"],
 )
-def test_a_certificate_with_a_fault_is_told_by_its_fault(
+def test_a_certificate_with_a_fault_is_reported_by_its_fault(
     moto: servers.Server,
     use_s3: UseS3,
     monkeypatch: pytest.MonkeyPatch,
@@ -114,7 +114,7 @@ def test_http_at_a_port_with_tls_names_the_scheme(
     ("ahead_s", "state", "told_as"),
     [(1200, "FAIL", "20 min ahead of"), (-1200, "FAIL", "20 min behind"), (90, "warn", r"(89|90|91) s ahead of")],
 )
-def test_clocks_that_disagree_are_told_by_how_much(
+def test_clocks_that_disagree_are_reported_by_how_much(
     seaweedfs: servers.Server,
     use_s3: UseS3,
     monkeypatch: pytest.MonkeyPatch,
@@ -133,7 +133,7 @@ def test_clocks_that_disagree_are_told_by_how_much(
     assert "clock" in said["verdict"]
 
 
-def test_a_dead_endpoint_is_told_at_once_although_the_store_itself_would_try_long(
+def test_a_dead_endpoint_is_reported_at_once_although_the_store_itself_would_try_long(
     moto: servers.Server, use_s3: UseS3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = use_s3(moto)
@@ -159,7 +159,7 @@ def test_a_server_that_fails_once_is_not_asked_again(moto: servers.Server, use_s
     assert len(proxy.seen) == 2
 
 
-def test_a_name_that_nobody_knows_is_told_as_such(
+def test_a_name_that_nobody_knows_is_reported_as_such(
     moto: servers.Server, use_s3: UseS3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = use_s3(moto)
@@ -170,7 +170,7 @@ def test_a_name_that_nobody_knows_is_told_as_such(
 
 
 @pytest.mark.parametrize("status", [200, 404, 502])
-def test_a_server_that_speaks_no_s3_is_told_from_an_empty_store(
+def test_a_server_that_speaks_no_s3_is_not_an_empty_store(
     moto: servers.Server, use_s3: UseS3, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
     class Page(BaseHTTPRequestHandler):
@@ -194,7 +194,7 @@ def test_a_server_that_speaks_no_s3_is_told_from_an_empty_store(
     assert "AWS_ENDPOINT_URL" in failed(said)["fix"]
 
 
-def test_a_port_that_speaks_no_http_is_told(
+def test_a_port_that_speaks_no_http_is_reported(
     moto: servers.Server, use_s3: UseS3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Banner(socketserver.BaseRequestHandler):

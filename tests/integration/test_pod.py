@@ -1,4 +1,4 @@
-"""A program as a pod runs it: told a round, it finds its stage, and its log is in the store when it ends."""
+"""A program as a pod runs it: given a round, it finds its stage, and its log is in the store when it ends."""
 
 import subprocess
 import sys

@@ -55,13 +55,13 @@ def test_the_report_holds_all_its_files(finished: Lab, tmp_path: Path) -> None:
 
 def test_any_metric_can_be_recomputed_from_the_predictions(finished: Lab, tmp_path: Path) -> None:
     rows = csv.DictReader(results(finished, tmp_path).decode().splitlines())
-    told = {row["metric"]: float(row["value"]) for row in rows if (row["arm"], row["seed"]) == ("dcgan", "1")}
+    reported = {row["metric"]: float(row["value"]) for row in rows if (row["arm"], row["seed"]) == ("dcgan", "1")}
     with np.load(artifact(finished, tmp_path, "report").path("predictions.npz"), allow_pickle=False) as arrays:
         logits, labels = arrays["test/dcgan/1"], arrays["labels"]
         rule = arrays["rule/fair/dcgan/1"]
-    assert roc_auc_score(labels, logits[:, 1] - logits[:, 0]) == pytest.approx(told["auc"], abs=1e-12)
+    assert roc_auc_score(labels, logits[:, 1] - logits[:, 0]) == pytest.approx(reported["auc"], abs=1e-12)
     predicted = (rule[0] * logits + rule[1:]).argmax(axis=1)
-    assert balanced_accuracy_score(labels, predicted) == pytest.approx(told["balanced_accuracy@fair"], abs=1e-12)
+    assert balanced_accuracy_score(labels, predicted) == pytest.approx(reported["balanced_accuracy@fair"], abs=1e-12)
 
 
 def test_the_predictions_are_those_of_the_cell_at_one_strength(finished: Lab, tmp_path: Path) -> None:
@@ -85,10 +85,10 @@ def test_the_deployment_prior_is_that_of_the_images_that_are_left(finished: Lab,
 def test_two_seeds_are_too_few_for_a_verdict(finished: Lab, tmp_path: Path) -> None:
     summary = artifact(finished, tmp_path, "report").json("summary.json")
     assert summary["arms"]["dcgan"]["verdict"]["name"] == "too few seeds"
-    told = finished.state(tmp_path).commit("report")
-    assert told is not None
-    assert told.metrics["verdicts"]["dcgan"] == "too few seeds"
-    assert told.metrics["holes"] == 0
+    report = finished.state(tmp_path).commit("report")
+    assert report is not None
+    assert report.metrics["verdicts"]["dcgan"] == "too few seeds"
+    assert report.metrics["holes"] == 0
 
 
 def test_the_threshold_arm_only_moves_the_threshold(finished: Lab, tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_the_threshold_arm_only_moves_the_threshold(finished: Lab, tmp_path: Pat
     assert metrics["balanced_accuracy@as-trained"]["difference"]["mean"] > 0.01
 
 
-def test_counts_before_and_after_are_told(finished: Lab, tmp_path: Path) -> None:
+def test_counts_before_and_after_are_reported(finished: Lab, tmp_path: Path) -> None:
     counts = artifact(finished, tmp_path, "imbalance/seed-0").path("counts.csv").read_text()
     assert counts == "class,before,after,train,validation,tuning\n0,90,90,72,18,0\n1,60,30,24,6,15\n"
 

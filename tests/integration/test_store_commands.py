@@ -129,7 +129,7 @@ def test_the_stages_of_a_run_are_listed_with_their_state(stocked: Stocked, capsy
     assert gan.key[:12] in said
 
 
-def test_a_report_that_goes_with_half_a_run_is_told_as_partial(
+def test_a_report_that_goes_with_half_a_run_is_reported_as_partial(
     stocked: Stocked, make: Callable[..., Commit], capsys: Capsys
 ) -> None:
     run = stocked.runs[0]
@@ -144,7 +144,7 @@ def test_a_report_that_goes_with_half_a_run_is_told_as_partial(
     assert (report["state"], report["key"]) == ("partial", partial.key)
 
 
-def test_an_unreadable_record_is_told_and_hides_no_other_run(stocked_folder: Stocked, capsys: Capsys) -> None:
+def test_an_unreadable_record_is_reported_and_hides_no_other_run(stocked_folder: Stocked, capsys: Capsys) -> None:
     stocked_folder.replace(f"runs/{stocked_folder.runs[0]}/run.json", b"{")
     assert store("ls", "--store", stocked_folder.url) == 0
     said = capsys.readouterr().out
@@ -161,7 +161,7 @@ def test_a_run_that_is_not_there_is_a_configuration_error_that_names_those_that_
 
 
 @pytest.mark.parametrize("kind", ["local", "moto"])
-def test_a_store_that_nothing_was_ever_written_to_is_told_from_one_with_nothing_in_it(
+def test_a_store_that_nothing_was_ever_written_to_is_not_one_with_nothing_in_it(
     tmp_path: Path, capsys: Capsys, use_s3: UseS3, moto: servers.Server, kind: str
 ) -> None:
     """It is a mistyped one more often than not, and to call it verified would be a lie."""
@@ -242,10 +242,10 @@ def test_no_command_loads_what_is_slow(stocked_folder: Stocked, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("n_bytes", "told"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (12_345_678, "12.3 MB"), (5e15, "5000.0 TB")]
+    ("n_bytes", "shown"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (12_345_678, "12.3 MB"), (5e15, "5000.0 TB")]
 )
-def test_sizes_are_told_in_the_largest_unit_that_fits(n_bytes: float, told: str) -> None:
-    assert text.size(n_bytes) == told
+def test_sizes_are_shown_in_the_largest_unit_that_fits(n_bytes: float, shown: str) -> None:
+    assert text.size(n_bytes) == shown
 
 
 @pytest.mark.parametrize("age", ["0s", "30m", "12h", "7d"])

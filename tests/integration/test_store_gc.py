@@ -105,11 +105,11 @@ def test_json_holds_every_piece_with_its_reason_and_size(
     left = leave_garbage(stocked, make)
     sizes = stocked.contents()
     assert gc(stocked, "--older-than", "0s", "--json") == 0
-    told = json.loads(capsys.readouterr().out)
-    files = [piece for piece in told["garbage"] if "never ended" not in piece["reason"]]
+    report = json.loads(capsys.readouterr().out)
+    files = [piece for piece in report["garbage"] if "never ended" not in piece["reason"]]
     assert sum(piece["size"] for piece in files) == sum(sizes[name] for name in left)
-    assert not any(piece["deleted"] for piece in told["garbage"])
-    assert len(told["garbage"]) == 8
+    assert not any(piece["deleted"] for piece in report["garbage"])
+    assert len(report["garbage"]) == 8
 
 
 @EVERYWHERE
@@ -257,7 +257,7 @@ def test_a_record_with_a_stage_of_another_version_stops_it_too(stocked_folder: S
     assert gc(stocked_folder, "--older-than", "0s", "--delete") == 65
 
 
-def test_what_lies_under_an_unreadable_commit_is_left_alone_and_told(
+def test_what_lies_under_an_unreadable_commit_is_left_alone_and_reported(
     stocked: Stocked, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cell = stocked.commit(stocked.runs[0], "train-classifier/none/seed-0")

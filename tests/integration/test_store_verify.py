@@ -52,7 +52,7 @@ def test_only_the_artifacts_of_the_given_run_are_verified(stocked: Stocked, caps
     assert store("verify", "--run", other, "--store", stocked.url) == 65
 
 
-def test_what_is_out_of_date_is_told_and_is_no_failure(
+def test_what_is_out_of_date_is_reported_and_is_no_failure(
     stocked: Stocked, make: Callable[..., Commit], capsys: Capsys
 ) -> None:
     node = stocked.commit(stocked.runs[0], "imbalance/seed-0")

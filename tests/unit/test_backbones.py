@@ -157,7 +157,7 @@ def test_weights_that_cannot_be_had_name_the_way_out(tmp_path: Path, monkeypatch
         backbones.find("resnet18").weights_file(None)
 
 
-def test_a_named_weights_file_that_is_not_there_is_told() -> None:
+def test_a_named_weights_file_that_is_not_there_is_reported() -> None:
     with pytest.raises(DataError, match=r"classifier.weights = '/no/such'"):
         backbones.find("resnet18").weights_file("/no/such")
 

@@ -68,7 +68,7 @@ def test_a_resolved_experiment_reads_back_equal(tiny: dict[str, Any]) -> None:
         ({"classifier": {"l2": [1.0, 0.0]}}, "classifier.l2.1 = 0.0"),
     ],
 )
-def test_a_wrong_value_is_told_with_its_key(tiny: dict[str, Any], change: dict[str, Any], said: str) -> None:
+def test_a_wrong_value_is_reported_with_its_key(tiny: dict[str, Any], change: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError) as caught:
         check(tiny | change)
     assert said in str(caught.value)
@@ -199,7 +199,7 @@ def test_the_margin_is_a_tenth_of_the_baselines_error_unless_it_is_set(tiny: dic
     assert check(tiny | {"statistics": {"margin": 0.005}}).statistics.margin == 0.005
 
 
-def test_a_missing_section_is_told(tiny: dict[str, Any]) -> None:
+def test_a_missing_section_is_reported(tiny: dict[str, Any]) -> None:
     del tiny["task"]
     with pytest.raises(ConfigError, match="key 'task' is missing"):
         check(tiny)

@@ -49,7 +49,7 @@ def test_an_explicit_folder_is_the_only_place_looked_in(tmp_path: Path) -> None:
         source.ensure()
 
 
-def test_a_machine_that_reaches_nothing_is_told_what_was_tried(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_that_reaches_nothing_names_what_was_tried(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torchvision
 
     def unreachable(*args: object, **kwargs: object) -> None:
@@ -74,7 +74,7 @@ def test_a_debian_machine_gets_the_files_without_root(nowhere: Path, fashion_mni
 
 
 @pytest.mark.parametrize("damage", ["truncated", "other content", "not gzip"])
-def test_a_damaged_file_is_told_by_name(fashion_mnist: Any, tmp_path: Path, damage: str) -> None:
+def test_a_damaged_file_is_reported_by_name(fashion_mnist: Any, tmp_path: Path, damage: str) -> None:
     folder = fashion_mnist._folder()
     for name in CONTENT:
         shutil.copy(folder / name, tmp_path / name)
@@ -157,7 +157,7 @@ def test_counting_reads_no_image(tmp_path: Path, nowhere: Path) -> None:
     assert open_dataset(config.FashionMnist(name="fashion-mnist")).counts() == ([6000] * 10, [1000] * 10)
 
 
-def test_a_test_class_that_is_not_trained_is_told_before_anything_is_planned(tmp_path: Path) -> None:
+def test_a_test_class_that_is_not_trained_is_reported_before_anything_is_planned(tmp_path: Path) -> None:
     images = np.zeros((4, 8, 8), np.uint8)
     arrays = {"images": images, "labels": np.repeat([0, 1], 2), "test_images": images, "test_labels": np.arange(4)}
     np.savez(tmp_path / "data.npz", **arrays)
@@ -208,7 +208,7 @@ def test_an_npz_with_any_integer_labels_is_a_dataset(tmp_path: Path) -> None:
         ({"images": np.zeros((3, 8, 8), np.uint8), "labels": np.zeros((3, 1), int)}, r"of shape \(N,\)"),
     ],
 )
-def test_an_npz_of_the_wrong_kind_is_told(tmp_path: Path, arrays: dict[str, Any], said: str) -> None:
+def test_an_npz_of_the_wrong_kind_is_reported(tmp_path: Path, arrays: dict[str, Any], said: str) -> None:
     np.savez(tmp_path / "data.npz", **arrays)
     with pytest.raises(DataError, match=said):
         own("npz", tmp_path / "data.npz").load()
@@ -226,21 +226,21 @@ def test_labels_that_are_not_integers_are_refused_before_anything_is_planned(tmp
         own("npz", tmp_path / "data.npz").classes()
 
 
-def test_a_renamed_npy_is_told(tmp_path: Path) -> None:
+def test_a_renamed_npy_is_reported(tmp_path: Path) -> None:
     np.save(tmp_path / "data.npy", np.zeros((3, 8, 8), np.uint8))
     (tmp_path / "data.npy").rename(tmp_path / "data.npz")
     with pytest.raises(DataError, match=r"one bare array.*np\.savez"):
         own("npz", tmp_path / "data.npz").classes()
 
 
-def test_missing_own_data_is_told(tmp_path: Path) -> None:
+def test_missing_own_data_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such folder"):
         own("folder", tmp_path / "none").classes()
     with pytest.raises(DataError, match="no such file"):
         own("npz", tmp_path / "none.npz").fingerprint()
 
 
-def test_an_unreadable_image_is_told_by_name(tmp_path: Path) -> None:
+def test_an_unreadable_image_is_reported_by_name(tmp_path: Path) -> None:
     class_folders(tmp_path, cat=3, dog=3)
     (tmp_path / "cat" / "1.png").write_bytes(b"not an image")
     with pytest.raises(DataError, match=r"cat/1.png is not a readable image"):
@@ -302,7 +302,7 @@ def test_the_smallest_class_is_in_both_parts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("count", "fraction"), [(1, 0.2), (2, 0.9)])
-def test_a_class_with_nothing_left_to_train_on_is_told_by_name(tmp_path: Path, count: int, fraction: float) -> None:
+def test_a_class_with_nothing_left_to_train_on_is_reported_by_name(tmp_path: Path, count: int, fraction: float) -> None:
     class_folders(tmp_path, cat=count, dog=30)
     with pytest.raises(DataError, match=rf"'cat' has {count} image.*test_fraction = {fraction}"):
         own("folder", tmp_path, test_fraction=fraction).load()

@@ -301,7 +301,7 @@ def test_a_solver_that_gives_up_early_has_not_converged(monkeypatch: pytest.Monk
     assert row.iterations == head.MAX_ITERATIONS
 
 
-def test_progress_is_told_after_every_strength() -> None:
+def test_progress_is_reported_after_every_strength() -> None:
     told: list[tuple[int, int]] = []
     train = examples()
     fit(

@@ -101,7 +101,7 @@ def test_a_resource_that_no_node_knows_is_zero_of_it() -> None:
     assert found.text == "no node has nvidia.com/mig-1g.10gb >= 1; the most is 0 on node a"
 
 
-def test_memory_is_reported_so_that_it_never_looks_like_enough() -> None:
+def test_memory_is_rounded_so_that_it_never_looks_like_enough() -> None:
     found = unschedulable(spec(requests={"memory": "8Gi"}), [node()])
     assert found is not None
     assert found.text == "no node has memory >= 8Gi; the most is 7940Mi on node a"

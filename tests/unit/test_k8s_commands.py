@@ -139,13 +139,13 @@ def test_what_a_driver_outside_of_the_cluster_does_is_watched_to_its_end(
     bench.double.remove("Job", bench.driver_jobs()[0]["metadata"]["name"])
     bench.pods.fates["dataset"] = Runs()
     bench.step(run)
-    assert "to read along: " in bench.type("status", "--run", run)[1]
+    assert "for its logs: " in bench.type("status", "--run", run)[1]
     monkeypatch.setattr("ganbalance.cli.watching.time.sleep", lambda seconds: bench.pods.fates.clear())
     code, said = bench.type("watch", "--run", run)
     assert code == 0
     assert "dataset  running\n" in said
     assert "dataset  done\n" in said
-    assert "to go on: ganbalance resume" in said
+    assert "to resume: ganbalance resume" in said
 
 
 @pytest.mark.parametrize("command", ["status", "watch", "logs", "cancel", "clean", "resume", "fetch-report"])
@@ -220,16 +220,14 @@ def test_files_that_pods_have_are_not_looked_for_here(bench: Bench) -> None:
         assert "AWS_CA_BUNDLE" not in os.environ
 
 
-def test_a_driver_here_that_is_stopped_tells_that_its_jobs_go_on(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_driver_here_that_is_stopped_says_that_its_jobs_go_on(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(driver: Driver) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Driver, "run", interrupted)
     code, said = bench.submit("--driver", "local")
     assert code == Stopped.exit_code
-    assert re.search(
-        "Jobs that have started go on. To drive on: ganbalance resume --run tiny-.* --namespace tests", said
-    )
+    assert re.search("Jobs that have started go on. To resume: ganbalance resume --run tiny-.* --namespace tests", said)
 
 
 def test_a_port_forward_ends_with_its_command(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,7 +93,7 @@ def test_a_container_that_is_being_created_has_no_trouble_but_what_an_event_says
     assert met.cause == 'FailedMount: MountVolume.SetUp failed for volume "ca": configmap "ca" not found'
 
 
-def test_a_pod_that_is_new_has_no_trouble() -> None:
+def test_a_pod_that_is_new_has_no_diagnosis() -> None:
     assert diagnosis.waiting(pod("Pending")) is None
     assert diagnosis.waiting({"metadata": {}, "spec": {}}) is None
 
@@ -143,7 +143,7 @@ def test_an_event_says_why_a_job_has_no_pods(message: str, grace_s: float | None
         (ended(127, "ContainerCannotRun", "exec: no such file"), "exit 127: exec: no such file"),
     ],
 )  # fmt: skip
-def test_a_program_is_told_by_its_code_and_its_last_word(state: Object, line: str) -> None:
+def test_a_program_ends_with_its_code_and_its_termination_message(state: Object, line: str) -> None:
     assert diagnosis.end(pod("Failed", state=state)) == line
 
 
@@ -168,13 +168,13 @@ def test_a_pod_that_says_nothing_is_said_to() -> None:
     assert diagnosis.end(pod("Failed")) == "ended without a message"
 
 
-def test_a_program_that_needed_too_much_memory_is_told_with_its_limit() -> None:
+def test_a_program_that_needed_too_much_memory_is_reported_with_its_limit() -> None:
     line = diagnosis.end(pod("Failed", state=ended(137, "OOMKilled")))
     limit = "train-gan-dcgan needs more than its memory limit of 8Gi"
     assert line == f"OOMKilled: {limit}; raise resources.pods.*.memory"
 
 
-def test_memory_without_a_limit_is_told_as_such() -> None:
+def test_memory_without_a_limit_is_reported_as_such() -> None:
     unlimited = pod("Failed", state=ended(137, "OOMKilled"))
     del unlimited["spec"]["containers"][0]["resources"]
     assert "memory limit of none" in diagnosis.end(unlimited)

@@ -218,7 +218,7 @@ def test_a_pod_that_cannot_start_does_not_end_one_of_its_job_that_runs(run: Kube
     assert run.is_done(GAN_0)
 
 
-def test_what_failed_by_itself_is_told_so_also_when_the_rest_of_its_job_is_given_up(run: KubernetesRun) -> None:
+def test_what_failed_by_itself_is_reported_so_also_when_the_rest_of_its_job_is_given_up(run: KubernetesRun) -> None:
     run.pods.fates |= {GAN_0: exits(65, "corrupt"), GAN_1: NO_ROOM}
     assert not settle(run, 40)
     run.double.pass_time(601)
@@ -228,7 +228,7 @@ def test_what_failed_by_itself_is_told_so_also_when_the_rest_of_its_job_is_given
     assert {failed[stage] for stage in BLOCKED} == {"upstream failed"}
 
 
-def test_a_volume_that_cannot_be_mounted_is_told_with_the_event_about_it(run: KubernetesRun) -> None:
+def test_a_volume_that_cannot_be_mounted_is_reported_with_the_event_about_it(run: KubernetesRun) -> None:
     run.pods.fates["dataset"] = Waits("ContainerCreating")
     assert not settle(run)
     (pod,) = [one for one in run.double.objects("Pod") if "-dataset-" in one["metadata"]["name"]]

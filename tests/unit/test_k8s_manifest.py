@@ -89,7 +89,7 @@ def test_annotations_are_kept_but_for_those_about_the_template_itself() -> None:
     assert made["spec"]["template"]["metadata"]["annotations"] == {"a.example/b": "c"}
 
 
-def test_the_program_is_told_its_run_and_its_round_and_other_containers_nothing() -> None:
+def test_the_program_gets_its_run_and_its_round_and_other_containers_nothing() -> None:
     made = job()
     assert program(made)["args"] == ["--run", "tiny-0123abcd", "--round", "tiny-0123abcd-train-gan-dcgan-2"]
     assert pod_spec(made)["containers"][0] == {"name": "sidecar", "image": "other"}

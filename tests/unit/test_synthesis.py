@@ -97,7 +97,7 @@ def test_the_label_reaches_the_generator(monkeypatch: pytest.MonkeyPatch) -> Non
     assert asked[0].dtype == torch.int64
 
 
-def test_progress_is_told_after_every_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_reported_after_every_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(synthesis, "CHUNK", 8)
     told: list[tuple[int, int]] = []
     synthesise(

@@ -9,14 +9,14 @@ ganbalance status --run quick-1a2b3c4d                   what every stage is doi
 ganbalance watch --namespace ganbalance                  the same, live, of the run that was submitted last
 ganbalance logs --stage train-gan/dcgan                  what the programs of a stage printed
 ganbalance cancel                                        stop a run; what is committed stays
-ganbalance resume --run quick-1a2b3c4d                   carry it on
+ganbalance resume --run quick-1a2b3c4d                   resume it
 ganbalance clean --run quick-1a2b3c4d                    delete its Jobs, and what the store holds for it alone
 ganbalance render jobs/experiments/quick.yaml            the manifests that submit would create
 ganbalance drive --run quick-1a2b3c4d --submission 1     what the pod of a submission's driver runs
-ganbalance fetch-report --run quick-1a2b3c4d             lay out the report of a run, wherever it ran
+ganbalance fetch-report --run quick-1a2b3c4d             write the report of a run to a folder, wherever it ran
 ganbalance export --run quick-1a2b3c4d --to pngs/        real and synthetic training images as PNG folders
 ganbalance table reports/quick/summary.json              a report's table in markdown
-ganbalance doctor --store s3://bucket/prefix             is the store all right, and what to mend if not
+ganbalance doctor --store s3://bucket/prefix             check the store, and say how to fix what fails
 ganbalance store ls                                      the runs in a store
 
 Exit codes: 0 done, 65 bad data, 75 try again, 78 bad configuration, 143 stopped, 1 a bug.
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return UnavailableError.exit_code  # whoever read the output has gone
     except OSError as error:
-        print(f"ganbalance: {error}; mend that and run the same command again", file=sys.stderr)
+        print(f"ganbalance: {error}; fix that and run the same command again", file=sys.stderr)
         return UnavailableError.exit_code
     except KeyboardInterrupt:
         print("ganbalance: stopped", file=sys.stderr)

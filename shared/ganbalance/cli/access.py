@@ -1,4 +1,4 @@
-"""The flags that name a cluster, and the store that goes with it."""
+"""Parse the flags that name a cluster, and reach the store that goes with it."""
 
 import argparse
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ FLAGS = ("namespace", "context", "kubeconfig")
 
 
 def add_access(parser: argparse.ArgumentParser) -> None:
-    """Flags as kubectl has them."""
+    """Add the flags that kubectl has."""
     group = parser.add_argument_group("the cluster, as for kubectl")
     group.add_argument("--namespace", metavar="NAME", help="default: the context's, else ganbalance")
     group.add_argument("--context", metavar="NAME", help="a context of the kubeconfig")
@@ -39,9 +39,9 @@ def connected(flags: argparse.Namespace) -> Iterator[tuple[Cluster, Store]]:
 
 @contextmanager
 def store_of_the_cluster(flags: argparse.Namespace) -> Iterator[None]:
-    """Where a command that takes a store was told a cluster, have `flags.store` be that cluster's."""
-    looks_itself = hasattr(flags, "cluster")  # doctor, which says why a store is out of reach
-    if hasattr(flags, "store") and is_named(flags) and not looks_itself:
+    """Set `flags.store` to the store of the cluster that the flags name, for the commands that take a store."""
+    reaches_itself = hasattr(flags, "cluster")  # doctor, which says why a store is out of reach
+    if hasattr(flags, "store") and is_named(flags) and not reaches_itself:
         with reach(Cluster(access(flags)), access(flags)) as url:
             flags.store = url
             yield

@@ -108,7 +108,7 @@ class _OfCluster:
         return doctor.judged(found, "the cluster", then, again=f"ganbalance doctor {self._given or '--cluster'}")
 
     def _reach(self, cluster: Cluster, stack: ExitStack) -> CheckResult:
-        """The store can be spoken to from here while the stack lasts."""
+        """Reach the store from here while the stack lasts."""
         self._url = stack.enter_context(reach(cluster, self._access))
         return CheckResult(f"{self._url}, checked from this machine in what follows")
 

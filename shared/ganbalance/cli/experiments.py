@@ -50,28 +50,27 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 
 def run(flags: argparse.Namespace) -> int:
-    """Run what is not done, lay the report out, print its table."""
+    """Run what is not done, write the report, print its table."""
     started = time.monotonic()
     experiment = requested(flags)
     plan = make_plan(experiment)
     store = open_store(flags.store)
     with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
         state = State(plan, Artifacts(store, Path(scratch)))
-        to_do = [node for node in plan.nodes if not state.is_settled(node.name)]
-        if to_do:
+        missing = [node for node in plan.nodes if not state.is_settled(node.name)]
+        if missing:
             _preflight(experiment, state)
         runs.submit(store, runs.Record(experiment=experiment, plan=plan))
-        print(
-            f"run {plan.run}: {len(plan.nodes)} stages, {len(plan.nodes) - len(to_do)} done already, store {store.url}"
-        )
+        done = len(plan.nodes) - len(missing)
+        print(f"run {plan.run}: {len(plan.nodes)} stages, {done} done already, store {store.url}")
         for line in (*plan.notes, *plan.forecast):
             print(f"  {line}")
-        failures = _run_stages(flags, state) if to_do else []
-        results.lay_out(state, flags.out / plan.run)
+        failures = _run_stages(flags, state) if missing else []
+        results.write_report(state, flags.out / plan.run)
     took = time.monotonic() - started
     if failures:
-        return _tell(failures)
-    print(f"everything was done already ({took:.1f} s)" if not to_do else f"finished in {took:.0f} s")
+        return _report_failures(failures)
+    print(f"everything was done already ({took:.1f} s)" if not missing else f"finished in {took:.0f} s")
     return EXIT_DONE
 
 
@@ -85,12 +84,12 @@ def plan(flags: argparse.Namespace) -> int:
         done = {node.name for node in planned.nodes if state.is_settled(node.name)}
     print(f"run {planned.run}")
     for node in planned.nodes:
-        print(f"  {'done ' if node.name in done else 'to do'}  {node.key[:12]}  {node.name}")
-    to_do = Counter(node.stage for node in planned.nodes if node.name not in done)
-    print(f"{len(done)} done, {sum(to_do.values())} to do" + "".join(f", {n} {stage}" for stage, n in to_do.items()))
+        print(f"  {'done' if node.name in done else 'not started':<11}  {node.key[:12]}  {node.name}")
+    left = Counter(node.stage for node in planned.nodes if node.name not in done)
+    print(f"{len(done)} done, {left.total()} not started" + "".join(f", {n} {stage}" for stage, n in left.items()))
     if is_named(flags):
-        left = [node for node in planned.nodes if node.name not in done]
-        hours = rendering.gpu_hours(experiment, templates(Cluster(access(flags))), left)
+        nodes = [node for node in planned.nodes if node.name not in done]
+        hours = rendering.gpu_hours(experiment, templates(Cluster(access(flags))), nodes)
         bound = f"at most {hours:,.0f} GPU-hours, if every pod runs up to its deadline, once"
         print(bound if hours else "no GPU-hours: its pods ask for no GPU")
     for line in (*planned.notes, *planned.forecast):
@@ -123,7 +122,7 @@ def requested(flags: argparse.Namespace) -> Experiment:
 
 
 def _preflight(experiment: Experiment, state: State) -> None:
-    """Say what cannot be had before any work is done."""
+    """Fail on what cannot be had before any work is done."""
     if find_spec("torch") is None:
         raise ConfigError(
             "stages train with torch, which is not installed here; install ganbalance[train], "
@@ -148,17 +147,17 @@ def _run_stages(flags: argparse.Namespace, state: State) -> list[Failure]:
     return failures
 
 
-def _tell(failures: list[Failure]) -> int:
-    """One line per failed stage; returns the exit code of the first."""
+def _report_failures(failures: list[Failure]) -> int:
+    """Print a line per failed stage; return the exit code of the first."""
     failed = [failure for failure in failures if failure.code != EXIT_DONE]
     for failure in failed:
         print(
             f"failed: {failure.stage} (exit {failure.code}): {failure.cause}\n        log: {failure.log}",
             file=sys.stderr,
         )
-    held_back = len(failures) - len(failed)
+    blocked = len(failures) - len(failed)
     print(
-        f"{len(failed)} failed, {held_back} held back by them; mend that and run the same command again",
+        f"{len(failed)} failed, {blocked} blocked by them; fix that and run the same command again",
         file=sys.stderr,
     )
     # killed by a signal: memory or the node, so trying again may help

@@ -1,4 +1,4 @@
-"""Commands that take what came out: fetch-report, export, table."""
+"""Commands that take the results of a run: fetch-report, export, table."""
 
 import argparse
 import json
@@ -20,7 +20,7 @@ from ganbalance.store.artifacts import Artifacts
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add these commands."""
-    fetcher = commands.add_parser("fetch-report", help="lay out a run's report")
+    fetcher = commands.add_parser("fetch-report", help="write a run's report to a folder")
     _add_run(fetcher, "a run (default, on a cluster: the one that was submitted last)")
     add_out(fetcher)
     fetcher.set_defaults(command=fetch_report)
@@ -44,12 +44,12 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 
 def add_out(parser: argparse.ArgumentParser) -> None:
-    """The flag that says where reports are laid out."""
-    parser.add_argument("--out", type=Path, default=Path("out"), help="where the report is laid out (default: out)")
+    """Add the flag that says where reports are written."""
+    parser.add_argument("--out", type=Path, default=Path("out"), help="where the report is written (default: out)")
 
 
 def fetch_report(flags: argparse.Namespace) -> int:
-    """Lay a run's report out and print its table."""
+    """Write a run's report to a folder and print its table."""
     store, run = open_store(flags.store), flags.run
     if run is None:
         if not is_named(flags):
@@ -57,7 +57,7 @@ def fetch_report(flags: argparse.Namespace) -> int:
         run = latest(Cluster(access(flags)))
     record = runs.load(store, run)
     with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
-        if not lay_out(State(record.plan, Artifacts(store, Path(scratch))), flags.out / run):
+        if not write_report(State(record.plan, Artifacts(store, Path(scratch))), flags.out / run):
             raise DataError(f"run {run} has no report yet; its report program writes one")
     return EXIT_DONE
 
@@ -88,8 +88,8 @@ def table(flags: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
-def lay_out(state: State, folder: Path) -> bool:
-    """Copy the report's files to `folder` and print its table; False while there is no report."""
+def write_report(state: State, folder: Path) -> bool:
+    """Write the report's files to `folder` and print its table; False while there is no report."""
     commit = state.commit("report")
     if commit is None:
         return False
@@ -103,7 +103,7 @@ def lay_out(state: State, folder: Path) -> bool:
 
 
 def _add_run(parser: argparse.ArgumentParser, optional: str = "") -> None:
-    told = optional or "a run, as 'ganbalance plan' names it"
-    parser.add_argument("--run", required=not optional, help=told)
+    help_ = optional or "a run, as 'ganbalance plan' names it"
+    parser.add_argument("--run", required=not optional, help=help_)
     request.add_store(parser)
     add_access(parser)

@@ -1,4 +1,4 @@
-"""What the store commands print."""
+"""Format what the store commands print."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,8 +29,8 @@ def runs(rows: Sequence[RunRow], inventory: Inventory) -> str:
         f"{text.size(inventory.n_bytes)} in the store {inventory.store.url}"
     )
     head = ("run", "recorded (UTC)", "done", "size", "report")
-    told = [text.table(head, cells, right=("done", "size"))] if rows else []
-    return "\n".join([*told, *(str(row.problem) for row in rows if row.problem), whole])
+    lines = [text.table(head, cells, right=("done", "size"))] if rows else []
+    return "\n".join([*lines, *(str(row.problem) for row in rows if row.problem), whole])
 
 
 def stages(rows: Sequence[StageRow]) -> str:
@@ -68,7 +68,7 @@ def description(described: dict[str, Any]) -> str:
 
 
 def copied(copy: Copied, run: str, source: str, target: str) -> str:
-    """What was copied, what was not, and what to do with it."""
+    """What was copied, what was not, and the next command."""
     lines = [
         f"copied {text.counted(copy.artifacts, 'artifact')} ({text.size(copy.n_bytes)}) and "
         f"{text.counted(copy.events, 'event')} of run {run} to {target}; {copy.there_already:,} were there already"
@@ -113,12 +113,12 @@ class Collected:
             (piece.what, text.size(piece.size), text.when(piece.modified), piece.reason) for piece in self.found.old
         ]
         head = ("garbage", "size", "last written (UTC)", "why")
-        told = [text.table(head, cells, right=("size",))] if cells else []
-        told += [f"left alone: {error}" for error in self.found.unreadable]
+        lines = [text.table(head, cells, right=("size",))] if cells else []
+        lines += [f"left alone: {error}" for error in self.found.unreadable]
         if self.found.young:
             young = text.counted(len(self.found.young), "piece")
-            told.append(f"{young} of garbage ({text.size(_sum(self.found.young))}) younger than that, left alone")
-        return "\n".join([*told, self._summary()])
+            lines.append(f"{young} of garbage ({text.size(_sum(self.found.young))}) younger than that, left alone")
+        return "\n".join([*lines, self._summary()])
 
     def _summary(self) -> str:
         if not self.found.old:
@@ -139,8 +139,8 @@ def _sum(pieces: Sequence[Garbage]) -> int:
 
 
 def verified(found: Verified) -> str:
-    """What is broken, what is out of date, and how much was looked at."""
-    lines = [*_told("corrupt", found.broken), *_told("out of date", found.stale)]
+    """What is broken, what is out of date, and how much was verified."""
+    lines = [*_problems("corrupt", found.broken), *_problems("out of date", found.stale)]
     lines.append(
         f"verified {text.counted(found.artifacts, 'artifact')}, {text.size(found.n_bytes)}: "
         f"{len(found.broken):,} corrupt, {len(found.stale):,} out of date"
@@ -148,5 +148,5 @@ def verified(found: Verified) -> str:
     return "\n".join(lines)
 
 
-def _told(what: str, told: dict[Address, list[str]]) -> list[str]:
-    return [line for at, why in told.items() for line in (f"{what}: {at}", *(f"  {reason}" for reason in why))]
+def _problems(what: str, found: dict[Address, list[str]]) -> list[str]:
+    return [line for at, why in found.items() for line in (f"{what}: {at}", *(f"  {reason}" for reason in why))]

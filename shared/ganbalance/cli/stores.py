@@ -1,4 +1,4 @@
-"""Commands that look after a store: init, ls, show, cp, gc, verify."""
+"""Commands that manage a store: init, ls, show, cp, gc, verify."""
 
 import argparse
 import json
@@ -26,7 +26,7 @@ ATTEMPTS = "AWS_MAX_ATTEMPTS"
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add these commands."""
-    store = commands.add_parser("store", help="look after a store: make it, list, copy, clean up, verify")
+    store = commands.add_parser("store", help="manage a store: make it, list, copy, clean up, verify")
     group = store.add_subparsers(required=True, metavar="COMMAND")
     maker = _add(group, init, "init --store s3://bucket/prefix --wait 60")
     maker.add_argument(
@@ -83,7 +83,7 @@ def show(flags: argparse.Namespace) -> int:
 
 
 def cp(flags: argparse.Namespace) -> int:
-    """Copy a run with all its artifacts to another store. Run it again to carry an interrupted copy on."""
+    """Copy a run with all its artifacts to another store. Run it again to resume an interrupted copy."""
     source, target = open_store(flags.source), open_store(flags.target)
     copied = copying.copy_run(flags.run, source, target)
     print(store_text.copied(copied, flags.run, source.url, target.url))
@@ -114,7 +114,7 @@ def verify(flags: argparse.Namespace) -> int:
 
 
 def _opened(flags: argparse.Namespace) -> Store:
-    """The store to look into; one that nobody ever wrote to is no error, but often a mistyped one."""
+    """Open the store; one that nobody ever wrote to is no error, but often a mistyped one."""
     store = open_store(flags.store)
     if store.is_new:
         print(f"note: {_unwritten(store)}", file=sys.stderr)
@@ -126,11 +126,11 @@ def _unwritten(store: Store) -> str:
 
 
 def _made(url: str, wait_s: float) -> bool:
-    """`make_store`, again and again until the server answers or the wait is over."""
+    """Call `make_store` until the server answers or the wait is over."""
     deadline = time.monotonic() + wait_s
     while True:
         try:
-            with _impatient(wait_s):
+            with _single_attempt(wait_s):
                 return make_store(url)
         except UnavailableError as error:
             left_s = deadline - time.monotonic()
@@ -145,8 +145,8 @@ def _given_up(url: str, wait_s: float, error: UnavailableError) -> UnavailableEr
 
 
 @contextmanager
-def _impatient(wait_s: float) -> Iterator[None]:
-    """Who waits in a loop of his own wants each answer at once, not after the client's own repeats."""
+def _single_attempt(wait_s: float) -> Iterator[None]:
+    """Keep the client from retrying by itself where the loop around it waits."""
     is_ours = wait_s > 0 and ATTEMPTS not in os.environ
     if is_ours:
         os.environ[ATTEMPTS] = "1"
@@ -162,17 +162,17 @@ def _add(
     command: Callable[[argparse.Namespace], int],
     *examples: str,
 ) -> argparse.ArgumentParser:
-    """A command whose name and help are those of its function."""
-    told = str(command.__doc__)
+    """Add a command whose name and help are those of its function."""
+    doc = str(command.__doc__)
     parser = group.add_parser(
         command.__name__,
-        help=told[:1].lower() + told[1:].rstrip("."),
-        description="\n".join([told, "", *(f"ganbalance store {example}" for example in examples)]),
+        help=doc[:1].lower() + doc[1:].rstrip("."),
+        description="\n".join([doc, "", *(f"ganbalance store {example}" for example in examples)]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(command=command)
     return parser
 
 
-def _print(flags: argparse.Namespace, data: Any, told: str) -> None:
-    print(json.dumps(data, indent=1) if flags.json else told)
+def _print(flags: argparse.Namespace, data: Any, lines: str) -> None:
+    print(json.dumps(data, indent=1) if flags.json else lines)

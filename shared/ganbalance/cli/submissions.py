@@ -43,7 +43,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     experiments.add_request(submitter)
     submitter.set_defaults(command=submit)
     resumer = _add(
-        commands, "resume", "carry a run on that was cancelled or has failed stages", "--run quick-1a2b3c4d"
+        commands, "resume", "resume a run that was cancelled or has failed stages", "--run quick-1a2b3c4d"
     )  # fmt: skip
     resumer.add_argument("--run", required=True, help="a run that was submitted before")
     resumer.set_defaults(command=resume)
@@ -70,10 +70,10 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 
 def _add(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, told: str, example: str
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, help_: str, example: str
 ) -> argparse.ArgumentParser:
     return commands.add_parser(
-        name, help=told, description=f"{told[0].upper()}{told[1:]}.\n\nganbalance {name} {example}",
+        name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.\n\nganbalance {name} {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
 
@@ -85,15 +85,15 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--pending",
-        type=_patience,
+        type=_positive_seconds,
         default=PENDING_S,
         metavar="SECONDS",
         help=f"give a stage up whose pod cannot start for so long (default: {PENDING_S}, a day)",
     )
 
 
-def _patience(text: str) -> float:
-    """The type of a flag: some time, since a pod cannot start in none."""
+def _positive_seconds(text: str) -> float:
+    """The type of a flag: a number of seconds above 0."""
     if not (found := seconds(text)):
         raise argparse.ArgumentTypeError(f"{text!r}: give a number of seconds above 0")
     return found
@@ -118,8 +118,8 @@ def render(flags: argparse.Namespace) -> int:
     experiment = experiments.requested(flags)
     plan = make_plan(experiment)
     with connected(flags) as (cluster, store), _state(store, runs.Record(experiment=experiment, plan=plan)) as state:
-        wish = _submission(flags, cluster, store, plan.run)
-        print(yaml.safe_dump_all(rendering.jobs(experiment, state, wish), sort_keys=False, width=200), end="")
+        submission = _new_submission(flags, cluster, store, plan.run)
+        print(yaml.safe_dump_all(rendering.jobs(experiment, state, submission), sort_keys=False, width=200), end="")
     return EXIT_DONE
 
 
@@ -127,27 +127,27 @@ def drive(flags: argparse.Namespace) -> int:
     """Drive a submission to its end; the exit code says whether every stage has a result."""
     signal.signal(signal.SIGTERM, _stop)
     store = open_store(flags.store)
-    with pod.Log() as log, _last_word():
+    with pod.Log() as log, _termination_message():
         log.keep_in(store, flags.run, manifest.driver_name(flags.run, flags.submission))
-        record, wish = runs.load(store, flags.run), submissions.load(store, flags.run, flags.submission)
+        record, submission = runs.load(store, flags.run), submissions.load(store, flags.run, flags.submission)
         with _state(store, record) as state:
-            return _tell(Driver(Cluster(Access()), record.experiment, state, wish).run())
+            return _report_failures(Driver(Cluster(Access()), record.experiment, state, submission).run())
 
 
 def _start(flags: argparse.Namespace, cluster: Cluster, store: Store, record: runs.Record, *, is_new: bool) -> int:
     run = record.plan.run
     with _state(store, record) as state:
-        to_do = [node for node in record.plan.nodes if not state.is_settled(node.name)]
-        print(f"run {run}: {counted(len(record.plan.nodes), 'stage')}, {len(to_do)} to do, store {store.url}")
-        if not to_do:
+        missing = [node for node in record.plan.nodes if not state.is_settled(node.name)]
+        print(f"run {run}: {counted(len(record.plan.nodes), 'stage')}, {len(missing)} to run, store {store.url}")
+        if not missing:
             print(f"already done; next: ganbalance fetch-report --run {run} {cluster.flags}")
             return EXIT_DONE
         check_is_known(cluster, store, run)
         if name := is_under_way(cluster, run):
             print(f"under way already, driven by the Job {name}; next: {_watch(cluster, run)}")
             return EXIT_DONE
-        wish = _submission(flags, cluster, store, run)
-        _preflight(cluster, rendering.jobs(record.experiment, state, wish))
+        new = _new_submission(flags, cluster, store, run)
+        _preflight(cluster, rendering.jobs(record.experiment, state, new))
         here = [stage for stage in _only_here(record) if state.commit(stage) is None]
         if is_new:
             runs.submit(store, record)
@@ -157,22 +157,22 @@ def _start(flags: argparse.Namespace, cluster: Cluster, store: Store, record: ru
                 f"the {here[0]} of run {run} is made of files that no pod has; "
                 "submit its experiment again where they are"
             )
-        wish = submissions.record(store, wish)  # of two that submit at one moment, both go on with the first one's
+        submission = submissions.record(store, new)  # of two that submit at one moment, both use the first one's
         if flags.driver == "local":
-            return _drive_here(cluster, record, state, wish)
-    job = manifest.driver_job(run, wish.number, wish.templates[manifest.DRIVER])
+            return _drive_here(cluster, record, state, submission)
+    job = manifest.driver_job(run, submission.number, submission.templates[manifest.DRIVER])
     cluster.create(job)
     print(f"submitted: the Job {job['metadata']['name']} drives it; next: {_watch(cluster, run)}")
     return EXIT_DONE
 
 
-def _drive_here(cluster: Cluster, record: runs.Record, state: State, wish: Submission) -> int:
+def _drive_here(cluster: Cluster, record: runs.Record, state: State, submission: Submission) -> int:
     try:
-        return _tell(Driver(cluster, record.experiment, state, wish).run())
+        return _report_failures(Driver(cluster, record.experiment, state, submission).run())
     except (KeyboardInterrupt, Stopped) as error:
-        where = f"--run {wish.run} {cluster.flags}"
+        where = f"--run {submission.run} {cluster.flags}"
         raise Stopped(
-            f"stopped; the Jobs that have started go on. To drive on: ganbalance resume {where} --driver local; "
+            f"stopped; the Jobs that have started go on. To resume: ganbalance resume {where} --driver local; "
             f"to stop them: ganbalance cancel {where}"
         ) from error
 
@@ -191,7 +191,7 @@ def _make(stages: list[str], record: runs.Record, state: State) -> None:
             raise DataError(f"the {stage} could not be made here, see above; nothing was submitted")
 
 
-def _submission(flags: argparse.Namespace, cluster: Cluster, store: Store, run: str) -> Submission:
+def _new_submission(flags: argparse.Namespace, cluster: Cluster, store: Store, run: str) -> Submission:
     return Submission(
         run=run, number=submissions.last(store, run) + 1, parallel=flags.parallel, pending_s=flags.pending,
         templates=templates(cluster),
@@ -199,7 +199,7 @@ def _submission(flags: argparse.Namespace, cluster: Cluster, store: Store, run: 
 
 
 def _preflight(cluster: Cluster, jobs: list[manifest.Manifest]) -> None:
-    """Say what is odd, and stop before anything is created where something cannot work."""
+    """Print notes and warnings, and stop before anything is created where a check failed."""
     found = list(findings(preflight.checks(cluster, jobs)))
     for finding in found:
         if finding.state in ("note", "warn"):
@@ -207,8 +207,8 @@ def _preflight(cluster: Cluster, jobs: list[manifest.Manifest]) -> None:
     preflight.refuse(found)
 
 
-def _tell(failures: list[Failure]) -> int:
-    """What has no result, and the exit code."""
+def _report_failures(failures: list[Failure]) -> int:
+    """Print the stages without a result. Raises DataError when there are any."""
     if not failures:
         print("every stage has its result")
         return EXIT_DONE
@@ -222,8 +222,8 @@ def _watch(cluster: Cluster, run: str) -> str:
 
 
 @contextmanager
-def _last_word() -> Iterator[None]:
-    """In a pod, what an error says is what `status` shows of the driver."""
+def _termination_message() -> Iterator[None]:
+    """Write what an error says where `status` reads it of the driver's pod."""
     try:
         yield
     except GanbalanceError as error:

@@ -66,7 +66,7 @@ def show_status(flags: argparse.Namespace) -> int:
     with connected(flags) as (cluster, store):
         run = flags.run or operations.latest(cluster)
         with _Watched(cluster, store, run) as watched:
-            rows, driver = watched.look()
+            rows, driver = watched.observe()
     if flags.json:
         print(json.dumps({"run": run, "driver": dump(driver), "stages": [dump(row) for row in rows]}, indent=1))
     else:
@@ -79,13 +79,13 @@ def watch(flags: argparse.Namespace) -> int:
     with connected(flags) as (cluster, store):
         run = flags.run or operations.latest(cluster)
         with _Watched(cluster, store, run) as watched:
-            told: dict[str, str] = {}
+            shown: dict[str, str] = {}
             while True:
-                rows, driver = watched.look()
+                rows, driver = watched.observe()
                 if sys.stdout.isatty():
                     print(CLEAR + _page(run, rows, driver, cluster.flags), flush=True)
                 else:
-                    _print_changes(rows, told)
+                    _print_changes(rows, shown)
                 if _is_over(rows, driver):
                     break
                 time.sleep(EVERY_S)
@@ -115,7 +115,7 @@ def cancel(flags: argparse.Namespace) -> int:
             runs.load(store, run)  # or it is none
     print(
         f"cancelled {run}: {text.counted(found, 'Job')} deleted, what is committed is kept; "
-        f"to go on: ganbalance resume --run {run} {cluster.flags}"
+        f"to resume: ganbalance resume --run {run} {cluster.flags}"
     )
     return EXIT_DONE
 
@@ -137,7 +137,7 @@ def clean(flags: argparse.Namespace) -> int:
 
 
 class _Watched:
-    """A run that is looked at again and again."""
+    """A run that is observed again and again."""
 
     def __init__(self, cluster: Cluster, store: Store, run: str) -> None:
         self._cluster, self._store, self._run = cluster, store, run
@@ -152,7 +152,7 @@ class _Watched:
     def __exit__(self, *_: object) -> None:
         self._scratch.cleanup()
 
-    def look(self) -> tuple[list[Row], DriverRow]:
+    def observe(self) -> tuple[list[Row], DriverRow]:
         """The rows as they are now."""
         snapshot = observe(self._cluster, self._run)
         state = State(self._plan, Artifacts(self._store, Path(self._scratch.name)))
@@ -197,9 +197,9 @@ def _summary(run: str, rows: Sequence[Row], driver: DriverRow, cluster: str) -> 
     if is_whole:
         then = f"next: ganbalance fetch-report {where}"
     elif _is_over(rows, driver):
-        then = f"to go on: ganbalance resume {where}"
+        then = f"to resume: ganbalance resume {where}"
     else:
-        then = f"to read along: ganbalance logs {where} --stage STAGE"
+        then = f"for its logs: ganbalance logs {where} --stage STAGE"
     return f"run {run}: {counted}; driver: {driver.state}{cause}\n{then}"
 
 
@@ -208,12 +208,12 @@ def _is_over(rows: Sequence[Row], driver: DriverRow) -> bool:
     return driver.state in OVER and not any(row.state in UNDER_WAY for row in rows)
 
 
-def _print_changes(rows: Sequence[Row], told: dict[str, str]) -> None:
+def _print_changes(rows: Sequence[Row], shown: dict[str, str]) -> None:
     for row in rows:
         line = f"{row.stage}  {row.state}" + (f"  {row.cause}" if row.cause else "")
-        if told.get(row.stage, f"{row.stage}  not started") != line:
+        if shown.get(row.stage, f"{row.stage}  not started") != line:
             print(line, flush=True)
-        told[row.stage] = line
+        shown[row.stage] = line
 
 
 def _say(line: str) -> None:
