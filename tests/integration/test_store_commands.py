@@ -116,11 +116,11 @@ def test_the_stages_of_a_run_are_listed_with_their_state(stocked: Stocked, capsy
     states = {name: row["state"] for name, row in rows.items()}
     assert states == dict.fromkeys(["dataset", "backbone", "features/real", "imbalance/seed-0"], "done") | {
         "train-gan/dcgan/class-1/seed-0": "checkpoint",
-        "synthesize/dcgan/class-1/seed-0": "to do",
-        "features/dcgan/class-1/seed-0": "to do",
+        "synthesize/dcgan/class-1/seed-0": "not started",
+        "features/dcgan/class-1/seed-0": "not started",
         "train-classifier/dcgan/seed-0": "corrupt",
         "train-classifier/none/seed-0": "diverged",
-        "report": "to do",
+        "report": "not started",
     }
     assert (rows["dataset"]["files"], rows["dataset"]["seconds"]) == (2, 1.5)
     assert store("ls", run, "--store", stocked.url) == 0
@@ -215,7 +215,7 @@ def test_a_stage_without_an_artifact_is_shown_with_its_attempts(stocked_folder: 
     stocked_folder.store.create(file_of(commit, "checkpoints/000000000012"), b"")
     stocked_folder.store.delete(commit_name(commit.stage, commit.key))
     shown = json_output(capsys, "show", f"train-gan/{commit.key}", "--store", stocked_folder.url)
-    assert (shown["state"], shown["checkpoint"], shown["other_attempts"]) == ("to do", 12, [commit.attempt])
+    assert (shown["state"], shown["checkpoint"], shown["other_attempts"]) == ("not started", 12, [commit.attempt])
 
 
 def test_what_names_no_artifact_or_several_is_a_configuration_error(stocked_folder: Stocked, capsys: Capsys) -> None:

@@ -96,7 +96,7 @@ def test_what_reads_an_artifact_that_has_other_bytes_now_runs_again(run: Kuberne
     assert run.pods.ran == Counter(run.stages) + Counter({"imbalance/seed-0", *readers})
 
 
-def test_a_new_submission_runs_again_what_failed_and_what_that_held_back(run: KubernetesRun) -> None:
+def test_a_new_submission_runs_again_what_failed_and_what_that_blocked(run: KubernetesRun) -> None:
     run.pods.fates[GAN_0] = Exits(65)
     assert set(run.drive()) == {GAN_0, SYNTHESIZE_0, FEATURES_0, CELL_0}
     run.pods.fates.clear()

@@ -8,7 +8,7 @@ import yaml
 
 from ganbalance.cli import text
 from ganbalance.pipeline.copying import Copied
-from ganbalance.pipeline.garbage import Found, Garbage
+from ganbalance.pipeline.garbage import Garbage, ScanResults
 from ganbalance.pipeline.inventory import Address, Inventory
 from ganbalance.pipeline.listing import RunRow, StageRow
 from ganbalance.pipeline.verification import Verified
@@ -73,8 +73,8 @@ def copied(copy: Copied, run: str, source: str, target: str) -> str:
         f"copied {text.counted(copy.artifacts, 'artifact')} ({text.size(copy.n_bytes)}) and "
         f"{text.counted(copy.events, 'event')} of run {run} to {target}; {copy.there_already:,} were there already"
     ]
-    if copy.to_do:
-        lines.append(f"{text.counted(copy.to_do, 'stage')} of the run not done in {source}, and so not here either")
+    if copy.missing:
+        lines.append(f"{text.counted(copy.missing, 'stage')} of the run not done in {source}, and so not here either")
     lines.append(f"next: ganbalance fetch-report --run {run} --store {target}")
     return "\n".join(lines)
 
@@ -83,7 +83,7 @@ def copied(copy: Copied, run: str, source: str, target: str) -> str:
 class Collected:
     """What gc found; `then` is the command that deletes it."""
 
-    found: Found
+    found: ScanResults
     kept: list[Garbage]
     deleted: bool
     then: str

@@ -227,7 +227,7 @@ def _termination_message() -> Iterator[None]:
     try:
         yield
     except GanbalanceError as error:
-        pod.leave_word(error.exit_code, str(error))
+        pod.write_termination_message(error.exit_code, str(error))
         raise
 
 

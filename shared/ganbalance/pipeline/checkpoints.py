@@ -1,4 +1,4 @@
-"""A stage's checkpoints in the store: saved on a timer, found again by whichever attempt comes next."""
+"""Save a stage's checkpoints in the store on a timer; whichever attempt comes next finds them."""
 
 import sys
 import time
@@ -29,14 +29,14 @@ class Checkpoints:
         self._saved_at = time.monotonic()
 
     def latest(self) -> dict[str, Any] | None:
-        """The state furthest on that is whole; a damaged checkpoint is passed over with a word about it."""
+        """The state furthest on that is whole; a damaged checkpoint is skipped with a message."""
         from ganbalance.training import checkpoint
 
         for path in self._artifacts.checkpoints(self._stage, self._key):
             try:
                 state = checkpoint.load(path, self._belongs_to)
             except DataError as error:
-                print(f"passed over a checkpoint: {error}", file=sys.stderr, flush=True)
+                print(f"skipped a checkpoint: {error}", file=sys.stderr, flush=True)
                 continue
             print(f"resuming at step {state['step']}", flush=True)
             return state

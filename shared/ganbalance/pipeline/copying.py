@@ -1,7 +1,7 @@
-"""Copying a run from one store to another: what it references, in an order that never shows half of it.
+"""Copy a run from one store to another: what it references, in an order that never shows half of it.
 
 Artifacts go in the order of the plan, the files of each before its COMMIT.json, and the run's record last of all.
-Every file is verified on the way. What is there already is left, so the same command carries an interrupted copy on.
+Every file is verified on the way. What is there already is left, so the same command resumes an interrupted copy.
 """
 
 import json
@@ -12,7 +12,7 @@ from pathlib import Path
 from ganbalance.errors import ConfigError, DataError
 from ganbalance.frozen import dump
 from ganbalance.pipeline import runs
-from ganbalance.pipeline.inventory import Address, Inventory, find, record, references
+from ganbalance.pipeline.inventory import Address, Inventory, find, load_record, references
 from ganbalance.pipeline.listing import size
 from ganbalance.pipeline.runs import Record
 from ganbalance.pipeline.stages import Report
@@ -23,32 +23,32 @@ from ganbalance.store.artifacts import Artifacts, Commit, attempt_name, commit_n
 
 @dataclass(frozen=True)
 class Copied:
-    """What a copy came to. `to_do` counts the stages that have no artifact in the source."""
+    """What a copy came to. `missing` counts the stages that have no artifact in the source."""
 
     artifacts: int
     n_bytes: int
     there_already: int
     events: int
-    to_do: int
+    missing: int
 
 
 def copy_run(run: str, source: Store, target: Store) -> Copied:
     """Copy a run and its current artifacts. Raises ConfigError, and DataError before anything is written."""
     if source.url == target.url or _same_folder(source, target):
         raise ConfigError(f"the source and the target are the same store, {source.url}; name another one")
-    wish = record(source, run)
-    commits = _current(wish, source)
+    record = load_record(source, run)
+    commits = _current(record, source)
     standing = _standing(commits, target)
     wanted = [commit for commit in commits if not _is_there(commit, standing)]
     _copy_artifacts(f"copy {run}", wanted, source, target)
     events = _copy_events(run, source, target)
-    runs.submit(target, wish)
+    runs.submit(target, record)
     return Copied(
         artifacts=len(wanted),
         n_bytes=sum(size(commit) for commit in wanted),
         there_already=len(commits) - len(wanted),
         events=events,
-        to_do=len(wish.plan.nodes) - len(commits),
+        missing=len(record.plan.nodes) - len(commits),
     )
 
 
@@ -57,13 +57,13 @@ def _same_folder(source: Store, target: Store) -> bool:
     return one.exists() and other.exists() and one.samefile(other)
 
 
-def _current(wish: Record, source: Store) -> list[Commit]:
+def _current(record: Record, source: Store) -> list[Commit]:
     """The run's commits in the source that are current, inputs first. Raises DataError when one is unreadable."""
     inventory = Inventory(source, "stages")
-    state = inventory.states({wish.plan.run: wish})[wish.plan.run]
+    state = inventory.states({record.plan.run: record})[record.plan.run]
     for problem in (inventory.problems[at] for at in references(state) if at in inventory.problems):
         raise problem
-    return [commit for node in wish.plan.nodes if (commit := state.commit(node.name))]
+    return [commit for node in record.plan.nodes if (commit := state.commit(node.name))]
 
 
 def _standing(commits: list[Commit], target: Store) -> dict[Address, Commit]:
@@ -86,7 +86,7 @@ def _is_there(commit: Commit, standing: dict[Address, Commit]) -> bool:
     there = standing.get(Address(commit.stage, commit.key))
     if there is None or there.inputs != commit.inputs:
         return False
-    # a report tells when and where it was made; nothing reads it, so the target's own is as good
+    # a report says when and where it was made; nothing reads it, so the target's own is as good
     return there.digest == commit.digest or commit.stage == Report.stage
 
 
@@ -111,7 +111,7 @@ def _copy_artifact(commit: Commit, source: Store, target: Store) -> None:
 
 
 def _commit(commit: Commit, target: Store) -> None:
-    """Have the target's COMMIT be this one, or one that says the same; one made from other inputs is out of date."""
+    """Write the COMMIT unless one that says the same is there; one made from other inputs is out of date."""
     name, data = commit_name(commit.stage, commit.key), json.dumps(dump(commit), indent=1).encode()
     while not target.create(name, data):
         if _is_there(commit, _standing([commit], target)):

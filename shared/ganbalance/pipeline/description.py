@@ -1,4 +1,4 @@
-"""All there is to know about one run or one artifact, as plain data."""
+"""Describe one run or one artifact as plain data."""
 
 import json
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from typing import Any
 from ganbalance.errors import ConfigError, DataError
 from ganbalance.frozen import dump
 from ganbalance.pipeline import listing
-from ganbalance.pipeline.inventory import Address, Inventory, address, find, is_open, record, references
+from ganbalance.pipeline.inventory import Address, Inventory, address, find, is_open, load_record, references
 from ganbalance.store.artifacts import Commit
 from ganbalance.store.transfer import side_by_side
 
@@ -24,13 +24,13 @@ def describe(inventory: Inventory, what: str) -> dict[str, Any]:
 
 
 def _run(inventory: Inventory, run: str) -> dict[str, Any]:
-    wish = record(inventory.store, run)
+    record = load_record(inventory.store, run)
     row = dump(listing.run_row(inventory, run))
     return {key: value for key, value in row.items() if value is not None} | {
-        "seeds": list(wish.experiment.seeds),
-        "notes": [*wish.plan.notes, *wish.plan.forecast],
+        "seeds": list(record.experiment.seeds),
+        "notes": [*record.plan.notes, *record.plan.forecast],
         "events": _events(inventory, run),
-        "experiment": dump(wish.experiment),
+        "experiment": dump(record.experiment),
     }
 
 
@@ -62,7 +62,7 @@ def _artifact(inventory: Inventory, at: Address) -> dict[str, Any]:
     holding = inventory.holdings.get(at)
     described: dict[str, Any] = {"stage": at.stage, "key": at.key}
     if commit is None:
-        described |= {"state": "to do", "checkpoint": holding and holding.checkpoint}
+        described |= {"state": "not started", "checkpoint": holding and holding.checkpoint}
     else:
         when = listing.committed_at(inventory, at)
         described |= {"state": commit.outcome, "committed": when and when.isoformat(timespec="seconds")}
@@ -77,4 +77,4 @@ def _referring(inventory: Inventory, at: Address, commit: Commit | None) -> Iter
     records = inventory.records()
     if commit is not None and is_open(at.stage):
         return (run for run, state in inventory.states(records).items() if at in references(state))
-    return (run for run, wish in records.items() if at in {Address(n.stage, n.key) for n in wish.plan.nodes})
+    return (run for run, one in records.items() if at in {Address(n.stage, n.key) for n in one.plan.nodes})

@@ -1,4 +1,4 @@
-"""How long a run will still take, learned from the stages that are done, and the bar that shows it."""
+"""Estimate how long a run will still take from the stages that are done, and show it in a bar."""
 
 import json
 import statistics
@@ -86,16 +86,16 @@ class Bar:
             bar_format="{desc} {bar} {n_fmt}/{total_fmt} {elapsed}{postfix}",
         )  # fmt: skip
 
-    def ended(self, name: str, entry: Running, still_running: Mapping[str, Running], *, word: str) -> None:
+    def ended(self, name: str, entry: Running, still_running: Mapping[str, Running], *, outcome: str) -> None:
         """Say that a stage ended, and how."""
-        if word == "done":
+        if outcome == "done":
             self._estimate.learn(name)
         else:
             self._estimate.give_up(name)
         self._ended += 1
         self._bar.update(1)
         left = self._left(still_running)
-        line = f"  {self._ended:>3}/{self._total}  {name:<40} {word:<7} {entry.seconds:6.1f} s{left}"
+        line = f"  {self._ended:>3}/{self._total}  {name:<40} {outcome:<7} {entry.seconds:6.1f} s{left}"
         self._bar.write(line, file=sys.stdout)
 
     def update(self, running: Mapping[str, Running]) -> None:
@@ -109,11 +109,11 @@ class Bar:
 
     def _left(self, running: Mapping[str, Running]) -> str:
         seconds = self._estimate.seconds_left(running)
-        return "" if seconds is None else f" · about {_words(seconds)} left"
+        return "" if seconds is None else f" · about {_duration(seconds)} left"
 
 
-def _words(seconds: float) -> str:
-    """A duration as people say it."""
+def _duration(seconds: float) -> str:
+    """Write a duration in the unit that fits."""
     if seconds < 90:  # noqa: PLR2004
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"  # noqa: PLR2004

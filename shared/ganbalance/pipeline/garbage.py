@@ -1,4 +1,4 @@
-"""What a store holds that nobody needs, found first and deleted only when asked for.
+"""Find what a store holds that nobody needs, and delete it only when asked to.
 
     committed artifacts that no run references            COMMIT.json goes first: no reader sees one without its files
     attempts that a COMMIT does not name                  failed, killed, or lost a race
@@ -27,7 +27,7 @@ from ganbalance.store.doctor.checks import TRIALS
 from ganbalance.store.local import TEMPORARY
 from ganbalance.store.transfer import side_by_side
 
-BATCH = 64  # deletions between two looks at the runs
+BATCH = 64  # deletions between two checks of the runs
 # where a store's own writes are: one at the root of a bucket shares it with whatever else is in there
 OWN = ("stages/", "runs/", f"{TRIALS}/", f"{TEMPORARY}/")
 
@@ -92,7 +92,7 @@ class Write(Garbage):
 
 
 @dataclass(frozen=True)
-class Found:
+class ScanResults:
     """Garbage that may go, garbage that is too young, and what is left alone because its COMMIT is unreadable."""
 
     old: list[Garbage]
@@ -101,7 +101,7 @@ class Found:
     runs: frozenset[str]  # whose needs are known
 
 
-def collect(store: Store, older_than: timedelta) -> Found:
+def collect(store: Store, older_than: timedelta) -> ScanResults:
     """All garbage of a store. Raises DataError when a run's record is unreadable: then nobody knows what it needs."""
     inventory = Inventory(store)
     needed = _needed(inventory)
@@ -118,11 +118,11 @@ def collect(store: Store, older_than: timedelta) -> Found:
     # a clock that is ahead of ours makes things younger, never older than they are
     is_old = {piece: max(timedelta(0), now - piece.modified) >= older_than for piece in found}
     old, young = ([piece for piece in found if is_old[piece] == wanted] for wanted in (True, False))
-    return Found(old, young, list(inventory.problems.values()), frozenset(inventory.recorded))
+    return ScanResults(old, young, list(inventory.problems.values()), frozenset(inventory.recorded))
 
 
-def of_run(store: Store, run: str) -> Found:
-    """What the store holds for a run alone: everything under each address that no other run looks at.
+def of_run(store: Store, run: str) -> ScanResults:
+    """What the store holds for a run alone: everything under each address that no other run references.
 
     Raises ConfigError when there is no such run, DataError when a record is unreadable.
     """
@@ -136,7 +136,7 @@ def of_run(store: Store, run: str) -> Found:
         if at in inventory.holdings
         for piece in _pieces(at, inventory.holdings[at], commits.get(at), is_needed=False)
     ]
-    return Found(found, [], list(inventory.problems.values()), frozenset(inventory.recorded))
+    return ScanResults(found, [], list(inventory.problems.values()), frozenset(inventory.recorded))
 
 
 def forget(store: Store, run: str) -> None:
@@ -148,7 +148,7 @@ def forget(store: Store, run: str) -> None:
 
 
 def _needed(inventory: Inventory, besides: str | None = None) -> set[Address]:
-    states = inventory.states({run: wish for run, wish in inventory.records().items() if run != besides})
+    states = inventory.states({run: record for run, record in inventory.records().items() if run != besides})
     if broken := [run for run in inventory.recorded if run in inventory.problems]:
         raise DataError(
             f"what run {broken[0]} needs is not known, so nothing is deleted: {inventory.problems[broken[0]]}"
@@ -198,7 +198,7 @@ def _unfinished(write: Unfinished) -> Garbage:
     return Write(write.name, "write that never ended", write.size, write.modified, write=write)
 
 
-def sweep(store: Store, found: Found) -> list[Garbage]:
+def sweep(store: Store, found: ScanResults) -> list[Garbage]:
     """Delete what may go; returns what was kept, because it changed since it was found.
 
     Raises UnavailableError when a run was recorded meanwhile: it may need some of this.

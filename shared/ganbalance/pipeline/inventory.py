@@ -1,4 +1,4 @@
-"""What a store holds: one listing, then the small records in it side by side; never a request per artifact."""
+"""List what a store holds: one listing, then the small records in it side by side; never a request per artifact."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from ganbalance.store.doctor.checks import TRIALS
 from ganbalance.store.transfer import side_by_side
 
 Name = TypeVar("Name", bound="str | Address")
-Found = TypeVar("Found")
+Value = TypeVar("Value")
 
 
 class Address(NamedTuple):
@@ -85,7 +85,7 @@ class Inventory:
 
     def records(self) -> dict[str, Record]:
         """The record of every run that has a readable one."""
-        return self._read(lambda run: record(self.store, run), self.recorded)
+        return self._read(lambda run: load_record(self.store, run), self.recorded)
 
     def commits(self, addresses: Iterable[Address]) -> dict[Address, Commit]:
         """The commits at these addresses that are there and readable."""
@@ -93,10 +93,10 @@ class Inventory:
         found = self._read(lambda address: find(self.store, address), there)
         return {address: commit for address, commit in found.items() if commit is not None}
 
-    def _read(self, read: Callable[[Name], Found], names: Iterable[Name]) -> dict[Name, Found]:
-        """Side by side; what is wrong with one keeps nobody from the others."""
+    def _read(self, read: Callable[[Name], Value], names: Iterable[Name]) -> dict[Name, Value]:
+        """Read side by side; an error in one does not stop the others."""
 
-        def attempt(name: Name) -> Found | DataError:
+        def attempt(name: Name) -> Value | DataError:
             try:
                 return read(name)
             except DataError as error:
@@ -107,14 +107,14 @@ class Inventory:
         return {name: value for name, value in found.items() if not isinstance(value, DataError)}
 
     def states(self, records: Mapping[str, Record]) -> dict[str, State]:
-        """Runs held against the store; what they look up was read beforehand, an unreadable commit counts as none."""
-        keyed_by_what_is_there = {address for address in self.holdings if is_open(address.stage)}
+        """Runs compared with the store; what they look up was read beforehand, an unreadable commit counts as none."""
+        keyed_by_present_inputs = {address for address in self.holdings if is_open(address.stage)}
         planned = {Address(node.stage, node.key) for record in records.values() for node in record.plan.nodes}
-        artifacts = _Read(self.store, self.commits(planned | keyed_by_what_is_there))
+        artifacts = _Read(self.store, self.commits(planned | keyed_by_present_inputs))
         return {run: State(record.plan, artifacts) for run, record in records.items()}
 
 
-def record(store: Store, run: str) -> Record:
+def load_record(store: Store, run: str) -> Record:
     """A run's record, if this version knows all its stages. Raises ConfigError when there is no such run, DataError."""
     found = runs.load(store, run)
     if strange := {node.stage for node in found.plan.nodes} - stages.ALL.keys():

@@ -1,4 +1,4 @@
-"""What every job program needs around its body: flags, inputs, signals, the commit and the exit code.
+"""Run a job program around its body: flags, inputs, signals, the commit and the exit code.
 
 A job module is a docstring, one function per stage, and `main = program(__doc__, {Stage: function, ...})`.
 """
@@ -48,7 +48,7 @@ NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class StopSignal:
-    """SIGTERM and Ctrl-C. They end a stage at once, unless it asked to be let finish its step."""
+    """SIGTERM and Ctrl-C. They end a stage at once, unless it asked to finish its step."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -119,22 +119,22 @@ def program(doc: str | None, bodies: Mapping[type[Stage], Body]) -> "Main":
                     full = f"no space left in {tempfile.gettempdir()}; free some, or set TMPDIR, and run the same again"
                     return _end(name, full, UnavailableError.exit_code)
                 traceback.print_exc()
-                pod.leave_word(EXIT_BUG, f"a bug, please report it: {type(error).__name__}: {error}")
+                pod.write_termination_message(EXIT_BUG, f"a bug, please report it: {type(error).__name__}: {error}")
                 return EXIT_BUG
 
     return main
 
 
 def _disk_is_full(error: Exception) -> bool:
-    """Also as NumPy says it (a short write, without an errno) and as safetensors does (in words alone)."""
-    told = str(error)
-    short_write = isinstance(error, OSError) and "requested and" in told
-    return getattr(error, "errno", None) in NO_SPACE or short_write or os.strerror(errno.ENOSPC) in told
+    """Whether the disk is full, also as NumPy says it (a short write, no errno) and safetensors (a message alone)."""
+    message = str(error)
+    short_write = isinstance(error, OSError) and "requested and" in message
+    return getattr(error, "errno", None) in NO_SPACE or short_write or os.strerror(errno.ENOSPC) in message
 
 
 def _end(name: str, message: str, code: int) -> int:
     print(f"{name}: {message}", file=sys.stderr, flush=True)
-    pod.leave_word(code, message)
+    pod.write_termination_message(code, message)
     return code
 
 
@@ -220,7 +220,7 @@ def _context(  # noqa: PLR0913
 
 
 def _check_inputs_stand(node: Node, state: State, commits: Mapping[str, Commit]) -> None:
-    """What was read must still be what is committed, or this result would replace one made from newer inputs."""
+    """Check that the inputs are still the committed ones, or this result would replace one made from newer inputs."""
     now = State(state.plan, state.artifacts).inputs(node).commits
     if changed := [role for role, commit in commits.items() if role not in now or now[role].digest != commit.digest]:
         raise UnavailableError(f"{node.name} was made from an older {changed[0]}; run the same command again")
@@ -235,7 +235,7 @@ def _diverged_parent(node: Node, commits: Mapping[str, Commit]) -> str | None:
 
 @contextmanager
 def _threads(count: int) -> Iterator[None]:
-    """A fixed number of threads, whoever starts the program: other counts round differently."""
+    """Fix the number of threads, whoever starts the program: other counts round differently."""
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(count)
     with threadpoolctl.threadpool_limits(count):

@@ -1,10 +1,10 @@
-"""What a store holds as rows to read: its runs, and the stages of one."""
+"""List what a store holds as rows: its runs, and the stages of one."""
 
 from datetime import UTC, datetime
 from typing import Literal
 
 from ganbalance.frozen import Frozen
-from ganbalance.pipeline.inventory import Address, Holding, Inventory, address, record
+from ganbalance.pipeline.inventory import Address, Holding, Inventory, address, load_record
 from ganbalance.pipeline.plan import Node
 from ganbalance.pipeline.state import State
 from ganbalance.store.artifacts import Commit, Outcome
@@ -14,7 +14,7 @@ EVENT_TIME = "%Y%m%dT%H%M%S"
 
 
 class RunRow(Frozen):
-    """One run. `recorded` is when it was first heard of; `problem` says why nothing else is known of it."""
+    """One run. `recorded` is when it was first recorded; `problem` says why nothing else is known of it."""
 
     run: str
     recorded: datetime
@@ -28,7 +28,7 @@ class RunRow(Frozen):
 class StageRow(Frozen):
     """One stage of a run; `when` is when it was committed, by the store's clock."""
 
-    state: Outcome | Literal["partial", "checkpoint", "to do", "corrupt"]
+    state: Outcome | Literal["partial", "checkpoint", "not started", "corrupt"]
     step: int | None = None
     name: str
     key: str
@@ -57,8 +57,8 @@ def stages_of(inventory: Inventory, run: str) -> list[StageRow]:
 
 
 def open_run(inventory: Inventory, run: str) -> State:
-    """A run held against the listed store. Raises ConfigError when there is no such run, DataError."""
-    return inventory.states({run: record(inventory.store, run)})[run]
+    """A run compared with the listed store. Raises ConfigError when there is no such run, DataError."""
+    return inventory.states({run: load_record(inventory.store, run)})[run]
 
 
 def run_row(inventory: Inventory, run: str) -> RunRow:
@@ -67,7 +67,7 @@ def run_row(inventory: Inventory, run: str) -> RunRow:
 
 
 def first_heard_of(inventory: Inventory, run: str) -> datetime:
-    """When its record or its first event was written; an event's name tells that even after it was copied."""
+    """When its record or its first event was written; an event's name says so even after it was copied."""
     entries = inventory.runs[run]
     names = [entry.name.rpartition("/")[2] for entry in entries if "/events/" in entry.name]
     return min([entry.modified for entry in entries] + [time for name in names if (time := _event_time(name))])
@@ -101,7 +101,7 @@ def _stage_row(inventory: Inventory, state: State, node: Node) -> StageRow:
     commit = state.commit(node.name)
     if commit is None:
         step = inventory.holdings.get(at, Holding()).checkpoint
-        rest: Literal["checkpoint", "to do"] = "to do" if step is None else "checkpoint"
+        rest: Literal["checkpoint", "not started"] = "not started" if step is None else "checkpoint"
         return StageRow(state="corrupt" if at in inventory.problems else rest, step=step, name=node.name, key=at.key)
     return StageRow(
         state=commit.outcome if state.is_settled(node.name) else "partial",

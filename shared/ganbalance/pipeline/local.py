@@ -61,7 +61,7 @@ class _Running:
 class LocalRunner:
     """Runs what of a plan is not done, at most `workers` stages at a time.
 
-    A failed stage holds back only what needs it. Ctrl-C and SIGTERM stop every stage at its next checkpoint.
+    A failed stage blocks only what needs it. Ctrl-C and SIGTERM stop every stage at its next checkpoint.
     """
 
     def __init__(self, state: State, *, logs: Path, workers: int) -> None:
@@ -85,14 +85,14 @@ class LocalRunner:
                 if not self._running:
                     break
                 for name, entry in self._reap():
-                    bar.ended(name, entry, self._running, word=self._word(name))
+                    bar.ended(name, entry, self._running, outcome=self._outcome(name))
                 bar.update(self._running)
         if self._stopping:
             raise Stopped("stopped; what is done is kept, and the same command goes on from there")
         return list(self._failures.values())
 
     def _collect_done(self, waiting: dict[str, Node]) -> int:
-        """Strike out what is done; how many that were."""
+        """Remove what is done; return how many that were."""
         before = len(waiting)
         for name in [name for name in waiting if self._state.is_settled(name)]:
             del waiting[name]
@@ -108,10 +108,10 @@ class LocalRunner:
             failed = [parent for parent in node.inputs.values() if parent in self._failures]
             del waiting[name]
             if failed and not node.kind.takes_what_is_there:
-                # told once, at the stage that failed; this one only counts as not done
-                self._failures[name] = Failure(name, EXIT_DONE, f"needs {failed[0]}", Path())
+                # the stage that failed is reported; this one only counts as not done
+                self._failures[name] = Failure(name, EXIT_DONE, f"upstream failed: {failed[0]}", Path())
             elif not self._state.commit(name):
-                with _held_back():
+                with _signals_blocked():
                     self._running[name] = self._start(node)
 
     def _start(self, node: Node) -> _Running:
@@ -135,7 +135,7 @@ class LocalRunner:
             del self._running[name]
             yield name, entry
 
-    def _word(self, name: str) -> Literal["done", "FAILED", "stopped"]:
+    def _outcome(self, name: str) -> Literal["done", "FAILED", "stopped"]:
         """How a stage ended."""
         if name in self._failures:
             return "FAILED"
@@ -159,15 +159,15 @@ class LocalRunner:
 
 
 def _start_forkserver() -> None:
-    """Start the process that stages are forked from, deaf to a Ctrl-C: it is for the runner to stop the stages."""
+    """Start the process that stages are forked from, which ignores Ctrl-C: the runner stops the stages."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     forkserver.ensure_running()
     signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
-def _held_back() -> Iterator[None]:
-    """Let signals wait: a stage that is being started is not yet there to be stopped."""
+def _signals_blocked() -> Iterator[None]:
+    """Block signals: a stage that is being started cannot be stopped yet."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         yield

@@ -1,4 +1,4 @@
-"""A job program inside a pod: which stage it runs, a copy of its log in the store, and its last word.
+"""Run a job program inside a pod: which stage it runs, a copy of its log in the store, its termination message.
 
 GANBALANCE_POD          the pod's name; set by the pod template, and what turns all of this on
 JOB_COMPLETION_INDEX    which stage of the Job's round; set by Kubernetes
@@ -22,11 +22,11 @@ from ganbalance.store import Store
 
 POD = "GANBALANCE_POD"
 INDEX = "JOB_COMPLETION_INDEX"
-LAST_WORD = Path("/dev/termination-log")  # where the kubelet looks
-LONGEST_WORD = 3000  # bytes; the kubelet keeps 4096
+TERMINATION_LOG = Path("/dev/termination-log")  # where the kubelet looks
+MAX_CAUSE = 3000  # bytes; the kubelet keeps 4096
 OUTPUTS = (1, 2)
 CHUNK = 65536
-PATIENCE_S = 10.0
+FLUSH_TIMEOUT_S = 10.0
 
 
 def stage_of(store: Store, run: str, job: str) -> str:
@@ -41,11 +41,11 @@ def stage_of(store: Store, run: str, job: str) -> str:
     return stages[int(given)]
 
 
-def leave_word(code: int, cause: str) -> None:
-    """Tell the kubelet in one line of JSON how this ended; outside of a pod nobody is told."""
+def write_termination_message(code: int, cause: str) -> None:
+    """Write for the kubelet in one line of JSON how this ended; outside of a pod do nothing."""
     if POD in os.environ:
         with contextlib.suppress(OSError):
-            LAST_WORD.write_text(json.dumps({"exit_code": code, "cause": cause[:LONGEST_WORD]}) + "\n")
+            TERMINATION_LOG.write_text(json.dumps({"exit_code": code, "cause": cause[:MAX_CAUSE]}) + "\n")
 
 
 def log_folder(run: str, job: str) -> str:
@@ -87,7 +87,7 @@ class Log:
         sys.stderr.flush()
         for console, output in zip(self._console, OUTPUTS, strict=True):
             os.dup2(console, output)  # which closes the last writing end, and so ends the copying
-        self._copying.join(timeout=PATIENCE_S)  # a child of ours that lives on would hold it up
+        self._copying.join(timeout=FLUSH_TIMEOUT_S)  # a child that lives on would block it
         for console in self._console:
             os.close(console)
         with self._file:

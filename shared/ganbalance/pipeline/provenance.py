@@ -1,4 +1,4 @@
-"""Where and with what something was made. Recorded beside results, never part of a key or a digest."""
+"""Describe where and with what something was made. Recorded beside results, never part of a key or a digest."""
 
 import functools
 import os

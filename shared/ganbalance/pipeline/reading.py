@@ -1,4 +1,4 @@
-"""Reading the artifacts that several programs share."""
+"""Read the artifacts that several programs share."""
 
 from ganbalance.data.images import TaskImages
 from ganbalance.data.split import Split

@@ -1,4 +1,4 @@
-"""Small typed records in a store, as the folder of a run holds them."""
+"""Read and write small typed records, as the folder of a run holds them."""
 
 import json
 from collections.abc import Callable
@@ -14,15 +14,15 @@ R = TypeVar("R", bound=Frozen)
 
 
 def written(record: Frozen) -> bytes:
-    """A record as it lies in a store: equal records, equal bytes."""
+    """Serialise a record: equal records, equal bytes."""
     return json.dumps(dump(record), indent=1).encode()
 
 
-def read(store: Store, name: str, kind: type[R], *, absent: Callable[[], str], mend: str) -> R:
-    """The record `name`. Raises ConfigError in the words of `absent` when there is none, DataError with `mend`."""
+def read(store: Store, name: str, kind: type[R], *, absent: Callable[[], str], fix: str) -> R:
+    """The record `name`. Raises ConfigError with the message of `absent` when there is none, DataError with `fix`."""
     try:
         return kind.model_validate_json(store.read(name))
     except MissingError as error:
         raise ConfigError(absent()) from error
     except pydantic.ValidationError as error:
-        raise DataError(f"{name} in the store {store.url} is corrupt or of another version; {mend}") from error
+        raise DataError(f"{name} in the store {store.url} is corrupt or of another version; {fix}") from error

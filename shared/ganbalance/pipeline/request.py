@@ -1,4 +1,4 @@
-"""The flags that say which experiment: the same for every program."""
+"""Parse the flags that say which experiment: the same for every program."""
 
 import argparse
 import os

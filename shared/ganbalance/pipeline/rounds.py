@@ -1,4 +1,4 @@
-"""Which stage each index of a cluster's Job runs, kept in the run's record.
+"""Keep which stage each index of a cluster's Job runs, in the run's record.
 
 runs/<run>/rounds/<job>.json             one round of one group: index -> stage
 runs/<run>/submissions/<number>.json     one submission of the run; written by `ganbalance.k8s.submissions`
@@ -78,15 +78,15 @@ def _short(what: str) -> str:
     return f"{what[: LONGEST_GROUP - 9].rstrip('-')}-{digest(what)[:8]}"
 
 
-def record(store: Store, run: str, wish: Round) -> Round:
-    """Keep a round; the one that stands, which is another driver's where that was first."""
-    return wish if store.create(_name(run, wish.job), records.written(wish)) else load(store, run, wish.job)
+def record(store: Store, run: str, new: Round) -> Round:
+    """Keep a round; return the one that stands: another driver's, if that was first."""
+    return new if store.create(_name(run, new.job), records.written(new)) else load(store, run, new.job)
 
 
 def load(store: Store, run: str, job: str) -> Round:
     """The round of a Job. Raises ConfigError when there is none."""
     return records.read(
-        store, _name(run, job), Round, mend="clean the run and submit it again",
+        store, _name(run, job), Round, fix="clean the run and submit it again",
         absent=lambda: f"run {run} has no Job {job!r}; its Jobs are listed under runs/{run}/rounds",
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""A run's record in the store: what was asked, the plan, and what happened since.
+"""Keep a run's record in the store: what was asked, the plan, and what happened since.
 
 runs/<run>/run.json                 the resolved experiment and the plan
 runs/<run>/events/<time>-<id>.json  append-only
@@ -19,7 +19,7 @@ from ganbalance.store import Store
 
 
 class Record(Frozen):
-    """run.json. Whoever carries on a run needs this and nothing else."""
+    """run.json: all that is needed to resume a run."""
 
     experiment: Experiment
     plan: Plan
@@ -31,13 +31,13 @@ def submit(store: Store, record: Record) -> str:
     name = f"runs/{run}/run.json"
     data = records.written(record)
     if not store.create(name, data) and store.read(name) != data:
-        # same stages and settings, other resources: the newest wish holds
+        # same stages and settings, other resources: the newest count
         _replace(store, name, data)
     return run
 
 
 def _replace(store: Store, name: str, data: bytes) -> None:
-    """In one step: a run without its record would be no run to programs that start, and garbage to a clean-up."""
+    """Replace in one step: without its record a run is none to programs that start, and garbage to a clean-up."""
     with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
         source = Path(scratch) / "record"
         source.write_bytes(data)
@@ -51,8 +51,8 @@ def load(store: Store, run: str) -> Record:
         known = sorted({name.split("/")[1] for name in store.names("runs")})
         return f"the store {store.url} has no run {run!r}, only: {', '.join(known) or 'none'}"
 
-    mend = "delete it and run the experiment again"
-    return records.read(store, f"runs/{run}/run.json", Record, absent=absent, mend=mend)
+    fix = "delete it and run the experiment again"
+    return records.read(store, f"runs/{run}/run.json", Record, absent=absent, fix=fix)
 
 
 def note(store: Store, run: str, event: str, **fields: Any) -> None:

@@ -1,4 +1,4 @@
-"""What of a plan is done: read from the store every time, kept nowhere else."""
+"""Find what of a plan is done: read from the store every time, kept nowhere else."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ class Inputs:
 
 
 class State:
-    """The plan held against the store.
+    """A plan compared with the store.
 
     A node is done while its commit exists and records the very bytes its inputs have now; delete an artifact
     and it is made again, and what depends on it only if its bytes changed.
@@ -29,7 +29,7 @@ class State:
         self._done: dict[str, Commit] = {}  # a commit found once is not looked up again
 
     def commit(self, name: str) -> Commit | None:
-        """The current commit of a node, or None while it is to do."""
+        """The current commit of a node, or None while it has none."""
         if name in self._done:
             return self._done[name]
         node = self._nodes[name]
@@ -39,7 +39,7 @@ class State:
         commit = self.artifacts.find(node.stage, self.key(node))
         if commit is None or not self.artifacts.is_current(commit, inputs.commits):
             return None
-        if not inputs.missing:  # a commit that goes with half its inputs is not the last word
+        if not inputs.missing:  # a commit made without some inputs may be replaced
             self._done[name] = commit
         return commit
 
@@ -56,7 +56,7 @@ class State:
         )
 
     def key(self, node: Node) -> str:
-        """The node's key; of a stage that takes what is there, the key that goes with what is there."""
+        """The node's key; of a stage that allows missing inputs, the key that goes with those that are there."""
         if not node.kind.takes_what_is_there:
             return node.key
         present = {role: self._nodes[node.inputs[role]].key for role in self.inputs(node).commits}

@@ -1,4 +1,4 @@
-"""Whether every byte of every artifact is the committed one."""
+"""Verify that every byte of every artifact is the committed one."""
 
 import errno
 import tempfile
@@ -10,7 +10,7 @@ from pathlib import Path
 from ganbalance.errors import DataError
 from ganbalance.frozen import dump
 from ganbalance.keys import digest
-from ganbalance.pipeline.inventory import Address, Inventory, record, references
+from ganbalance.pipeline.inventory import Address, Inventory, load_record, references
 from ganbalance.pipeline.listing import size
 from ganbalance.progress import Progress
 from ganbalance.store import MissingError, Store
@@ -22,7 +22,7 @@ UNREADABLE = {errno.EACCES, errno.EIO}  # of a file in place; others are about t
 
 @dataclass(frozen=True)
 class Verified:
-    """What was looked at, what is broken and what is out of date: address -> one line for each thing."""
+    """How much was verified, what is broken and what is out of date: address -> a line for each problem."""
 
     artifacts: int
     n_bytes: int
@@ -35,7 +35,7 @@ def verify(store: Store, run: str | None = None) -> Verified:
     inventory = Inventory(store)
     wanted = set(inventory.committed)
     if run is not None:
-        wanted &= references(inventory.states({run: record(store, run)})[run])
+        wanted &= references(inventory.states({run: load_record(store, run)})[run])
     commits = inventory.commits(inventory.committed)
     chosen = {at: commit for at, commit in commits.items() if at in wanted}
     checked = _check_all(store, chosen)
@@ -43,27 +43,27 @@ def verify(store: Store, run: str | None = None) -> Verified:
     return Verified(
         artifacts=len(wanted),
         n_bytes=sum(size(commit) for commit in chosen.values()),
-        broken=_sorted({at: told for at, told in checked.items() if told} | unreadable),
-        stale=_sorted({at: told for at, commit in chosen.items() if (told := _changed_inputs(commit, commits))}),
+        broken=_sorted({at: problems for at, problems in checked.items() if problems} | unreadable),
+        stale=_sorted({at: lines for at, commit in chosen.items() if (lines := _changed_inputs(commit, commits))}),
     )
 
 
-def _sorted(told: Mapping[Address, list[str]]) -> dict[Address, list[str]]:
-    return {at: told[at] for at in sorted(told)}
+def _sorted(problems: Mapping[Address, list[str]]) -> dict[Address, list[str]]:
+    return {at: problems[at] for at in sorted(problems)}
 
 
 def _check_all(store: Store, commits: Mapping[Address, Commit]) -> dict[Address, list[str]]:
-    """Side by side; of what is fetched no more is on the disk than what is being hashed."""
+    """Check side by side; of what is fetched no more is on the disk than what is being hashed."""
     progress, lock, done = Progress("verify", "transfer"), threading.Lock(), 0
     total = sum(size(commit) for commit in commits.values())
 
     def check(at: Address) -> list[str]:
         nonlocal done
-        told = _check(store, commits[at])
+        problems = _check(store, commits[at])
         with lock:
             done += size(commits[at])
             progress(done, total, "B")
-        return told
+        return problems
 
     try:
         return side_by_side(check, commits)
@@ -73,17 +73,17 @@ def _check_all(store: Store, commits: Mapping[Address, Commit]) -> dict[Address,
 
 def _check(store: Store, commit: Commit) -> list[str]:
     """What is wrong with an artifact, and what to delete."""
-    told = [problem for file in commit.files if (problem := _check_file(store, commit, file))]
+    problems = [problem for file in commit.files if (problem := _check_file(store, commit, file))]
     result = {"files": [dump(file) for file in commit.files], "outcome": commit.outcome, "metrics": commit.metrics}
     if digest(result) != commit.digest:
-        told.append("its COMMIT contradicts itself: the digest is not that of its files and metrics")
+        problems.append("its COMMIT contradicts itself: the digest is not that of its files and metrics")
     name = commit_name(commit.stage, commit.key)
-    return [*told, f"delete {name} in the store {store.url} and run again to make it anew"] if told else []
+    return [*problems, f"delete {name} in the store {store.url} and run again to make it anew"] if problems else []
 
 
 def _check_file(store: Store, commit: Commit, file: File) -> str | None:
     name = attempt_name(commit.stage, commit.key, commit.attempt, file.path)
-    for _ in range(2):  # bytes that were damaged on the way get a second chance
+    for _ in range(2):  # bytes that were damaged in transit are fetched again
         with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
             try:
                 if file.is_at(store.fetch(name, Path(scratch))):
@@ -101,11 +101,11 @@ def _check_file(store: Store, commit: Commit, file: File) -> str | None:
 
 def _changed_inputs(commit: Commit, commits: Mapping[Address, Commit]) -> list[str]:
     """The inputs that are no longer what the artifact was made from."""
-    told = []
+    problems = []
     for role, ref in commit.inputs.items():
         parent = commits.get(Address(ref.stage, ref.key))
         if parent is None:
-            told.append(f"its input {role} ({ref.stage}/{ref.key[:12]}) is gone")
+            problems.append(f"its input {role} ({ref.stage}/{ref.key[:12]}) is gone")
         elif parent.digest != ref.digest:
-            told.append(f"its input {role} ({ref.stage}/{ref.key[:12]}) was made anew since, with other bytes")
-    return told
+            problems.append(f"its input {role} ({ref.stage}/{ref.key[:12]}) was made anew since, with other bytes")
+    return problems
