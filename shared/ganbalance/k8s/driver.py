@@ -121,7 +121,7 @@ class Driver:
         if self._state.commit(node.name) is not None:
             return False
         inputs = self._state.inputs(node)
-        if node.kind.takes_what_is_there:
+        if node.kind.allow_missing_inputs:
             return any(role.startswith("cell/") for role in inputs.commits)  # without a single score there is no report
         return not inputs.missing
 

@@ -58,7 +58,7 @@ def rows(state: State, snapshot: ClusterSnapshot, round_of: Callable[[str], Roun
         causes = [lost[name] for name in node.inputs.values() if name in lost]
         if row.state == "not started" and causes:
             row = row.model_copy(update={"state": "blocked", "cause": f"upstream failed: {causes[0]}"})
-        if row.state in ("failed", "blocked") and not node.kind.takes_what_is_there:
+        if row.state in ("failed", "blocked") and not node.kind.allow_missing_inputs:
             lost[node.name] = causes[0] if row.state == "blocked" else node.name
         made.append(row)
     return made

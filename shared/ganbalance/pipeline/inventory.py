@@ -144,7 +144,7 @@ def references(state: State) -> set[Address]:
 
 def is_open(stage: str) -> bool:
     """Whether the stage is keyed by those inputs that are there."""
-    return stage in stages.ALL and stages.ALL[stage].takes_what_is_there
+    return stage in stages.ALL and stages.ALL[stage].allow_missing_inputs
 
 
 class _Read(Artifacts):

@@ -172,7 +172,7 @@ def run_stage(  # noqa: PLR0913 - what a stage is made of
         print(f"{node.name}: already done ({done.key[:8]})", flush=True)
         return done
     inputs = state.inputs(node)
-    if inputs.missing and not node.kind.takes_what_is_there:
+    if inputs.missing and not node.kind.allow_missing_inputs:
         first = state.plan.node(inputs.missing[0])
         raise DataError(f"{node.name} reads {first.name}, which is not made yet; run the {first.program} program first")
     commits, artifacts = inputs.commits, state.artifacts
@@ -228,7 +228,7 @@ def _check_inputs_stand(node: Node, state: State, commits: Mapping[str, Commit])
 
 def _diverged_parent(node: Node, commits: Mapping[str, Commit]) -> str | None:
     """The input whose training diverged, if any: then there is nothing to go on with, and that is a result."""
-    if node.kind.takes_what_is_there:
+    if node.kind.allow_missing_inputs:
         return None
     return next((node.inputs[role] for role, commit in commits.items() if commit.outcome == "diverged"), None)
 

@@ -107,7 +107,7 @@ class LocalRunner:
                 continue
             failed = [parent for parent in node.inputs.values() if parent in self._failures]
             del waiting[name]
-            if failed and not node.kind.takes_what_is_there:
+            if failed and not node.kind.allow_missing_inputs:
                 # the stage that failed is reported; this one only counts as not done
                 self._failures[name] = Failure(name, EXIT_DONE, f"upstream failed: {failed[0]}", Path())
             elif not self._state.commit(name):

@@ -17,7 +17,7 @@ class Stage(Frozen):
     stage: ClassVar[str]
     version: ClassVar[int] = 1
     program: ClassVar[str]
-    takes_what_is_there: ClassVar[bool] = False  # runs without the inputs that failed, and is keyed by the others
+    allow_missing_inputs: ClassVar[bool] = False  # runs without the inputs that failed, and is keyed by the others
 
 
 class Dataset(Stage):
@@ -175,7 +175,7 @@ class Report(Stage):
     stage = "report"
     version = 3
     program = "report"
-    takes_what_is_there = True
+    allow_missing_inputs = True
 
     name: str
     protocol: Protocol

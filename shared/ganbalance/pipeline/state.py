@@ -34,7 +34,7 @@ class State:
             return self._done[name]
         node = self._nodes[name]
         inputs = self.inputs(node)
-        if inputs.missing and not node.kind.takes_what_is_there:
+        if inputs.missing and not node.kind.allow_missing_inputs:
             return None
         commit = self.artifacts.find(node.stage, self.key(node))
         if commit is None or not self.artifacts.is_current(commit, inputs.commits):
@@ -57,7 +57,7 @@ class State:
 
     def key(self, node: Node) -> str:
         """The node's key; of a stage that allows missing inputs, the key that goes with those that are there."""
-        if not node.kind.takes_what_is_there:
+        if not node.kind.allow_missing_inputs:
             return node.key
         present = {role: self._nodes[node.inputs[role]].key for role in self.inputs(node).commits}
         return stage_key(node.stage, node.kind.version, node.config, node.seed, present)
