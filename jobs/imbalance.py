@@ -48,10 +48,10 @@ def imbalance(ctx: JobContext) -> None:
     split.save(ctx.folder / "split.npz")
     (ctx.folder / "split.json").write_text(json.dumps(split.hashes, indent=1))
 
-    columns = len(data.class_names)
-    before = class_counts(data.labels[: data.n_train], columns)
+    n_classes = len(data.class_names)
+    before = class_counts(data.labels[: data.n_train], n_classes)
     parts = (split.train, split.validation, split.tuning)
-    train, validation, tuning = (class_counts(data.labels[rows], columns) for rows in parts)
+    train, validation, tuning = (class_counts(data.labels[rows], n_classes) for rows in parts)
     after = [a + b for a, b in zip(train, validation, strict=True)]
     with (ctx.folder / "counts.csv").open("w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")

@@ -1,7 +1,7 @@
 """report: every arm and seed compared, with error bars, verdicts and what is missing.
 
 Reads   the cells (an arm at a seed), imbalance, train-gan, dataset and backbone artifacts that are committed;
-        what failed or diverged is shown as a hole, and a verdict that needs it is withheld
+        what failed or diverged is listed as missing, and a verdict that needs it is withheld
 Writes  report.html    one self-contained page; report.md and figures/*.png say the same
         summary.json   the whole result as data, with its provenance
         results.csv    arm,seed,metric,value; confusion.csv  arm,seed,rule,true,predicted,count
@@ -31,15 +31,15 @@ PRESETS = Path(__file__).parent / "experiments"
 
 def report(ctx: JobContext) -> None:
     question = _question(ctx)
-    found = collect.collect(ctx.inputs, expected=ctx.node.inputs, question=question)
-    analysis = analyse(question, found)
-    summary = summarise(question, found, analysis)
+    results = collect.collect(ctx.inputs, expected=ctx.node.inputs, question=question)
+    analysis = analyse(question, results)
+    summary = summarise(question, results, analysis)
     summary["provenance"] = origin(question, ctx.inputs, provenance.here(), presets=PRESETS)
-    files.write(ctx.folder, found, analysis, summary, ctx.experiment)
-    page.write(ctx.folder, Report(question, found, analysis, summary))
+    files.write(ctx.folder, results, analysis, summary, ctx.experiment)
+    page.write(ctx.folder, Report(question, results, analysis, summary))
     judged = {arm: of_arm["verdict"] for arm, of_arm in summary["arms"].items() if of_arm["verdict"]}
     ctx.metrics["verdicts"] = {arm: verdict["name"] for arm, verdict in judged.items()}
-    ctx.metrics["holes"] = len(summary["holes"])
+    ctx.metrics["missing_results"] = len(summary["missing_results"])
 
 
 def _question(ctx: JobContext) -> collect.Question:

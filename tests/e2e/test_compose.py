@@ -129,7 +129,7 @@ def test_the_report_is_whole_and_belongs_to_whoever_asked(report: Path) -> None:
 def test_the_report_says_what_was_compared_and_what_came_out(report: Path) -> None:
     summary: dict[str, Any] = json.loads((report / "summary.json").read_text())
     assert list(summary["arms"]) == EXPERIMENT["arms"]
-    assert summary["holes"] == []
+    assert summary["missing_results"] == []
     assert summary["seeds"] == [0]
     verdicts = {arm: (of_arm["verdict"] or {}).get("name") for arm, of_arm in summary["arms"].items()}
     assert verdicts == {

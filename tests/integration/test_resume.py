@@ -184,13 +184,13 @@ def test_one_failure_does_not_hide_the_others_and_the_report_shows_the_hole(
     assert "corrupt" in said.err
     assert "1 failed, 2 blocked" in said.err
     (summary,) = (tmp_path / "out").glob("*/summary.json")
-    assert json.loads(summary.read_text())["holes"]
+    assert json.loads(summary.read_text())["missing_results"]
     done = {path.parts[-3] for path in lab.store.glob("stages/*/*/COMMIT.json")}
     assert {"train-classifier", "rescore", "report"} <= done
 
     weights.write_bytes(whole)
     assert cli.main(argv) == 0
-    assert json.loads(summary.read_text())["holes"] == []
+    assert json.loads(summary.read_text())["missing_results"] == []
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])

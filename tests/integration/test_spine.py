@@ -88,7 +88,7 @@ def test_two_seeds_are_too_few_for_a_verdict(finished: Lab, tmp_path: Path) -> N
     report = finished.state(tmp_path).commit("report")
     assert report is not None
     assert report.metrics["verdicts"]["dcgan"] == "too few seeds"
-    assert report.metrics["holes"] == 0
+    assert report.metrics["missing_results"] == 0
 
 
 def test_the_threshold_arm_only_moves_the_threshold(finished: Lab, tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_divergence_is_a_result_that_is_carried_to_the_report(
         commit = state.commit(name)
         assert commit is not None
         assert commit.outcome == "diverged"
-    assert "diverged" in json.dumps(artifact(lab, tmp_path, "report").json("summary.json")["holes"])
+    assert "diverged" in json.dumps(artifact(lab, tmp_path, "report").json("summary.json")["missing_results"])
 
 
 def test_balance_makes_as_many_images_as_the_largest_class_has_more_and_none_of_it_itself(
@@ -227,14 +227,14 @@ def test_where_enough_was_removed_the_matched_oracle_gets_as_many_images_as_bala
     assert [commit.metrics["images"] for commit in commits if commit] == [13 + 5, 13 + 13, 13 + 5 + 21]
 
 
-def test_a_report_on_half_a_run_shows_the_holes_and_a_whole_one_is_another_report(lab: Lab, tmp_path: Path) -> None:
+def test_a_report_on_half_a_run_lists_what_is_missing_and_a_whole_one_is_another(lab: Lab, tmp_path: Path) -> None:
     assert lab.program("imbalance") == 0
     assert lab.program("train-classifier", "--arm", "none") == 0
     assert lab.program("report") == 0
-    holes = artifact(lab, tmp_path, "report").json("summary.json")["holes"]
-    assert any("oracle" in json.dumps(hole) for hole in holes)
+    missing = artifact(lab, tmp_path, "report").json("summary.json")["missing_results"]
+    assert any("oracle" in json.dumps(one) for one in missing)
     lab.run_all(tmp_path)
-    assert artifact(lab, tmp_path, "report").json("summary.json")["holes"] == []
+    assert artifact(lab, tmp_path, "report").json("summary.json")["missing_results"] == []
 
 
 @pytest.mark.parametrize("protocol", ["honest", "paper"])

@@ -64,7 +64,7 @@ def test_a_diverged_cell_counts_as_the_baseline_and_is_noted(four):
     assert "dcgan diverged in 1 of 10 trainings" in four.md
     assert "a loss or a weight became infinite in epoch 3, step 21" in four.html
     assert "Training diverged at seed 3." in four.html
-    assert [hole["kind"] for hole in four.summary["holes"]] == ["diverged"] * 6
+    assert [one["kind"] for one in four.summary["missing_results"]] == ["diverged"] * 6
     assert not any(one["arm"] == "dcgan" and one["seed"] == "3" for one in four.rows("results.csv"))
 
 

@@ -220,7 +220,7 @@ def test_four_classes_are_judged_by_pairs_and_reported_as_macro_averages(four):
         assert "Macro averages; AUC and average precision are one-vs-rest." in page
         assert "ROC curve" not in page
     assert "pairwise AUC" in tables.terminal(four.summary)
-    cells = sum(len(cells) for cells in four.report.found.cells.values())
+    cells = sum(len(cells) for cells in four.report.results.cells.values())
     assert len(four.rows("confusion.csv")) == 16 * 3 * cells
     Strict(four.html)
 

@@ -1,6 +1,6 @@
-"""What a report is made from: the question that was asked, and everything committed that answers it.
+"""Collect what a report is made from: the question that was asked, and every committed result that answers it.
 
-Inputs that failed are absent and inputs whose GAN diverged hold no scores; both become holes, never silence.
+Inputs that failed are absent and inputs whose GAN diverged hold no scores; both are listed as missing results.
 """
 
 import csv
@@ -48,7 +48,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Hole:
+class MissingResult:
     """A result that is not there: "missing" (the stage failed or never ran) or "diverged" (the GAN did: a result)."""
 
     kind: Literal["missing", "diverged"]
@@ -70,7 +70,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class GanRun:
-    """One GAN on one rare class at one seed: losses by column, and uint8 (N,C,H,W) images by epoch."""
+    """One GAN on one rare class at one seed: losses by term, and uint8 (N,C,H,W) images by epoch."""
 
     gan: str
     label: str
@@ -81,7 +81,7 @@ class GanRun:
 
 
 @dataclass(frozen=True)
-class Found:
+class Results:
     """All that the committed inputs say."""
 
     class_names: tuple[str, ...]
@@ -90,12 +90,12 @@ class Found:
     cells: dict[str, dict[int, Cell]]
     gans: list[GanRun]
     real: dict[str, NDArray[np.uint8]]
-    holes: list[Hole]
+    missing_results: list[MissingResult]
     rare: tuple[int, ...]
 
     @property
     def labels(self) -> NDArray[np.int64]:
-        """The columns of the test images, int64 (T,), which every cell shares."""
+        """The class index of each test image, int64 (T,), which every cell shares."""
         return _first_cell(self.cells).scores.test_labels
 
     @property
@@ -105,16 +105,16 @@ class Found:
 
     def diverged(self, arm: str) -> list[int]:
         """The seeds at which the arm's GAN diverged."""
-        return sorted(
-            hole.seed for hole in self.holes if hole.arm == arm and hole.kind == "diverged" and hole.seed is not None
-        )
+        diverged = (one.seed for one in self.missing_results if one.arm == arm and one.kind == "diverged")
+        return sorted(seed for seed in diverged if seed is not None)
 
     def missing(self, *arms: str) -> list[str]:
         """The results that these arms lack for another reason than divergence."""
-        return [f"{h.arm} at seed {h.seed}" for h in self.holes if h.kind == "missing" and h.arm in arms]
+        lost = [one for one in self.missing_results if one.kind == "missing" and one.arm in arms]
+        return [f"{one.arm} at seed {one.seed}" for one in lost]
 
 
-def collect(inputs: Mapping[str, Artifact], expected: Iterable[str], question: Question) -> Found:
+def collect(inputs: Mapping[str, Artifact], expected: Iterable[str], question: Question) -> Results:
     """Read `inputs`, role to artifact, of the roles `expected`. Raises DataError when there is no score at all."""
     imbalances = [artifact for role, artifact in inputs.items() if role.startswith("imbalance/")]
     scored = {role: artifact for role, artifact in inputs.items() if _is_scored(role, artifact)}
@@ -130,14 +130,14 @@ def collect(inputs: Mapping[str, Artifact], expected: Iterable[str], question: Q
         for arm in question.arms
     }
     _check_one_test_set(cells)
-    return Found(
+    return Results(
         class_names=tuple(inputs["dataset"].json("classes.json")["class_names"]),
         counts=counts,
         prior=np.array(counts["after"]) / sum(counts["after"]),
         cells=cells,
         gans=[_gan_run(role, artifact) for role, artifact in sorted(inputs.items()) if role.startswith("gan/")],
         real=_real_examples(inputs["dataset"], imbalances[0], question),
-        holes=list(_holes(inputs, expected)),
+        missing_results=list(_missing_results(inputs, expected)),
         rare=tuple(sorted(question.keep)),
     )
 
@@ -223,23 +223,23 @@ def _counts(imbalance: Artifact) -> dict[str, list[int]]:
 
 
 def _real_examples(dataset: Artifact, imbalance: Artifact, question: Question) -> dict[str, NDArray[np.uint8]]:
-    """Some kept training images of each rare class, by dataset label, to hold generated ones against."""
+    """Some kept training images of each rare class, by dataset label, to compare generated ones with."""
     images = np.load(dataset.path("images.npy"), mmap_mode="r", allow_pickle=False)
-    columns = np.load(dataset.path("labels.npy"), allow_pickle=False)
+    labels = np.load(dataset.path("labels.npy"), allow_pickle=False)
     kept = Split.load(imbalance.path("split.npz")).train
     return {
-        question.labels[column]: np.asarray(images[kept[columns[kept] == column][:REAL_EXAMPLES]])
-        for column in sorted(question.keep)
+        question.labels[rare]: np.asarray(images[kept[labels[kept] == rare][:REAL_EXAMPLES]])
+        for rare in sorted(question.keep)
     }
 
 
-def _holes(inputs: Mapping[str, Artifact], expected: Iterable[str]) -> Iterable[Hole]:
+def _missing_results(inputs: Mapping[str, Artifact], expected: Iterable[str]) -> Iterable[MissingResult]:
     for role in expected:
         arm, seed = _cell_of(role)
         if role not in inputs:
-            yield Hole("missing", role, arm, seed, "not committed: the stage failed or was not run")
+            yield MissingResult("missing", role, arm, seed, "not committed: the stage failed or was not run")
         elif inputs[role].commit.outcome == "diverged":
-            yield Hole("diverged", role, arm, seed, _why(inputs[role].commit.metrics))
+            yield MissingResult("diverged", role, arm, seed, _why(inputs[role].commit.metrics))
 
 
 def _why(metrics: Mapping[str, Any]) -> str:

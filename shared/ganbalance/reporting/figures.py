@@ -1,4 +1,4 @@
-"""Pictures of the data, and of what GANs draw. Made by the object API: equal inputs give equal bytes."""
+"""Draw the data, and what GANs make of it. Drawn by the object API: equal inputs give equal bytes."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""The machine-readable files beside the report; each is equal byte for byte when its inputs are."""
+"""Write the machine-readable files beside the report; each is equal byte for byte when its inputs are."""
 
 import csv
 import json
@@ -15,70 +15,71 @@ from ganbalance.config import Experiment
 from ganbalance.frozen import dump
 from ganbalance.metrics.results import Analysis
 from ganbalance.metrics.scores import Scores
-from ganbalance.reporting.collect import Found
+from ganbalance.reporting.collect import Results
 from ganbalance.reporting.origin import EXPERIMENT_FILE
 
 
-def write(folder: Path, found: Found, analysis: Analysis, summary: dict[str, Any], experiment: Experiment) -> None:
-    """results.csv, confusion.csv, predictions.npz, summary.json and experiment.yaml."""
-    _csv(folder / "results.csv", ("arm", "seed", "metric", "value"), _results(analysis))
-    _csv(folder / "confusion.csv", ("arm", "seed", "rule", "true", "predicted", "count"), _confusions(found, analysis))
-    np.savez_compressed(folder / "predictions.npz", **predictions(found, analysis))  # type: ignore[arg-type]
+def write(folder: Path, results: Results, analysis: Analysis, summary: dict[str, Any], experiment: Experiment) -> None:
+    """Write results.csv, confusion.csv, predictions.npz, summary.json and experiment.yaml."""
+    _csv(folder / "results.csv", ("arm", "seed", "metric", "value"), _metric_rows(analysis))
+    head = ("arm", "seed", "rule", "true", "predicted", "count")
+    _csv(folder / "confusion.csv", head, _confusion_rows(results, analysis))
+    np.savez_compressed(folder / "predictions.npz", **predictions(results, analysis))  # type: ignore[arg-type]
     (folder / "summary.json").write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n")
     (folder / EXPERIMENT_FILE).write_text(yaml.safe_dump(dump(experiment), sort_keys=False))
 
 
-def predictions(found: Found, analysis: Analysis) -> dict[str, NDArray[Any]]:
+def predictions(results: Results, analysis: Analysis) -> dict[str, NDArray[Any]]:
     """The arrays of predictions.npz: enough to compute any metric of any arm anew.
 
-    labels            int64 (T,)      column of each test image
-    class_names       str (K,)        name of each column
+    labels            int64 (T,)      class index of each test image
+    class_names       str (K,)        name of each class
     deployment_prior  float64 (K,)    class shares of the imbalanced data
     test/ARM/SEED     float64 (T, K)  logits of the test images at the arm's strength
     pair/LOWER/HIGHER/ARM/SEED  float64 (n,)  more than two classes: log odds of the images of a pair, from its head
     rule/NAME/ARM/SEED  float64 (1 + K,)  scale and offsets: the rule predicts argmax(scale * logits + offsets)
     """
     arrays: dict[str, NDArray[Any]] = {
-        "labels": found.labels,
-        "class_names": np.array(found.class_names),
-        "deployment_prior": found.prior,
+        "labels": results.labels,
+        "class_names": np.array(results.class_names),
+        "deployment_prior": results.prior,
     }
-    for arm, seed, scores in each_cell(found):
+    for arm, seed, scores in each_cell(results):
         settled = analysis.settled[arm]
         arrays[f"test/{arm}/{seed}"] = scores.test[settled.strength]
         for (low, high), pair in scores.pairs.items():
             arrays[f"pair/{low}/{high}/{arm}/{seed}"] = pair.test[settled.pair_strength]
-        for name, rule in settled.rules(scores, found.prior).items():
+        for name, rule in settled.rules(scores, results.prior).items():
             arrays[f"rule/{name}/{arm}/{seed}"] = np.append(rule.scale, rule.offsets)
     return arrays
 
 
-def confusions(found: Found, analysis: Analysis) -> Iterator[tuple[str, int, str, NDArray[np.int64]]]:
+def confusions(results: Results, analysis: Analysis) -> Iterator[tuple[str, int, str, NDArray[np.int64]]]:
     """Arm, seed, rule, and counts int64 (K, K): row is the true class, column the predicted one."""
-    for arm, seed, scores in each_cell(found):
+    for arm, seed, scores in each_cell(results):
         settled = analysis.settled[arm]
-        for name, rule in settled.rules(scores, found.prior).items():
+        for name, rule in settled.rules(scores, results.prior).items():
             predicted = rule.decide(scores.test[settled.strength])
             yield arm, seed, name, confusion_matrix(scores.test_labels, predicted, labels=np.arange(scores.classes))
 
 
-def each_cell(found: Found) -> Iterator[tuple[str, int, Scores]]:
+def each_cell(results: Results) -> Iterator[tuple[str, int, Scores]]:
     """Every cell with its arm and seed, arms in the order of the experiment, seeds rising."""
-    for arm, of_arm in found.cells.items():
+    for arm, of_arm in results.cells.items():
         for seed, cell in sorted(of_arm.items()):
             yield arm, seed, cell.scores
 
 
-def _results(analysis: Analysis) -> Iterator[tuple[str, int, str, str]]:
+def _metric_rows(analysis: Analysis) -> Iterator[tuple[str, int, str, str]]:
     for arm, of_arm in analysis.points.items():
         for seed, metrics in of_arm.items():
             for metric, value in metrics.items():
                 yield arm, seed, metric, repr(value)
 
 
-def _confusions(found: Found, analysis: Analysis) -> Iterator[tuple[str, int, str, str, str, int]]:
-    names = found.class_names
-    for arm, seed, rule, counts in confusions(found, analysis):
+def _confusion_rows(results: Results, analysis: Analysis) -> Iterator[tuple[str, int, str, str, str, int]]:
+    names = results.class_names
+    for arm, seed, rule, counts in confusions(results, analysis):
         for (true, predicted), count in np.ndenumerate(counts):
             yield arm, seed, rule, names[true], names[predicted], int(count)
 

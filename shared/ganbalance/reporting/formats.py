@@ -1,4 +1,4 @@
-"""How numbers, arms, metrics, rules and verdicts are written, on every page and in the terminal."""
+"""Format numbers, arms, metrics, rules and verdicts, for every page and the terminal."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The first words of a report: whether it could have shown a gain at all, and the answer in one sentence."""
+"""Write the headline of a report: whether it could have shown a gain at all, and the answer in one sentence."""
 
 from itertools import groupby
 
@@ -17,7 +17,7 @@ from ganbalance.reporting.verdict_text import CONDITIONAL, clause, rare_by_natur
 
 
 def headline(summary: Summary) -> str:
-    """The first words of a report: whether it could have shown a gain at all, and the answer."""
+    """The headline: whether the run could have shown a gain at all, and the answer."""
     condition = [f"{CONDITIONAL}."] if rare_by_nature(summary) and answered(summary) else []
     return " ".join([*gate(summary), *in_short(summary), *condition])
 

@@ -1,4 +1,4 @@
-"""What a page is made of: sections with text, tables and pictures; and what all of them are made from."""
+"""Define what a page is made of: sections with text, tables and pictures, and the Report they are made from."""
 
 import base64
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ganbalance.metrics.results import Analysis
-from ganbalance.reporting.collect import Found, Question
+from ganbalance.reporting.collect import Question, Results
 
 Summary = dict[str, Any]
 """The content of summary.json."""
@@ -17,7 +17,7 @@ class Report:
     """Everything that a section may show. `summary` is summary.json, without its provenance until it is written."""
 
     question: Question
-    found: Found
+    results: Results
     analysis: Analysis
     summary: Summary
 

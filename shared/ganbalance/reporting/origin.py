@@ -1,4 +1,4 @@
-"""Where the numbers come from: machines, versions, time, and how to make them again."""
+"""Collect the provenance of a report: machines, versions, time, and the command that reproduces it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -41,7 +41,7 @@ def origin(
 
 
 def command(experiment: Experiment, presets: Path) -> str:
-    """What to type to get this report again: the preset if this is one, else the file that lies beside the report."""
+    """The command that makes this report again: of the preset if this is one, else of the file beside the report."""
     path = presets / f"{experiment.name}.yaml"
     try:
         preset = config.check(config.read(path), where=str(path)) if path.is_file() else None

@@ -1,4 +1,4 @@
-"""report.html, report.md and their pictures: one list of sections, written twice."""
+"""Write report.html, report.md and their pictures from one list of sections."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Generated tables inside a markdown file that people write: each between two markers with the report's name."""
+"""Put generated tables into a markdown file that people write, each between two markers with the report's name."""
 
 import re
 

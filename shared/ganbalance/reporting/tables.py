@@ -1,4 +1,4 @@
-"""The tables of a report: built here, written in Markdown, and in plain text for a terminal."""
+"""Build the tables of a report, and write them in Markdown and in plain text for a terminal."""
 
 import textwrap
 from collections.abc import Callable, Iterable
@@ -219,7 +219,7 @@ def _terminal_row(summary: Summary, arm: str) -> tuple[str, ...]:
 
 
 def _lost(summary: Summary) -> str:
-    kinds = [hole["kind"] for hole in summary["holes"] if hole["arm"]]
+    kinds = [one["kind"] for one in summary["missing_results"] if one["arm"]]
     counted = {kind: kinds.count(kind) for kind in ("missing", "diverged") if kind in kinds}
     return ", ".join(f"{plural(count, 'cell')} {kind}" for kind, count in counted.items())
 

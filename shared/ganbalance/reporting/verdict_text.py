@@ -1,4 +1,4 @@
-"""What a verdict says in the headline, on the card of its arm and as evidence; from the summary and nothing else."""
+"""Write a verdict for the headline, the card of its arm and the evidence, from the summary and nothing else."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The result in plain sentences, generated from summary.json and from nothing else."""
+"""Write the result in plain sentences, from summary.json and from nothing else."""
 
 from collections.abc import Iterable
 

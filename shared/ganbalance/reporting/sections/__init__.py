@@ -1,4 +1,4 @@
-"""The sections of a page in order, one file each. Each takes a Report and gives its Sections; one may have none."""
+"""List the sections of a page in order, one file each: a function from a Report to its Sections, if any."""
 
 from collections.abc import Callable, Iterable
 

@@ -1,4 +1,4 @@
-"""The answer: what each arm does to ranking, the table of all arms, and the evidence."""
+"""Show the answer: what each arm does to ranking, the table of all arms, and the evidence."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Calibration: whether probabilities mean what they say, on real test images."""
+"""Show the calibration of the probabilities on real test images."""
 
 from collections.abc import Iterator
 
@@ -34,7 +34,7 @@ def sections(report: Report) -> Iterator[Section]:
     yield Section(
         title="Calibration",
         tables=(table,) if table else (),
-        figures=(_picture(summary, report.found.class_names[report.found.shown], rules),) if rules else (),
+        figures=(_picture(summary, report.results.class_names[report.results.shown], rules),) if rules else (),
     )
 
 

@@ -1,4 +1,4 @@
-"""Each rare class by itself, where there are more than two classes and averages dilute it."""
+"""Show each rare class by itself, where there are more than two classes and averages hide it."""
 
 from collections.abc import Iterator
 
@@ -14,15 +14,15 @@ RANKED = (("AUC, one-vs-rest", "auc"), ("pairwise AUC", "pairwise_auc"))
 
 def sections(report: Report) -> Iterator[Section]:
     """Macro means, a table for each rare class, and the pairs of two rare ones; nothing for two classes."""
-    summary, names = report.summary, report.found.class_names
+    summary, names = report.summary, report.results.class_names
     if len(names) == PAIR:
         return
     macro = _table(summary, "Means over all classes")
-    tables = [_table(summary, f"“{names[c]}” alone", f"/{c}") for c in report.found.rare]
+    tables = [_table(summary, f"“{names[c]}” alone", f"/{c}") for c in report.results.rare]
     yield Section(
         title="Each rare class",
         text=(
-            f"Rare: {listed([f'“{names[c]}”' for c in report.found.rare])}. AUC: the class against the rest, "
+            f"Rare: {listed([f'“{names[c]}”' for c in report.results.rare])}. AUC: the class against the rest, "
             "by the probabilities as trained, which a shift of other classes changes too; it decides nothing. Pairwise "
             "AUC: the mean over two-class heads of the class and every other one, on which verdicts rest.",
         ),
@@ -38,7 +38,7 @@ def _table(summary: Summary, caption: str, of: str = "") -> Table | None:
 
 
 def _pairs(summary: Summary, report: Report) -> Table | None:
-    rare, names = report.found.rare, report.found.class_names
+    rare, names = report.results.rare, report.results.class_names
     pairs = [(low, high) for low in rare for high in rare if low < high]
     columns = [(f"“{names[low]}” and “{names[high]}”", f"pairwise_auc/{low}-{high}") for low, high in pairs]
     return of_metrics(summary, "Pairs of two rare classes: AUC of their head", columns)

@@ -1,4 +1,4 @@
-"""The classifier: which classes it takes for which, and its losses where it was trained in epochs."""
+"""Show the classifier: its confusion matrices, and its losses where it was trained in epochs."""
 
 from collections.abc import Iterator, Mapping
 
@@ -30,9 +30,9 @@ def sections(report: Report) -> Iterator[Section]:
 
 
 def mean_confusions(report: Report) -> dict[str, Matrices]:
-    """By rule."""
+    """The mean confusion matrices of each rule."""
     counts: dict[str, dict[str, list[NDArray[np.int64]]]] = {}
-    for arm, _, rule, matrix in confusions(report.found, report.analysis):
+    for arm, _, rule, matrix in confusions(report.results, report.analysis):
         if rule in (AS_TRAINED, FAIR):
             counts.setdefault(rule, {}).setdefault(arm, []).append(matrix)
     return {rule: {arm: np.mean(found, axis=0) for arm, found in arms.items()} for rule, arms in counts.items()}
@@ -42,7 +42,7 @@ def _confusion(report: Report, rule: str, matrices: Matrices) -> Picture:
     counts = "; ".join(f"{arm_name(arm)} {np.round(matrix, 1).tolist()}" for arm, matrix in matrices.items())
     name = f"the rule “{rule_name(rule)}”"
     return picture(
-        draw_confusions(report.found.class_names, matrices),
+        draw_confusions(report.results.class_names, matrices),
         f"confusion-{rule}.png",
         f"Confusion matrices under {name}, mean counts, rows true and columns predicted: {counts}.",
         f"Confusion matrices under {name}, mean counts over seeds: rows are the true class, columns the predicted one.",
@@ -83,7 +83,7 @@ def _losses(report: Report) -> Iterator[Picture]:
     """Epoch against training and validation loss of the classifier (figure 7); nothing where the head is solved."""
     curves = {
         arm: [cell.curve for _, cell in sorted(cells.items()) if cell.curve]
-        for arm, cells in report.found.cells.items()
+        for arm, cells in report.results.cells.items()
     }
     curves = {arm: of_arm for arm, of_arm in curves.items() if of_arm}
     if not curves:

@@ -1,4 +1,4 @@
-"""The data: images per class before and after the imbalance."""
+"""Show the data: images per class before and after the imbalance."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""At the class shares of deployment: what a balanced test set flatters."""
+"""Show metrics at the class shares of deployment; a balanced test set makes them look better."""
 
 from collections.abc import Iterator
 
@@ -21,7 +21,7 @@ def sections(report: Report) -> Iterator[Section]:
     levels = summary["levels"]
     fixed = [f"recall_at_precision_{level:g}" for level in levels["precision"]]
     fixed += [f"precision_at_recall_{level:g}" for level in levels["recall"]]
-    many = len(report.found.class_names) > PAIR
+    many = len(report.results.class_names) > PAIR
     averaged = ("Average precision is the mean over the rare classes, precision and F1 over all.",) if many else ()
     tables = (
         of_metrics(
@@ -51,5 +51,5 @@ def sections(report: Report) -> Iterator[Section]:
 
 
 def _shares(report: Report) -> str:
-    prior = zip(report.found.class_names, report.found.prior, strict=True)
+    prior = zip(report.results.class_names, report.results.prior, strict=True)
     return ", ".join(f"“{name}” {100 * share:.2g} %" for name, share in prior)

@@ -1,4 +1,4 @@
-"""A section per generative arm: its metrics beside the baseline's, what it draws, and its losses."""
+"""Show each generative arm: its metrics beside the baseline's, images over training, and its losses."""
 
 from collections.abc import Iterator, Sequence
 
@@ -14,9 +14,9 @@ from ganbalance.reporting.sections.metrics import REPORTED
 
 
 def sections(report: Report) -> Iterator[Section]:
-    """In the order of the experiment."""
+    """A section per arm, in the order of the experiment."""
     for arm in by_family(report.summary).get("generative", []):
-        runs = [run for run in report.found.gans if run.gan == arm]
+        runs = [run for run in report.results.gans if run.gan == arm]
         lost = [f"seed {run.seed}" for run in runs if run.diverged]
         table = against_baseline(report, arm)
         yield Section(
@@ -54,9 +54,9 @@ def against_baseline(report: Report, arm: str) -> Table | None:
 
 
 def _pictures(report: Report, arm: str, runs: list[GanRun]) -> Iterator[Picture]:
-    """Of one GAN on one class."""
-    name, label, real = arm_name(arm), runs[0].label, report.found.real
-    class_name = report.found.class_names[report.question.labels.index(label)]
+    """The pictures of one GAN on one class."""
+    name, label, real = arm_name(arm), runs[0].label, report.results.real
+    class_name = report.results.class_names[report.question.labels.index(label)]
     if shown := next((run for run in runs if run.samples), None):
         strips = {f"epoch {epoch}": images for epoch, images in shown.samples.items()}
         strips |= {"real": real[label]} if len(real[label]) else {}

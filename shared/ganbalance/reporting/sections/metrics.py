@@ -1,4 +1,4 @@
-"""The reported metrics: those of the course report, for every arm."""
+"""Show the metrics of the course report for every arm."""
 
 from collections.abc import Iterator
 
@@ -38,7 +38,7 @@ def sections(report: Report) -> Iterator[Section]:
     columns = [(capitalised(metric_name(name)), name) for name in (*REPORTED, *more)]
     notes = () if summary["primary"] == "auc" else ("Macro averages; AUC and average precision are one-vs-rest.",)
     table = of_metrics(summary, "All arms, the reported metrics", columns, notes=notes)
-    figures = [_dots(summary), *([_curves(report)] if len(report.found.class_names) == PAIR else [])]
+    figures = [_dots(summary), *([_curves(report)] if len(report.results.class_names) == PAIR else [])]
     yield Section(title="The reported metrics", tables=(table,) if table else (), figures=tuple(figures))
 
 
@@ -85,15 +85,15 @@ def curves(report: Report) -> Figure:
     roc, precision = (styled(axes) for axes in figure.subplots(1, 2))
     x = np.linspace(0, 1, CURVE_POINTS)
     recall = x[x >= FIRST_RECALL]
-    for arm, cells in report.found.cells.items():
+    for arm, cells in report.results.cells.items():
         # what only moves the threshold has the curve of the baseline
         if not cells or report.summary["arms"][arm]["family"] == "exempt":
             continue
         logits = [cell.scores.test[report.analysis.settled[arm].strength] for cell in cells.values()]
         scores = [log_odds[:, 1] - log_odds[:, 0] for log_odds in logits]
-        rocs = [roc_curve(report.found.labels, score) for score in scores]
+        rocs = [roc_curve(report.results.labels, score) for score in scores]
         roc.plot(x, np.mean([np.interp(x, fpr, tpr) for fpr, tpr, _ in rocs], axis=0), **styles[arm])
-        recalls = [precision_recall_curve(report.found.labels, score) for score in scores]
+        recalls = [precision_recall_curve(report.results.labels, score) for score in scores]
         found = np.mean([np.interp(recall, r[::-1], p[::-1]) for p, r, _ in recalls], axis=0)
         precision.plot(recall, found, **styles[arm])
     for axes, labels in ((roc, ("false positive rate", "recall")), (precision, ("recall", "precision"))):

@@ -1,4 +1,4 @@
-"""Missing results: what is not there, and why."""
+"""List the missing results, and why they are missing."""
 
 from collections.abc import Iterator
 
@@ -6,10 +6,10 @@ from ganbalance.reporting.layout import Entry, Group, Report, Section, Table
 
 
 def sections(report: Report) -> Iterator[Section]:
-    """Nothing where nothing is missing."""
-    holes = report.summary["holes"]
-    if not holes:
+    """One table; no section where nothing is missing."""
+    missing = report.summary["missing_results"]
+    if not missing:
         return
-    rows = tuple(tuple(Entry(hole[key]) for key in ("what", "kind", "because")) for hole in holes)
+    rows = tuple(tuple(Entry(one[key]) for key in ("what", "kind", "because")) for one in missing)
     table = Table("What is missing or diverged", ("result", "kind", "reason"), (Group("", rows),))
     yield Section(title="Missing results", tables=(table,))

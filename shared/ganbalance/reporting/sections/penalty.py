@@ -1,4 +1,4 @@
-"""How much rests on the strength of the penalty: every arm along the grid, and with each seed's own choice."""
+"""Show how much depends on the strength of the penalty: every arm along the grid, and with each seed's own choice."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from ganbalance.reporting.wording import at_end
 
 
 def sections(report: Report) -> Iterator[Section]:
-    """Nothing where no classifier had a grid, as under the paper protocol."""
+    """One section; none where no classifier had a grid, as under the paper protocol."""
     summary = report.summary
     arms = {arm: found["sensitivity"] for arm, found in summary["arms"].items() if _has_grid(found)}
     if not arms:

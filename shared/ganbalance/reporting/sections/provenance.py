@@ -1,4 +1,4 @@
-"""Provenance: where the numbers come from, and how to make them again."""
+"""Show where the numbers come from, and how to reproduce them."""
 
 import json
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from ganbalance.reporting.layout import Item, Report, Section
 
 
 def sections(report: Report) -> Iterator[Section]:
-    """What the summary says of its own making."""
+    """One section from the provenance in the summary."""
     summary, made = report.summary, report.summary["provenance"]
     seconds = " · ".join(f"{stage} {spent:,.1f}" for stage, spent in made["seconds"].items())
     versions = "".join(f", {name} {' and '.join(found)}" for name, found in made["versions"].items())

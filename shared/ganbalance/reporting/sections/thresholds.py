@@ -1,4 +1,4 @@
-"""Threshold or ranking? Balanced accuracy under each decision rule, and how far the threshold moved."""
+"""Tell a moved threshold from better ranking: balanced accuracy under each decision rule."""
 
 from collections.abc import Iterator
 

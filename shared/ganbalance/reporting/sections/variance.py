@@ -1,4 +1,4 @@
-"""What limits the intervals: where the variance of each difference comes from, and what would have been called."""
+"""Show what limits the intervals: the variance components of each difference, and what would have been called."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from ganbalance.reporting.wording import would_shrink
 
 
 def sections(report: Report) -> Iterator[Section]:
-    """One table of every arm that was judged; nothing where none was."""
+    """One table of every arm that was judged; no section where none was."""
     summary = report.summary
 
     def row(arm: str) -> tuple[Entry, ...] | None:
