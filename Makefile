@@ -1,4 +1,4 @@
-# ganbalance: `make help` tells what there is.
+# ganbalance: `make help` lists the targets.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -30,7 +30,7 @@ help: ## this list
 	@echo 'SET="gans.dcgan.steps=200 seeds=[0,1]" (no spaces within a value) WORKERS=2; the environment takes TORCH_INDEX=url PYTHON=python3.12'
 	@echo 'images takes DEVICE=cuda IMAGE=name TAG=tag BASE=image TORCH_INDEX=url BAKE="quick paper" BUILD_FLAGS="--network host"'
 	@echo 'compose-run takes EXPERIMENT GAN SEEDS SET as run does, DEVICE=cuda, and the variables of .env.example'
-	@echo 'submit takes EXPERIMENT GAN SEEDS SET, and as resume does PARALLEL=pods PENDING=seconds DRIVER=local; all that speak to a'
+	@echo 'submit takes EXPERIMENT GAN SEEDS SET, and as resume does PARALLEL=pods PENDING=seconds DRIVER=local; all that talk to a'
 	@echo 'cluster take NAMESPACE=name CONTEXT=name'
 	@echo 'deploy takes OVERLAY=local, gpu or a folder, COMPONENTS="quota network-policy",'
 	@echo 'and, as load and push do, IMAGE TAG DEVICE; push and deploy take REGISTRY=host/team'
@@ -145,7 +145,7 @@ compose-run: ## run an experiment in containers, with MinIO for a store; the sam
 	for service in $(CHAIN); do \
 		code=$$($(compose) ps --all --format '{{.ExitCode}}' $$service); \
 		if [ "$${code:-0}" != 0 ]; then \
-			echo "$$service ended with exit code $$code; the same command goes on from there" >&2; exit $$code; \
+			echo "$$service ended with exit code $$code; the same command resumes" >&2; exit $$code; \
 		fi; \
 	done; \
 	test $$up = 0 || exit $$up; \
@@ -222,7 +222,7 @@ kustomization = \
 		) \
 	} >$(deployment)/kustomization.yaml
 
-# Keys are made by the shell itself and go to kubectl's input: in no argument, no file and no output.
+# Credentials are made by the shell itself and go to kubectl's input: in no argument, no file and no output.
 make_secret = \
 	random() { head -c 48 /dev/urandom | base64 | tr -dc A-Za-z0-9 | cut -c "1-$$1"; }; \
 	printf 'AWS_ACCESS_KEY_ID=%s\nAWS_SECRET_ACCESS_KEY=%s\n' "$$(random 20)" "$$(random 40)" \
@@ -233,7 +233,7 @@ wait_for_minio = \
 		$(kubectl) get pods,pvc --selector 'app.kubernetes.io/name in (minio, ganbalance)'; \
 		$(kubectl) logs job/minio-bucket --tail 5; \
 		$(kubectl) get events --field-selector type=Warning --sort-by .lastTimestamp | tail -n 5; \
-		echo 'MinIO or its bucket is not there, see above (images: make load or make push); the same command goes on from here'; \
+		echo 'MinIO or its bucket is not there, see above (images: make load or make push); the same command resumes'; \
 		exit 1; \
 	}; \
 	$(kubectl) rollout status deployment/minio --timeout 180s || stuck >&2; \
@@ -246,7 +246,7 @@ wait_for_minio = \
 	[[ $$ended == *Complete* ]] || stuck >&2
 
 .PHONY: deploy
-deploy: ## put what runs need into the cluster: templates, rights, and with OVERLAY=local MinIO and its keys
+deploy: ## put what runs need into the cluster: templates, permissions, and with OVERLAY=local MinIO and its credentials
 	@$(kustomization)
 	@rendered=$$($(KUBECTL) kustomize $(deployment)); \
 	has() { grep -x "$$1" <<<"$$rendered" >/dev/null; }; \
@@ -261,7 +261,7 @@ deploy: ## put what runs need into the cluster: templates, rights, and with OVER
 	if [[ -n $$secret ]]; then \
 		echo 'namespace $(NAMESPACE) is ready; next: make submit GAN=dcgan$(if $(filter-out ganbalance,$(NAMESPACE)), NAMESPACE=$(NAMESPACE))'; \
 	else \
-		echo 'namespace $(NAMESPACE) has no Secret ganbalance-s3 yet; next: the keys to the store, see k8s/README.md'; \
+		echo 'namespace $(NAMESPACE) has no Secret ganbalance-s3 yet; next: the credentials of the store, see k8s/README.md'; \
 	fi
 
 ganbalance = $(BIN)/ganbalance $(1) --namespace "$(NAMESPACE)" $(if $(CONTEXT),--context "$(CONTEXT)") $(if $(strip $(RUN)),--run "$(RUN)")
@@ -292,16 +292,16 @@ cancel: $(READY) ## stop a run on the cluster; what is committed stays
 	@$(call ganbalance,cancel)
 
 .PHONY: resume
-resume: $(READY) ## carry a run on that was cancelled or failed (RUN=)
+resume: $(READY) ## resume a run that was cancelled or failed (RUN=)
 	@$(call ganbalance,resume) $(if $(PARALLEL),--parallel $(PARALLEL)) $(if $(PENDING),--pending $(PENDING)) \
 		$(if $(DRIVER),--driver $(DRIVER))
 
 .PHONY: fetch-report
-fetch-report: $(READY) ## lay out the report of a run on the cluster in out/ (RUN=)
+fetch-report: $(READY) ## write the report of a run on the cluster to out/ (RUN=)
 	@$(call ganbalance,fetch-report)
 
 .PHONY: doctor
-doctor: $(READY) ## is the cluster all right, its rights, GPUs and store, and what to mend if not
+doctor: $(READY) ## check the cluster: permissions, quota, GPUs and store, each failure with its fix
 	@$(call ganbalance,doctor)
 
 .PHONY: test-cluster

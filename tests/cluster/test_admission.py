@@ -61,7 +61,7 @@ def test_pod_security_takes_a_pod_of_every_template(deployed: Namespace, variant
 
 
 @pytest.mark.parametrize("field", ["allowPrivilegeEscalation", "capabilities"])
-def test_pod_security_refuses_a_pod_with_more_rights(deployed: Namespace, field: str, tmp_path: Path) -> None:
+def test_pod_security_refuses_a_pod_with_more_permissions(deployed: Namespace, field: str, tmp_path: Path) -> None:
     pod = copy.deepcopy(_pods(deployed, "local", tmp_path / "it")["PodTemplate report"])
     del pod["spec"]["containers"][0]["securityContext"][field]
     refused = deployed.kubectl("create", "--dry-run=server", "-f", "-", manifest=pod, check=False)
@@ -103,7 +103,7 @@ def test_the_driver_may_do_this_and_nothing_else(deployed: Namespace, resource: 
     assert may == ALLOWED.get(resource, set())
 
 
-def test_the_rights_of_the_driver_are_listed_completely_above(deployed: Namespace) -> None:
+def test_the_permissions_of_the_driver_are_listed_completely_above(deployed: Namespace) -> None:
     who = f"--as=system:serviceaccount:{deployed.name}:ganbalance-driver"
     rows = deployed.kubectl("auth", "can-i", "--list", "--no-headers", who).stdout.splitlines()
     found = {row.split()[0]: set(re.findall(r"\w+", row.rpartition("[")[2])) for row in rows if row[0].isalpha()}

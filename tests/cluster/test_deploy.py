@@ -1,4 +1,4 @@
-"""`make deploy` on a real cluster: namespace, keys, MinIO, templates. Of all images it needs only MinIO's."""
+"""`make deploy` on a real cluster: namespace, credentials, MinIO, templates. Of all images it needs only MinIO's."""
 
 import base64
 import os

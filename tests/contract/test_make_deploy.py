@@ -62,7 +62,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
         written.rmdir()
 
 
-def test_deploy_makes_the_namespace_the_keys_and_then_the_rest(bench: Bench) -> None:
+def test_deploy_makes_the_namespace_the_credentials_and_then_the_rest(bench: Bench) -> None:
     done = bench.make("deploy")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1].startswith(f"namespace {bench.namespace} is ready; next: make submit")
@@ -92,20 +92,20 @@ def test_no_key_is_seen(bench: Bench) -> None:
     assert (bench.folder / "secret").read_text() != "\n".join(f"{name}={value}" for name, value in keys.items())
 
 
-def test_keys_that_are_there_stay(bench: Bench) -> None:
+def test_credentials_that_are_there_stay(bench: Bench) -> None:
     assert bench.make("deploy", FOUND="secret/ganbalance-s3").returncode == 0
     assert not [call for call in bench.calls if "create secret" in call]
 
 
-def test_without_minio_keys_are_ones_own_affair(bench: Bench) -> None:
+def test_without_minio_credentials_are_ones_own_affair(bench: Bench) -> None:
     done = bench.make("deploy", "OVERLAY=gpu")
     assert "has no Secret ganbalance-s3 yet" in done.stdout
     assert not [call for call in bench.calls if "create secret" in call or "minio" in call]
 
 
-@pytest.mark.parametrize("trouble", [{"BUCKET": "FailureTarget Failed"}, {"BUCKET": "", "WAITS": "ImagePullBackOff"}])
-def test_a_bucket_that_cannot_be_made_ends_it_with_what_the_job_said(bench: Bench, trouble: dict[str, str]) -> None:
-    done = bench.make("deploy", **trouble)
+@pytest.mark.parametrize("fault", [{"BUCKET": "FailureTarget Failed"}, {"BUCKET": "", "WAITS": "ImagePullBackOff"}])
+def test_a_bucket_that_cannot_be_made_ends_it_with_what_the_job_said(bench: Bench, fault: dict[str, str]) -> None:
+    done = bench.make("deploy", **fault)
     assert done.returncode != 0
     assert "MinIO or its bucket is not there" in done.stderr
     assert [call for call in bench.calls if "logs job/minio-bucket" in call]

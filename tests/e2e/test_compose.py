@@ -99,7 +99,7 @@ def test_a_stopped_program_leaves_a_checkpoint_and_says_so(stopped: tuple[int, s
     code, output = stopped
     assert code != 0
     assert re.search(r"train-gan: stopped after GAN step \d+ of \d+; the same command resumes there", output)
-    assert "train-gan ended with exit code 143; the same command goes on from there" in output
+    assert "train-gan ended with exit code 143; the same command resumes" in output
     assert "Error 143" in output
 
 
@@ -213,7 +213,7 @@ def test_servers_answer_to_this_machine_only(project: Project) -> None:
     assert {port["host_ip"] for port in ports} == {"127.0.0.1"}
 
 
-def test_keys_of_another_store_in_the_shell_reach_no_container(project: Project) -> None:
+def test_credentials_of_another_store_in_the_shell_reach_no_container(project: Project) -> None:
     exported = dict.fromkeys(["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"], "of-amazon")
     given = json.dumps(settings(project, **exported))
     assert "of-amazon" not in given
