@@ -17,7 +17,7 @@ EXIT_BUG = 1
 
 
 class GanbalanceError(Exception):
-    """Base of all errors that are told to a user in one line."""
+    """Base of all errors that a user reads as one line."""
 
     exit_code: ClassVar[int] = EXIT_BUG
 

@@ -301,7 +301,7 @@ def test_the_quota_has_room_for_every_single_pod(rendered: dict[str, list[Manife
                 assert 4 * amount(amounts[name]) <= amount(hard[f"{kind}.{name}"]), where
 
 
-def test_minio_takes_the_keys_that_programs_use(local: list[Manifest]) -> None:
+def test_minio_takes_the_credentials_that_programs_use(local: list[Manifest]) -> None:
     (container,) = of_kind(local, "Deployment")["minio"]["spec"]["template"]["spec"]["containers"]
     keys = {one["name"]: one["valueFrom"]["secretKeyRef"] for one in container["env"] if "valueFrom" in one}
     assert keys == {
@@ -359,7 +359,7 @@ def test_the_readme_names_every_component_and_overlay() -> None:
     assert not [name for name in (*manifests.COMPONENTS, *manifests.OVERLAYS) if not re.search(rf"\b{name}\b", README)]
 
 
-def test_the_table_of_rights_is_the_role(local: list[Manifest]) -> None:
+def test_the_table_of_permissions_is_the_role(local: list[Manifest]) -> None:
     said = re.search(r"\| `ganbalance-driver` \|.*?\| `ganbalance-stage`", README, re.DOTALL)
     assert said
     for rule in of_kind(local, "Role")["ganbalance-driver"]["rules"]:
