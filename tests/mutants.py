@@ -1,7 +1,7 @@
 """Mutation testing: change the code a little, thousands of times, and list the changes that no test notices.
 
 mutmut makes the mutants, all of a file in one module with a switch, and forks a warmed process for each that runs only
-the tests which reach the changed function. It works on a copy of the tree in .mutants/, and here it is told more:
+the tests which reach the changed function. It works on a copy of the tree in .mutants/, and here it does more:
 - decorators are applied in a line of their own, since it leaves decorated functions out: every property
 - calls made for their effect are deleted, `train` and `eval` swapped, and the names of the parts of the data: leaks
 - what a fixture reaches that tests share counts for each of them
@@ -77,7 +77,7 @@ TESTED = {
 """Files, and the tests that must notice when one of them is changed: its own, which are quick."""
 
 NO_DIFFERENCE = [r",? *strict=\w+", r",? *dtype=(np\.float64|None)"]
-"""Changes within these are not tried: lengths agree, and values are float64 already, which mypy has to be told."""
+"""Changes within these are not tried: lengths agree, and values are float64 already, which mypy has to be shown."""
 PARTS = {
     "train": "validation", "validation": "train", "tuning": "validation", "removed": "tuning", "test": "held_out",
     "held_out": "test", "test_labels": "held_out_labels", "held_out_labels": "test_labels",

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, a JSON line per interval elsewhere."""
+"""Show the progress of long work: a bar on a terminal, a JSON line per interval elsewhere."""
 
 import json
 import sys
@@ -11,25 +11,25 @@ INTERVAL_S = 5.0
 
 
 class Progress:
-    """Call it with how much is done; it decides when that is worth saying.
+    """Call it with how much is done; it prints that once per interval.
 
     `what` names the work, and `kind` says whether that is a stage or a transfer of its files.
     """
 
     def __init__(self, what: str, kind: Literal["stage", "transfer"] = "stage") -> None:
         self._what, self._kind = what, kind
-        self._started = self._told = time.monotonic()
+        self._started = self._printed = time.monotonic()
         self._bar: tqdm[Any] | None = None
 
     def __call__(self, done: int, total: int, unit: str = "images", /, **fields: float) -> None:
         """`done` of `total` units; `fields` are numbers to show beside it, such as losses."""
         if sys.stderr.isatty():
             self._draw(done, total, unit, fields)
-        elif time.monotonic() - self._told >= INTERVAL_S:
-            self._told = time.monotonic()
+        elif time.monotonic() - self._printed >= INTERVAL_S:
+            self._printed = time.monotonic()
             row = {self._kind: self._what, "done": done, "total": total, "unit": unit}
             shown = {name: round(value, 4) for name, value in fields.items()}
-            print(json.dumps(row | {"seconds": round(self._told - self._started, 1)} | shown), flush=True)
+            print(json.dumps(row | {"seconds": round(self._printed - self._started, 1)} | shown), flush=True)
 
     def close(self) -> None:
         """Leave the terminal as it was."""

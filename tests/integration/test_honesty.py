@@ -139,7 +139,7 @@ def watched_three(tmp_path_factory: pytest.TempPathFactory, tiny_npz: Path) -> W
 
 
 def places(wanted: np.ndarray, among: np.ndarray) -> list[int]:
-    """The row of `among` that each of `wanted` is, told by its bytes; fails for one that is not there."""
+    """The row of `among` that each of `wanted` is, found by its bytes; fails for one that is not there."""
     row_of = {row.tobytes(): number for number, row in enumerate(among)}
     assert len(row_of) == len(among), "two rows alike cannot be told apart"
     return [row_of[row.tobytes()] for row in wanted]

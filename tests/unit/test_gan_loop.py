@@ -138,12 +138,12 @@ def test_training_leaves_the_global_random_stream_alone() -> None:
 
 
 def test_a_row_per_epoch_holds_the_mean_of_every_term() -> None:
-    told: list[dict[str, float]] = []
-    trained = run(built("wgan-gp"), hooks=Hooks(on_progress=lambda _seen, _total, losses: told.append(losses)))
+    reported: list[dict[str, float]] = []
+    trained = run(built("wgan-gp"), hooks=Hooks(on_progress=lambda _seen, _total, losses: reported.append(losses)))
     assert [row["epoch"] for row in trained.rows] == [1, 2, 3]
     assert list(trained.rows[0]) == ["epoch", "d_critic", "d_penalty", "g_score"]
     for epoch, row in enumerate(trained.rows):
-        of_epoch = told[epoch * PER_EPOCH : (epoch + 1) * PER_EPOCH]
+        of_epoch = reported[epoch * PER_EPOCH : (epoch + 1) * PER_EPOCH]
         for name in ("d_critic", "d_penalty", "g_score"):
             assert row[name] == pytest.approx(np.mean([losses[name] for losses in of_epoch]), rel=1e-12)
 
@@ -153,12 +153,12 @@ def test_a_row_per_epoch_holds_the_mean_of_every_term() -> None:
     [(1, [1]), (2, [2]), (3, [3]), (4, [3, 1]), (7, [3, 3, 1]), (8, [3, 3, 2]), (9, [3, 3, 3])],
 )
 def test_an_epoch_that_steps_end_early_has_the_mean_of_the_minibatches_it_had(steps: int, batches: list[int]) -> None:
-    told: list[dict[str, float]] = []
-    trained = run(probe(steps=steps), hooks=Hooks(on_progress=lambda _seen, _total, losses: told.append(losses)))
-    assert trained.steps == len(told) == steps
+    reported: list[dict[str, float]] = []
+    trained = run(probe(steps=steps), hooks=Hooks(on_progress=lambda _seen, _total, losses: reported.append(losses)))
+    assert trained.steps == len(reported) == steps
     assert [row["epoch"] for row in trained.rows] == list(range(1, len(batches) + 1))
     for row, count in zip(trained.rows, batches, strict=True):
-        of_epoch, told = told[:count], told[count:]
+        of_epoch, reported = reported[:count], reported[count:]
         for name in ("d_score", "g_score"):
             assert row[name] == pytest.approx(np.mean([losses[name] for losses in of_epoch]), rel=1e-12)
 
@@ -170,13 +170,13 @@ def test_steps_count_the_generators_and_the_discriminator_takes_d_steps_for_each
 
 
 def test_progress_is_counted_in_images() -> None:
-    told: list[tuple[int, int]] = []
-    hooks = Hooks(on_progress=lambda seen, total, _losses: told.append((seen, total)))
+    reported: list[tuple[int, int]] = []
+    hooks = Hooks(on_progress=lambda seen, total, _losses: reported.append((seen, total)))
     run(built("vanilla"), hooks=hooks)
-    assert told == [(seen, 33) for seen in (4, 8, 11, 15, 19, 22, 26, 30, 33)]
-    told.clear()
+    assert reported == [(seen, 33) for seen in (4, 8, 11, 15, 19, 22, 26, 30, 33)]
+    reported.clear()
     run(built("vanilla", steps=STEPS), hooks=hooks)
-    assert told == [(seen, 26) for seen in (4, 8, 11, 15, 19, 22, 26)]
+    assert reported == [(seen, 26) for seen in (4, 8, 11, 15, 19, 22, 26)]
 
 
 @pytest.mark.parametrize(("epochs", "drawn"), [(1, [1]), (3, [1, 2, 3]), (12, [2, 5, 7, 10, 12])])
@@ -310,7 +310,7 @@ def test_no_state_is_saved_once_a_run_has_diverged() -> None:
 
 
 @pytest.mark.parametrize(
-    ("images", "labels", "told"),
+    ("images", "labels", "message"),
     [
         (IMAGES[:0], LABELS[:0], "at least one image"),
         (IMAGES.double(), LABELS, "float32"),
@@ -320,8 +320,8 @@ def test_no_state_is_saved_once_a_run_has_diverged() -> None:
         (IMAGES, LABELS.float(), "one int64 label per image"),
     ],
 )
-def test_images_and_labels_of_the_wrong_kind_are_refused(images: Tensor, labels: Tensor, told: str) -> None:
-    with pytest.raises(DataError, match=told):
+def test_images_and_labels_of_the_wrong_kind_are_refused(images: Tensor, labels: Tensor, message: str) -> None:
+    with pytest.raises(DataError, match=message):
         train(probe(), images, labels, seed=0, stream="gan", device=CPU)
 
 

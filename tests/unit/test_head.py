@@ -302,10 +302,10 @@ def test_a_solver_that_gives_up_early_has_not_converged(monkeypatch: pytest.Monk
 
 
 def test_progress_is_reported_after_every_strength() -> None:
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
     train = examples()
     fit(
         train, scaler=fit_scaler(train.inputs), grid=(1.0, 0.1, 0.01), objective=PLAIN,
-        on_progress=lambda done, total: told.append((done, total)),
+        on_progress=lambda done, total: reported.append((done, total)),
     )  # fmt: skip
-    assert told == [(1, 3), (2, 3), (3, 3)]
+    assert reported == [(1, 3), (2, 3), (3, 3)]

@@ -82,7 +82,7 @@ def test_the_scheduler_says_why_a_pod_has_no_node() -> None:
     assert met == diagnosis.Diagnosis("Unschedulable: 0/2 nodes are available: 2 Insufficient nvidia.com/gpu")
 
 
-def test_a_container_that_is_being_created_has_no_trouble_but_what_an_event_says() -> None:
+def test_a_container_that_is_being_created_has_no_diagnosis_but_what_an_event_says() -> None:
     starting = pod("Pending", state=waits("ContainerCreating"))
     warning = event("FailedMount", 'MountVolume.SetUp failed for volume "ca":\n configmap "ca" not found', of="pod-uid")
     other = event("FailedMount", "another pod's", of="other")

@@ -261,12 +261,12 @@ def test_equal_seeds_train_alike_and_another_seed_splits_anew() -> None:
 
 def test_progress_counts_the_images_of_all_epochs() -> None:
     watched = Watched()
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
     paper.train(
         watched.model, watched.images, LABELS, np.ones(50), settings=PaperClassifier(epochs=2), seed=0, device=CPU,
-        on_progress=lambda done, total: told.append((done, total)),
+        on_progress=lambda done, total: reported.append((done, total)),
     )  # fmt: skip
-    assert told == [(30, 60), (60, 60)]
+    assert reported == [(30, 60), (60, 60)]
 
 
 def test_the_paper_preset_trains_with_the_reports_numbers() -> None:

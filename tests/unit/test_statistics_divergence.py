@@ -12,7 +12,7 @@ def test_a_diverged_cell_counts_as_the_baseline():
     lost = without(better, 2)
     found = judge({"none": NONE, "better": lost}, diverged={"better": [2]}).arms["better"]
     assert (found.n_seeds, found.n_paired, found.imputed_seeds) == (4, 5, [2])
-    # four fifths of the gain, and none at the seed that was lost; the others' is told beside it
+    # four fifths of the gain, and none at the seed that was lost; the others' stands beside it
     only = judge({"none": NONE, "better": lost}).arms["better"].metrics["auc"].difference
     assert found.metrics["auc"].difference.mean == pytest.approx(only.mean * 4 / 5)
     assert found.finished_difference.mean == pytest.approx(only.mean)

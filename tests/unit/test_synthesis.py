@@ -99,12 +99,12 @@ def test_the_label_reaches_the_generator(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_progress_is_reported_after_every_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(synthesis, "CHUNK", 8)
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
     synthesise(
         built(), 20, label=0, seed=0, stream="s", side_px=28, device=CPU,
-        on_progress=lambda done, total: told.append((done, total)),
+        on_progress=lambda done, total: reported.append((done, total)),
     )  # fmt: skip
-    assert told == [(8, 20), (16, 20), (20, 20)]
+    assert reported == [(8, 20), (16, 20), (20, 20)]
 
 
 @pytest.mark.parametrize("side_px", [1, 27, 28, 32, 33, 50, 64, 100, 128, 256])
