@@ -23,8 +23,12 @@ SEEDS = (0, 1)
 RARE = 1
 ADDED = 12
 GRID = (1.0, 0.1)
-TRAINED = ["none", "class-weight", "oversample", "dcgan", "oracle", "oracle-matched"]  # threshold trains nothing
+REAL = ["none", "class-weight", "oversample", "focal", "logit-adjustment", "oracle", "oracle-matched"]
+TRAINED = [*REAL, "dcgan", "smote", "surest"]  # threshold trains nothing
 SCORED = [*TRAINED, "threshold"]
+SUREST = {"name": "surest", "synthetic": {"gan": "dcgan", "filter": {"by": "classifier", "keep": 0.5}}}
+SMOTED = 72 - 24
+MADE = {"dcgan": ADDED, "surest": ADDED, "smote": SMOTED}  # examples that are no real image's
 FROM_REMOVED = {"oracle": 15, "oracle-matched": ADDED}
 
 
@@ -50,6 +54,7 @@ class Watched:
     state: State
     to_gan: dict[str, tuple[Any, Any]] = field(default_factory=dict)  # images on the canvas, labels
     heads: dict[str, list[Fitted]] = field(default_factory=dict)
+    filtered: dict[str, Fitted] = field(default_factory=dict)  # the head of a filter
 
     def path(self, stage: str, file: str) -> Path:
         commit = self.state.commit(stage)
@@ -104,7 +109,11 @@ def watch(folder: Path, settings: dict[str, Any]) -> Watched:
 
             def watch_fit(train: Any, *, scaler: Any, grid: Any, at: str = node.name, **rest: Any) -> Any:
                 solved = real_fit(train, scaler=scaler, grid=grid, **rest)
-                seen.heads.setdefault(at, []).append(Fitted(train, scaler, grid, solved))
+                fitted = Fitted(train, scaler, grid, solved)
+                if at.startswith("filter/"):
+                    seen.filtered[at] = fitted
+                else:
+                    seen.heads.setdefault(at, []).append(fitted)
                 return solved
 
             patch.setattr(train_gan.gan_loop, "train", watch_train)
@@ -116,7 +125,8 @@ def watch(folder: Path, settings: dict[str, Any]) -> Watched:
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory, tiny_npz: Path) -> Watched:
     """A pair of classes."""
-    settings = tiny_settings(tiny_npz) | {"arms": SCORED, "seeds": list(SEEDS)}
+    arms = [SUREST if arm == "surest" else arm for arm in SCORED]
+    settings = tiny_settings(tiny_npz) | {"arms": arms, "seeds": list(SEEDS)}
     return watch(tmp_path_factory.mktemp("watched"), settings)
 
 
@@ -132,7 +142,7 @@ def watched_three(tmp_path_factory: pytest.TempPathFactory, tiny_npz: Path) -> W
     changes = {
         "dataset": {"name": "npz", "path": str(folder / "three.npz"), "side_px": SIDE_PX},
         "task": {"kind": "multiclass"},
-        "arms": ["none", "threshold", "class-weight", "dcgan", "oracle-matched"],
+        "arms": ["none", "threshold", "class-weight", "logit-adjustment", "focal", "dcgan", "oracle-matched"],
         "seeds": [0],
     }
     return watch(folder, tiny_settings(tiny_npz) | changes)
@@ -173,7 +183,7 @@ def test_an_arm_learns_from_its_training_images_and_an_oracle_from_removed_ones(
     watched: Watched, arm: str, seed: int
 ) -> None:
     rows, train = watched.rows(seed), watched.head(arm, seed).train
-    real = len(train.labels) - (ADDED if arm == "dcgan" else 0)
+    real = len(train.labels) - MADE.get(arm, 0)
     used = places(train.inputs[:real], watched.real)
     assert np.array_equal(train.labels[:real], watched.labels[used])
     assert set(used) & set(rows["train"]) == set(rows["train"])
@@ -183,6 +193,52 @@ def test_an_arm_learns_from_its_training_images_and_an_oracle_from_removed_ones(
     for part in ("validation", "tuning", "test"):
         assert len(rows[part])
         assert not set(used) & set(rows[part])
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_smote_joins_rare_training_images_and_no_others(watched: Watched, seed: int) -> None:
+    train, rows = watched.head("smote", seed).train, watched.rows(seed)["train"]
+    ends = watched.real[rows][watched.labels[rows] == RARE].astype(np.float64)
+    made = train.inputs[len(rows) :].astype(np.float64)
+    assert len(made) == SMOTED
+    assert set(train.labels[len(rows) :]) == {RARE}
+    for point in made:
+        from_one = point - ends
+        distances = np.linalg.norm(from_one, axis=1)
+        detour = distances[:, None] + distances[None] - np.linalg.norm(ends[:, None] - ends[None], axis=2)
+        np.fill_diagonal(detour, np.inf)
+        assert detour.min() < 1e-3 * distances.min() + 1e-3  # on the way from one of them to another
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_classifier_of_a_filter_learns_from_all_real_training_images_and_from_nothing_else(
+    watched: Watched, seed: int
+) -> None:
+    fitted, rows = watched.filtered[f"filter/surest/class-1/seed-{seed}"], watched.rows(seed)["train"]
+    assert np.array_equal(fitted.train.inputs, watched.real[rows])
+    assert np.array_equal(fitted.train.labels, watched.labels[rows] == RARE)
+    assert (fitted.train.weights == 1).all()
+    assert np.array_equal(fitted.scaler.mean_, watched.head("none", seed).scaler.mean_)
+    scores = watched.array(f"filter/surest/class-1/seed-{seed}", "scores.npy")
+    (logits,) = fitted.logits(watched.array(f"features/surest/class-1/seed-{seed}", "features.npy"))
+    assert scores == pytest.approx(logits[:, 1] - logits[:, 0], abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_filter_keeps_the_images_that_score_best_in_the_order_in_which_they_were_drawn(
+    watched: Watched, seed: int
+) -> None:
+    at = f"class-1/seed-{seed}"
+    scores = watched.array(f"filter/surest/{at}", "scores.npy")
+    drawn = watched.array(f"synthesize/surest/{at}", "images.npy")
+    kept = places(watched.array(f"filter/surest/{at}", "images.npy"), drawn)
+    assert len(drawn) == len(scores) == 2 * ADDED
+    assert len(kept) == ADDED
+    assert kept == sorted(kept)
+    assert scores[kept].min() > np.delete(scores, kept).max()
+    features = watched.array(f"features/filter/surest/{at}", "features.npy")
+    assert features == pytest.approx(watched.array(f"features/surest/{at}", "features.npy")[kept], abs=1e-3)
+    assert np.array_equal(watched.head("surest", seed).train.inputs[-ADDED:], features)
 
 
 def test_the_oracle_gets_all_images_that_are_neither_held_out_nor_for_the_test(watched: Watched) -> None:
@@ -220,17 +276,20 @@ def test_held_out_logits_are_of_held_out_images_and_test_logits_of_test_images(
 @pytest.mark.parametrize("arm", TRAINED)
 def test_the_rule_as_trained_is_fitted_on_the_arms_own_training_images(watched: Watched, arm: str, seed: int) -> None:
     scores, fitted = watched.scores(arm, seed), watched.head(arm, seed)
+    # what was added to the logits in training is not there when they decide
+    shift = np.log([72 / 96, 24 / 96]) if arm == "logit-adjustment" else np.zeros(2)
     for g, logits in enumerate(fitted.logits(fitted.train.inputs)):
         rule = calibration.fit(logits, fitted.train.labels, fitted.train.weights)
         assert scores.scale[g] == pytest.approx(rule.scale, rel=1e-6)
-        assert scores.offsets[g] == pytest.approx(rule.offsets, abs=1e-6)
+        assert scores.offsets[g] == pytest.approx(rule.offsets - shift, abs=1e-6)
 
 
 @pytest.mark.parametrize(
     ("arm", "weights"),
     [
         ("none", [72, 24]), ("class-weight", [48, 48]), ("oversample", [72, 72]), ("dcgan", [72, 36]),
-        ("oracle", [72, 39]), ("oracle-matched", [72, 36]), ("threshold", [1, 1]),
+        ("oracle", [72, 39]), ("oracle-matched", [72, 36]), ("threshold", [1, 1]), ("smote", [72, 72]),
+        ("focal", [72, 24]), ("logit-adjustment", [1, 1]), ("surest", [72, 36]),
     ],
 )  # fmt: skip
 def test_the_prior_of_an_arm_is_the_mix_that_it_learned_from(watched: Watched, arm: str, weights: list[int]) -> None:
@@ -276,7 +335,37 @@ def test_so_it_has_at_three_classes(watched_three: Watched) -> None:
     assert len(watched_three.scores("threshold", 0).pairs) == 2
 
 
-@pytest.mark.parametrize("arm", ["none", "class-weight", "dcgan", "oracle-matched"])
+def ruled(scores: Scores) -> np.ndarray:
+    """Log probabilities of the test images under the rule as trained, float64 (G, n, K)."""
+    return np.stack([scores.as_trained(g).log_probabilities(logits) for g, logits in enumerate(scores.test)])
+
+
+def assert_one_decides_as_the_other(one: Scores, other: Scores) -> None:
+    assert one.prior == pytest.approx(other.prior, abs=1e-12)
+    assert ruled(one) == pytest.approx(ruled(other), abs=1e-2)
+    assert one.pairs.keys() == other.pairs.keys()
+    for pair, found in one.pairs.items():  # a constant apart, which no ranking sees
+        shift = found.test - other.pairs[pair].test
+        assert shift == pytest.approx(np.broadcast_to(shift[:, :1], shift.shape), abs=1e-2)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_head_that_learned_with_adjusted_logits_decides_as_threshold_does(watched: Watched, seed: int) -> None:
+    none, threshold = watched.scores("none", seed), watched.scores("threshold", seed)
+    adjusted = watched.scores("logit-adjustment", seed)
+    assert_one_decides_as_the_other(adjusted, threshold)
+    margins = adjusted.test - none.test
+    assert margins[..., 1] - margins[..., 0] == pytest.approx(np.log(72 / 24), abs=1e-2)
+    assert np.abs(ruled(adjusted) - ruled(none)).max() > 0.1
+
+
+def test_so_it_does_at_three_classes(watched_three: Watched) -> None:
+    adjusted, threshold = (watched_three.scores(arm, 0) for arm in ("logit-adjustment", "threshold"))
+    assert_one_decides_as_the_other(adjusted, threshold)
+    assert len(adjusted.pairs) == 2
+
+
+@pytest.mark.parametrize("arm", ["none", "class-weight", "logit-adjustment", "focal", "dcgan", "oracle-matched"])
 def test_every_pair_with_the_rare_class_has_a_head_of_its_images_alone(watched_three: Watched, arm: str) -> None:
     whole, *of_pairs = watched_three.heads[f"train-classifier/{arm}/seed-0"]
     scores, rows, held_out = watched_three.scores(arm, 0), watched_three.rows(0), watched_three.held_out(0)
