@@ -42,7 +42,12 @@ HEAD = """\
 """
 
 STATISTICS = [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("tests/unit/test_statistics_*.py"))]
-STAGES = ["tests/integration/test_honesty.py", "tests/integration/test_spine.py", "tests/contract/test_golden.py"]
+STAGES = [
+    "tests/integration/test_honesty.py",
+    "tests/integration/test_recipes.py",
+    "tests/integration/test_spine.py",
+    "tests/contract/test_golden.py",
+]
 TESTED = {
     "shared/ganbalance/metrics/calibration.py": ["tests/unit/test_calibration.py"],
     "shared/ganbalance/metrics/classification.py": [
@@ -61,7 +66,13 @@ TESTED = {
         "tests/unit/test_weighted_metrics.py",
         "tests/unit/test_classification_metrics.py",
     ],
-    "shared/ganbalance/arms/*.py": ["tests/unit/test_arms.py"],
+    "shared/ganbalance/arms/methods/*.py": ["tests/unit/test_resampling.py", "tests/contract/test_methods.py"],
+    "shared/ganbalance/arms/objectives/*.py": ["tests/unit/test_head_losses.py", "tests/contract/test_objectives.py"],
+    "shared/ganbalance/arms/filters/*.py": ["tests/contract/test_filters.py"],
+    "shared/ganbalance/arms/*.py": ["tests/unit/test_arms.py", "tests/unit/test_resampling.py"],
+    "shared/ganbalance/registry.py": ["tests/unit/test_arms.py"],
+    "shared/ganbalance/data/outside.py": ["tests/unit/test_outside_images.py"],
+    "shared/ganbalance/pipeline/resolution.py": ["tests/unit/test_plan.py", "tests/unit/test_plan_recipes.py"],
     "shared/ganbalance/data/split.py": ["tests/unit/test_split.py"],
     "shared/ganbalance/data/imbalance.py": ["tests/unit/test_split.py"],
     "shared/ganbalance/data/holdout.py": ["tests/unit/test_split.py"],
