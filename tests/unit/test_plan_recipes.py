@@ -368,7 +368,7 @@ def test_a_named_gan_replaces_recipes_of_gans_too(
         (["none", WEAK, "vanilla"], "dcgan", {"dcgan-weak", "vanilla"}),
         (["none", WEAK, "dcgan"], "vanilla", {"vanilla"}),
     ],
-    ids=str,
+    ids=["shorthand", "recipe", "other"],
 )
 def test_a_program_changes_the_arms_only_for_a_gan_that_none_of_them_has(
     tiny: Settings, write: Any, arms: list[Any], gan: str, listed: set[str], capsys: pytest.CaptureFixture[str]
