@@ -224,7 +224,7 @@ class Recipe(Frozen):
             return "generative"
         if self.name == BASELINE:
             return "baseline"
-        learns_as_the_baseline = self.method == "none" and self.objective == "cross-entropy"
+        learns_as_the_baseline = not self.synthetic and self.method == "none" and self.objective == "cross-entropy"
         return "exempt" if self.rescoring and learns_as_the_baseline else "cheap"
 
     @pydantic.model_validator(mode="before")
