@@ -70,7 +70,7 @@ def _recipes(folder: Path) -> list[Any]:
         Image.fromarray(image).save(made / f"{number:02d}.png")
     filters = [{"by": by, "keep": keep} for by, keep in CLEAR_CUTS.items()]
     return [
-        "smote", "focal", "logit-adjustment",
+        "smote", "focal", "logit-adjustment", "augment",
         *({"name": by["by"], "synthetic": {"gan": "dcgan", "filter": by}} for by in filters),
         {"name": "outside", "synthetic": {"images": f"{folder}/made/{{seed}}/{{class}}"}},
     ]  # fmt: skip

@@ -32,9 +32,17 @@ SAME = {"name": "same", "objective": "focal"}
 FAMILIES = {
     "none": "baseline", "threshold": "exempt", "smote": "cheap", "focal": "cheap", "logit-adjustment": "cheap",
     "dcgan": "generative", "half-half": "generative", "best": "generative", "sure": "generative",
-    "diffusion": "generative", "dcgan-threshold": "generative", "same": "cheap",
+    "diffusion": "generative", "dcgan-threshold": "generative", "same": "cheap", "augment": "cheap",
 }  # fmt: skip
-ADDS = {"smote": 48, "dcgan": ADDED, "half-half": 48, "best": ADDED, "sure": ADDED, "diffusion": ADDED}
+ADDS = {
+    "smote": 48,
+    "augment": ADDED,
+    "dcgan": ADDED,
+    "half-half": 48,
+    "best": ADDED,
+    "sure": ADDED,
+    "diffusion": ADDED,
+}
 """Examples on top of the 72 + 24 images that are kept for training; half-half makes 24 and repeats 24."""
 
 
@@ -56,8 +64,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_npz: Path) -> Lab:
     folder = tmp_path_factory.mktemp("recipes")
     write_images(folder / "made/0/1", ADDED + 3)
     arms = [
-        "none", "threshold", "smote", "focal", "logit-adjustment", "dcgan", HALF, BEST, SURE, with_outside(folder),
-        MOVED, SAME,
+        "none", "threshold", "smote", "focal", "logit-adjustment", "augment", "dcgan", HALF, BEST, SURE,
+        with_outside(folder), MOVED, SAME,
     ]  # fmt: skip
     classifier = {"side_px": 64, "l2": [1.0, 0.1]}  # features of larger images: at 16 px several images have the same
     settings = tiny_settings(tiny_npz) | {"arms": arms, "seeds": [0], "classifier": classifier}
@@ -171,7 +179,8 @@ def test_the_images_of_two_arms_of_one_gan_are_exported_apart(finished: Lab, tmp
     to = tmp_path / "png"
     assert cli.main(["export", "--run", run, "--store", str(finished.store), "--seed", "0", "--to", str(to)]) == 0
     count = {folder.name: len(list(folder.rglob("*.png"))) for folder in (to / "seed-0").iterdir()}
-    assert count == {"real": 96, "dcgan": 12, "half-half": 24, "best": 40}
+    made = dict.fromkeys(("augment", "dcgan", "best", "sure", "diffusion"), ADDED)
+    assert count == made | {"real": 96, "half-half": 24}
 
 
 # ---- the odd cases -------------------------------------------------------------------------------------------------
@@ -230,6 +239,22 @@ def test_a_filter_in_a_new_file_works_and_of_images_that_score_alike_the_first_s
     assert 0 < len(bright) < ADDED < len(drawn)
     kept = np.sort(np.concatenate([bright, dark[: ADDED - len(bright)]]))
     assert np.array_equal(np.load(made.path("images.npy")), drawn[kept])
+
+
+def test_augmented_images_are_copies_of_rare_training_images_and_of_no_others(
+    tiny: Settings, write: Callable[[Settings], Path], tmp_path: Path
+) -> None:
+    unchanged = {"flip": False, "shift": 0.0, "rotate_deg": 0.0}
+    arm = {"name": "copies", "synthetic": {"augment": unchanged, "n": 200}}
+    lab = Lab(write(tiny | {"arms": ["none", arm], "seeds": [0]}), tmp_path / "store")
+    ran(lab, "dataset", "imbalance", "augment")
+    row_of = {image.tobytes(): row for row, image in enumerate(images_of(lab, tmp_path, "dataset"))}
+    used = [row_of[image.tobytes()] for image in images_of(lab, tmp_path, "augment/copies/class-1/seed-0")]
+    labels = np.load(artifact(lab, tmp_path, "dataset").path("labels.npy"))
+    with np.load(artifact(lab, tmp_path, "imbalance/seed-0").path("split.npz")) as split:
+        rare = [row for row in split["train"] if labels[row] == 1]
+    assert len(used) == 200
+    assert set(used) == set(rare)
 
 
 @pytest.mark.parametrize(("n", "taken"), [("balance", 15), ("half", 15), (4, 4), (15, 15), (40, 15)])

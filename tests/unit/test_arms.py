@@ -27,6 +27,7 @@ KNOWN = {
     "dcgan": {"synthetic": {"gan": "dcgan"}},
     "oracle": {"removed": "all"},
     "oracle-matched": {"removed": "matched"},
+    "augment": {"synthetic": {"augment": {}}},
 }
 PLAIN = {"synthetic": None, "removed": None, "method": "none", "objective": "cross-entropy", "rescoring": None}
 GAN = {"synthetic": {"gan": "dcgan"}}
@@ -46,7 +47,7 @@ def test_a_name_alone_stands_for_one_part(name: str) -> None:
     found = resolved(name)
     parts = PLAIN | KNOWN[name]
     if parts["synthetic"]:
-        parts |= {"synthetic": Synthetic(gan="dcgan")}
+        parts |= {"synthetic": parse(Synthetic, parts["synthetic"], where="test.yaml")}
     assert {part: getattr(found, part) for part in PLAIN} == parts
     assert found.name == name
 
@@ -60,7 +61,7 @@ def test_every_name_that_is_listed_stands_for_a_recipe(name: str) -> None:
 
 def test_every_gan_method_and_objective_but_the_usual_loss_is_an_arm_by_its_name() -> None:
     parts = {*gans.names(), *registry.names(methods), *registry.names(objectives)} - {"cross-entropy"}
-    assert set(arms.names()) == parts | {"threshold", "augment", "oracle", "oracle-matched"}
+    assert set(arms.names()) == parts | {"threshold", "oracle", "oracle-matched", "augment"}
     assert set(KNOWN) <= set(arms.names())
     assert arms.names() == sorted(arms.names())
 
@@ -88,6 +89,7 @@ def test_a_recipe_has_the_parts_that_it_names_and_the_plain_ones() -> None:
         ("dcgan", {"synthetic": {"gan": "vanilla"}}),
         ("dcgan", {"synthetic": {"gan": "dcgan", "n": "half"}}),
         ("dcgan", {"synthetic": {"gan": "dcgan"}, "method": "oversample"}),
+        ("augment", {"synthetic": {"augment": {"flip": False}}}),
         ("oracle", {"removed": "matched"}),
         ("threshold", {"rescoring": "threshold", "method": "class-weight"}),
     ],
@@ -146,11 +148,14 @@ def test_unknown_parts_and_settings_are_refused_in_one_line(parts: dict[str, Any
         ("focal", {}, "cheap"),
         ("logit-adjustment", {}, "cheap"),
         ("dcgan", {}, "generative"),
+        ("augment", {}, "cheap"),
         ("oracle", {}, "control"),
         ("oracle-matched", {}, "control"),
         ("threshold", {}, "exempt"),
         ("half-half", {**GAN, "method": "oversample"}, "generative"),
         ("diffusion", OUTSIDE, "generative"),
+        ("turned", {"synthetic": {"augment": {"rotate_deg": 90.0}}}, "cheap"),
+        ("augment-threshold", {"synthetic": {"augment": {}}, "rescoring": "threshold"}, "cheap"),
         ("dcgan-threshold", {**GAN, "rescoring": "threshold"}, "generative"),
         ("dcgan-focal", {**GAN, "objective": "focal"}, "generative"),
         ("oracle-and-gan", {**GAN, "removed": "all"}, "control"),

@@ -85,11 +85,12 @@ ARMS: list[Any] = [
     {"name": "diffusion", "synthetic": {"images": "synthetic/{seed}/{class}/", "n": 40}},
     {"name": "narrow", "method": {"name": "smote", "k_neighbors": 2}, "objective": {"name": "focal", "gamma": 1.0}},
     {"name": "more", "removed": "matched", "rescoring": "threshold"},
+    {"name": "turned", "synthetic": {"augment": {"flip": False, "rotate_deg": 30.0}}},
 ]
 
 
 def test_an_arm_is_a_name_or_a_recipe(tiny: dict[str, Any]) -> None:
-    none, smote, weak, half, best, diffusion, narrow, more = check(tiny | {"arms": ARMS}).arms
+    none, smote, weak, half, best, diffusion, narrow, more, turned = check(tiny | {"arms": ARMS}).arms
     assert (none, smote) == (config.Recipe(name="none"), config.Recipe(name="smote"))
     assert weak.synthetic == config.Synthetic(gan="dcgan", settings={"epochs": 50})
     assert half.synthetic == config.Synthetic(gan="dcgan", n="half")
@@ -99,6 +100,9 @@ def test_an_arm_is_a_name_or_a_recipe(tiny: dict[str, Any]) -> None:
     assert narrow.method == {"name": "smote", "k_neighbors": 2}
     assert narrow.objective == {"name": "focal", "gamma": 1.0}
     assert (more.removed, more.rescoring, more.synthetic) == ("matched", "threshold", None)
+    augment = config.Augmentation(flip=False, rotate_deg=30.0)
+    assert turned.synthetic == config.Synthetic(augment=augment)
+    assert augment.shift == config.Augmentation().shift == 0.1
 
 
 def test_arms_read_back_equal_a_name_as_a_name_and_a_recipe_with_the_parts_that_were_given(
@@ -111,7 +115,7 @@ def test_arms_read_back_equal_a_name_as_a_name_and_a_recipe_with_the_parts_that_
         arm.model_fields_set for arm in experiment.arms
     ]
     assert written["arms"][:2] == ["none", "smote"]
-    assert written["arms"][6:] == ARMS[6:]
+    assert written["arms"][6:8] == ARMS[6:8]
     assert [set(arm) for arm in written["arms"][2:]] == [set(arm) for arm in ARMS[2:]]
 
 
@@ -134,15 +138,21 @@ def test_a_recipe_with_nothing_but_a_name_is_the_name(tiny: dict[str, Any]) -> N
         ({"name": "x", "removed": "some"}, "arms.1.removed = 'some': input should be 'all' or 'matched'"),
         ({"name": "x", "rescoring": "platt"}, "arms.1.rescoring = 'platt': input should be 'threshold'"),
         ({"name": "x", "synthetic": "dcgan"}, "arms.1.synthetic = 'dcgan'"),
-        (
-            {"name": "x", "synthetic": {}},
-            "synthetic images have one source: name a gan, augment, or a folder of images",
-        ),
+        ({"name": "x", "synthetic": {}}, "have one source: name a gan, augment, or a folder of images"),
         (
             {"name": "x", "synthetic": {"n": "half"}},
             "arms.1.synthetic = {'n': 'half'}: synthetic images have one source",
         ),
-        ({"name": "x", "synthetic": {"gan": "dcgan", "images": "a/{seed}"}}, "have one source"),
+        ({"name": "x", "synthetic": {"gan": "dcgan", "images": "a/{seed}"}}, "synthetic images have one source"),
+        ({"name": "x", "synthetic": {"gan": "dcgan", "augment": {}}}, "synthetic images have one source"),
+        ({"name": "x", "synthetic": {"augment": {}, "images": "a/{seed}"}}, "synthetic images have one source"),
+        (
+            {"name": "x", "synthetic": {"augment": {}, "filter": {"by": "classifier", "keep": 0.5}}},
+            "settings and filter belong to a gan; other images are taken as they are",
+        ),
+        ({"name": "x", "synthetic": {"augment": {"shift": 0.6}}}, "arms.1.synthetic.augment.shift = 0.6"),
+        ({"name": "x", "synthetic": {"augment": {"rotate_deg": -1}}}, "arms.1.synthetic.augment.rotate_deg = -1"),
+        ({"name": "x", "synthetic": {"augment": {"zoom": 2}}}, "unknown key 'arms.1.synthetic.augment.zoom'"),
         ({"name": "x", "synthetic": {"images": "a/{seed}", "settings": {"epochs": 2}}}, "belong to a gan"),
         (
             {"name": "x", "synthetic": {"images": "a/{seed}", "filter": {"by": "classifier", "keep": 0.5}}},
