@@ -304,7 +304,7 @@ def test_files_that_changed_after_the_plan_are_noticed(
     assert "changed since the run was planned; start it again" in one_line(capsys.readouterr().err)
 
 
-def test_smote_of_one_rare_image_is_told_in_one_line(
+def test_smote_of_one_rare_image_is_reported_in_one_line(
     tiny: Settings, write: Callable[[Settings], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     labels = np.repeat([0, 1], [60, 60])

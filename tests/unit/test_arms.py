@@ -1,4 +1,4 @@
-"""An arm is a recipe: a name stands for one, its parts may be told, and what is not known is refused in one line."""
+"""An arm is a recipe: a name stands for one, its parts may be given, and what is not known is refused in one line."""
 
 import subprocess
 import sys
@@ -100,7 +100,7 @@ def test_a_known_name_with_other_parts_is_refused(name: str, parts: dict[str, An
     assert resolved("another", **parts).name == "another"
 
 
-def test_an_unknown_name_lists_the_known_ones_and_says_how_to_tell_a_recipe() -> None:
+def test_an_unknown_name_lists_the_known_ones_and_says_how_to_give_a_recipe() -> None:
     with pytest.raises(ConfigError) as caught:
         resolved("smoke")
     assert str(caught.value) == (

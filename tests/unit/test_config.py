@@ -175,14 +175,14 @@ def test_a_recipe_with_nothing_but_a_name_is_the_name(tiny: dict[str, Any]) -> N
     ],
     ids=str,
 )
-def test_a_wrong_recipe_is_told_with_its_key(tiny: dict[str, Any], arm: Any, said: str) -> None:
+def test_a_wrong_recipe_is_reported_with_its_key(tiny: dict[str, Any], arm: Any, said: str) -> None:
     with pytest.raises(ConfigError) as caught:
         check(tiny | {"arms": ["none", arm]})
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_two_arms_of_one_name_are_told_whatever_their_parts(tiny: dict[str, Any]) -> None:
+def test_two_arms_of_one_name_are_refused_whatever_their_parts(tiny: dict[str, Any]) -> None:
     twice = ["none", "smote", {"name": "smote", "method": "oversample"}]
     with pytest.raises(ConfigError, match="every entry once; given twice: smote"):
         check(tiny | {"arms": twice})

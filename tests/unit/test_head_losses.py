@@ -69,10 +69,10 @@ def test_focal_has_the_derivative_of_the_papers_appendix() -> None:
         assert slope[:, 0] == pytest.approx(-slope[:, 1], rel=1e-9)
 
 
-def test_focal_has_the_papers_gamma_unless_it_is_told_otherwise() -> None:
+def test_focal_has_the_papers_gamma_unless_another_is_given() -> None:
     logits, labels = some(3)
-    told = arms.objective({"name": "focal", "gamma": 2.0})
-    assert np.array_equal(arms.objective("focal").loss(logits, labels)[0], told.loss(logits, labels)[0])
+    same = arms.objective({"name": "focal", "gamma": 2.0})
+    assert np.array_equal(arms.objective("focal").loss(logits, labels)[0], same.loss(logits, labels)[0])
 
 
 @pytest.mark.parametrize("tau", [1.0, 0.5, 2.0])

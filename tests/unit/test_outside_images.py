@@ -83,7 +83,7 @@ def test_one_image_more_is_another_fingerprint(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["missing", "empty", "a file", "no images"])
-def test_a_folder_without_images_is_told_with_what_to_do(tmp_path: Path, kind: str) -> None:
+def test_a_folder_without_images_is_reported_with_what_to_do(tmp_path: Path, kind: str) -> None:
     folder = tmp_path / "made"
     if kind == "a file":
         folder.write_text("")
@@ -111,7 +111,7 @@ def test_larger_colour_images_come_to_the_side_and_channels_of_the_dataset(tmp_p
     assert (found == 100).all()
 
 
-def test_a_file_that_is_no_image_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_no_image_is_reported(tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(b"no image")
     with pytest.raises(DataError, match=r"broken\.png"):
         outside.load(tmp_path, data())

@@ -281,9 +281,9 @@ def test_the_papers_protocol_refuses_what_needs_a_linear_head(tiny: Settings, ar
     name = arm if isinstance(arm, str) else arm["name"]
     with pytest.raises(
         ConfigError, match=rf"^arms names {name}, whose part '{part}' needs .*'protocol: honest'$"
-    ) as told:
+    ) as caught:
         planned(tiny, arm, protocol="paper")
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)
     planned(tiny, arm)
 
 
@@ -320,7 +320,7 @@ def test_their_pixels_are_in_the_key_and_their_place_is_not(tiny: Settings, tmp_
     assert key(tiny, here) != key(tiny, there)
 
 
-def test_a_folder_that_is_missing_for_one_seed_is_told_before_anything_runs(tiny: Settings, tmp_path: Path) -> None:
+def test_a_folder_that_is_missing_for_one_seed_is_reported_before_anything_runs(tiny: Settings, tmp_path: Path) -> None:
     made = {"name": "diffusion", "synthetic": {"images": outside(tmp_path, "0/1")}}
     planned(tiny, made)
     with pytest.raises(DataError, match=r"1/1 is no folder of images"):

@@ -94,11 +94,11 @@ def test_smote_balances_every_class_with_examples_of_its_own_that_come_last_and_
         assert all(between(point, ends, 5) for point in made)
 
 
-def test_smote_has_five_neighbours_unless_it_is_told_otherwise() -> None:
+def test_smote_has_five_neighbours_unless_another_is_given() -> None:
     given = examples(40, 12)
-    told = resampled({"name": "smote", "k_neighbors": 5}, given)
-    assert np.array_equal(resampled("smote", given).inputs, told.inputs)
-    assert not np.array_equal(resampled({"name": "smote", "k_neighbors": 4}, given).inputs, told.inputs)
+    given_five = resampled({"name": "smote", "k_neighbors": 5}, given)
+    assert np.array_equal(resampled("smote", given).inputs, given_five.inputs)
+    assert not np.array_equal(resampled({"name": "smote", "k_neighbors": 4}, given).inputs, given_five.inputs)
 
 
 @pytest.mark.parametrize("size", [2, 3, 5])

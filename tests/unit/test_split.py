@@ -199,7 +199,7 @@ def test_an_arm_trains_on_the_kept_images_alone_or_on_all_removed_ones_too() -> 
 
 
 @pytest.mark.parametrize(("rare", "back"), [(0, 0), (25, 25), (240, 240), (241, 240), (1000, 240)])
-def test_matched_gives_back_as_many_removed_images_as_it_is_told_or_all_there_are(rare: int, back: int) -> None:
+def test_matched_gives_back_as_many_removed_images_as_it_is_asked_for_or_all_there_are(rare: int, back: int) -> None:
     split, rows = a_split(), given("matched", rare=rare)
     assert len(split.removed) == 240
     assert len(rows) == len(set(rows)) == len(split.train) + back
