@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ganbalance import cli, config
+from ganbalance import arms, cli, config
 from ganbalance.errors import ConfigError
 from ganbalance.models import gans
 from ganbalance.reporting import readme, tables
@@ -63,10 +63,17 @@ def test_every_make_target_in_the_readme_exists(target: str) -> None:
 
 
 def test_the_example_experiment_of_the_readme_is_valid() -> None:
-    (example,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    example, _ = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
     experiment = config.check(yaml.safe_load(example), where="README")
     assert set(gans.names()) >= {"dcgan", "wgan-gp"}
     assert experiment.imbalance.keep == {"melanoma": 1.0}
+
+
+def test_the_recipes_of_the_readme_are_valid() -> None:
+    example, recipes = (yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL))
+    experiment = config.check(example | {"arms": ["none", *recipes["arms"]]}, where="README")
+    families = [arms.resolve(recipe).family for recipe in experiment.arms]
+    assert families == ["baseline", "cheap", "generative", "generative", "generative", "generative"]
 
 
 def test_every_preset_is_in_the_readme() -> None:

@@ -30,7 +30,7 @@ TABLE: dict[str, tuple[Settings, int, str]] = {
     "unknown nested key": ({"classifier": {"backbon": "x"}}, BAD_CONFIG, r"unknown key 'classifier\.backbon'"),
     "wrong type": ({"seeds": "all"}, BAD_CONFIG, r"seeds = 'all'"),
     "keep ratio 0": ({"imbalance": {"keep": {1: 0}}}, BAD_CONFIG, r"imbalance\.keep\.1 = 0.*greater than 0"),
-    "keep ratio 2": ({"imbalance": {"keep": {1: 2}}}, BAD_CONFIG, r"imbalance\.keep\.1 = 2.*less than or equal to 1"),
+    "keep ratio 1.5": ({"imbalance": {"keep": {1: 1.5}}}, BAD_CONFIG, r"imbalance\.keep\.1 = 1\.5.*a share up to 1"),
     "keep too little": ({"imbalance": {"keep": {1: 0.01}}}, BAD_CONFIG, r"class '1' keeps 1 images, too few"),
     "class 11": ({"imbalance": {"keep": {11: 0.5}}}, BAD_CONFIG, r"'11'.*its classes are 0 0, 1 1"),
     "no steps": ({"gans": {"dcgan": {"epochs": 0}}}, BAD_CONFIG, r"gans\.dcgan: epochs = 0.*greater than 0"),

@@ -100,7 +100,7 @@ def test_the_report_has_every_arm_under_its_name_in_its_family(finished: Lab, tm
     assert {arm: found["family"] for arm, found in summary(finished, tmp_path)["arms"].items()} == FAMILIES
     rows = csv.DictReader(artifact(finished, tmp_path, "report").path("results.csv").read_text().splitlines())
     assert {row["arm"] for row in rows} == set(FAMILIES)
-    assert summary(finished, tmp_path)["holes"] == []
+    assert summary(finished, tmp_path)["missing_results"] == []
     page = artifact(finished, tmp_path, "report").path("report.md").read_text().lower()
     assert all(arm in page for arm in FAMILIES)
 
