@@ -12,6 +12,7 @@ import itertools
 import os
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -100,9 +101,9 @@ def main() -> None:
             BANKS[task, name] = bank = cached(asked.folder, Task(task), design, asked.processes)
             for seeds in SEEDS:
                 TRUTHS[task, name, seeds] = Truth.of_effects(bank, seeds)
-    with get_context("fork").Pool(asked.processes) as workers:  # the banks are there
+    with ProcessPoolExecutor(asked.processes, get_context("fork")) as workers:  # the banks are there
         results = [
-            *_shares(workers.imap_unordered(Block.simulated, _blocks(asked.runs, asked.replicates)), asked.folder),
+            *_shares(workers.map(Block.simulated, _blocks(asked.runs, asked.replicates)), asked.folder),
             *power.table(runs=5 * asked.runs),
             *known.table(runs=max(1, asked.runs // 10)),
         ]

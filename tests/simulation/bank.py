@@ -8,8 +8,8 @@ are then the whole population, so the truth is known exactly: the AUC of every c
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, fields
-from multiprocessing import Pool
 from pathlib import Path
 
 import numpy as np
@@ -115,8 +115,8 @@ def build(images: np.ndarray, labels: np.ndarray, design: Design, *, seed: int =
         for pool in [pools[cell % len(pools)]]
     ]
     if processes > 1:
-        with Pool(processes) as workers:
-            found = list(workers.imap(_Job.fitted, jobs))
+        with ProcessPoolExecutor(processes) as workers:  # and no Pool, which waits for ever for a process that died
+            found = list(workers.map(_Job.fitted, jobs))
     else:
         found = [job.fitted() for job in jobs]
     odds, held_out, own, auc = (np.stack(part, axis=1) for part in zip(*found, strict=True))
