@@ -354,7 +354,7 @@ def read(path: Path, *, sets: Sequence[str] = (), seeds: str | None = None) -> d
     """
     given = read_yaml(path)
     for text in sets:
-        _override(given, text)
+        put(given, *parse_set(text), where=f"--set {text!r}")
     if seeds is not None:
         given["seeds"] = parse_seeds(seeds)
     return given
@@ -390,19 +390,25 @@ def parse_seeds(text: str) -> list[int]:
     return seeds
 
 
-def _override(given: dict[str, Any], text: str) -> None:
-    path, equals, value = text.partition("=")
-    *parents, last = path.strip().split(".")
-    if not equals or not last:
+def parse_set(text: str) -> tuple[str, Any]:
+    """The dotted key and the value of `a.b=value`. Raises ConfigError."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip().rpartition(".")[2]:
         raise ConfigError(f"--set {text!r}: write it as key.key=value, for example gans.dcgan.steps=200")
+    try:
+        return key.strip(), yaml.load(value, _Loader)  # noqa: S506
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {text!r}: {value!r} is not a YAML value") from error
+
+
+def put(given: dict[str, Any], key: str, value: Any, *, where: str) -> None:
+    """Set a dotted key of settings that are not yet checked. Raises ConfigError."""
+    *parents, last = key.split(".")
     for part in parents:
         given = given.setdefault(part, {})
         if not isinstance(given, dict):
-            raise ConfigError(f"--set {text!r}: '{part}' is a value, not a section")
-    try:
-        given[last] = yaml.load(value, _Loader)  # noqa: S506
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {text!r}: {value!r} is not a YAML value") from error
+            raise ConfigError(f"{where}: '{part}' is a value, not a section")
+    given[last] = value
 
 
 class _Loader(yaml.SafeLoader):

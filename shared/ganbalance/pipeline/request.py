@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ganbalance import config
+from ganbalance import config, sweep
 from ganbalance.config import Experiment
 from ganbalance.errors import ConfigError
 from ganbalance.models import gans
@@ -43,11 +43,28 @@ def add_store(parser: argparse.ArgumentParser) -> None:
 def experiment(
     path: Path, *, sets: list[str], seeds: str | None = None, only_gans: list[str] | None = None
 ) -> Experiment:
-    """The experiment in `path` with overrides; `only_gans` replaces its GAN arms. Raises ConfigError."""
+    """The one experiment in `path`. Raises ConfigError, also where the file sweeps several."""
+    found = experiments(path, sets=sets, seeds=seeds, only_gans=only_gans)
+    if len(found) > 1:
+        which = sweep.which(found)
+        raise ConfigError(f"{path} sweeps {len(found)} experiments, and here it takes one; pick its values: {which}")
+    return found[0].experiment
+
+
+def experiments(
+    path: Path, *, sets: list[str], seeds: str | None = None, only_gans: list[str] | None = None
+) -> tuple[sweep.Member, ...]:
+    """The experiments in `path` with overrides; `only_gans` replaces their GAN arms. Raises ConfigError."""
     given = config.read(path, sets=sets, seeds=seeds)
+    picked = [config.parse_set(text)[0] for text in sets] + (["seeds"] if seeds is not None else [])
+    try:
+        found = sweep.combinations(given, picked=picked)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
     if only_gans is not None:
-        given["arms"] = _with_gans(given.get("arms"), only_gans)
-    return config.check(given, where=str(path))
+        for one in found:
+            one.settings["arms"] = _with_gans(one.settings.get("arms"), only_gans)
+    return sweep.check(found, where=str(path))
 
 
 def _with_gans(arms: Any, wanted: list[str]) -> Any:

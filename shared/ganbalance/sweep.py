@@ -1,0 +1,214 @@
+"""Expand the sweep of an experiment file into one experiment for each combination of its values.
+
+sweep:
+  imbalance.keep.shirt: [0.2, 0.05]     dotted keys, as --set takes them
+  classifier.side_px: [32, 64]          with the first: four experiments, the last key changing first
+
+Each is the experiment that a file of its own would describe, under a name that tells its values, so stages that do not
+depend on what differs are shared by their keys.
+"""
+
+import copy
+import itertools
+import json
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ganbalance import config
+from ganbalance.config import Experiment
+from ganbalance.errors import ConfigError
+from ganbalance.frozen import dump
+from ganbalance.keys import digest
+
+LONGEST_NAME = 40
+LEAST_OF_BASE = 8
+"""Characters of the file's own name that stay; a name gives up on telling keys first, and on values next."""
+RESULTLESS = ("name", "note", "resources", "sweep")
+"""Settings that change no number of a report."""
+
+
+class Combination(NamedTuple):
+    """One experiment, not yet checked: its settings, and what of them the sweep gave, by dotted key."""
+
+    settings: dict[str, Any]
+    values: dict[str, Any]
+
+
+class Member(NamedTuple):
+    """One experiment of a file; `values` are what tells it from the others there, by dotted key."""
+
+    experiment: Experiment
+    values: dict[str, Any]
+
+    def __str__(self) -> str:
+        return _described(self.values)
+
+
+def combinations(given: dict[str, Any], *, picked: Iterable[str] = ()) -> list[Combination]:
+    """The experiments that `given`, an experiment file, stands for: one where it sweeps nothing.
+
+    `picked` are the dotted keys that the command line gave: of a swept one, its value there is the only one left.
+    Raises ConfigError for a sweep that cannot be.
+    """
+    if "sweep" not in given:
+        return [Combination(given, {})]
+    base = {key: value for key, value in given.items() if key != "sweep"}
+    axes, only = _axes(given["sweep"]), dict[str, Any]()
+    for key in picked:
+        if key in axes:
+            only[key] = _value(base, key)
+        elif other := next((other for other in axes if _within(key, other) or _within(other, key)), None):
+            raise ConfigError(f"--set {key}: {other} is swept; pick one of its values: {_pick(other, axes[other])}")
+    for key, value in only.items():
+        axes[key] += [] if any(_equal(value, other) for other in axes[key]) else [value]
+    found = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+    names = _names(base.get("name"), found)
+    return [
+        _combination(base, name, values)
+        for name, values in zip(names, found, strict=True)
+        if all(_equal(values[key], value) for key, value in only.items())
+    ]
+
+
+def _combination(base: Mapping[str, Any], name: Any, values: dict[str, Any]) -> Combination:
+    settings = copy.deepcopy(dict(base)) | {"name": name}
+    for key, value in values.items():
+        config.put(settings, key, value, where=f"sweep.{key} = {shown(value)}")
+    return Combination(settings, values)
+
+
+def check(found: Sequence[Combination], *, where: str) -> tuple[Member, ...]:
+    """The experiments that these combinations describe. Raises ConfigError for the first that is none."""
+    members: list[Member] = []
+    for one in found:
+        of = f"{where} with {_described(one.values)}" if one.values else where
+        member = Member(config.check(one.settings, where=of), one.values)
+        if twin := next((other for other in members if _results(other) == _results(member)), None):
+            raise ConfigError(f"{where}: the same experiment twice, with {twin} and with {member}; leave one value out")
+        members.append(member)
+    return tuple(members)
+
+
+def _results(member: Member) -> dict[str, Any]:
+    return {key: value for key, value in dump(member.experiment).items() if key not in RESULTLESS}
+
+
+def which(found: Sequence[Member]) -> str:
+    """How to choose one of them on the command line."""
+    values: dict[str, list[Any]] = {}
+    for one in found:
+        for key, value in one.values.items():
+            if value not in values.setdefault(key, []):
+                values[key].append(value)
+    return " ".join(_pick(key, of_key) for key, of_key in values.items() if len(of_key) > 1)
+
+
+def shown(value: Any) -> str:
+    """A value as one would write it after `--set key=`."""
+    if isinstance(value, str) and _reads_as(value) == value:
+        return value
+    return json.dumps(value, default=str)
+
+
+def _reads_as(text: str) -> Any:
+    try:
+        return config.parse_set(f"key={text}")[1]
+    except ConfigError:
+        return None
+
+
+def _described(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} = {shown(value)}" for key, value in values.items())
+
+
+# -- what is swept -----------------------------------------------------------------------------------------------------
+
+
+def _axes(sweep: Any) -> dict[str, list[Any]]:
+    """Dotted key -> its values. Raises ConfigError."""
+    if not isinstance(sweep, dict) or not sweep:
+        raise ConfigError(f"sweep = {sweep!r}: map keys to lists of values, such as imbalance.keep.shirt: [0.2, 0.05]")
+    for key, values in sweep.items():
+        if not all(key.split(".")):
+            raise ConfigError(f"sweep.{key}: write a key as --set takes it, such as gans.dcgan.steps")
+        if key.partition(".")[0] in RESULTLESS:
+            raise ConfigError(f"sweep.{key} = {values!r}: {key} changes no result, so there is nothing to compare")
+        if not isinstance(values, list) or not values:
+            raise ConfigError(f"sweep.{key} = {values!r}: give a list of at least one value")
+        if twice := [value for value, other in itertools.combinations(values, 2) if _equal(value, other)]:
+            raise ConfigError(f"sweep.{key} = {values!r}: every value once; given twice: {shown(twice[0])}")
+        if other := next((other for other in sweep if _within(key, other)), None):
+            raise ConfigError(
+                f"sweep.{key} = {values!r}: it is a part of {other}, which is swept too; sweep one of them"
+            )
+    return {key: list(values) for key, values in sweep.items()}
+
+
+def _within(key: str, other: str) -> bool:
+    return key.startswith(f"{other}.")
+
+
+def _equal(one: Any, other: Any) -> bool:
+    """1 is 1.0, but not true."""
+    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
+
+
+def _value(given: Mapping[str, Any], key: str) -> Any:
+    for part in key.split("."):
+        given = given[part]
+    return given
+
+
+def _pick(key: str, values: Sequence[Any]) -> str:
+    first, *others = (shown(value) for value in values)
+    more = f" (or {', '.join(others)})" if others else ""
+    return f"--set {shlex.quote(f'{key}={first}')}{more}"
+
+
+# -- names -------------------------------------------------------------------------------------------------------------
+
+
+def _names(base: Any, found: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """A name of at most 40 characters for each: that of the file and as much of its values as fits for all of them."""
+    if not isinstance(base, str) or not re.fullmatch(f"[a-z0-9-]{{1,{LONGEST_NAME}}}", base):
+        return [base] * len(found)  # the check says what is wrong with it
+    labels = {key: _label(key, found[0]) for key in found[0]}
+    for tails in ([_tail(values, labels) for values in found], [_tail(values, {}) for values in found]):
+        room = [LONGEST_NAME - len(tail) - 1 for tail in tails]
+        if len(set(tails)) == len(tails) and min(room) >= min(LEAST_OF_BASE, len(base)):
+            break
+    else:
+        tails = [_short(values) for values in found]
+    return [f"{base[: LONGEST_NAME - len(tail) - 1].rstrip('-')}-{tail}" for tail in tails]
+
+
+def _tail(values: Mapping[str, Any], labels: Mapping[str, str]) -> str:
+    return "-".join(part for key, value in values.items() for part in (labels.get(key), _slug(value)) if part)
+
+
+def _label(key: str, keys: Iterable[str]) -> str:
+    """As much of the end of a dotted key as tells it from the others and is not a number."""
+    parts = key.split(".")
+    others = [other.split(".") for other in keys if other != key]
+    for length in range(1, len(parts) + 1):
+        end = parts[-length:]
+        if not any(other[-length:] == end for other in others) and not end[0].isdecimal():
+            break
+    return _slug("-".join(end))
+
+
+def _slug(value: Any) -> str:
+    """A value in the letters of a name; a digest of what has none of them."""
+    if isinstance(value, (list, dict)):
+        text = json.dumps(value)
+    elif isinstance(value, float):
+        text = f"{value!r}".removesuffix(".0")
+    else:
+        text = shown(value)
+    return re.sub("[^a-z0-9]+", "-", text.lower()).strip("-") or _short(value)
+
+
+def _short(value: Any) -> str:
+    return digest(json.dumps(value, default=str))[:8]

@@ -1,0 +1,279 @@
+"""A sweep stands for the experiments that one would write by hand, or is refused in one line before any work."""
+
+import importlib
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ganbalance import config
+from ganbalance.errors import ConfigError
+from ganbalance.frozen import dump
+from ganbalance.pipeline import request
+from ganbalance.pipeline.plan import make_plan
+from ganbalance.sweep import Member, shown
+
+Settings = dict[str, Any]
+Write = Callable[[Settings], Path]
+NAME = "^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"
+
+
+@pytest.fixture
+def expand(tiny: Settings, tmp_path: Path) -> Callable[..., tuple[Member, ...]]:
+    """The experiments of the tiny file with this sweep."""
+
+    def members(sweep: Any, *sets: str, settings: Settings | None = None, **flags: Any) -> tuple[Member, ...]:
+        path = tmp_path / "experiment.yaml"
+        path.write_text(yaml.safe_dump(tiny | (settings or {}) | {"sweep": sweep}, sort_keys=False))
+        return request.experiments(path, sets=list(sets), **flags)
+
+    return members
+
+
+Expand = Callable[..., tuple[Member, ...]]
+
+
+def names(members: tuple[Member, ...]) -> list[str]:
+    return [member.experiment.name for member in members]
+
+
+# -- what a sweep stands for -------------------------------------------------------------------------------------------
+
+
+def test_a_file_without_a_sweep_is_one_experiment(tiny: Settings, write: Write) -> None:
+    (member,) = request.experiments(write(tiny), sets=[])
+    assert member.experiment == config.check(tiny, where="test")
+    assert (member.values, str(member)) == ({}, "")
+
+
+def test_every_combination_is_an_experiment_in_the_order_of_the_file(expand: Expand) -> None:
+    members = expand({"imbalance.keep.1": [0.5, 0.2], "classifier.side_px": [32, 16]})
+    assert [(dict(m.experiment.imbalance.keep)["1"], m.experiment.classifier.side_px) for m in members] == [
+        (0.5, 32), (0.5, 16), (0.2, 32), (0.2, 16),
+    ]  # fmt: skip
+    assert str(members[1]) == "imbalance.keep.1 = 0.5, classifier.side_px = 16"
+
+
+@pytest.mark.parametrize(
+    "sweep",
+    [
+        {"imbalance.keep.1": [0.5, 0.2]},
+        {"gans.dcgan.epochs": [1, 2], "synthesis.n": ["half", 12]},
+        {"classifier.l2": [[1.0], [1.0, 0.1]], "seeds": [[0], [0, 1]]},
+        {"arms": [["none", "dcgan"], ["none", {"name": "few", "synthetic": {"gan": "dcgan", "n": 5}}]]},
+    ],
+    ids=str,
+)
+def test_every_stage_has_the_key_that_it_has_in_the_experiment_written_by_hand(
+    expand: Expand, tiny: Settings, sweep: dict[str, list[Any]]
+) -> None:
+    for member in expand(sweep):
+        by_hand = {**tiny, "name": member.experiment.name}
+        for key, value in member.values.items():
+            section, _, rest = key.partition(".")
+            if not rest:
+                by_hand[section] = value
+            elif section == "imbalance":
+                by_hand[section] = {"keep": {"1": value}}
+            elif section == "gans":
+                by_hand[section] = {"dcgan": {**tiny["gans"]["dcgan"], "epochs": value}}
+            else:
+                by_hand[section] = {**tiny[section], rest: value}
+        assert make_plan(member.experiment) == make_plan(config.check(by_hand, where="by hand"))
+
+
+def test_what_does_not_depend_on_the_swept_setting_is_shared(expand: Expand) -> None:
+    few, many = (make_plan(member.experiment) for member in expand({"gans.dcgan.epochs": [1, 2]}))
+    own = {node.name for node in few.nodes if node.key not in {other.key for other in many.nodes}}
+    assert {name.partition("/")[0] for name in own} == {
+        "train-gan", "synthesize", "features", "train-classifier", "report",
+    }  # fmt: skip
+    assert not any("none" in name or "oracle" in name for name in own)
+
+
+def test_overrides_apply_to_all_of_them(expand: Expand) -> None:
+    sweep = {"imbalance.keep.1": [0.5, 0.2]}
+    members = expand(sweep, "synthesis.n=7", "name=other", seeds="3..4", only_gans=["wgan-gp"])
+    assert [member.experiment.synthesis.n for member in members] == [7, 7]
+    assert [member.experiment.seeds for member in members] == [(3, 4), (3, 4)]
+    assert all("wgan-gp" in [arm.name for arm in member.experiment.arms] for member in members)
+    assert names(members) == ["other-keep-1-0-5", "other-keep-1-0-2"]
+
+
+def test_the_settings_of_one_are_not_those_of_another(expand: Expand) -> None:
+    members = expand({"gans.dcgan": [{"epochs": 1}, {"steps": 9}], "synthesis.n": [3, 4]}, "synthesis.n=3")
+    assert [dict(member.experiment.gans["dcgan"]) for member in members] == [{"epochs": 1}, {"steps": 9}]
+
+
+def test_a_sweep_can_be_given_on_the_command_line(tiny: Settings, write: Write) -> None:
+    members = request.experiments(write(tiny), sets=["sweep={synthesis.n: [3, 4]}"])
+    assert names(members) == ["tiny-n-3", "tiny-n-4"]
+
+
+# -- picking one -------------------------------------------------------------------------------------------------------
+
+
+def test_setting_a_swept_key_picks_that_value_and_the_same_run(expand: Expand) -> None:
+    sweep = {"imbalance.keep.1": [0.5, 0.2], "classifier.side_px": [32, 16]}
+    both = expand(sweep)
+    assert expand(sweep, "imbalance.keep.1=0.20") == both[2:]
+    assert expand(sweep, "imbalance.keep.1=0.5", "classifier.side_px=16") == (both[1],)
+
+
+def test_a_value_that_is_not_in_the_list_is_picked_all_the_same(expand: Expand) -> None:
+    (member,) = expand({"imbalance.keep.1": [0.5, 0.2]}, "imbalance.keep.1=0.3")
+    assert (dict(member.experiment.imbalance.keep), member.experiment.name) == ({"1": 0.3}, "tiny-keep-1-0-3")
+
+
+def test_seeds_on_the_command_line_pick_among_swept_ones(expand: Expand) -> None:
+    (member,) = expand({"seeds": [[0, 1], [2, 3]]}, seeds="2..3")
+    assert (member.experiment.seeds, member.experiment.name) == ((2, 3), "tiny-seeds-2-3")
+
+
+@pytest.mark.parametrize(
+    ("sweep", "given"),
+    [({"imbalance.keep.1": [0.5, 0.2]}, "imbalance.keep={1: 0.3}"), ({"gans.dcgan": [{}]}, "gans.dcgan.epochs=3")],
+)
+def test_setting_a_part_of_what_is_swept_or_the_whole_of_it_is_refused(
+    expand: Expand, sweep: Settings, given: str
+) -> None:
+    (key,) = sweep
+    with pytest.raises(ConfigError, match=rf"--set {given.partition('=')[0]}: {key} is swept; pick one"):
+        expand(sweep, given)
+
+
+@pytest.mark.parametrize(
+    ("sweep", "which"),
+    [
+        ({"imbalance.keep.1": [0.5, 0.2, 0.1]}, "--set imbalance.keep.1=0.5 (or 0.2, 0.1)"),
+        (
+            {"synthesis.n": ["half", 3], "seeds": [[0], [0, 1]]},
+            "--set synthesis.n=half (or 3) --set 'seeds=[0]' (or [0, 1])",
+        ),
+        ({"task.positive": [1, "1"]}, '--set task.positive=1 (or "1")'),
+    ],
+)
+def test_what_takes_one_experiment_says_which_values_to_pick_and_how(
+    expand: Expand, tmp_path: Path, sweep: Settings, which: str
+) -> None:
+    expand(sweep)
+    with pytest.raises(ConfigError) as caught:
+        request.experiment(tmp_path / "experiment.yaml", sets=[])
+    assert str(caught.value).endswith(f"here it takes one; pick its values: {which}")
+
+
+@pytest.mark.parametrize("program", ["imbalance", "train_gan", "synthesize", "train_classifier", "report"])
+def test_job_programs_say_which_value_to_pick(
+    tiny: Settings, write: Write, program: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, store = write(tiny | {"sweep": {"synthesis.n": [3, 4]}}), tmp_path / "store"
+    main = importlib.import_module(f"jobs.{program}").main
+    assert main(["--experiment", str(path), "--store", str(store)]) == 78
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "sweeps 2 experiments, and here it takes one; pick its values: --set synthesis.n=3 (or 4)" in said
+    assert not store.exists()
+    assert main(["--experiment", str(path), "--store", str(store), "--set", "synthesis.n=3", "--dry-run"]) == 0
+    assert "name: tiny-n-3" in capsys.readouterr().out
+
+
+# -- names -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sweep", "told"),
+    [
+        ({"imbalance.keep.shirt": [0.05, 1.0, 60]}, ["tiny-shirt-0-05", "tiny-shirt-1", "tiny-shirt-60"]),
+        ({"imbalance.keep.1": [0.5]}, ["tiny-keep-1-0-5"]),  # a number is no word
+        ({"classifier.side_px": [32, 64]}, ["tiny-side-px-32", "tiny-side-px-64"]),
+        ({"classifier.backbone": ["resnet18"]}, ["tiny-backbone-resnet18"]),
+        ({"gans.dcgan.steps": [9], "gans.wgan-gp.steps": [8]}, ["tiny-dcgan-steps-9-wgan-gp-steps-8"]),
+        ({"statistics.margin": [0.01, {"share": 0.2}]}, ["tiny-margin-0-01", "tiny-margin-share-0-2"]),
+        ({"classifier.paper.lr": [1e-05]}, ["tiny-lr-1e-05"]),
+    ],
+    ids=str,
+)
+def test_a_name_tells_the_values(expand: Expand, sweep: Settings, told: list[str]) -> None:
+    assert names(expand(sweep)) == told
+
+
+def test_long_names_lose_their_start_then_the_keys_then_the_values(expand: Expand) -> None:
+    sweep = {"classifier.backbone": ["resnet18", "efficientnet-lite0"]}
+    assert names(expand(sweep, settings={"name": "what-a-study-is-called"})) == [
+        "what-a-study-is-called-backbone-resnet18", "what-a-study-backbone-efficientnet-lite0",
+    ]  # fmt: skip
+    both = sweep | {"gans.dcgan.epochs": [1]}
+    assert names(expand(both)) == ["tiny-resnet18-1", "tiny-efficientnet-lite0-1"]
+    (name,) = names(expand({"classifier.weights": ["/a/long/way/to/some/file/of/weights.pth"]}))
+    assert re.fullmatch("tiny-[0-9a-f]{8}", name)
+
+
+@pytest.mark.parametrize(
+    "sweep",
+    [
+        {
+            "classifier.weights": [
+                "/a/very/long/way/to/a/file/of/weights.pth",
+                "/another/long/way/to/a/file/of/them.pth",
+            ]
+        },
+        {"task.positive": ["a b", "a-b", "A B"]},
+        {"task.positive": ["é", "ü"]},
+        {"task.positive": [1, "1"]},
+    ],
+    ids=str,
+)
+def test_names_are_valid_and_unique_whatever_the_values(expand: Expand, sweep: Settings) -> None:
+    found = names(expand(sweep))
+    assert len(set(found)) == len(found)
+    assert all(re.fullmatch(NAME, name) for name in found)
+    (key, values), *_ = sweep.items()
+    assert names(expand(sweep, f"{key}={shown(values[0])}")) == found[:1]
+
+
+# -- what is refused ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sweep", "said"),
+    [
+        (3, "sweep = 3: map keys to lists of values"),
+        ({}, "sweep = {}: map keys to lists of values"),
+        (None, "sweep = None: map keys to lists of values"),
+        ({"synthesis.n": 3}, "sweep.synthesis.n = 3: give a list of at least one value"),
+        ({"synthesis": {"n": [3]}}, "sweep.synthesis = {'n': [3]}: give a list of at least one value"),
+        ({"synthesis.n": []}, "sweep.synthesis.n = []: give a list of at least one value"),
+        ({"synthesis.n": [3, 4, 3]}, "sweep.synthesis.n = [3, 4, 3]: every value once; given twice: 3"),
+        ({"imbalance.keep.1": [1, 1.0]}, "sweep.imbalance.keep.1 = [1, 1.0]: every value once; given twice: 1"),
+        ({"synthesis..n": [3]}, "sweep.synthesis..n: write a key as --set takes it"),
+        ({"name": ["a", "b"]}, "sweep.name = ['a', 'b']: name changes no result"),
+        ({"resources.threads": [1, 2]}, "sweep.resources.threads = [1, 2]: resources.threads changes no result"),
+        (
+            {"gans.dcgan": [{}], "gans.dcgan.epochs": [1]},
+            "sweep.gans.dcgan.epochs = [1]: it is a part of gans.dcgan, which is swept",
+        ),
+        ({"seeds.0": [1]}, "sweep.seeds.0 = 1: 'seeds' is a value, not a section"),
+        ({"synthesis.m": [3]}, "with synthesis.m = 3: unknown key 'synthesis.m' (allowed: n)"),
+        ({"synthesis.n": [3, 0]}, "with synthesis.n = 0: synthesis.n"),
+        (
+            {"imbalance.keep.1": [0.5, 1.5]},
+            "with imbalance.keep.1 = 1.5: imbalance.keep.1 = 1.5: what stays of a class",
+        ),
+        ({"arms": [["none", "dcgan"], ["none", {"name": "dcgan"}]]}, "the same experiment twice, with arms = "),
+    ],
+    ids=str,
+)
+def test_a_bad_sweep_is_told_with_its_key_value_and_rule(expand: Expand, sweep: Any, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        expand(sweep)
+    assert said in str(caught.value)
+    assert "experiment.yaml" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_resolved_experiment_knows_nothing_of_the_sweep(expand: Expand) -> None:
+    member = expand({"synthesis.n": [3, 4]})[0]
+    assert "sweep" not in dump(member.experiment)
