@@ -4,6 +4,7 @@ ganbalance data jobs/experiments/quick.yaml              get the images and the 
 ganbalance plan jobs/experiments/honest.yaml             what would run, and what is done already
 ganbalance run  jobs/experiments/quick.yaml              run what is not done yet, then the report
 ganbalance run  jobs/experiments/quick.yaml --gan "vanilla dcgan" --seeds 0..9 --set gans.dcgan.steps=200
+ganbalance run  jobs/experiments/keep-ratio.yaml         every experiment of a sweep, then a comparison of them
 ganbalance submit jobs/experiments/honest.yaml           run it on a Kubernetes cluster; the same again resumes
 ganbalance status --run quick-1a2b3c4d                   what every stage is doing there, and why not
 ganbalance watch --namespace ganbalance                  the same, live, of the run that was submitted last
@@ -14,6 +15,7 @@ ganbalance clean --run quick-1a2b3c4d                    delete its Jobs, and wh
 ganbalance render jobs/experiments/quick.yaml            the manifests that submit would create
 ganbalance drive --run quick-1a2b3c4d --submission 1     what the pod of a submission's driver runs
 ganbalance fetch-report --run quick-1a2b3c4d             write the report of a run to a folder, wherever it ran
+ganbalance compare quick-1a2b3c4d quick-5e6f7a8b         one report over several runs: curves along what differs
 ganbalance export --run quick-1a2b3c4d --to pngs/        real and synthetic training images as PNG folders
 ganbalance table reports/quick/summary.json              a report's table in markdown
 ganbalance doctor --store s3://bucket/prefix             check the store, and say how to fix what fails
@@ -26,7 +28,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from ganbalance.cli import doctor, experiments, results, stores, submissions, watching
+from ganbalance.cli import compare, doctor, experiments, results, stores, submissions, watching
 from ganbalance.cli.access import store_of_the_cluster
 from ganbalance.errors import ConfigError, GanbalanceError, Stopped, UnavailableError
 from ganbalance.pipeline import request
@@ -60,6 +62,6 @@ def _parser() -> argparse.ArgumentParser:
         prog="ganbalance", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=request.Parser)
-    for group in (experiments, submissions, watching, results, doctor, stores):
+    for group in (experiments, submissions, watching, results, compare, doctor, stores):
         group.add_to(commands)
     return parser

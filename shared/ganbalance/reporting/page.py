@@ -13,8 +13,12 @@ from ganbalance.reporting.layout import Report
 
 def write(folder: Path, report: Report) -> None:
     """Write the page as HTML, in one self-contained file, and as Markdown beside figures/*.png."""
-    shown = content(report)
-    (folder / "figures").mkdir()
+    render(folder, "report", content(report))
+
+
+def render(folder: Path, name: str, shown: dict[str, Any]) -> None:
+    """Write what is `shown` as name.html and name.md."""
+    (folder / "figures").mkdir(exist_ok=True)
     for section in shown["sections"]:
         for picture in section.pictures:
             (folder / "figures" / picture.file).write_bytes(picture.png)
@@ -27,8 +31,8 @@ def write(folder: Path, report: Report) -> None:
     )
     templates.globals |= {"signs": SIGNS, "markdown": tables.markdown}
     templates.filters |= {"escaped": tables.escaped, "unbroken": _unbroken}
-    for name in ("report.html", "report.md"):
-        (folder / name).write_text(templates.get_template(f"{name}.j2").render(shown))
+    for ending in ("html", "md"):
+        (folder / f"{name}.{ending}").write_text(templates.get_template(f"report.{ending}.j2").render(shown))
 
 
 def _unbroken(text: str) -> str:

@@ -1,0 +1,72 @@
+"""The command that compares several runs: compare."""
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ganbalance.cli.access import add_access
+from ganbalance.errors import EXIT_DONE, DataError
+from ganbalance.pipeline import request, runs
+from ganbalance.pipeline.state import State
+from ganbalance.reporting.comparison import runs as comparing
+from ganbalance.reporting.comparison import tables
+from ganbalance.store import Store, open_store
+from ganbalance.store.artifacts import Artifacts
+
+EXAMPLE = "ganbalance compare keep-ratio-shirt-0-2-1a2b3c4d keep-ratio-shirt-0-02-5e6f7a8b --out out/keep-ratio"
+NEEDED = {"primary", "gate", "margins", "dataset", "arms", "levels", "provenance", "missing_results"}
+
+
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add this command."""
+    help_ = "one report over several runs: curves along what differs between them, and where verdicts change"
+    parser = commands.add_parser(
+        "compare", help=help_, description=f"{help_[0].upper()}{help_[1:]}.\n\n{EXAMPLE}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="two runs or more that have reports")
+    out = Path("out/compare")
+    parser.add_argument("--out", type=Path, default=out, metavar="DIR", help=f"where it is written (default: {out})")
+    request.add_store(parser)
+    add_access(parser)
+    parser.set_defaults(command=compare)
+
+
+def compare(flags: argparse.Namespace) -> int:
+    """Compare runs that have reports; their order is that of the page where what differs has none."""
+    store = open_store(flags.store)
+    reports = reports_of(store, flags.runs)
+    if missing := [run for run in flags.runs if run not in reports]:
+        raise DataError(f"no report yet of {', '.join(missing)}; run their experiments to the end, or leave them out")
+    write_comparison(reports, flags.out)
+    return EXIT_DONE
+
+
+def reports_of(store: Store, names: Sequence[str]) -> dict[str, Any]:
+    """The summaries of those runs that have a report, by run."""
+    return {run: found for run in dict.fromkeys(names) if (found := _summary(store, run))}
+
+
+def write_comparison(reports: dict[str, Any], folder: Path) -> None:
+    """Write the comparison and print what it says. Raises ConfigError where it makes no sense."""
+    from ganbalance.reporting.comparison import page
+
+    comparison = comparing.compare(reports)
+    path = page.write(folder, comparison)
+    print(f"\n{tables.terminal(comparison)}\n\ncomparison: {path}")
+
+
+def _summary(store: Store, run: str) -> Any:
+    """summary.json of a run's report; None where there is none yet. Raises ConfigError, DataError."""
+    record = runs.load(store, run)
+    with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
+        state = State(record.plan, Artifacts(store, Path(scratch)))
+        commit = state.commit("report")
+        if commit is None:
+            return None
+        summary = state.artifacts.open(commit).json("summary.json")
+    if NEEDED - summary.keys():
+        raise DataError(f"the report of run {run} is of another version; run its experiment again, then compare")
+    return summary

@@ -1,0 +1,1 @@
+"""Compare several runs: what differs between them, curves along it, and where verdicts change."""

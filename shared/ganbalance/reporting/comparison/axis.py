@@ -1,0 +1,62 @@
+"""Choose the axis along which runs are compared: what tells their experiments apart."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from ganbalance.reporting.comparison.differences import text
+
+LOG_FROM = 10.0
+"""Ratio of the largest to the smallest value beyond which equal steps are equal ratios."""
+LONGEST_LABEL = 28
+TIMES = " × "
+BESIDE = ("seeds", "task", "statistics", "protocol")
+"""Sections of how a question is put, not of what is tried: an axis only where nothing else differs."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """`labels` name the runs in order; `places` are their numbers on an axis, None where they have none."""
+
+    title: str
+    labels: tuple[str, ...]
+    places: tuple[float, ...] | None
+    is_log: bool = False
+
+
+def choose(found: Mapping[str, Sequence[Any]], names: Sequence[str]) -> tuple[Axis, list[int]]:
+    """The axis, and the order of the runs on it.
+
+    One setting: that one. Several: the runs themselves, called by their values where these are short.
+    """
+    mine = {key: values for key, values in found.items() if not is_beside(key)} or dict(found)
+    if len(mine) > 1:
+        return Axis(TIMES.join(mine), _called(list(mine.values()), names), None), list(range(len(names)))
+    ((key, values),) = mine.items()
+    if not _is_numeric(key, values):
+        return Axis(key, _called([values], names), None), list(range(len(names)))
+    order = sorted(range(len(values)), key=lambda place: float(values[place]))
+    places = tuple(float(values[place]) for place in order)
+    is_log = places[0] > 0 and places[-1] / places[0] > LOG_FROM
+    return Axis(key, tuple(text(values[place]) for place in order), places, is_log), order
+
+
+def is_beside(key: str) -> bool:
+    """Whether a setting is a warning rather than an axis; `arms` holds only those that some runs lack."""
+    return key == "arms" or key.partition(".")[0] in BESIDE
+
+
+def _is_numeric(key: str, values: Sequence[Any]) -> bool:
+    """Numbers, no two alike; of `keep` all shares or all counts, which are not on one scale."""
+    if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+        return False
+    if key.startswith("imbalance.keep.") and len({value > 1 for value in values}) > 1:
+        return False
+    return all(low < high for low, high in pairwise(sorted(map(float, values))))
+
+
+def _called(values: Sequence[Sequence[Any]], names: Sequence[str]) -> tuple[str, ...]:
+    labels = [TIMES.join(map(text, of_run)) for of_run in zip(*values, strict=True)]
+    is_short = max(map(len, labels)) <= LONGEST_LABEL
+    return tuple(labels) if is_short and len(set(labels)) == len(labels) else tuple(names)
