@@ -174,6 +174,62 @@ def test_plan_bounds_the_gpu_hours_of_what_is_to_do(bench: Bench) -> None:
     assert (code, "at most 12 GPU-hours, if every pod runs up to its deadline, once" in said) == (0, True), said
 
 
+@pytest.fixture
+def sweeping(bench: Bench) -> Bench:
+    """The same with an experiment that sweeps a setting which no GAN depends on."""
+    settings = yaml.safe_load(bench.experiment.read_text())
+    bench.experiment.write_text(yaml.safe_dump(settings | {"sweep": {"classifier.side_px": [16, 32]}}))
+    return bench
+
+
+def test_a_sweep_is_a_driver_for_each_of_its_experiments(sweeping: Bench) -> None:
+    code, said = sweeping.submit()
+    runs_of = [job["metadata"]["labels"][RUN] for job in sweeping.driver_jobs()]
+    assert code == 0, said
+    assert [run.rpartition("-")[0] for run in runs_of] == ["tiny-side-px-16", "tiny-side-px-32"]
+    assert [runs.load(sweeping.store, run).experiment.classifier.side_px for run in runs_of] == [16, 32]
+    assert f"when all are done: ganbalance compare {' '.join(runs_of)} --namespace tests" in said
+    code, said = sweeping.submit("--set", "classifier.side_px=16")
+    assert (code, f"run {runs_of[0]}: " in said, "compare" in said) == (0, True, False), said
+    assert len(sweeping.driver_jobs()) == 3
+
+
+def test_trainings_that_runs_side_by_side_would_repeat_are_told(sweeping: Bench) -> None:
+    told = "note: 2 trainings of GANs shared by several of these runs"
+    assert told in sweeping.submit()[1]
+    sweeping.experiment.write_text(sweeping.experiment.read_text().replace("classifier.side_px", "gans.dcgan.epochs"))
+    assert "of GANs shared" not in sweeping.submit()[1]
+
+
+def test_drivers_here_run_one_after_the_other_and_repeat_nothing(
+    sweeping: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driven: list[str] = []
+    monkeypatch.setattr(Driver, "run", lambda driver: driven.append(driver._state.plan.run) or [])
+    code, said = sweeping.submit("--driver", "local")
+    assert (code, len(driven)) == (0, 2), said
+    assert "of GANs shared" not in said
+
+
+def test_render_takes_one_experiment_of_a_sweep(sweeping: Bench) -> None:
+    code, said = sweeping.type("render", str(sweeping.experiment))
+    assert (code, said.count("\n")) == (BAD_CONFIG, 1)
+    assert "pick its values: --set classifier.side_px=16 (or 32)" in said
+    code, said = sweeping.type("render", str(sweeping.experiment), "--set", "classifier.side_px=32")
+    assert (code, "tiny-side-px-32" in said) == (0, True)
+
+
+def test_gpu_hours_of_shared_stages_count_once(sweeping: Bench) -> None:
+    found = sweeping.double.object("PodTemplate", "train-gan")
+    found["metadata"]["annotations"] = {"ganbalance.io/gpu-resource": "example.com/gpu"}
+    found["template"]["spec"]["activeDeadlineSeconds"] = 3 * 3600
+    found["template"]["spec"]["containers"][0]["resources"]["limits"] |= {"example.com/gpu": "2"}
+    sweeping.double.add(found)
+    code, said = sweeping.type("plan", str(sweeping.experiment))
+    assert (code, "at most 12 GPU-hours" in said) == (0, True), said
+    assert "2 train-gan" in said.partition("shared by several of them: ")[2]
+
+
 def test_logs_come_in_the_order_of_the_tries(bench: Bench) -> None:
     bench.submit()
     run = bench.run

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ganbalance import config
+from ganbalance import cli, config
 from ganbalance.errors import ConfigError
 from ganbalance.frozen import dump
 from ganbalance.pipeline import request
@@ -272,6 +272,18 @@ def test_a_bad_sweep_is_told_with_its_key_value_and_rule(expand: Expand, sweep: 
     assert said in str(caught.value)
     assert "experiment.yaml" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("command", ["run", "plan"])
+def test_a_value_that_no_plan_can_have_is_told_before_any_work(
+    tiny: Settings, write: Write, command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tiny | {"sweep": {"imbalance.keep.1": [0.5, 1000]}})
+    assert cli.main([command, str(path), "--store", str(tmp_path / "store")]) == 78
+    said = capsys.readouterr()
+    assert "with imbalance.keep.1 = 1000: imbalance.keep.1 = 1000: the class has 60 images" in said.err
+    assert said.out == ""
+    assert not (tmp_path / "store").exists()
 
 
 def test_a_resolved_experiment_knows_nothing_of_the_sweep(expand: Expand) -> None:

@@ -9,18 +9,15 @@ from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
 
-from ganbalance.cli import results
-from ganbalance.cli.access import access, add_access, is_named
+from ganbalance.cli import results, sweeps
+from ganbalance.cli.access import add_access, is_named
 from ganbalance.config import Experiment
 from ganbalance.data.datasets import open_dataset
 from ganbalance.errors import EXIT_DONE, ConfigError, UnavailableError
-from ganbalance.k8s import rendering
-from ganbalance.k8s.client import Cluster
-from ganbalance.k8s.connection import templates
 from ganbalance.models import backbones
 from ganbalance.pipeline import request, runs
 from ganbalance.pipeline.local import Failure, LocalRunner
-from ganbalance.pipeline.plan import make_plan
+from ganbalance.pipeline.plan import Plan, make_plan
 from ganbalance.pipeline.state import State
 from ganbalance.store import open_store
 from ganbalance.store.artifacts import Artifacts
@@ -50,10 +47,15 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 
 def run(flags: argparse.Namespace) -> int:
-    """Run what is not done, write the report, print its table."""
+    """Run what is not done, write the report, print its table; the same for each experiment of a sweep."""
+    members = sweeps.requested(flags)
+    if len(members) > 1:
+        return sweeps.run(flags, members, prepare=_preflight, run_one=_run)
+    return _run(flags, members[0].experiment, make_plan(members[0].experiment))
+
+
+def _run(flags: argparse.Namespace, experiment: Experiment, plan: Plan) -> int:
     started = time.monotonic()
-    experiment = requested(flags)
-    plan = make_plan(experiment)
     store = open_store(flags.store)
     with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
         state = State(plan, Artifacts(store, Path(scratch)))
@@ -75,7 +77,10 @@ def run(flags: argparse.Namespace) -> int:
 
 
 def plan(flags: argparse.Namespace) -> int:
-    """Print the stages of an experiment and which are done; run none."""
+    """Print the stages of an experiment and which are done; run none. Of a sweep, what its experiments share."""
+    members = sweeps.requested(flags)
+    if len(members) > 1 and not flags.record:
+        return sweeps.plan(flags, members)
     experiment = requested(flags)
     planned = make_plan(experiment)
     store = open_store(flags.store)
@@ -89,9 +94,7 @@ def plan(flags: argparse.Namespace) -> int:
     print(f"{len(done)} done, {left.total()} not started" + "".join(f", {n} {stage}" for stage, n in left.items()))
     if is_named(flags):
         nodes = [node for node in planned.nodes if node.name not in done]
-        hours = rendering.gpu_hours(experiment, templates(Cluster(access(flags))), nodes)
-        bound = f"at most {hours:,.0f} GPU-hours, if every pod runs up to its deadline, once"
-        print(bound if hours else "no GPU-hours: its pods ask for no GPU")
+        print(sweeps.gpu_bound(flags, [experiment], [planned], nodes))
     for line in (*planned.notes, *planned.forecast):
         print(f"note: {line}")
     if flags.record:
@@ -102,7 +105,12 @@ def plan(flags: argparse.Namespace) -> int:
 
 def get_data(flags: argparse.Namespace) -> int:
     """Get what an experiment needs from outside, unless it is here, and check it."""
-    experiment = requested(flags)
+    for member in sweeps.requested(flags):
+        _get_data(member.experiment)
+    return EXIT_DONE
+
+
+def _get_data(experiment: Experiment) -> None:
     source = open_dataset(experiment.dataset)
     source.ensure()
     images = source.load()
@@ -111,14 +119,11 @@ def get_data(flags: argparse.Namespace) -> int:
     settings = experiment.classifier
     weights = backbones.find(settings.backbone).weights_file(settings.weights)
     print(f"the weights of {settings.backbone} are here: {weights}")
-    return EXIT_DONE
 
 
 def requested(flags: argparse.Namespace) -> Experiment:
-    """The experiment that the flags of `add_request` ask for. Raises ConfigError."""
-    return request.experiment(
-        flags.experiment, sets=flags.set, seeds=flags.seeds, only_gans=None if flags.gan is None else flags.gan.split()
-    )
+    """The one experiment that the flags of `add_request` ask for. Raises ConfigError."""
+    return request.experiment(flags.experiment, **sweeps.overrides(flags))
 
 
 def _preflight(experiment: Experiment, state: State) -> None:
@@ -167,7 +172,9 @@ def _report_failures(failures: list[Failure]) -> int:
 def add_request(parser: argparse.ArgumentParser) -> None:
     """The flags that say which experiment."""
     default = request.DEFAULT_EXPERIMENT
-    parser.add_argument("experiment", type=Path, nargs="?", default=default, help=f"an experiment (default: {default})")
+    parser.add_argument(
+        "experiment", type=Path, nargs="?", default=default, help=f"an experiment or a sweep (default: {default})"
+    )
     parser.add_argument("--gan", metavar="NAMES", help='these GANs instead of the experiment\'s, e.g. "dcgan wgan-gp"')
     request.add_overrides(parser)
 

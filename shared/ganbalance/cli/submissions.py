@@ -12,7 +12,7 @@ from types import FrameType
 
 import yaml
 
-from ganbalance.cli import experiments
+from ganbalance.cli import experiments, sweeps
 from ganbalance.cli.access import add_access, connected
 from ganbalance.cli.text import counted, seconds
 from ganbalance.config import OwnImages
@@ -100,11 +100,16 @@ def _positive_seconds(text: str) -> float:
 
 
 def submit(flags: argparse.Namespace) -> int:
-    """Check an experiment against a cluster, record it as a run and start its driver."""
-    experiment = experiments.requested(flags)
-    record = runs.Record(experiment=experiment, plan=make_plan(experiment))
+    """Check an experiment against a cluster, record it as a run and start its driver; so each one of a sweep."""
+    records = sweeps.records(sweeps.requested(flags))
     with connected(flags) as (cluster, store):
-        return _start(flags, cluster, store, record, is_new=True)
+        if flags.driver == "cluster" and (warning := sweeps.made_twice(store, records)):
+            print(warning)
+        for record in records:
+            _start(flags, cluster, store, record, is_new=True)
+        if len(records) > 1:
+            print(sweeps.then_compare(records, cluster.flags))
+    return EXIT_DONE
 
 
 def resume(flags: argparse.Namespace) -> int:
