@@ -1,10 +1,11 @@
 """Collect the provenance of a report: machines, versions, time, and the command that reproduces it."""
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ganbalance import config
+from ganbalance import config, sweep
 from ganbalance.config import Experiment
 from ganbalance.errors import ConfigError
 from ganbalance.frozen import dump
@@ -42,15 +43,27 @@ def origin(
 
 def command(experiment: Experiment, presets: Path) -> str:
     """The command that makes this report again: of the preset if this is one, else of the file beside the report."""
-    path = presets / f"{experiment.name}.yaml"
+    for path in sorted(presets.glob("*.yaml")):
+        if f"{experiment.name}-".startswith(f"{path.stem}-"):
+            for member in _members(path):
+                if _without(member.experiment, "resources", "seeds") == _without(experiment, "resources", "seeds"):
+                    return f"make run EXPERIMENT=jobs/experiments/{path.name}{_changes(member, experiment)}"
+    return f"make run EXPERIMENT={EXPERIMENT_FILE}"
+
+
+def _members(path: Path) -> tuple[sweep.Member, ...]:
+    """The experiments of a preset; none of one that is not valid."""
     try:
-        preset = config.check(config.read(path), where=str(path)) if path.is_file() else None
+        return sweep.check(sweep.combinations(config.read(path)), where=str(path))
     except ConfigError:
-        preset = None
-    if preset is None or _without(preset, "resources", "seeds") != _without(experiment, "resources", "seeds"):
-        return f"make run EXPERIMENT={EXPERIMENT_FILE}"
-    seeds = "" if preset.seeds == experiment.seeds else f" SEEDS={','.join(map(str, experiment.seeds))}"
-    return f"make run EXPERIMENT=jobs/experiments/{path.name}{seeds}"
+        return ()
+
+
+def _changes(member: sweep.Member, experiment: Experiment) -> str:
+    """The seeds where they are not the preset's, and which of a sweep this is."""
+    seeds = "" if member.experiment.seeds == experiment.seeds else f" SEEDS={','.join(map(str, experiment.seeds))}"
+    values = " ".join(f"{key}={sweep.shown(value)}" for key, value in member.values.items())
+    return seeds + (f" SET={shlex.quote(values)}" if values else "")
 
 
 def _without(experiment: Experiment, *keys: str) -> dict[str, Any]:
