@@ -97,6 +97,7 @@ PUBLISHED = report.html report.md results.csv confusion.csv summary.json experim
 .PHONY: publish
 publish: run ## run an experiment and keep its report in reports/ (without the raw predictions)
 	@run=$$($(BIN)/ganbalance plan $(REQUEST) | sed -n 's/^run //p'); \
+	test -n "$$run" || { echo 'publish takes one experiment: pick a value of the sweep with SET=' >&2; exit 78; }; \
 	to=reports/$$(basename "$(EXPERIMENT)" .yaml); rm -rf "$$to"; mkdir -p "$$to"; \
 	for name in $(PUBLISHED); do cp -r "out/$$run/$$name" "$$to/"; done; echo "kept in $$to"
 

@@ -9,6 +9,7 @@ import pytest
 from ganbalance import config
 from ganbalance.errors import ConfigError
 from ganbalance.frozen import dump
+from ganbalance.pipeline import request
 
 PRESETS = sorted(Path("jobs/experiments").glob("*.yaml"))
 
@@ -19,11 +20,23 @@ def check(settings: dict[str, Any]) -> config.Experiment:
 
 @pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.stem)
 def test_every_preset_is_a_valid_experiment_named_like_its_file(path: Path) -> None:
-    assert config.check(config.read(path), where=str(path)).name == path.stem
+    members = request.experiments(path, sets=[])
+    assert all(f"{member.experiment.name}-".startswith(f"{path.stem}-") for member in members)
+    assert bool(members[0].values) == (path.stem == "keep-ratio")
 
 
 def test_the_presets_are_the_documented_ones() -> None:
-    assert [path.stem for path in PRESETS] == ["hard-pair", "honest", "paper", "quick", "ten-class", "trousers"]
+    assert [path.stem for path in PRESETS] == [
+        "hard-pair", "honest", "keep-ratio", "paper", "quick", "ten-class", "trousers",
+    ]  # fmt: skip
+
+
+def test_the_sweep_among_the_presets_is_the_pair_of_quick_and_ends_at_it() -> None:
+    members = request.experiments(Path("jobs/experiments/keep-ratio.yaml"), sets=[])
+    assert [list(member.values.values()) for member in members] == [[0.2], [0.1], [0.05], [0.02], [0.01]]
+    quick, last = request.experiment(Path("jobs/experiments/quick.yaml"), sets=[]), members[-1].experiment
+    assert (last.task, last.imbalance, last.seeds) == (quick.task, quick.imbalance, quick.seeds)
+    assert not any(arm.synthetic for arm in last.arms)
 
 
 @pytest.mark.parametrize("name", ["hard-pair", "honest", "ten-class"])

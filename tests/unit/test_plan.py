@@ -208,8 +208,8 @@ def test_too_few_seeds_for_a_verdict_are_noted_before_hours_are_spent(
 
 
 def test_the_presets_but_that_of_the_paper_have_enough_of_everything() -> None:
-    forecasts = {path.stem: plan_of(config.read(path)).forecast for path in Path("jobs/experiments").glob("*.yaml")}
-    assert {name for name, forecast in forecasts.items() if forecast} == {"paper"}
+    members = [m for path in Path("jobs/experiments").glob("*.yaml") for m in request.experiments(path, sets=[])]
+    assert {m.experiment.name for m in members if make_plan(m.experiment).forecast} == {"paper"}
 
 
 def test_arms_may_be_listed_in_any_order(tiny: Settings) -> None:
