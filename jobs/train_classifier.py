@@ -4,7 +4,8 @@ Reads   dataset and imbalance artifacts, and for an arm with a GAN its synthetic
 Writes  backbone          backbone.safetensors: published weights, verified; once
         features          features.npy float32 (N, d) of real images once, of synthetic ones once per synthesize
         train-classifier  scores.npz: logits of test and held-out images at every strength of the penalty, and the
-                          rule of the training mix (ganbalance.metrics.scores); solver.csv; COMMIT.json last
+                          rule of the training mix (ganbalance.metrics.scores); head.safetensors: the scaler and
+                          the solutions themselves (ganbalance.training.saved_head); solver.csv; COMMIT.json last
         rescore           scores.npz: the logits of another cell, its rule corrected for the training prior
         train-paper-classifier  scores.npz, curve.csv (a row per epoch): the course report's protocol
 Exit    0 done · 65 bad data · 75 try again · 78 bad configuration · 143 stopped
@@ -35,7 +36,7 @@ from ganbalance.pipeline import reading, stages
 from ganbalance.pipeline.job import JobContext, program
 from ganbalance.seeding import derive
 from ganbalance.store.artifacts import Artifact
-from ganbalance.training import device, head, paper, weights
+from ganbalance.training import device, head, paper, saved_head, weights
 from ganbalance.training.features import extract
 
 
@@ -100,6 +101,7 @@ def train_classifier(ctx: JobContext) -> None:
             for pair in pairs
         },
     ).save(ctx.folder / "scores.npz")
+    saved_head.save(ctx.folder / "head.safetensors", heads)
     _table(ctx.folder / "solver.csv", (_named(pair) | asdict(row) for pair in heads for row in heads[pair].solved))
     ctx.metrics |= {
         "images": len(train.labels),

@@ -80,6 +80,7 @@ TESTED = {
     "shared/ganbalance/data/batches.py": ["tests/unit/test_batches.py"],
     "shared/ganbalance/data/canvas.py": ["tests/unit/test_synthesis.py"],
     "shared/ganbalance/training/head.py": ["tests/unit/test_head.py"],
+    "shared/ganbalance/training/saved_head.py": ["tests/unit/test_saved_head.py"],
     "shared/ganbalance/training/paper.py": ["tests/unit/test_paper.py"],
     "shared/ganbalance/training/synthesis.py": ["tests/unit/test_synthesis.py"],
     "shared/ganbalance/training/gan_loop.py": ["tests/unit/test_gan_loop.py"],

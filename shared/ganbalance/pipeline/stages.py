@@ -134,7 +134,7 @@ class TrainClassifier(Stage):
     """
 
     stage = "train-classifier"
-    version = 2
+    version = 3
     program = "train-classifier"
 
     removed: str | None
