@@ -38,6 +38,20 @@ def test_a_backbone_maps_images_to_its_features(name: str) -> None:
         assert backbone.build().eval()(prepare(images, backbone, 32)).shape == (2, backbone.features)
 
 
+@pytest.mark.parametrize("name", backbones.names())
+def test_the_code_of_a_backbone_makes_its_network_without_this_project(name: str) -> None:
+    backbone = backbones.find(name)
+    assert "ganbalance" not in backbone.code
+    made: dict[str, torch.nn.Module] = {}
+    exec(f"import torch\n{backbone.code}", {}, made)  # noqa: S102 - of this project
+    ours = backbone.build().eval()
+    theirs = made["network"].eval()
+    theirs.load_state_dict(ours.state_dict())
+    images = torch.rand(2, 3, 32, 32)
+    with torch.inference_mode():
+        assert torch.equal(theirs(images), ours(images))
+
+
 @pytest.mark.parametrize(("photograph", "imagenet_class"), [("china.jpg", 698), ("flower.jpg", 985)])
 def test_efficientnet_lite0_with_its_published_weights_sees_a_palace_and_a_daisy(
     photograph: str, imagenet_class: int

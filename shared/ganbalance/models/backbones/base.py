@@ -19,6 +19,7 @@ class Backbone(ABC):
     features: ClassVar[int]
     mean: ClassVar[tuple[float, float, float]]
     std: ClassVar[tuple[float, float, float]]
+    code: ClassVar[str]  # what `build` does as lines of a script, for the README of an exported model
 
     @abstractmethod
     def build(self) -> nn.Module:

@@ -19,6 +19,7 @@ class EfficientNetLite0(Backbone):
     features = 1280
     mean = (0.5, 0.5, 0.5)
     std = (0.5, 0.5, 0.5)
+    code = 'import timm\nnetwork = timm.create_model("tf_efficientnet_lite0", num_classes=0)'
 
     def build(self) -> nn.Module:
         network: nn.Module = timm.create_model("tf_efficientnet_lite0", num_classes=0)

@@ -20,6 +20,7 @@ class ResNet18(Backbone):
     features = 512
     mean = (0.485, 0.456, 0.406)
     std = (0.229, 0.224, 0.225)
+    code = "import torchvision\nnetwork = torchvision.models.resnet18()\nnetwork.fc = torch.nn.Identity()"
 
     def build(self) -> nn.Module:
         network: nn.Module = torchvision.models.resnet18(weights=None)
