@@ -17,6 +17,8 @@ ganbalance drive --run quick-1a2b3c4d --submission 1     what the pod of a submi
 ganbalance fetch-report --run quick-1a2b3c4d             write the report of a run to a folder, wherever it ran
 ganbalance compare quick-1a2b3c4d quick-5e6f7a8b         one report over several runs: curves along what differs
 ganbalance export --run quick-1a2b3c4d --to pngs/        real and synthetic training images as PNG folders
+ganbalance export --run quick-1a2b3c4d --model keep/     the classifier that came out best, as one folder
+ganbalance predict keep/ images/ --to predictions.csv    what it says of image files
 ganbalance table reports/quick/summary.json              a report's table in markdown
 ganbalance doctor --store s3://bucket/prefix             check the store, and say how to fix what fails
 ganbalance store ls                                      the runs in a store
@@ -28,7 +30,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from ganbalance.cli import compare, doctor, experiments, results, stores, submissions, watching
+from ganbalance.cli import compare, doctor, experiments, models, results, stores, submissions, watching
 from ganbalance.cli.access import store_of_the_cluster
 from ganbalance.errors import ConfigError, GanbalanceError, Stopped, UnavailableError
 from ganbalance.pipeline import request
@@ -62,6 +64,6 @@ def _parser() -> argparse.ArgumentParser:
         prog="ganbalance", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=request.Parser)
-    for group in (experiments, submissions, watching, results, compare, doctor, stores):
+    for group in (experiments, submissions, watching, results, models, compare, doctor, stores):
         group.add_to(commands)
     return parser

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from ganbalance.cli import models
 from ganbalance.cli.access import access, add_access, is_named
 from ganbalance.errors import EXIT_DONE, ConfigError, DataError
 from ganbalance.k8s.client import Cluster
@@ -25,16 +26,18 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     add_out(fetcher)
     fetcher.set_defaults(command=fetch_report)
 
-    exporter = commands.add_parser("export", help="real and synthetic training images as PNG folders")
+    exporter = commands.add_parser("export", help="training images as PNG folders, or a classifier as one folder")
     _add_run(exporter)
-    exporter.add_argument("--seed", type=int, help="only this seed's images")
+    exporter.add_argument("--seed", type=int, help="only this seed's images, or the classifier of this seed")
     exporter.add_argument("--gan", help="only this GAN's images beside the real ones")
     exporter.add_argument(
         "--split",
         action="store_true",
         help="only the real ones, and a list with hashes: to train a generator elsewhere",
     )
-    exporter.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="a folder that is empty or new")
+    what = exporter.add_mutually_exclusive_group(required=True)
+    what.add_argument("--to", type=Path, metavar="FOLDER", help="images: a folder that is empty or new")
+    models.add_export(exporter, what)
     exporter.set_defaults(command=export_images)
 
     printer = commands.add_parser("table", help="a report's table in markdown")
@@ -64,6 +67,10 @@ def fetch_report(flags: argparse.Namespace) -> int:
 
 def export_images(flags: argparse.Namespace) -> int:
     """Write training images as PNG files, a folder per class."""
+    if flags.model is not None:
+        return models.export(flags)
+    if flags.arm is not None:
+        raise ConfigError("--arm chooses a classifier; name its folder with --model")
     store = open_store(flags.store)
     record = runs.load(store, flags.run)
     with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:

@@ -29,14 +29,13 @@ def export(state: State, *, seed: int | None, gan: str | None, split: bool, to: 
     With `split` the real ones alone, and a list of them. Raises ConfigError when `to` holds something already,
     DataError when a chosen stage is not done.
     """
-    if to.exists() and any(to.iterdir()):
-        raise ConfigError(f"--to {to}: the folder is not empty; name a new one")
-    data = reading.task_images(_artifact(state, "dataset"))
+    check_is_new("--to", to)
+    data = reading.task_images(done(state, "dataset"))
     written = 0
     for node in _chosen(state, seed, gan):
         if split and node.stage != "imbalance":
             continue
-        artifact = _artifact(state, node.name)
+        artifact = done(state, node.name)
         if artifact.commit.outcome == "diverged":
             print(f"{node.name} has no images: its GAN diverged")
             continue
@@ -66,7 +65,14 @@ def _chosen(state: State, seed: int | None, gan: str | None) -> list[Node]:
     return nodes
 
 
-def _artifact(state: State, name: str) -> Artifact:
+def check_is_new(flag: str, folder: Path) -> None:
+    """Raises ConfigError for a folder that holds something, or what is none."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ConfigError(f"{flag} {folder}: it is not an empty folder; name a new one")
+
+
+def done(state: State, name: str) -> Artifact:
+    """What a stage of a run has made. Raises DataError while it is not done."""
     commit = state.commit(name)
     if commit is None:
         raise DataError(f"{name} of run {state.plan.run} is not done; run the experiment first")

@@ -1,0 +1,122 @@
+"""Commands for the classifier that a run leaves: export --model, predict."""
+
+import argparse
+import csv
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ganbalance.data.datasets.own_images import SUFFIXES, image_files, read_image
+from ganbalance.errors import EXIT_DONE, ConfigError, DataError
+from ganbalance.pipeline import runs
+from ganbalance.pipeline.model_export import export_model
+from ganbalance.pipeline.state import State
+from ganbalance.progress import Progress
+from ganbalance.store import open_store
+from ganbalance.store.artifacts import Artifacts
+
+if TYPE_CHECKING:
+    from ganbalance.training.model_folder import Classifier
+
+BATCH = 256  # as many as features are made of at a time
+NO_ONNX = "no model.onnx: torch writes one only with the package onnx, which ganbalance does not depend on"
+
+
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add predict."""
+    predictor = commands.add_parser("predict", help="what an exported classifier says of image files")
+    predictor.add_argument("model", type=Path, metavar="DIR", help="a folder that 'ganbalance export --model' wrote")
+    predictor.add_argument("images", type=Path, nargs="+", metavar="IMAGES", help="image files, or folders of them")
+    predictor.add_argument("--to", type=Path, metavar="FILE", help="a CSV file (default: standard output)")
+    predictor.add_argument(
+        "--rule",
+        choices=("fair", "as-trained", "deployment"),
+        default="fair",
+        help="the class shares it decides for: equal ones (fair, the default), those in training, those in the data",
+    )
+    predictor.set_defaults(command=predict)
+
+
+def add_export(parser: argparse.ArgumentParser, what: Any) -> None:
+    """Add to export the flags of a classifier; `what` is the group of flags that say what is exported."""
+    what.add_argument("--model", type=Path, metavar="DIR", help="a classifier: a folder that is empty or new")
+    parser.add_argument("--arm", help="whose classifier (default: of the arms that help the one that gains most)")
+
+
+def export(flags: argparse.Namespace) -> int:
+    """Write a run's classifier as a folder."""
+    if flags.gan or flags.split:
+        raise ConfigError("--gan and --split choose images; name their folder with --to")
+    store = open_store(flags.store)
+    record = runs.load(store, flags.run)
+    with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
+        state = State(record.plan, Artifacts(store, Path(scratch)))
+        model, why = export_model(state, record.experiment, arm=flags.arm, seed=flags.seed, to=flags.model)
+    print(f"{model.arm} at seed {model.seed}: {why}")
+    print(model.caveat)
+    if model.note:
+        print(model.note)
+    print(NO_ONNX)
+    print(f"wrote {flags.model}; next: ganbalance predict {flags.model} IMAGES")
+    return EXIT_DONE
+
+
+def predict(flags: argparse.Namespace) -> int:
+    """Write the class and the probabilities of each image as CSV."""
+    from ganbalance.training.model_folder import open_model
+
+    if flags.to is not None and not flags.to.parent.is_dir():
+        raise ConfigError(f"--to {flags.to}: there is no folder {flags.to.parent}")
+    files = _files(flags.images)
+    classifier = open_model(flags.model)
+    rows = _predicted(classifier, flags.rule, files, tell=flags.to is not None)
+    head = ("file", "class", *(f"P({name})" for name in classifier.model.classes))
+    _write(flags.to, head, rows)
+    if flags.to is not None:
+        counts = Counter(row[1] for row in rows)
+        found = ", ".join(f"{counts[name]:,} {name}" for name in classifier.model.classes)
+        print(f"wrote {flags.to}, by the rule {flags.rule}: {found}")
+    return EXIT_DONE
+
+
+def _predicted(classifier: "Classifier", rule_name: str, files: Sequence[Path], *, tell: bool) -> list[list[Any]]:
+    """A row for each file: its name, the class, and the probability of every class."""
+    model, rule = classifier.model, classifier.model.rule(rule_name)
+    progress, rows = Progress("predict"), []
+    for start in range(0, len(files), BATCH):
+        chosen = files[start : start + BATCH]
+        images = np.stack([read_image(path, model.image.side_px, model.image.channels) for path in chosen])
+        logits = classifier.logits(images)
+        shares = np.exp(rule.log_probabilities(logits)).tolist()
+        for path, c, of_classes in zip(chosen, rule.decide(logits), shares, strict=True):
+            rows.append([path, model.classes[c], *of_classes])
+        if tell:  # else standard output is for the table
+            progress(len(rows), len(files))
+    progress.close()
+    return rows
+
+
+def _files(given: Sequence[Path]) -> list[Path]:
+    """The files, and in place of each folder the images in it. Raises DataError for what holds none."""
+    found: list[Path] = []
+    for path in given:
+        if not path.exists():
+            raise DataError(f"{path}: there is no such file or folder")
+        inside = image_files(path) if path.is_dir() else [path]
+        if not inside:
+            raise DataError(f"{path} holds no images ({', '.join(sorted(SUFFIXES))})")
+        found += inside
+    return found
+
+
+def _write(path: Path | None, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    with nullcontext(sys.stdout) if path is None else path.open("w", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(head)
+        table.writerows(rows)

@@ -1,0 +1,129 @@
+"""A run's classifier as a folder with everything to predict; `ganbalance.training.model_folder` is its form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ganbalance.config import Experiment
+from ganbalance.errors import ConfigError, DataError
+from ganbalance.frozen import dump
+from ganbalance.metrics.classification import AS_TRAINED, DEPLOYMENT, FAIR
+from ganbalance.models import backbones
+from ganbalance.pipeline import reading, stages
+from ganbalance.pipeline.export import check_is_new, done
+from ganbalance.pipeline.plan import Node, Plan
+from ganbalance.pipeline.state import State
+from ganbalance.reporting.kept_arm import Chosen, best, statements
+from ganbalance.store.artifacts import Artifact
+
+if TYPE_CHECKING:
+    from ganbalance.reporting.layout import Summary
+    from ganbalance.training.model_folder import DecisionRule, Model, Network
+
+RULES = (FAIR, DEPLOYMENT, AS_TRAINED)
+
+
+def export_model(
+    state: State, experiment: Experiment, *, arm: str | None, seed: int | None, to: Path
+) -> tuple[Model, str]:
+    """Write the classifier of an arm at a seed; returns what it is, and why this arm.
+
+    Without `arm` the one that helps and gains most, else the baseline; without `seed` the first with a result. Raises
+    ConfigError when `to` holds something already or there is no such cell, DataError when a stage is not done.
+    """
+    from ganbalance.training import model_folder, saved_head
+
+    check_is_new("--model", to)
+    _check_classifiers_are_kept(state.plan)
+    report = done(state, "report")
+    summary = report.json("summary.json")
+    chosen = _chosen(summary, arm)
+    seed = _seed(summary, _with_a_result(report, summary, chosen.arm), chosen.arm, seed)
+    cell = _trained(state.plan, chosen.arm, seed)
+    kept = done(state, cell.name)
+    if "head.safetensors" not in kept.names:
+        raise DataError(f"{cell.name} was trained before heads were kept; run the experiment again to have this one")
+    strength = summary["arms"][chosen.arm]["sensitivity"]["all_classes"]
+    head = saved_head.load(kept.path("head.safetensors"), strength)
+    features = state.plan.node(cell.inputs["features"])
+    images = reading.task_images(done(state, cell.inputs["dataset"]))
+    model = model_folder.Model(
+        format=model_folder.FORMAT,
+        classes=images.class_names,
+        arm=chosen.arm,
+        seed=seed,
+        task=dump(experiment)["task"],
+        image=model_folder.Image(side_px=images.side_px, channels=images.channels),
+        backbone=_network(state, features),
+        rules=_rules(report, chosen.arm, seed),
+        strength=strength,
+        run=state.plan.run,
+        commit=kept.commit.provenance.get("git_commit"),
+        **statements(summary, chosen.arm, seed),
+    )
+    weights = done(state, features.inputs["backbone"]).path("backbone.safetensors")
+    return model_folder.write(to, model, head, weights), chosen.why
+
+
+def _chosen(summary: Summary, arm: str | None) -> Chosen:
+    if arm is None:
+        return best(summary)
+    if arm not in summary["arms"]:
+        raise ConfigError(f"--arm {arm}: the run has no such arm; choose among {', '.join(summary['arms'])}")
+    return Chosen(arm, "as asked for")
+
+
+def _seed(summary: Summary, known: Sequence[int], arm: str, seed: int | None) -> int:
+    """The seed that was named, else the first of those `known` at which the arm has a result."""
+    if seed not in (None, *summary["seeds"]):
+        raise ConfigError(f"--seed {seed}: the run has no such seed, only {', '.join(map(str, summary['seeds']))}")
+    if seed is None and known:
+        return known[0]
+    if seed is not None and seed in known:
+        return seed
+    missing = [one for one in summary["missing_results"] if one["arm"] == arm and seed in (None, one["seed"])]
+    because = f": {missing[0]['because']}" if missing else ""
+    elsewhere = f"; choose --seed among {', '.join(map(str, known))}" if known else ""
+    raise DataError(f"{arm} has no classifier at {'any seed' if seed is None else f'seed {seed}'}{because}{elsewhere}")
+
+
+def _with_a_result(report: Artifact, summary: Summary, arm: str) -> list[int]:
+    with np.load(report.path("predictions.npz"), allow_pickle=False) as arrays:
+        return [seed for seed in summary["seeds"] if f"test/{arm}/{seed}" in arrays]
+
+
+def _check_classifiers_are_kept(plan: Plan) -> None:
+    if any(node.stage == stages.TrainPaperClassifier.stage for node in plan.nodes):
+        raise ConfigError(
+            f"run {plan.run} is under 'protocol: paper', which keeps no network; export one under 'protocol: honest'"
+        )
+
+
+def _trained(plan: Plan, arm: str, seed: int) -> Node:
+    """The stage that trained the arm's classifier: of one that was rescored, its source."""
+    cell = plan.node(plan.node("report").inputs[f"cell/{arm}/{seed}"])
+    return plan.node(cell.inputs["source"]) if cell.stage == stages.Rescore.stage else cell
+
+
+def _network(state: State, features: Node) -> Network:
+    from ganbalance.training.model_folder import Network
+
+    declared = features.declared()
+    backbone = state.plan.node(features.inputs["backbone"]).declared()
+    if not isinstance(declared, stages.Features) or not isinstance(backbone, stages.Backbone):
+        raise TypeError(f"{features.name} is no stage of features")
+    found = backbones.find(backbone.name)
+    return Network(name=backbone.name, sha256=backbone.sha256, side_px=declared.side_px, mean=found.mean, std=found.std)
+
+
+def _rules(report: Artifact, arm: str, seed: int) -> dict[str, DecisionRule]:
+    """The rules that the report settled from all seeds; it writes scale and offsets as one array."""
+    from ganbalance.training.model_folder import DecisionRule
+
+    with np.load(report.path("predictions.npz"), allow_pickle=False) as arrays:
+        found = {rule: arrays[name].tolist() for rule in RULES if (name := f"rule/{rule}/{arm}/{seed}") in arrays}
+    return {rule: DecisionRule(scale=scale, offsets=tuple(offsets)) for rule, (scale, *offsets) in found.items()}

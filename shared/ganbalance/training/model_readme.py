@@ -1,0 +1,90 @@
+"""The README of an exported model: what it is, and how to use it without this project."""
+
+from collections.abc import Mapping
+from typing import Any
+
+MODES = {1: "L", 3: "RGB"}
+RULES = {
+    "fair": "every class weighs the same; fitted on real held-out images of all seeds",
+    "deployment": "the fair rule for the class shares of the imbalanced data",
+    "as-trained": "what the arm itself decides for: the class shares of its training images, unless it corrects them",
+}
+
+_TEXT = """\
+# {arm}, seed {seed}: {classes}
+
+A linear head on the frozen backbone {backbone}, trained by ganbalance in run `{run}`.
+
+{remarks}
+
+With ganbalance:
+
+    ganbalance predict . images/ --to predictions.csv
+
+Without it (`pip install torch torchvision timm safetensors pillow numpy`), in this folder:
+
+```python
+{code}
+```
+
+| rule in `model.json` | decides for |
+| --- | --- |
+{rules}
+
+Images are read as {side_px} by {side_px} pixels in mode {mode}: larger ones shrunk with Pillow's BOX filter, smaller
+ones enlarged with BILINEAR, transparent ones on black. Logits are float64; the probabilities of a rule are
+softmax(scale * logits + offsets). `model.json` has the rest. Nothing in this folder is a pickle.
+"""
+
+_CODE = """\
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+{network}
+
+model, head = json.loads(Path("model.json").read_text()), load_file("head.safetensors")
+network.load_state_dict(load_file("backbone.safetensors"))
+mean, std = (torch.tensor(model["backbone"][part]).view(3, 1, 1) for part in ("mean", "std"))
+
+image = Image.open("image.png").convert("{mode}")
+resampling = Image.Resampling.BOX if image.width > {side_px} else Image.Resampling.BILINEAR
+image = image.resize(({side_px}, {side_px}), resampling)
+pixels = torch.from_numpy(np.array(image)).view(1, {side_px}, {side_px}, {channels}).permute(0, 3, 1, 2) / 255
+pixels = torch.nn.functional.interpolate(pixels, ({input_px}, {input_px}), mode="bilinear", antialias=True)
+with torch.inference_mode():
+    features = network.eval()((pixels.expand(-1, 3, -1, -1) - mean) / std).double()
+logits = (features - head["mean"]) / head["scale"] @ head["weights"].T + head["biases"]
+
+rule = model["rules"]["{rule}"]
+offsets = torch.tensor(rule["offsets"], dtype=torch.float64)
+probabilities = torch.softmax(rule["scale"] * logits + offsets, dim=1)[0]
+print(dict(zip(model["classes"], probabilities.tolist())))\
+"""
+
+
+def text(model: Mapping[str, Any], network: str) -> str:
+    """The README of a model.json; `network` are the lines that make the network."""
+    image, rules = model["image"], [rule for rule in RULES if rule in model["rules"]]
+    sizes = {"side_px": image["side_px"], "mode": MODES[image["channels"]]}
+    code = _CODE.format(
+        network=network,
+        channels=image["channels"],
+        input_px=model["backbone"]["side_px"],
+        rule=rules[0],
+        **sizes,
+    )
+    return _TEXT.format(
+        arm=model["arm"],
+        seed=model["seed"],
+        classes=" or ".join(model["classes"]),
+        backbone=model["backbone"]["name"],
+        run=model["run"],
+        remarks="\n\n".join(filter(None, (model["caveat"], model["evidence"], model["note"]))),
+        code=code,
+        rules="\n".join(f"| `{rule}` | {RULES[rule]} |" for rule in rules),
+        **sizes,
+    )

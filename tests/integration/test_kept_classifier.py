@@ -1,0 +1,457 @@
+"""The classifier that a run leaves: exported, it says of an image what it said in the run, with or without us."""
+
+import csv
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+from safetensors.numpy import load_file
+from scipy.special import softmax
+
+from ganbalance import cli
+from ganbalance.data.datasets.own_images import image_files
+from ganbalance.keys import sha256_file
+from ganbalance.pipeline import request, runs
+from ganbalance.store import open_store
+from tests.conftest import Lab
+
+Said = pytest.CaptureFixture[str]
+CLASSES = {"shirt": 6, "T-shirt": 0}
+ALIKE = 1e-6
+ROUNDED = 1e-4
+"""An image alone takes other convolutions, which round float32 in another way."""
+
+
+def write_folders(images: Any, folder: Path, *, train: int, test: int) -> Path:
+    """FashionMNIST's test images of two classes as PNG files, the first of each class to train on."""
+    for name, label in CLASSES.items():
+        rows = images.n_train + np.flatnonzero(images.labels[images.n_train :] == label)
+        for number, row in enumerate(rows[: train + test]):
+            path = folder / ("train" if number < train else "test") / name / f"{number:04d}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(images.images[row, 0]).save(path)
+    return folder
+
+
+def submitted(settings: dict[str, Any], folder: Path) -> Lab:
+    """A run with everything done, and its record."""
+    path = folder / "experiment.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    lab = Lab(path, folder / "store")
+    lab.run_all(folder)
+    runs.submit(open_store(str(lab.store)), runs.Record(experiment=request.experiment(path, sets=[]), plan=lab.plan))
+    return lab
+
+
+@pytest.fixture(scope="module")
+def images(fashion_mnist: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_folders(fashion_mnist.load(), tmp_path_factory.mktemp("images"), train=90, test=150)
+
+
+@pytest.fixture(scope="module")
+def lab(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    settings = {
+        "name": "kept",
+        "note": "A run of a test.",
+        "dataset": {"name": "folder", "path": str(images), "side_px": 28},
+        "task": {"kind": "pair", "positive": "shirt", "negative": "T-shirt"},
+        "imbalance": {"keep": {"shirt": 0.3}},
+        "arms": ["none", "threshold", "class-weight", "oracle"],
+        "classifier": {"l2": [10.0, 0.1, 1e-3, 1e-4]},
+        "statistics": {"replicates": 200},
+        "seeds": [3, 4],
+    }
+    return submitted(settings, tmp_path_factory.mktemp("kept"))
+
+
+def flags(lab: Lab, folder: Path, *others: str) -> list[str]:
+    return ["export", "--run", lab.plan.run, "--store", str(lab.store), "--model", str(folder), *others]
+
+
+@pytest.fixture(scope="module")
+def export(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Export a classifier of the run."""
+
+    def run(*others: str) -> Path:
+        folder = tmp_path_factory.mktemp("model") / "kept"
+        assert cli.main(flags(lab, folder, *others)) == 0
+        return folder
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def kept(export: Callable[..., Path]) -> Path:
+    """An exported classifier, which nobody changes."""
+    return export("--arm", "class-weight", "--seed", "4")
+
+
+@pytest.fixture
+def changed(kept: Path, tmp_path: Path) -> Path:
+    """The exported classifier, to be changed by a test."""
+    shutil.copytree(kept, tmp_path / "changed")
+    return tmp_path / "changed"
+
+
+@pytest.fixture(scope="module")
+def reported(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The arrays and the summary that the report wrote."""
+    state = lab.state(tmp_path_factory.mktemp("report"))
+    commit = state.commit("report")
+    assert commit is not None
+    with np.load(state.artifacts.open(commit).path("predictions.npz"), allow_pickle=False) as arrays:
+        return dict(arrays) | {"summary": state.artifacts.open(commit).json("summary.json")}
+
+
+def in_the_run(reported: dict[str, Any], arm: str, seed: int, rule: str) -> np.ndarray:
+    """Probabilities of the test images as the report has them: T-shirts first, each class by the names of its files."""
+    scale, *offsets = reported[f"rule/{rule}/{arm}/{seed}"]
+    probabilities: np.ndarray = softmax(scale * reported[f"test/{arm}/{seed}"] + offsets, axis=1)
+    return probabilities
+
+
+def predicted(model: Path, images: list[Path], folder: Path, *others: str) -> list[dict[str, str]]:
+    to = folder / "predictions.csv"
+    assert cli.main(["predict", str(model), *map(str, images), "--to", str(to), *others]) == 0
+    with to.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def probabilities(rows: list[dict[str, str]]) -> np.ndarray:
+    return np.array([[float(row["P(T-shirt)"]), float(row["P(shirt)"])] for row in rows])
+
+
+@pytest.mark.parametrize(
+    ("arm", "seed"), [("none", 3), ("none", 4), ("threshold", 3), ("class-weight", 4), ("oracle", 3)]
+)
+@pytest.mark.parametrize("rule", ["fair", "as-trained", "deployment"])
+def test_an_image_has_the_probabilities_that_it_had_in_the_run(
+    arm: str,
+    seed: int,
+    rule: str,
+    export: Callable[..., Path],
+    images: Path,
+    reported: dict[str, Any],
+    tmp_path: Path,
+) -> None:
+    model = export("--arm", arm, "--seed", str(seed))
+    ordered = image_files(images / "test/T-shirt") + image_files(images / "test/shirt")
+    rows = predicted(model, ordered, tmp_path, "--rule", rule)
+    expected = in_the_run(reported, arm, seed, rule)
+    assert [row["file"] for row in rows] == [str(path) for path in ordered]
+    assert np.abs(probabilities(rows) - expected).max() < ALIKE
+    assert [row["class"] for row in rows] == [("T-shirt", "shirt")[c] for c in expected.argmax(axis=1)]
+    assert 0.01 < expected.min(axis=1).mean() < 0.4  # no image was certain anyway
+
+
+def test_an_image_has_the_same_probabilities_alone_and_in_company(kept: Path, images: Path, tmp_path: Path) -> None:
+    files = image_files(images / "test")
+    together = probabilities(predicted(kept, [images / "test"], tmp_path))
+    assert len(together) == 300
+    for number in (0, 177, 299):
+        alone = probabilities(predicted(kept, [files[number]], tmp_path))
+        assert np.abs(alone - together[number]).max() < ALIKE
+
+
+def test_a_folder_stands_for_the_images_in_it(kept: Path, images: Path, tmp_path: Path) -> None:
+    (tmp_path / "mixed" / "deeper").mkdir(parents=True)
+    for name in ("b.png", "a.PNG", "deeper/c.png", ".hidden.png", "notes.txt"):
+        (tmp_path / "mixed" / name).write_bytes(image_files(images)[0].read_bytes())
+    one = image_files(images)[1]
+    rows = predicted(kept, [one, tmp_path / "mixed"], tmp_path)
+    folder = tmp_path / "mixed"
+    assert [row["file"] for row in rows] == [
+        *(str(path) for path in (one, folder / "a.PNG", folder / "b.png", folder / "deeper/c.png"))
+    ]
+
+
+def test_without_a_file_the_table_is_all_that_is_printed(kept: Path, images: Path, capsys: Said) -> None:
+    assert cli.main(["predict", str(kept), str(images / "test/shirt")]) == 0
+    said = capsys.readouterr()
+    rows = list(csv.DictReader(said.out.splitlines()))
+    assert len(rows) == 150
+    assert list(rows[0]) == ["file", "class", "P(T-shirt)", "P(shirt)"]
+    assert said.err == ""
+
+
+def lines(model: Path) -> str:
+    """The Python in the README of an exported classifier."""
+    (code,) = re.findall(r"```python\n(.*?)```", (model / "README.md").read_text(), re.DOTALL)
+    assert "ganbalance" not in code
+    return str(code)
+
+
+def printed(said: str, names: tuple[str, ...]) -> list[float]:
+    found = dict(re.findall(r"'([^']+)': ([0-9.e-]+)", said))
+    return [float(found[name]) for name in names]
+
+
+def test_the_lines_in_the_readme_predict_without_this_project(
+    changed: Path, images: Path, reported: dict[str, Any]
+) -> None:
+    shutil.copyfile(image_files(images / "test/shirt")[7], changed / "image.png")
+    # isolated from PYTHONPATH, which leads to this project
+    command = [sys.executable, "-I", "-c", lines(changed)]
+    done = subprocess.run(command, cwd=changed, capture_output=True, text=True, check=True)
+    expected = in_the_run(reported, "class-weight", 4, "fair")[150 + 7]
+    assert printed(done.stdout, ("T-shirt", "shirt")) == pytest.approx(expected, abs=ROUNDED)
+
+
+def test_a_model_says_what_it_is(kept: Path, lab: Lab, reported: dict[str, Any]) -> None:
+    told = json.loads((kept / "model.json").read_text())
+    assert (told["format"], told["arm"], told["seed"], told["seeds"]) == (1, "class-weight", 4, [3, 4])
+    assert told["classes"] == ["T-shirt", "shirt"]
+    assert told["task"] == {"kind": "pair", "positive": "shirt", "negative": "T-shirt"}
+    assert told["image"] == {"side_px": 28, "channels": 1}
+    assert told["backbone"]["name"] == "efficientnet-lite0"
+    assert told["backbone"]["sha256"].startswith("579344248a93")
+    assert (told["backbone"]["side_px"], told["backbone"]["mean"], told["backbone"]["std"]) == (
+        32,
+        [0.5] * 3,
+        [0.5] * 3,
+    )
+    assert told["run"] == lab.plan.run
+    assert told["verdict"] == "too few seeds"
+    assert "a verdict needs 5" in told["evidence"]
+    assert told["caveat"].startswith(
+        "The verdict on class-weight, “too few seeds”, is about all seeds together, 3 and 4."
+    )
+    assert told["note"] == "A run of a test."
+    assert told["strength"] == reported["summary"]["arms"]["class-weight"]["sensitivity"]["all_classes"]
+    for rule in ("fair", "as-trained", "deployment"):
+        scale, *offsets = reported[f"rule/{rule}/class-weight/4"]
+        assert told["rules"][rule] == {"scale": scale, "offsets": offsets}
+    weights = {name: sha256_file(kept / name) for name in ("head.safetensors", "backbone.safetensors")}
+    assert told["files"] == weights
+
+
+def test_a_model_holds_one_head_and_nothing_else(kept: Path) -> None:
+    names = {"model.json", "head.safetensors", "backbone.safetensors", "README.md"}
+    assert {path.name for path in kept.iterdir()} == names
+    shapes = {name: array.shape for name, array in load_file(kept / "head.safetensors").items()}
+    assert shapes == {"mean": (1280,), "scale": (1280,), "weights": (2, 1280), "biases": (2,)}
+
+
+def test_a_rescored_arm_is_the_head_of_its_source_with_a_rule_of_its_own(export: Callable[..., Path]) -> None:
+    source, rescored = export("--arm", "none"), export("--arm", "threshold")
+    assert (source / "head.safetensors").read_bytes() == (rescored / "head.safetensors").read_bytes()
+    rules = [json.loads((folder / "model.json").read_text())["rules"] for folder in (source, rescored)]
+    assert rules[0]["as-trained"]["scale"] == rules[1]["as-trained"]["scale"]
+    assert (
+        rules[0]["as-trained"]["offsets"][1] + 0.5 < rules[1]["as-trained"]["offsets"][1]
+    )  # the rare class more often
+
+
+def test_without_an_arm_that_helps_it_is_the_baseline_at_the_first_seed(lab: Lab, tmp_path: Path, capsys: Said) -> None:
+    assert cli.main(flags(lab, tmp_path / "kept")) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "none at seed 3: no arm is shown to help, so the baseline with the fair threshold"
+    assert "A run of a test." in said
+    assert any(line.startswith("no model.onnx: ") for line in said)
+    assert json.loads((tmp_path / "kept/model.json").read_text())["verdict"] is None
+
+
+def refused(capsys: Said, *words: Any) -> tuple[int, str]:
+    """The exit code and the line that the command ends with."""
+    capsys.readouterr()
+    code = cli.main([str(word) for word in words])
+    (line,) = capsys.readouterr().err.splitlines()
+    return code, line
+
+
+@pytest.mark.parametrize(
+    ("others", "code", "told"),
+    [
+        (
+            ("--arm", "hope"),
+            78,
+            "--arm hope: the run has no such arm; choose among none, threshold, class-weight, oracle",
+        ),
+        (("--seed", "9"), 78, "--seed 9: the run has no such seed, only 3, 4"),
+        (("--split",), 78, "--gan and --split choose images; name their folder with --to"),
+        (("--gan", "dcgan"), 78, "--gan and --split choose images; name their folder with --to"),
+    ],
+)
+def test_what_cannot_be_exported_is_told_in_one_line(
+    lab: Lab, tmp_path: Path, capsys: Said, others: tuple[str, ...], code: int, told: str
+) -> None:
+    assert refused(capsys, *flags(lab, tmp_path / "kept", *others)) == (code, f"ganbalance: {told}")
+    assert not (tmp_path / "kept").exists()
+
+
+def test_a_folder_that_holds_something_is_left_alone(lab: Lab, kept: Path, tmp_path: Path, capsys: Said) -> None:
+    (tmp_path / "file").touch()
+    for taken in (kept, tmp_path / "file"):
+        code, line = refused(capsys, *flags(lab, taken))
+        assert (code, line) == (78, f"ganbalance: --model {taken}: it is not an empty folder; name a new one")
+
+
+def test_images_and_a_classifier_are_exported_one_at_a_time(lab: Lab, tmp_path: Path, capsys: Said) -> None:
+    run = ["export", "--run", lab.plan.run, "--store", lab.store]
+    assert "not allowed with" in refused(capsys, *run, "--to", tmp_path / "a", "--model", tmp_path / "b")[1]
+    assert "--to --model" in refused(capsys, *run)[1]
+    code, line = refused(capsys, *run, "--to", tmp_path / "a", "--arm", "none")
+    assert (code, line) == (78, "ganbalance: --arm chooses a classifier; name its folder with --model")
+
+
+def recorded(settings: dict[str, Any], folder: Path) -> list[str]:
+    """The command that exports a classifier of a run of which nothing is done."""
+    path = folder / "experiment.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    lab = Lab(path, folder / "store")
+    runs.submit(open_store(str(lab.store)), runs.Record(experiment=request.experiment(path, sets=[]), plan=lab.plan))
+    return flags(lab, folder / "kept")
+
+
+def test_the_papers_protocol_leaves_no_classifier(tiny: dict[str, Any], tmp_path: Path, capsys: Said) -> None:
+    code, line = refused(capsys, *recorded(tiny | {"protocol": "paper"}, tmp_path))
+    assert code == 78
+    assert "is under 'protocol: paper', which keeps no network" in line
+
+
+def test_a_run_without_a_report_leaves_no_classifier_yet(tiny: dict[str, Any], tmp_path: Path, capsys: Said) -> None:
+    code, line = refused(capsys, *recorded(tiny, tmp_path))
+    assert code == 65
+    assert re.search(r"report of run tiny-\w+ is not done; run the experiment first", line)
+
+
+def test_a_cell_from_before_heads_were_kept_is_told(lab: Lab, tmp_path: Path, capsys: Said) -> None:
+    shutil.copytree(lab.store, tmp_path / "store")
+    node = lab.plan.node("train-classifier/none/seed-3")
+    path = tmp_path / "store" / "stages" / node.stage / node.key / "COMMIT.json"
+    commit = json.loads(path.read_text())
+    commit["files"] = [file for file in commit["files"] if file["path"] != "head.safetensors"]
+    path.write_text(json.dumps(commit))
+    code, line = refused(capsys, *flags(Lab(lab.experiment, tmp_path / "store"), tmp_path / "kept"))
+    assert code == 65
+    assert "train-classifier/none/seed-3 was trained before heads were kept; run the experiment again" in line
+
+
+def test_images_that_are_none_are_told_in_one_line(kept: Path, images: Path, tmp_path: Path, capsys: Said) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.png").write_text("no image")
+    known = image_files(images)[0]
+    to = tmp_path / "predictions.csv"
+    for path, told in (
+        (tmp_path / "empty", "holds no images (.bmp, "),
+        (tmp_path / "none.png", "there is no such file or folder"),
+        (tmp_path / "text.png", "is not a readable image"),
+    ):
+        code, line = refused(capsys, "predict", kept, known, path, "--to", to)
+        assert code == 65
+        assert str(path) in line
+        assert told in line
+        assert not to.exists()
+
+
+def test_a_table_needs_a_folder_to_lie_in(kept: Path, images: Path, tmp_path: Path, capsys: Said) -> None:
+    code, line = refused(capsys, "predict", kept, images, "--to", tmp_path / "no" / "predictions.csv")
+    assert code == 78
+    assert line.endswith(f"there is no folder {tmp_path / 'no'}")
+
+
+def test_a_folder_that_is_no_model_is_told(images: Path, capsys: Said) -> None:
+    code, line = refused(capsys, "predict", images, images)
+    assert code == 65
+    assert "is no model: it has no model.json; 'ganbalance export --run RUN --model FOLDER' writes one" in line
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"format": 2}, "is of format 2, and this ganbalance reads format 1; export the model again, or predict with"),
+        ({"format": None}, "is of format None"),
+        ({"classes": ["one"]}, "a rule has one offset for each class"),
+        ({"seed": "first"}, "seed = 'first'"),
+        ({"extra": 1}, "unknown key 'extra'"),
+        ({"backbone": {}}, "key 'backbone.name' is missing"),
+    ],
+)
+def test_another_format_and_a_changed_model_are_refused(
+    changed: Path, images: Path, capsys: Said, change: dict[str, Any], told: str
+) -> None:
+    given = json.loads((changed / "model.json").read_text()) | change
+    (changed / "model.json").write_text(json.dumps(given))
+    code, line = refused(capsys, "predict", changed, images)
+    assert code == 65
+    assert told in line
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "\xff"])
+def test_a_damaged_model_is_refused(changed: Path, images: Path, capsys: Said, content: str) -> None:
+    (changed / "model.json").write_bytes(content.encode("latin-1"))
+    code, line = refused(capsys, "predict", changed, images)
+    assert code == 65
+    assert "model.json is " in line
+    assert "export the model again" in line
+
+
+@pytest.mark.parametrize("name", ["head.safetensors", "backbone.safetensors"])
+def test_weights_of_another_model_are_refused(changed: Path, images: Path, capsys: Said, name: str) -> None:
+    (changed / name).write_bytes((changed / name).read_bytes()[:-1] + b"\1")
+    assert "is not the file that model.json was written with" in refused(capsys, "predict", changed, images)[1]
+    (changed / name).unlink()
+    assert refused(capsys, "predict", changed, images)[0] == 65
+
+
+def test_a_rule_that_a_model_lacks_is_told(changed: Path, images: Path, capsys: Said) -> None:
+    given = json.loads((changed / "model.json").read_text())
+    del given["rules"]["deployment"]
+    (changed / "model.json").write_text(json.dumps(given))
+    code, line = refused(capsys, "predict", changed, images, "--rule", "deployment")
+    assert (code, line) == (78, "ganbalance: --rule deployment: the model has no such rule, only fair, as-trained")
+
+
+def test_where_there_is_no_torch_predict_says_so(
+    kept: Path, images: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "ganbalance.training.model_folder", raising=False)
+    told = "ganbalance: torch is not installed here; install ganbalance[train]"
+    assert refused(capsys, "predict", kept, images) == (78, told)
+
+
+def test_many_classes_in_colour_are_kept_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said) -> None:
+    rng = np.random.default_rng(0)
+    for label, name in enumerate(("a", "b", "c")):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for number in range(30):
+            pixels = rng.normal(90 + 40 * (np.arange(3) == label), 60, (20, 20, 3)).clip(0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "images" / name / f"{number:02d}.png")
+    settings = {
+        "name": "colours",
+        "dataset": {"name": "folder", "path": str(tmp_path / "images"), "side_px": 16, "channels": 3},
+        "task": {"kind": "multiclass"},
+        "imbalance": {"keep": {"b": 0.5}},
+        "arms": ["none"],
+        "classifier": {"side_px": 32, "l2": [1.0, 0.1]},
+        "statistics": {"replicates": 200},
+        "seeds": [0],
+    }
+    lab = submitted(settings, tmp_path)
+    assert cli.main(flags(lab, tmp_path / "kept")) == 0
+    state = lab.state(tmp_path)
+    commit = state.commit("report")
+    assert commit is not None
+    with np.load(state.artifacts.open(commit).path("predictions.npz"), allow_pickle=False) as arrays:
+        scale, *offsets = arrays["rule/fair/none/0"]
+        expected = softmax(scale * arrays["test/none/0"] + offsets, axis=1)
+    rows = predicted(tmp_path / "kept", [tmp_path / "images"], tmp_path)
+    found = np.array([[float(row[f"P({name})"]) for name in "abc"] for row in rows])
+    assert found.sum(axis=1) == pytest.approx(np.ones(90))
+    for one in expected:  # some of the images are the test images
+        assert np.abs(found - one).max(axis=1).min() < ALIKE
+    shutil.copyfile(tmp_path / "images/c/29.png", tmp_path / "kept/image.png")
+    monkeypatch.chdir(tmp_path / "kept")
+    capsys.readouterr()
+    exec(lines(tmp_path / "kept"), {})  # noqa: S102 - of this project
+    assert printed(capsys.readouterr().out, ("a", "b", "c")) == pytest.approx(found[-1], abs=ROUNDED)
