@@ -21,9 +21,8 @@ class Focal(Objective):
         log_p_NK = log_softmax(logits_NK, axis=1)
         images = np.arange(len(labels_N))
         log_p, p_NK = log_p_NK[images, labels_N], np.exp(log_p_NK)
-        rest = -np.expm1(log_p)
+        rest = np.maximum(-np.expm1(log_p), np.finfo(np.float64).tiny)  # not 0, so that powers below 1 are finite
         factor = rest**self.gamma
-        # d loss / d log p, times d log p / d logits = truth - p; log p / (1 - p) is -1 where p is 1
-        ratio = np.divide(log_p, rest, out=np.full_like(log_p, -1), where=rest > 0)
-        by_log_p = factor * (self.gamma * np.exp(log_p) * ratio - 1)
+        # d loss / d log p, times d log p / d logits = truth - p
+        by_log_p = self.gamma * rest ** (self.gamma - 1) * np.exp(log_p) * log_p - factor
         return -factor * log_p, by_log_p[:, None] * (np.eye(logits_NK.shape[1])[labels_N] - p_NK)
