@@ -162,27 +162,6 @@ def test_an_image_has_the_same_probabilities_alone_and_in_company(kept: Path, im
         assert np.abs(alone - together[number]).max() < ALIKE
 
 
-def test_a_folder_stands_for_the_images_in_it(kept: Path, images: Path, tmp_path: Path) -> None:
-    (tmp_path / "mixed" / "deeper").mkdir(parents=True)
-    for name in ("b.png", "a.PNG", "deeper/c.png", ".hidden.png", "notes.txt"):
-        (tmp_path / "mixed" / name).write_bytes(image_files(images)[0].read_bytes())
-    one = image_files(images)[1]
-    rows = predicted(kept, [one, tmp_path / "mixed"], tmp_path)
-    folder = tmp_path / "mixed"
-    assert [row["file"] for row in rows] == [
-        *(str(path) for path in (one, folder / "a.PNG", folder / "b.png", folder / "deeper/c.png"))
-    ]
-
-
-def test_without_a_file_the_table_is_all_that_is_printed(kept: Path, images: Path, capsys: Said) -> None:
-    assert cli.main(["predict", str(kept), str(images / "test/shirt")]) == 0
-    said = capsys.readouterr()
-    rows = list(csv.DictReader(said.out.splitlines()))
-    assert len(rows) == 150
-    assert list(rows[0]) == ["file", "class", "P(T-shirt)", "P(shirt)"]
-    assert said.err == ""
-
-
 def lines(model: Path) -> str:
     """The Python in the README of an exported classifier."""
     (code,) = re.findall(r"```python\n(.*?)```", (model / "README.md").read_text(), re.DOTALL)
@@ -207,31 +186,31 @@ def test_the_lines_in_the_readme_predict_without_this_project(
 
 
 def test_a_model_says_what_it_is(kept: Path, lab: Lab, reported: dict[str, Any]) -> None:
-    told = json.loads((kept / "model.json").read_text())
-    assert (told["format"], told["arm"], told["seed"], told["seeds"]) == (1, "class-weight", 4, [3, 4])
-    assert told["classes"] == ["T-shirt", "shirt"]
-    assert told["task"] == {"kind": "pair", "positive": "shirt", "negative": "T-shirt"}
-    assert told["image"] == {"side_px": 28, "channels": 1}
-    assert told["backbone"]["name"] == "efficientnet-lite0"
-    assert told["backbone"]["sha256"].startswith("579344248a93")
-    assert (told["backbone"]["side_px"], told["backbone"]["mean"], told["backbone"]["std"]) == (
+    model = json.loads((kept / "model.json").read_text())
+    assert (model["format"], model["arm"], model["seed"], model["seeds"]) == (1, "class-weight", 4, [3, 4])
+    assert model["classes"] == ["T-shirt", "shirt"]
+    assert model["task"] == {"kind": "pair", "positive": "shirt", "negative": "T-shirt"}
+    assert model["image"] == {"side_px": 28, "channels": 1}
+    assert model["backbone"]["name"] == "efficientnet-lite0"
+    assert model["backbone"]["sha256"].startswith("579344248a93")
+    assert (model["backbone"]["side_px"], model["backbone"]["mean"], model["backbone"]["std"]) == (
         32,
         [0.5] * 3,
         [0.5] * 3,
     )
-    assert told["run"] == lab.plan.run
-    assert told["verdict"] == "too few seeds"
-    assert "a verdict needs 5" in told["evidence"]
-    assert told["caveat"].startswith(
+    assert model["run"] == lab.plan.run
+    assert model["verdict"] == "too few seeds"
+    assert "a verdict needs 5" in model["evidence"]
+    assert model["caveat"].startswith(
         "The verdict on class-weight, “too few seeds”, is about all seeds together, 3 and 4."
     )
-    assert told["note"] == "A run of a test."
-    assert told["strength"] == reported["summary"]["arms"]["class-weight"]["sensitivity"]["all_classes"]
+    assert model["note"] == "A run of a test."
+    assert model["strength"] == reported["summary"]["arms"]["class-weight"]["sensitivity"]["all_classes"]
     for rule in ("fair", "as-trained", "deployment"):
         scale, *offsets = reported[f"rule/{rule}/class-weight/4"]
-        assert told["rules"][rule] == {"scale": scale, "offsets": offsets}
+        assert model["rules"][rule] == {"scale": scale, "offsets": offsets}
     weights = {name: sha256_file(kept / name) for name in ("head.safetensors", "backbone.safetensors")}
-    assert told["files"] == weights
+    assert model["files"] == weights
 
 
 def test_a_model_holds_one_head_and_nothing_else(kept: Path) -> None:
@@ -269,7 +248,7 @@ def refused(capsys: Said, *words: Any) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize(
-    ("others", "code", "told"),
+    ("others", "code", "message"),
     [
         (
             ("--arm", "hope"),
@@ -281,10 +260,10 @@ def refused(capsys: Said, *words: Any) -> tuple[int, str]:
         (("--gan", "dcgan"), 78, "--gan and --split choose images; name their folder with --to"),
     ],
 )
-def test_what_cannot_be_exported_is_told_in_one_line(
-    lab: Lab, tmp_path: Path, capsys: Said, others: tuple[str, ...], code: int, told: str
+def test_what_cannot_be_exported_is_reported_in_one_line(
+    lab: Lab, tmp_path: Path, capsys: Said, others: tuple[str, ...], code: int, message: str
 ) -> None:
-    assert refused(capsys, *flags(lab, tmp_path / "kept", *others)) == (code, f"ganbalance: {told}")
+    assert refused(capsys, *flags(lab, tmp_path / "kept", *others)) == (code, f"ganbalance: {message}")
     assert not (tmp_path / "kept").exists()
 
 
@@ -324,7 +303,7 @@ def test_a_run_without_a_report_leaves_no_classifier_yet(tiny: dict[str, Any], t
     assert re.search(r"report of run tiny-\w+ is not done; run the experiment first", line)
 
 
-def test_a_cell_from_before_heads_were_kept_is_told(lab: Lab, tmp_path: Path, capsys: Said) -> None:
+def test_a_cell_from_before_heads_were_kept_is_reported(lab: Lab, tmp_path: Path, capsys: Said) -> None:
     shutil.copytree(lab.store, tmp_path / "store")
     node = lab.plan.node("train-classifier/none/seed-3")
     path = tmp_path / "store" / "stages" / node.stage / node.key / "COMMIT.json"
@@ -334,90 +313,6 @@ def test_a_cell_from_before_heads_were_kept_is_told(lab: Lab, tmp_path: Path, ca
     code, line = refused(capsys, *flags(Lab(lab.experiment, tmp_path / "store"), tmp_path / "kept"))
     assert code == 65
     assert "train-classifier/none/seed-3 was trained before heads were kept; run the experiment again" in line
-
-
-def test_images_that_are_none_are_told_in_one_line(kept: Path, images: Path, tmp_path: Path, capsys: Said) -> None:
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "text.png").write_text("no image")
-    known = image_files(images)[0]
-    to = tmp_path / "predictions.csv"
-    for path, told in (
-        (tmp_path / "empty", "holds no images (.bmp, "),
-        (tmp_path / "none.png", "there is no such file or folder"),
-        (tmp_path / "text.png", "is not a readable image"),
-    ):
-        code, line = refused(capsys, "predict", kept, known, path, "--to", to)
-        assert code == 65
-        assert str(path) in line
-        assert told in line
-        assert not to.exists()
-
-
-def test_a_table_needs_a_folder_to_lie_in(kept: Path, images: Path, tmp_path: Path, capsys: Said) -> None:
-    code, line = refused(capsys, "predict", kept, images, "--to", tmp_path / "no" / "predictions.csv")
-    assert code == 78
-    assert line.endswith(f"there is no folder {tmp_path / 'no'}")
-
-
-def test_a_folder_that_is_no_model_is_told(images: Path, capsys: Said) -> None:
-    code, line = refused(capsys, "predict", images, images)
-    assert code == 65
-    assert "is no model: it has no model.json; 'ganbalance export --run RUN --model FOLDER' writes one" in line
-
-
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [
-        ({"format": 2}, "is of format 2, and this ganbalance reads format 1; export the model again, or predict with"),
-        ({"format": None}, "is of format None"),
-        ({"classes": ["one"]}, "a rule has one offset for each class"),
-        ({"seed": "first"}, "seed = 'first'"),
-        ({"extra": 1}, "unknown key 'extra'"),
-        ({"backbone": {}}, "key 'backbone.name' is missing"),
-    ],
-)
-def test_another_format_and_a_changed_model_are_refused(
-    changed: Path, images: Path, capsys: Said, change: dict[str, Any], told: str
-) -> None:
-    given = json.loads((changed / "model.json").read_text()) | change
-    (changed / "model.json").write_text(json.dumps(given))
-    code, line = refused(capsys, "predict", changed, images)
-    assert code == 65
-    assert told in line
-
-
-@pytest.mark.parametrize("content", ["{", "[]", "\xff"])
-def test_a_damaged_model_is_refused(changed: Path, images: Path, capsys: Said, content: str) -> None:
-    (changed / "model.json").write_bytes(content.encode("latin-1"))
-    code, line = refused(capsys, "predict", changed, images)
-    assert code == 65
-    assert "model.json is " in line
-    assert "export the model again" in line
-
-
-@pytest.mark.parametrize("name", ["head.safetensors", "backbone.safetensors"])
-def test_weights_of_another_model_are_refused(changed: Path, images: Path, capsys: Said, name: str) -> None:
-    (changed / name).write_bytes((changed / name).read_bytes()[:-1] + b"\1")
-    assert "is not the file that model.json was written with" in refused(capsys, "predict", changed, images)[1]
-    (changed / name).unlink()
-    assert refused(capsys, "predict", changed, images)[0] == 65
-
-
-def test_a_rule_that_a_model_lacks_is_told(changed: Path, images: Path, capsys: Said) -> None:
-    given = json.loads((changed / "model.json").read_text())
-    del given["rules"]["deployment"]
-    (changed / "model.json").write_text(json.dumps(given))
-    code, line = refused(capsys, "predict", changed, images, "--rule", "deployment")
-    assert (code, line) == (78, "ganbalance: --rule deployment: the model has no such rule, only fair, as-trained")
-
-
-def test_where_there_is_no_torch_predict_says_so(
-    kept: Path, images: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said
-) -> None:
-    monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.delitem(sys.modules, "ganbalance.training.model_folder", raising=False)
-    told = "ganbalance: torch is not installed here; install ganbalance[train]"
-    assert refused(capsys, "predict", kept, images) == (78, told)
 
 
 def test_many_classes_in_colour_are_kept_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said) -> None:

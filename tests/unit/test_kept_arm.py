@@ -74,9 +74,9 @@ def test_a_control_is_said_to_have_seen_what_was_removed() -> None:
 
 
 def test_of_many_classes_the_verdict_is_about_other_heads() -> None:
-    told = "It rests on heads of two classes each; this is the head of all classes."
-    assert told in statements(four().summary, "dcgan", 0)["caveat"]
-    assert told not in statements(known().summary, "dcgan", 0)["caveat"]
+    sentence = "It rests on heads of two classes each; this is the head of all classes."
+    assert sentence in statements(four().summary, "dcgan", 0)["caveat"]
+    assert sentence not in statements(known().summary, "dcgan", 0)["caveat"]
 
 
 def test_of_one_seed_nothing_is_said_to_be_about_several() -> None:

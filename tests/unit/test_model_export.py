@@ -14,7 +14,7 @@ def test_the_first_seed_with_a_result_is_kept_unless_one_is_named() -> None:
     assert _seed(summary, [0, 3, 4], "vanilla", 0) == 0
 
 
-def test_a_seed_without_a_result_is_told_with_its_reason_and_those_that_have_one() -> None:
+def test_a_seed_without_a_result_is_reported_with_its_reason_and_those_that_have_one() -> None:
     summary = four().summary
     with pytest.raises(ConfigError, match=r"--seed 7: the run has no such seed, only 0, 1, 2, 3, 4"):
         _seed(summary, [0, 3, 4], "vanilla", 7)
