@@ -58,8 +58,8 @@ def fit(logits_NK: Floats, labels_N: Ints, weights_N: Floats) -> Rule:
     from scipy.optimize import minimize
     from scipy.special import log_softmax
 
-    columns = logits_NK.shape[1]
-    targets_NK = _smoothed(labels_N, columns)
+    classes = logits_NK.shape[1]
+    targets_NK = _smoothed(labels_N, classes)
     share_N = weights_N / weights_N.sum()
     # around each class's mean and in units of their own spread: from a scale of 1 and no offsets, a minimiser would be
     # lost on logits a thousand times larger, or that far from 0
@@ -76,7 +76,7 @@ def fit(logits_NK: Floats, labels_N: Ints, weights_N: Floats) -> Rule:
         gradient = np.append(scale * (slope_NK * units_NK).sum(), slope_NK.sum(axis=0)[1:])
         return float(-(share_N[:, None] * targets_NK * log_p).sum()), gradient
 
-    found = minimize(objective, np.zeros(columns), jac=True, method="BFGS", options={"gtol": 1e-7})
+    found = minimize(objective, np.zeros(classes), jac=True, method="BFGS", options={"gtol": 1e-7})
     scale = float(np.exp(found.x[0])) / spread
     offsets = np.append(0.0, found.x[1:]) - scale * centre_K
     return Rule(scale, offsets - offsets[0])
@@ -88,10 +88,10 @@ def fit_fair(logits_NK: Floats, labels_N: Ints) -> Rule:
     return fit(logits_NK, labels_N, 1.0 / counts_K[labels_N])
 
 
-def _smoothed(labels_N: Ints, columns: int) -> Floats:
+def _smoothed(labels_N: Ints, classes: int) -> Floats:
     """Each image's target over the classes, float64 (N, K)."""
-    missing_K = 1 / (np.bincount(labels_N, minlength=columns) + 2)
-    targets_NK = np.repeat(missing_K[labels_N, None] / (columns - 1), columns, axis=1)
+    missing_K = 1 / (np.bincount(labels_N, minlength=classes) + 2)
+    targets_NK = np.repeat(missing_K[labels_N, None] / (classes - 1), classes, axis=1)
     targets_NK[np.arange(len(labels_N)), labels_N] = 1 - missing_K[labels_N]
     return targets_NK
 

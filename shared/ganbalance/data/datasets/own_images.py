@@ -108,7 +108,7 @@ class NpzImages(_OwnImages):
 
     def counts(self) -> Counts:
         parts = ("labels", "test_labels") if "test_images" in self._names else ("labels",)
-        train, *test = (np.bincount(self._columns(part), minlength=len(self.classes())).tolist() for part in parts)
+        train, *test = (np.bincount(self._indices(part), minlength=len(self.classes())).tolist() for part in parts)
         return Counts(train, test[0]) if test else _held_back(train, self._settings)
 
     def load(self) -> Images:
@@ -160,12 +160,12 @@ class NpzImages(_OwnImages):
         return pixels[..., 0] if grey else pixels
 
     def _part(self, images: str, labels: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        columns = self._columns(labels)
-        pixels = self._pixels(images, len(columns))
+        indices = self._indices(labels)
+        pixels = self._pixels(images, len(indices))
         side_px, channels = self._settings.side_px, self._settings.channels
-        return np.stack([_canonical(Image.fromarray(image), side_px, channels) for image in pixels]), columns
+        return np.stack([_canonical(Image.fromarray(image), side_px, channels) for image in pixels]), indices
 
-    def _columns(self, name: str) -> NDArray[np.int64]:
+    def _indices(self, name: str) -> NDArray[np.int64]:
         """An array of labels as indices into `classes()`."""
         labels, classes = self._labels(name), np.unique(self._labels("labels"))
         if not np.isin(labels, classes).all():
