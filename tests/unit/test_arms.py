@@ -14,7 +14,7 @@ from ganbalance.arms import filters, methods, objectives
 from ganbalance.config import Recipe, Synthetic
 from ganbalance.errors import ConfigError
 from ganbalance.frozen import parse
-from ganbalance.models import gans
+from ganbalance.models import backbones, gans
 
 KNOWN = {
     "none": {},
@@ -121,7 +121,7 @@ def test_an_unknown_name_lists_the_known_ones_and_says_how_to_give_a_recipe() ->
         ({"method": {"name": "smote", "neighbours": 3}}, "method smote: unknown key 'neighbours' (allowed: k_"),
         ({"method": {"name": "smote", "k_neighbors": 0}}, "method smote: k_neighbors = 0: input should be greater"),
         ({"method": {"name": "none", "n": 1}}, "method none: unknown key 'n'"),
-        ({"method": {"k_neighbors": 3}}, "method = {'k_neighbors': 3}: it needs a name; choose among class-"),
+        ({"method": {"k_neighbors": 3}}, "method = {'k_neighbors': 3}: it needs a name; choose among "),
         ({"method": {"name": 3}}, "method = {'name': 3}: it needs a name"),
         ({"objective": {"name": "focal", "gamma": -1}}, "objective focal: gamma = -1: input should be greater"),
         ({"objective": {"name": "focal", "tau": 1.0}}, "objective focal: unknown key 'tau' (allowed: gamma)"),
@@ -135,8 +135,21 @@ def test_an_unknown_name_lists_the_known_ones_and_says_how_to_give_a_recipe() ->
 def test_unknown_parts_and_settings_are_refused_in_one_line(parts: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError) as caught:
         resolved("mine", **parts)
-    assert said in str(caught.value)
+    assert str(caught.value).startswith(said)
     assert "\n" not in str(caught.value)
+
+
+def test_a_part_without_a_name_lists_the_names_there_are() -> None:
+    with pytest.raises(ConfigError) as caught:
+        resolved("mine", objective={"gamma": 1.0})
+    names = ", ".join(registry.names(objectives))
+    assert str(caught.value) == f"objective = {{'gamma': 1.0}}: it needs a name; choose among {names}"
+
+
+def test_the_base_of_the_entries_is_none_of_them() -> None:
+    assert (Path(backbones.__path__[0]) / "base.py").exists()
+    assert "base" not in registry.names(backbones)
+    assert "resnet18" in registry.names(backbones)
 
 
 @pytest.mark.parametrize(

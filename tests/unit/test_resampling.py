@@ -127,6 +127,7 @@ def test_examples_of_a_pair_are_numbered_0_and_1_and_keep_their_weights() -> Non
     pair = given.of_pair((0, 2))
     assert pair.inputs[:, 0].tolist() == [0, 1, 3, 5]
     assert pair.labels.tolist() == [1, 0, 1, 0]
+    assert pair.labels.dtype == np.int64
     assert pair.weights.tolist() == [0, 1, 3, 5]
     assert given.rows(np.array([4, 4, 0])).labels.tolist() == [1, 1, 2]
 
