@@ -22,6 +22,7 @@ from ganbalance.data.augmentation import augmented
 from ganbalance.data.canvas import to_canvas
 from ganbalance.data.images import TaskImages
 from ganbalance.data.split import Split, class_counts, synthetic_count
+from ganbalance.errors import DataError
 from ganbalance.frozen import parse
 from ganbalance.models import gans
 from ganbalance.models.base import Gan, ImageSpec
@@ -61,7 +62,7 @@ def filtered(ctx: JobContext) -> None:
     where = device.resolve(ctx.experiment.resources.device)
     candidates = arms.Candidates(
         images,
-        discriminator=lambda: discriminate(_gan(ctx.inputs["gan"]), to_canvas(images, "pad"), where),
+        discriminator=lambda: discriminate(_gan(ctx.inputs["gan"]), to_canvas(images, declared.canvas), where),
         classifier=lambda: _log_odds(ctx, data, split, declared.class_index),
     )
     scores = arms.image_filter(declared.by).score(candidates) if len(images) else np.zeros(0)
@@ -88,7 +89,10 @@ def outside_images(ctx: JobContext) -> None:
     outside.check_unchanged(folder, declared.fingerprint)
     images = outside.load(folder, data)
     outside.check_no_copies(images, data, split)
-    _save(ctx, images[: _wanted(data, split, declared.class_index, declared.n)], declared.class_index)
+    n = _wanted(data, split, declared.class_index, declared.n)
+    if len(images) < n:
+        raise DataError(f"{folder} holds {len(images)} images, and {n} are asked for; give more, or set synthetic.n")
+    _save(ctx, images[:n], declared.class_index)
 
 
 def _data(ctx: JobContext) -> tuple[TaskImages, Split]:

@@ -131,7 +131,7 @@ class LongTail(_Imbalance):
 
 def _kind_of_imbalance(given: Any) -> Any:
     """`keep` where nothing is said."""
-    return given.get("kind", "keep") if isinstance(given, dict) else given.kind
+    return given.get("kind", "keep") if isinstance(given, dict) else getattr(given, "kind", None)
 
 
 Imbalance = Annotated[

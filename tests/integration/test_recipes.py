@@ -257,15 +257,26 @@ def test_augmented_images_are_copies_of_rare_training_images_and_of_no_others(
     assert set(used) == set(rare)
 
 
-@pytest.mark.parametrize(("n", "taken"), [("balance", 15), ("half", 15), (4, 4), (15, 15), (40, 15)])
-def test_where_fewer_images_were_made_elsewhere_all_are_taken(
-    tiny: Settings, write: Callable[[Settings], Path], tmp_path: Path, n: Any, taken: int
+@pytest.mark.parametrize("n", [4, 15])
+def test_as_many_images_that_were_made_elsewhere_are_taken_as_were_asked_for(
+    tiny: Settings, write: Callable[[Settings], Path], tmp_path: Path, n: int
 ) -> None:
     write_images(tmp_path / "made/0/1", 15)
-    arms = ["none", with_outside(tmp_path, n=n)]
-    lab = Lab(write(tiny | {"arms": arms, "seeds": [0]}), tmp_path / "store")
+    lab = Lab(write(tiny | {"arms": ["none", with_outside(tmp_path, n=n)], "seeds": [0]}), tmp_path / "store")
     ran(lab, "dataset", "imbalance", "outside-images")
-    assert len(images_of(lab, tmp_path, "outside-images/diffusion/class-1/seed-0")) == taken
+    assert len(images_of(lab, tmp_path, "outside-images/diffusion/class-1/seed-0")) == n
+
+
+@pytest.mark.parametrize(("n", "asked"), [("balance", 48), ("half", 24), (40, 40)])
+def test_fewer_images_made_elsewhere_than_asked_for_are_refused_with_both_numbers(
+    tiny: Settings, write: Callable[[Settings], Path], tmp_path: Path, n: Any, asked: int,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    write_images(tmp_path / "made/0/1", 15)
+    lab = Lab(write(tiny | {"arms": ["none", with_outside(tmp_path, n=n)], "seeds": [0]}), tmp_path / "store")
+    ran(lab, "dataset", "imbalance")
+    assert lab.run(lab.plan.node("outside-images/diffusion/class-1/seed-0")) == 65
+    assert f"holds 15 images, and {asked} are asked for" in one_line(capsys.readouterr().err)
 
 
 def one_line(text: str) -> str:

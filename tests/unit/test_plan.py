@@ -160,7 +160,7 @@ def test_the_papers_protocol_keeps_its_oracle_and_knows_no_matched_one(tiny: Set
     paper = tiny | {"protocol": "paper"}
     assert any(node.arm == "oracle" for node in plan_of(paper).nodes)
     with pytest.raises(
-        ConfigError, match="oracle-matched, whose part 'removed: matched' needs a linear head"
+        ConfigError, match="oracle-matched, whose part 'removed: matched' is none of 'protocol: paper'"
     ) as caught:
         plan_of(paper | {"arms": ["none", "dcgan", "oracle-matched"]})
     assert "\n" not in str(caught.value)

@@ -87,7 +87,7 @@ def test_a_filter_stands_between_the_images_and_their_features_and_reads_what_it
     kept = plan.node(f"filter/{name}/class-1/seed-0")
     features = plan.node(f"features/filter/{name}/class-1/seed-0")
     assert drawn.config["keep"] == 0.5
-    assert kept.config == {"by": arm["synthetic"]["filter"]["by"], "n": 12, "class_index": 1}
+    assert kept.config == {"by": arm["synthetic"]["filter"]["by"], "canvas": "pad", "n": 12, "class_index": 1}
     assert kept.inputs == {"images": drawn.name} | SPLIT | reads
     assert features.inputs == {"images": kept.name, "backbone": "backbone"}
     assert cell(plan, name).inputs["synthetic/1"] == features.name
@@ -280,7 +280,8 @@ def test_where_nothing_is_removed_a_recipe_of_removed_images_is_left_out_with_a_
 def test_the_papers_protocol_refuses_what_needs_a_linear_head(tiny: Settings, arm: Any, part: str) -> None:
     name = arm if isinstance(arm, str) else arm["name"]
     with pytest.raises(
-        ConfigError, match=rf"^arms names {name}, whose part '{part}' needs .*'protocol: honest'$"
+        ConfigError,
+        match=rf"^arms names {name}, whose part '{part}' is none of 'protocol: paper'; .*'protocol: honest'$",
     ) as caught:
         planned(tiny, arm, protocol="paper")
     assert "\n" not in str(caught.value)

@@ -1,13 +1,15 @@
 import copy
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from ganbalance.config import Recipe
 from ganbalance.reporting import tables, wording
 from ganbalance.reporting.formats import interval, metric_name
-from ganbalance.reporting.sections import answer, classifier, metrics, penalty
+from ganbalance.reporting.sections import answer, classifier, metrics, penalty, recipes
 from tests.unit import known_reports
 from tests.unit.known_reports import Strict, row
 from tests.unit.report_run import ARMS, SEEDS, STRENGTHS
@@ -281,3 +283,18 @@ def test_the_table_of_a_gan_holds_the_metrics_of_the_course_report_over_shared_s
         "Performance shift": f"{(after - before) / before:+.2%}",
     }
     assert table.notes == ("Means over 4 shared seeds; the shift is relative to the baseline.",)
+
+
+def test_recipes_that_are_spelled_out_are_listed_with_what_differs_from_the_plain_parts():
+    arms = (
+        Recipe(name="none"),
+        Recipe(name="same", method="none"),
+        Recipe(name="mine", method={"name": "smote", "k_neighbors": 3}, rescoring="threshold"),
+    )
+    asked = SimpleNamespace(question=SimpleNamespace(experiment=SimpleNamespace(arms=arms)))
+    (section,) = recipes.sections(asked)
+    assert [(item.term, item.text) for item in section.items] == [
+        ("mine", "method: {name: smote, k_neighbors: 3}, rescoring: threshold")
+    ]
+    asked.question.experiment.arms = arms[:2]
+    assert list(recipes.sections(asked)) == []

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ganbalance import config
 from ganbalance.data.datasets import open_dataset
@@ -117,6 +118,34 @@ def test_each_imbalance_leaves_what_it_says(path: Path, task: Any, imbalance: An
     assert kept(path, task, imbalance) == left
 
 
+def test_a_class_of_the_data_that_is_called_rest_is_not_mixed_up_with_the_others(tmp_path: Path) -> None:
+    for name in ("cat", "dog", "rest"):
+        (tmp_path / name).mkdir()
+        for number in range(10):
+            Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / name / f"{number}.png")
+    experiment = config.check(
+        {
+            "name": "x",
+            "dataset": {"name": "folder", "path": str(tmp_path), "side_px": 8},
+            "task": {"kind": "one-vs-rest", "positive": "rest"},
+            "imbalance": {"keep": {"rest": 0.5}},
+            "arms": ["none"],
+            "seeds": [0],
+        },
+        where="test.yaml",
+    )
+    source = open_dataset(experiment.dataset)
+    chosen = resolution.dataset(experiment, source)
+    assert chosen.class_names == ("all others", "rest")
+    assert resolution.keep(experiment, source, chosen) == {1: 0.5}
+
+
+@pytest.mark.parametrize("given", [None, "keep", [1]])
+def test_an_imbalance_that_is_no_mapping_is_refused_in_one_line(path: Path, given: Any) -> None:
+    with pytest.raises(ConfigError, match=r"imbalance = .*: "):
+        resolved(path, PAIR, given)
+
+
 def test_every_class_that_a_long_tail_cuts_is_rare(path: Path) -> None:
     # 80, 40, 20 and 10 images wanted of 40, 20, 10 and 80: only the last has more
     assert resolved(path, MANY, {"kind": "long-tail", "ratio": 0.125})[1] == {3: 0.125}
@@ -136,12 +165,16 @@ def test_every_class_that_a_long_tail_cuts_is_rare(path: Path) -> None:
             "imbalance.rare names class 1, which the task does not",
         ),
         (PAIR, {"kind": "long-tail", "ratio": 1.0}, "imbalance.ratio = 1.0: input should be less than 1"),
+        (PAIR, {"kind": "step", "rare": ["cat", "2"], "ratio": 0.1}, "imbalance.rare names class 2 twice"),
+        (PAIR, {"kind": "step", "rare": ["cat"], "ratio": 0.01}, "class '2' keeps 1 images.*raise imbalance.ratio"),
+        (PAIR, {"keep": {"cat": 2}}, "class '2' keeps 2 images, too few .*raise imbalance.keep"),
+        (PAIR, {"kind": "long-tail", "ratio": 0.5}, "imbalance.ratio = 0.5 cuts no class"),
         ({"kind": "one-vs-rest", "positive": ["ant", "cow"]}, {"keep": {"0": 1}}, "task.positive = 'cow': the dataset"),
         ({"kind": "one-vs-rest", "positive": [*SIZES]}, {"keep": {"0": 1}}, "task.positive names every class"),
         (
             {"kind": "one-vs-rest", "positive": ["ant", "bee"]},
             {"keep": {"ant": 1}},
-            "imbalance.keep names class 0, which the task does not tell apart",
+            "imbalance.keep names class 0, which the task does not tell apart; it knows 'rest' and '0 or 1'",
         ),
     ],
 )

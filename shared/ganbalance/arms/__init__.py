@@ -10,6 +10,7 @@ from ganbalance.arms import filters, methods, objectives
 from ganbalance.arms.base import Candidates, Examples, Filter, Method, Objective
 from ganbalance.config import Augmentation, Choice, Recipe, Synthetic
 from ganbalance.errors import ConfigError
+from ganbalance.frozen import Frozen
 from ganbalance.models import gans
 
 __all__ = ["Candidates", "Examples", "Filter", "Method", "Objective", "find", "method", "names", "objective", "resolve"]
@@ -39,11 +40,21 @@ def resolve(recipe: Recipe) -> Recipe:
     found = Recipe(name=recipe.name, **(parts or known[recipe.name]))
     if recipe.name in known and found != Recipe(name=recipe.name, **known[recipe.name]):
         raise ConfigError(f"arms: {recipe.name!r} is the name of another arm; give one with other parts another name")
-    method(found.method)
-    objective(found.objective)
-    if found.synthetic and found.synthetic.filter:
-        image_filter(found.synthetic.filter.by)
-    return found
+    changed: dict[str, Any] = {
+        "method": _plain(found.method, method(found.method)),
+        "objective": _plain(found.objective, objective(found.objective)),
+    }
+    if found.synthetic and (kept := found.synthetic.filter):
+        by = _plain(kept.by, image_filter(kept.by))
+        changed["synthetic"] = found.synthetic.model_copy(update={"filter": kept.model_copy(update={"by": by})})
+    return found.model_copy(update=changed)
+
+
+def _plain(choice: Choice, entry: Frozen) -> Choice:
+    """The same choice without the settings that the entry has anyway: what is equal is spelled alike."""
+    settings = entry.model_dump(mode="json", exclude_defaults=True)
+    name = choice if isinstance(choice, str) else choice["name"]
+    return {"name": name} | settings if settings else name
 
 
 def method(choice: Choice) -> Method:

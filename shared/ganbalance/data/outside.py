@@ -19,7 +19,11 @@ def folder(pattern: str, seed: int, class_name: str) -> Path:
             f"synthetic.images = {pattern!r}: every seed has other training images, so its generator is another one; "
             "write {seed} where the folders differ, and {class} where classes do"
         )
-    return Path(pattern.replace("{seed}", str(seed)).replace("{class}", class_folder(class_name))).expanduser()
+    named = Path(pattern.replace("{seed}", str(seed)).replace("{class}", class_folder(class_name)))
+    try:
+        return named.expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"synthetic.images = {pattern!r}: {error}") from error
 
 
 def class_folder(class_name: str) -> str:

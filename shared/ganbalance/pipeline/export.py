@@ -57,7 +57,8 @@ def _chosen(state: State, seed: int | None, gan: str | None) -> list[Node]:
     nodes = [
         node
         for node in state.plan.nodes
-        if node.stage in IMAGES and seed in (None, node.seed) and gan in (None, node.gan or gan)
+        if node.stage in IMAGES and seed in (None, node.seed)
+        if gan in (None, node.gan) or node.stage == "imbalance"
         if node.name not in drawn_to_choose
     ]
     if not nodes or (gan is not None and not any(node.gan for node in nodes)):

@@ -200,7 +200,7 @@ class _Planner:
             inputs["gan"] = trained
         if reads == "features":
             inputs |= {"synthetic": self._features(images, **labels), "features": "features/real"}
-        declared_filter = stages.Filter(by=chosen.by, n=n, class_index=class_index)
+        declared_filter = stages.Filter(by=chosen.by, canvas=canvas, n=n, class_index=class_index)
         return self._add(f"filter/{where}", declared_filter, inputs, **own)
 
     def _features(self, images: str, **labels: Any) -> str:

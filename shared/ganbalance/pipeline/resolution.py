@@ -1,10 +1,12 @@
 """What an experiment means on its data: class indices, kept shares, arms with all their parts, and what cannot be."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from ganbalance import arms
-from ganbalance.config import Experiment, LongTail, Multiclass, OneVsRest, Pair, Recipe, Step, canvas_side
+from ganbalance.config import Experiment, Keep, LongTail, Multiclass, OneVsRest, Pair, Recipe, Step, canvas_side
 from ganbalance.data.datasets import Dataset
+from ganbalance.data.split import FEWEST_KEPT
 from ganbalance.errors import ConfigError
 from ganbalance.frozen import Frozen, parse
 from ganbalance.metrics import verdicts
@@ -34,7 +36,7 @@ def dataset(experiment: Experiment, source: Dataset) -> stages.Dataset:
         raise ConfigError("task.positive names every class of the dataset: no other is left to tell it from")
     names = [" or ".join(known[label] for label in labels) for labels in classes]
     if isinstance(task, OneVsRest):
-        names[0] = "rest"
+        names[0] = "rest" if names[1] != "rest" else "all others"
     return stages.Dataset(
         name=experiment.dataset.name,
         fingerprint=source.fingerprint(),
@@ -59,31 +61,56 @@ def keep(experiment: Experiment, source: Dataset, chosen: stages.Dataset) -> dic
     asked = experiment.imbalance
     counted = source.counts().train
     counts = [sum(counted[label] for label in labels) for labels in chosen.classes]
+    key = "imbalance.keep" if isinstance(asked, Keep) else "imbalance.ratio"
     if isinstance(asked, LongTail):
-        steps = [asked.ratio ** (c / (len(counts) - 1)) for c in range(len(counts))]
-        wanted = {c: step * max(counts) for c, step in enumerate(steps) if step * max(counts) < counts[c]}
-        return {c: number / counts[c] for c, number in wanted.items()}
-    if isinstance(asked, Step):
-        rare = {_index(source.classes(), chosen, name, "imbalance.rare"): name for name in asked.rare}
-        return {c: min(1.0, asked.ratio * max(counts) / counts[c]) for c in sorted(rare)}
-    kept: dict[int, float] = {}
-    for given, amount in asked.keep.items():
-        c = _index(source.classes(), chosen, given, "imbalance.keep")
-        if c in kept:
-            raise ConfigError(f"imbalance.keep names class {given} twice, by name and by number")
-        if amount > max(counts[c], 1):
-            raise ConfigError(f"imbalance.keep.{given} = {amount:g}: the class has {counts[c]} images to train on")
-        kept[c] = amount / counts[c] if amount > 1 else amount
+        kept = _long_tail(asked.ratio, counts)
+    elif isinstance(asked, Step):
+        rare = _indices(source.classes(), chosen, asked.rare, "imbalance.rare")
+        kept = {c: min(1.0, asked.ratio * max(counts) / counts[c]) for c in sorted(rare)}
+    else:
+        kept = {}
+        named = _indices(source.classes(), chosen, asked.keep, key)
+        for (given, amount), c in zip(asked.keep.items(), named, strict=True):
+            if amount > max(counts[c], 1):
+                raise ConfigError(f"{key}.{given} = {amount:g}: the class has {counts[c]} images to train on")
+            kept[c] = amount / counts[c] if amount > 1 else amount
+    by_share = set(asked.keep.values()) if isinstance(asked, Keep) else set()  # checked when the images are read
+    fewest = FEWEST_KEPT if experiment.protocol == "honest" else 1
+    for c, share in kept.items():
+        if share not in by_share and (number := round(share * counts[c])) < fewest:
+            raise ConfigError(
+                f"class {chosen.class_names[c]!r} keeps {number} images, too few to train on and to hold out for "
+                f"validation; raise {key} or give more images"
+            )
     return kept
+
+
+def _long_tail(ratio: float, counts: list[int]) -> dict[int, float]:
+    steps = [max(counts) * ratio ** (c / (len(counts) - 1)) for c in range(len(counts))]
+    kept = {c: step / counts[c] for c, step in enumerate(steps) if step < counts[c]}
+    if not kept:
+        raise ConfigError(f"imbalance.ratio = {ratio:g} cuts no class: each is as small as its place already")
+    return kept
+
+
+def _indices(known: list[str], chosen: stages.Dataset, given: Iterable[int | str], key: str) -> list[int]:
+    """Each class once. Raises ConfigError."""
+    found: list[int] = []
+    for name in given:
+        if (c := _index(known, chosen, name, key)) in found:
+            raise ConfigError(f"{key} names class {name} twice, by name and by number")
+        found.append(c)
+    return found
 
 
 def _index(known: list[str], chosen: stages.Dataset, given: int | str, key: str) -> int:
     """The index of a class of the task, given by its name there or by the dataset's. Raises ConfigError."""
     if given in chosen.class_names:
         return chosen.class_names.index(str(given))
-    label = _label(known, given, key)
+    label = _label([*known], given, key) if str(given) in known or str(given).isdecimal() else -1
     if (label,) not in chosen.classes:
-        raise ConfigError(f"{key} names class {given}, which the task does not tell apart")
+        told_apart = " and ".join(map(repr, chosen.class_names))
+        raise ConfigError(f"{key} names class {given}, which the task does not tell apart; it knows {told_apart}")
     return chosen.classes.index((label,))
 
 
@@ -126,7 +153,7 @@ def recipes(experiment: Experiment, kept: dict[int, float], side_px: int) -> tup
 
 
 def _check_paper(recipe: Recipe) -> None:
-    """A network is trained from images, by cross entropy, and there is nothing to match or to filter by features."""
+    """A network is trained from images, by cross entropy, with nothing to match and no features to filter by."""
     parts = recipe.synthetic.filter if recipe.synthetic else None
     wrong = {
         "removed: matched": recipe.removed == "matched",
@@ -136,7 +163,7 @@ def _check_paper(recipe: Recipe) -> None:
     }
     for part in (part for part, is_wrong in wrong.items() if is_wrong):
         raise ConfigError(
-            f"arms names {recipe.name}, whose part '{part}' needs a linear head, and 'protocol: paper' has none; "
+            f"arms names {recipe.name}, whose part '{part}' is none of 'protocol: paper'; "
             "leave it out, or set 'protocol: honest'"
         )
 

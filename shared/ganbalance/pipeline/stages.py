@@ -73,12 +73,16 @@ class Synthesize(Stage):
 
 
 class Filter(Stage):
-    """The `n` images of its `images` input that score best. `by` is the filter with its settings."""
+    """The `n` images of its `images` input that score best. `by` is the filter with its settings.
+
+    `canvas` is how images are brought to the GAN that drew them.
+    """
 
     stage = "filter"
     program = "synthesize"
 
     by: Choice
+    canvas: Fit
     n: Amount
     class_index: int
 
@@ -95,7 +99,7 @@ class Augment(Stage):
 
 
 class OutsideImages(Stage):
-    """Images of a rare class that were made elsewhere: the first `n` of a folder, or all where there are fewer."""
+    """Images of a rare class that were made elsewhere: the first `n` of a folder by name."""
 
     stage = "outside-images"
     program = "synthesize"
