@@ -10,7 +10,7 @@ from ganbalance.errors import DataError
 from ganbalance.metrics import classification
 from ganbalance.metrics.calibration import Rule
 from ganbalance.metrics.classification import Settled, held_out_macro, held_out_ranking, measure, ranking
-from ganbalance.metrics.weighted import stratified_draws
+from ganbalance.metrics.weighted import Order, stratified_draws
 from tests.unit.planted import scores, settings, with_pairs
 from tests.unit.reference_metrics import reference
 
@@ -119,3 +119,14 @@ def test_a_draw_without_a_class_is_refused():
     weights = np.where(labels == 0, 1, 0)[None, :]
     with pytest.raises(DataError, match="lacks a class"):
         measure(scores(np.zeros((10, 2)), labels), Settled(0, 0, None), settings(), weights)
+
+
+@pytest.mark.parametrize("decimals", [1, 12])
+def test_auc_does_not_depend_on_what_a_class_weighs(decimals: int) -> None:
+    rng = np.random.default_rng(5)
+    truth = rng.random(60) < 0.4
+    scores = np.round(rng.normal(truth, 1.0), decimals)  # with ties, and without
+    curve = Order.of(truth, scores).curve(rng.integers(0, 3, (60, 4)).astype(float))
+    weighed = curve.weighted(np.array([0.1, 1.0, 3.0, 50.0]), np.array([9.0, 1.0, 0.2, 0.01]))
+    assert weighed.auc() == pytest.approx(curve.auc(), rel=1e-12)
+    assert weighed.average_precision() != pytest.approx(curve.average_precision(), rel=1e-3)
