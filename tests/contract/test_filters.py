@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 
 from ganbalance import arms, registry
-from ganbalance.arms import Candidates, Filter, filters
-from ganbalance.errors import ConfigError
-from ganbalance.frozen import dump, parse
+from ganbalance.arms import Candidates, filters
 
 NAMES = registry.names(filters)
 EVERY_FILTER = pytest.mark.parametrize("name", NAMES)
@@ -51,16 +49,6 @@ def test_what_the_networks_say_decides_the_order(name: str) -> None:
     assert np.argsort(-scores, kind="stable").tolist() == [0, 3, 2, 1, 4]
     moved = arms.image_filter(name).score(candidates(name, -LOGITS))
     assert np.argsort(-moved, kind="stable").tolist() == [4, 1, 2, 0, 3]
-
-
-@EVERY_FILTER
-def test_settings_survive_being_written_down_and_unknown_ones_are_refused_by_name(name: str) -> None:
-    chosen = arms.image_filter(name)
-    assert isinstance(chosen, Filter)
-    assert parse(type(chosen), dump(chosen), where="a file") == chosen
-    assert arms.image_filter({"name": name, **dump(chosen)}) == chosen
-    with pytest.raises(ConfigError, match=f"filter {name}: unknown key 'nonsense'"):
-        arms.image_filter({"name": name, "nonsense": 1})
 
 
 def test_the_discriminator_is_of_the_gan_and_the_classifier_of_the_real_images() -> None:

@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 
 from ganbalance import arms, registry
-from ganbalance.arms import Examples, Method, methods
-from ganbalance.errors import ConfigError
-from ganbalance.frozen import dump, parse
+from ganbalance.arms import Examples, methods
 
 NAMES = registry.names(methods)
 EVERY_METHOD = pytest.mark.parametrize("name", NAMES)
@@ -138,13 +136,3 @@ def test_what_was_given_is_not_changed(name: str, kind: Any) -> None:
     for part in ("inputs", "labels", "weights"):
         assert np.array_equal(getattr(given, part), getattr(before, part))
     assert isinstance(found, Examples)
-
-
-@EVERY_METHOD
-def test_settings_survive_being_written_down_and_unknown_ones_are_refused_by_name(name: str) -> None:
-    method = arms.method(name)
-    assert isinstance(method, Method)
-    assert parse(type(method), dump(method), where="a file") == method
-    assert arms.method({"name": name, **dump(method)}) == method
-    with pytest.raises(ConfigError, match=f"method {name}: unknown key 'nonsense'"):
-        arms.method({"name": name, "nonsense": 1})

@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 
 from ganbalance import arms, registry
-from ganbalance.arms import Objective, objectives
-from ganbalance.errors import ConfigError
-from ganbalance.frozen import dump, parse
+from ganbalance.arms import objectives
 
 NAMES = registry.names(objectives)
 EVERY_OBJECTIVE = pytest.mark.parametrize("name", NAMES)
@@ -106,13 +104,3 @@ def test_what_is_added_to_the_logits_is_a_number_for_each_class_and_alike_for_eq
         assert shift.dtype == np.float64
         assert np.isfinite(shift).all()
     assert np.ptp(arms.objective(choice).shift(np.full(4, 0.25))) == 0
-
-
-@EVERY_OBJECTIVE
-def test_settings_survive_being_written_down_and_unknown_ones_are_refused_by_name(name: str) -> None:
-    objective = arms.objective(name)
-    assert isinstance(objective, Objective)
-    assert parse(type(objective), dump(objective), where="a file") == objective
-    assert arms.objective({"name": name, **dump(objective)}) == objective
-    with pytest.raises(ConfigError, match=f"objective {name}: unknown key 'nonsense'"):
-        arms.objective({"name": name, "nonsense": 1})

@@ -218,8 +218,8 @@ def test_the_gate_of_each_run_is_told(of: list[Any], said: str) -> None:
     comparison = compared(KEEP, [0.1, 0.2], gate=of)
     assert wording.headline(comparison).startswith(said)
     entries = [row(tables.gates(comparison), label)["could a gain have been seen?"] for label in ("0.1", "0.2")]
-    told = {True: "yes oracle +0.0377 [", False: "no oracle +0.0377 [", None: "not known"}
-    assert all(entry.startswith(told[gate]) for entry, gate in zip(entries, of, strict=True))
+    shown = {True: "yes oracle +0.0377 [", False: "no oracle +0.0377 [", None: "not known"}
+    assert all(entry.startswith(shown[gate]) for entry, gate in zip(entries, of, strict=True))
 
 
 @pytest.mark.parametrize(

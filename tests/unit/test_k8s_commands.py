@@ -162,14 +162,19 @@ def test_a_setting_that_is_none_is_refused(bench: Bench, setting: tuple[str, str
     assert f"argument {setting[0]}: '{setting[1]}': give " in said
 
 
-def test_plan_bounds_the_gpu_hours_of_what_is_to_do(bench: Bench) -> None:
-    code, said = bench.type("plan", str(bench.experiment))
-    assert (code, "no GPU-hours: its pods ask for no GPU" in said) == (0, True), said
+def ask_for_two_gpus(bench: Bench) -> None:
+    """In every pod of train-gan, for up to three hours."""
     found = bench.double.object("PodTemplate", "train-gan")
     found["metadata"]["annotations"] = {"ganbalance.io/gpu-resource": "example.com/gpu"}
     found["template"]["spec"]["activeDeadlineSeconds"] = 3 * 3600
     found["template"]["spec"]["containers"][0]["resources"]["limits"] |= {"example.com/gpu": "2"}
     bench.double.add(found)
+
+
+def test_plan_bounds_the_gpu_hours_of_what_is_to_do(bench: Bench) -> None:
+    code, said = bench.type("plan", str(bench.experiment))
+    assert (code, "no GPU-hours: its pods ask for no GPU" in said) == (0, True), said
+    ask_for_two_gpus(bench)
     code, said = bench.type("plan", str(bench.experiment))
     assert (code, "at most 12 GPU-hours, if every pod runs up to its deadline, once" in said) == (0, True), said
 
@@ -194,9 +199,9 @@ def test_a_sweep_is_a_driver_for_each_of_its_experiments(sweeping: Bench) -> Non
     assert len(sweeping.driver_jobs()) == 3
 
 
-def test_trainings_that_runs_side_by_side_would_repeat_are_told(sweeping: Bench) -> None:
-    told = "note: 2 trainings of GANs shared by several of these runs"
-    assert told in sweeping.submit()[1]
+def test_trainings_that_runs_side_by_side_would_repeat_are_named(sweeping: Bench) -> None:
+    note = "note: 2 trainings of GANs shared by several of these runs"
+    assert note in sweeping.submit()[1]
     sweeping.experiment.write_text(sweeping.experiment.read_text().replace("classifier.side_px", "gans.dcgan.epochs"))
     assert "of GANs shared" not in sweeping.submit()[1]
 
@@ -220,11 +225,7 @@ def test_render_takes_one_experiment_of_a_sweep(sweeping: Bench) -> None:
 
 
 def test_gpu_hours_of_shared_stages_count_once(sweeping: Bench) -> None:
-    found = sweeping.double.object("PodTemplate", "train-gan")
-    found["metadata"]["annotations"] = {"ganbalance.io/gpu-resource": "example.com/gpu"}
-    found["template"]["spec"]["activeDeadlineSeconds"] = 3 * 3600
-    found["template"]["spec"]["containers"][0]["resources"]["limits"] |= {"example.com/gpu": "2"}
-    sweeping.double.add(found)
+    ask_for_two_gpus(sweeping)
     code, said = sweeping.type("plan", str(sweeping.experiment))
     assert (code, "at most 12 GPU-hours" in said) == (0, True), said
     assert "2 train-gan" in said.partition("shared by several of them: ")[2]

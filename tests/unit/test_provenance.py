@@ -33,7 +33,7 @@ def test_where_there_is_no_git_the_commit_is_unknown(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(
-    ("preset", "sets", "seeds", "told"),
+    ("preset", "sets", "seeds", "command"),
     [
         ("quick", [], None, "make run EXPERIMENT=jobs/experiments/quick.yaml"),
         ("quick", [], "0,1", "make run EXPERIMENT=jobs/experiments/quick.yaml SEEDS=0,1"),
@@ -47,10 +47,10 @@ def test_where_there_is_no_git_the_commit_is_unknown(monkeypatch: pytest.MonkeyP
     ],
 )  # fmt: skip
 def test_the_command_that_makes_a_report_again_is_told(
-    preset: str, sets: list[str], seeds: str | None, told: str
+    preset: str, sets: list[str], seeds: str | None, command: str
 ) -> None:
     experiment = request.experiment(PRESETS / f"{preset}.yaml", sets=sets, seeds=seeds)
-    assert origin.command(experiment, PRESETS) == told
+    assert origin.command(experiment, PRESETS) == command
 
 
 def test_a_preset_that_is_not_valid_is_no_way_to_make_a_report(tmp_path: Path) -> None:

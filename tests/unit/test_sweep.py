@@ -184,7 +184,7 @@ def test_job_programs_say_which_value_to_pick(
 
 
 @pytest.mark.parametrize(
-    ("sweep", "told"),
+    ("sweep", "expected"),
     [
         ({"imbalance.keep.shirt": [0.05, 1.0, 60]}, ["tiny-shirt-0-05", "tiny-shirt-1", "tiny-shirt-60"]),
         ({"imbalance.keep.1": [0.5]}, ["tiny-keep-1-0-5"]),  # a number is no word
@@ -196,8 +196,8 @@ def test_job_programs_say_which_value_to_pick(
     ],
     ids=str,
 )
-def test_a_name_tells_the_values(expand: Expand, sweep: Settings, told: list[str]) -> None:
-    assert names(expand(sweep)) == told
+def test_a_name_tells_the_values(expand: Expand, sweep: Settings, expected: list[str]) -> None:
+    assert names(expand(sweep)) == expected
 
 
 def test_long_names_lose_their_start_then_the_keys_then_the_values(expand: Expand) -> None:

@@ -61,7 +61,7 @@ class Gan(ABC):
     """A generator `G` and a discriminator or critic `D` that a loop can train without knowing which."""
 
     class Config(Frozen):
-        """What every GAN needs to be told; a GAN adds its own and gives its paper's defaults."""
+        """What every GAN is set by; a GAN adds its own and gives its paper's defaults."""
 
         latent: Count = 100
         epochs: Count | None = EPOCHS

@@ -33,7 +33,7 @@ Row = dict[str, float]
 
 @dataclass(frozen=True, kw_only=True)
 class Hooks:
-    """What the world outside wants of the loop; every hook is asked or told between two steps."""
+    """What the world outside wants of the loop; every hook is called between two steps."""
 
     save: Callable[[State], None] = lambda _state: None
     """Store a state for `resume`. It shares memory with the run: write it down before returning."""
