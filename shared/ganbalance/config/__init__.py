@@ -1,0 +1,203 @@
+"""An experiment: the one YAML file that says what to compare, on which data, how often.
+
+Every class here is frozen and strict; `read` and `check` turn a file and command-line overrides into an
+`Experiment` or into one line that names the key, the value and what is allowed.
+"""
+
+from typing import Annotated, Any, Literal, Self
+
+import pydantic
+from pydantic import Field
+
+from ganbalance.config.data import (
+    CANVASES,
+    ClassName,
+    Dataset,
+    FashionMnist,
+    Imbalance,
+    Keep,
+    Kept,
+    LongTail,
+    Multiclass,
+    OneVsRest,
+    OwnImages,
+    Pair,
+    Step,
+    Task,
+    canvas_side,
+)
+from ganbalance.config.files import parse_seeds, parse_set, put, read, read_yaml
+from ganbalance.config.recipes import (
+    BASELINE,
+    Amount,
+    Augmentation,
+    Choice,
+    Family,
+    Filter,
+    Recipe,
+    Synthesis,
+    Synthetic,
+)
+from ganbalance.frozen import Frozen, parse
+
+__all__ = [
+    "BASELINE",
+    "CANVASES",
+    "Amount",
+    "Augmentation",
+    "Choice",
+    "ClassName",
+    "Classifier",
+    "Dataset",
+    "Experiment",
+    "Family",
+    "FashionMnist",
+    "Filter",
+    "Fit",
+    "Imbalance",
+    "Keep",
+    "Kept",
+    "Level",
+    "LongTail",
+    "Margin",
+    "Multiclass",
+    "OneVsRest",
+    "OwnImages",
+    "Pair",
+    "PaperClassifier",
+    "PodResources",
+    "Program",
+    "Protocol",
+    "Quantity",
+    "Recipe",
+    "Resources",
+    "Statistics",
+    "Step",
+    "Synthesis",
+    "Synthetic",
+    "Task",
+    "canvas_side",
+    "check",
+    "parse_seeds",
+    "parse_set",
+    "put",
+    "read",
+    "read_yaml",
+]
+
+Protocol = Literal["honest", "paper"]
+Fit = Literal["pad", "resize"]
+
+
+class PaperClassifier(Frozen):
+    """How the course report trained its classifier; read only under `protocol: paper`."""
+
+    epochs: int = Field(15, ge=1)
+    batch_size: int = Field(32, ge=2)
+    lr: float = Field(1e-4, gt=0)
+    weight_decay: float = Field(1e-5, ge=0)
+    validation: float = Field(0.4, gt=0, lt=1)
+
+
+class Classifier(Frozen):
+    """A frozen backbone, and the linear head on top of it.
+
+    `l2` are the strengths of the penalty, relative to the mean loss, that every arm is solved at:
+    minimise mean_i w_i loss_i + (l2/2) |W|^2. One of them is chosen for each arm, from all seeds.
+    """
+
+    backbone: str = "efficientnet-lite0"
+    weights: str | None = Field(None, description="a .pth file, when not in the backbone's usual place")
+    weights_sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$", description="of other weights than the usual")
+    side_px: int = Field(32, ge=16, le=256)
+    l2: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] = (
+        100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4, 1e-4,
+    )  # fmt: skip
+    paper: PaperClassifier = PaperClassifier()
+
+    @pydantic.model_validator(mode="after")
+    def _weights_are_pinned(self) -> Self:
+        if self.weights_sha256 and not self.weights:
+            raise ValueError("classifier.weights_sha256 is of a file: name it in classifier.weights")
+        return self
+
+
+class Margin(Frozen):
+    """The smallest difference worth having, as a share of what the baseline still gets wrong."""
+
+    share: float = Field(0.1, gt=0, lt=1)
+
+
+Level = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Statistics(Frozen):
+    """How verdicts are reached; the rule is `ganbalance.metrics.verdicts.RULE`."""
+
+    margin: Margin | Annotated[float, Field(gt=0, lt=0.5)] = Field(
+        Margin(), description="smallest difference worth having: {share: 0.1} of the baseline's error, or a number"
+    )
+    reference: str = Field("class-weight", description="the cheap arm that a GAN has to beat")
+    replicates: int = Field(2000, ge=200, le=20000)
+    precision_levels: tuple[Level, ...] = Field((0.5, 0.9), description="precisions at which recall is reported")
+    recall_levels: tuple[Level, ...] = Field((0.5, 0.8), description="recalls at which precision is reported")
+
+
+Program = Literal["imbalance", "train-gan", "synthesize", "train-classifier", "report"]
+Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$")]
+
+
+class PodResources(Frozen):
+    """What a pod of one program gets on a cluster, instead of what its pod template says."""
+
+    cpu: Quantity | None = Field(None, description="cores, as Kubernetes writes them: 2 or 500m")
+    memory: Quantity | None = Field(None, description="bytes, as Kubernetes writes them: 8Gi")
+    gpus: int | None = Field(None, ge=0, le=16, description="0 trains on the CPU also where the cluster has GPUs")
+
+
+class Resources(Frozen):
+    """What a stage may use. Nothing here changes a key."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int = Field(1, ge=1, description="per stage; other counts change the last bits of results")
+    checkpoint_every_s: float = Field(60.0, gt=0)
+    pods: dict[Program, PodResources] = Field(default_factory=dict, description="on a cluster, by program")
+
+
+class Experiment(Frozen):
+    """All of one experiment file."""
+
+    name: str = Field(pattern="^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$")
+    note: str = Field("", description="a caveat that its report prints on top")
+    protocol: Protocol = "honest"
+    dataset: Dataset
+    task: Task
+    imbalance: Imbalance
+    arms: Annotated[tuple[Recipe, ...], Field(min_length=1)]
+    gans: dict[str, dict[str, Any]] = Field(default_factory=dict, description="per-GAN settings; see each GAN's Config")
+    synthesis: Synthesis = Synthesis()
+    classifier: Classifier = Classifier()
+    statistics: Statistics = Statistics()
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
+    resources: Resources = Resources()
+
+    @pydantic.field_validator("arms", "seeds")
+    @classmethod
+    def _once_each(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        names = [value.name if isinstance(value, Recipe) else value for value in values]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"every entry once; given twice: {', '.join(map(str, twice))}")
+        return values
+
+    @pydantic.field_validator("arms")
+    @classmethod
+    def _has_a_baseline(cls, arms: tuple[Recipe, ...]) -> tuple[Recipe, ...]:
+        if BASELINE not in (arm.name for arm in arms):
+            raise ValueError("the arm 'none' is what every other is compared with; add it")
+        return arms
+
+
+def check(given: dict[str, Any], *, where: str) -> Experiment:
+    """The experiment that `given` describes. Raises ConfigError naming every key that is wrong."""
+    return parse(Experiment, given, where=where)

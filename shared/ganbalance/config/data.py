@@ -1,0 +1,129 @@
+"""What of an experiment is about its images: the data set, the task, and which classes are rare."""
+
+from typing import Annotated, Any, Literal
+
+import pydantic
+from pydantic import Field
+
+from ganbalance.errors import ConfigError
+from ganbalance.frozen import Frozen
+
+ClassName = int | str
+
+CANVASES = (32, 64, 128, 256)
+"""Sides in pixels at which GANs draw: each doubles the last, as the layers of their networks do."""
+
+
+def canvas_side(side_px: int) -> int:
+    """The smallest canvas that square images of this side fit on. Raises ConfigError for larger ones."""
+    if side_px > CANVASES[-1]:
+        raise ConfigError(
+            f"images of {side_px} px do not fit the largest canvas of the GANs, {CANVASES[-1]} px: "
+            f"set dataset.side_px to at most {CANVASES[-1]}"
+        )
+    return next(side for side in CANVASES if side_px <= side)
+
+
+class FashionMnist(Frozen):
+    """Zalando's 28x28 grey images: 60,000 to train on, 10,000 to test (Xiao et al. 2017, arXiv:1708.07747)."""
+
+    name: Literal["fashion-mnist"]
+    folder: str | None = Field(None, description="where the four idx .gz files are, when not in a usual place")
+
+
+class OwnImages(Frozen):
+    """A user's images: a folder per class, or an .npz with `images` (N,H,W[,C]) uint8 and `labels` (N,)."""
+
+    name: Literal["folder", "npz"]
+    path: str
+    side_px: int = Field(28, ge=8, le=CANVASES[-1], description="every image is brought to this side")
+    channels: Literal[1, 3] = 1
+    test_fraction: float = Field(0.2, gt=0, lt=1, description="held back for the test where the data has no test part")
+
+
+Dataset = Annotated[FashionMnist | OwnImages, Field(discriminator="name")]
+
+
+class Pair(Frozen):
+    """Two classes; `positive` is the one whose scores, precision and recall are reported."""
+
+    kind: Literal["pair"]
+    positive: ClassName
+    negative: ClassName
+
+
+class OneVsRest(Frozen):
+    """One class, or several that count as one, against all others of the dataset together."""
+
+    kind: Literal["one-vs-rest"]
+    positive: ClassName | Annotated[tuple[ClassName, ...], Field(min_length=1)]
+
+
+class Multiclass(Frozen):
+    """Every class of the dataset; scores are macro averages."""
+
+    kind: Literal["multiclass"]
+
+
+Task = Annotated[Pair | OneVsRest | Multiclass, Field(discriminator="kind")]
+
+
+def _share_or_count(given: float) -> float:
+    if given > 1 and not given.is_integer():
+        raise ValueError("what stays of a class is a share up to 1, or a whole number of images from 2 up")
+    return given
+
+
+Kept = Annotated[float, Field(gt=0), pydantic.AfterValidator(_share_or_count)]
+
+
+class _Imbalance(Frozen):
+    validation: float = Field(
+        0.2, gt=0, le=0.5, description="share of each class held out; none under `protocol: paper`"
+    )
+
+
+class Keep(_Imbalance):
+    """Which classes are rare: `keep` maps each to what stays of its images, as a share or, from 2 up, as a number.
+
+    1.0 for data that is rare by nature.
+    """
+
+    kind: Literal["keep"] = "keep"
+    keep: dict[str, Kept] = Field(min_length=1)
+
+
+class Step(_Imbalance):
+    """Each of the `rare` classes keeps so many images that they are the share `ratio` of the largest class.
+
+    Buda, Maki & Mazurowski 2018, "A systematic study of the class imbalance problem in convolutional neural networks",
+    arXiv:1710.05381, section 3.1; their rho is 1 / ratio.
+    """
+
+    kind: Literal["step"]
+    rare: Annotated[tuple[ClassName, ...], Field(min_length=1)]
+    ratio: Annotated[float, Field(gt=0, lt=1)]
+
+
+class LongTail(_Imbalance):
+    """Class k of K keeps ratio^(k / (K - 1)) times as many images as the largest class, in the order of the dataset.
+
+    Cui et al. 2019, "Class-balanced loss based on effective number of samples", arXiv:1901.05555, section 5.1; their
+    imbalance factor is 1 / ratio. Every class that is cut is rare.
+    """
+
+    kind: Literal["long-tail"]
+    ratio: Annotated[float, Field(gt=0, lt=1)]
+
+
+def _kind_of_imbalance(given: Any) -> Any:
+    """`keep` where nothing is said."""
+    return given.get("kind", "keep") if isinstance(given, dict) else getattr(given, "kind", None)
+
+
+Imbalance = Annotated[
+    Annotated[Keep, pydantic.Tag("keep")]
+    | Annotated[Step, pydantic.Tag("step")]
+    | Annotated[LongTail, pydantic.Tag("long-tail")],
+    pydantic.Discriminator(_kind_of_imbalance),
+]

@@ -1,0 +1,104 @@
+"""What of an experiment is about its arms: the recipe of each, and how many images are added."""
+
+from typing import Annotated, Any, Literal, Self
+
+import pydantic
+from pydantic import Field
+
+from ganbalance.frozen import Frozen
+
+BASELINE = "none"
+Amount = Literal["balance", "half"] | Annotated[int, Field(ge=1)]
+
+
+Choice = str | dict[str, Any]
+"""An entry of a registry by its name, or as {name: ..., setting: value}."""
+
+
+class Synthesis(Frozen):
+    """How many images are added to a rare class: a number, or as many as the largest class has more, or half of it."""
+
+    n: Amount = "balance"
+
+
+class Filter(Frozen):
+    """Which synthetic images are kept: the share `keep` that scores best. As many more are drawn."""
+
+    by: Choice
+    keep: float = Field(gt=0, lt=1)
+
+
+class Augmentation(Frozen):
+    """How far a copy of an image may be from it and still be of its class."""
+
+    flip: bool = Field(True, description="left and right changed in every other copy; not for digits or letters")
+    shift: float = Field(0.1, ge=0, le=0.5, description="largest shift along each axis, as a share of the side")
+    rotate_deg: float = Field(10.0, ge=0, le=180, description="largest turn to either side")
+
+
+class Synthetic(Frozen):
+    """Where an arm's synthetic images come from: a GAN, changed copies of the real ones, or files made elsewhere.
+
+    `images` is a folder with {seed} and {class} in its name; `settings` are of the GAN, beside those in `gans`; `n`
+    is `synthesis.n` where it is not given.
+    """
+
+    gan: str | None = None
+    settings: dict[str, Any] = Field(default_factory=dict)
+    augment: Augmentation | None = None
+    images: str | None = None
+    n: Amount | None = None
+    filter: Filter | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _has_one_source(self) -> Self:
+        if [self.gan, self.augment, self.images].count(None) != 2:  # noqa: PLR2004 - of three
+            raise ValueError("synthetic images have one source: name a gan, augment, or a folder of images")
+        if self.gan is None and (self.settings or self.filter):
+            raise ValueError("settings and filter belong to a gan; other images are taken as they are")
+        return self
+
+
+Family = Literal["baseline", "cheap", "generative", "control", "exempt"]
+"""What an arm is for: verdicts are about cheap and generative arms, each family with its own share of false calls."""
+
+
+class Recipe(Frozen):
+    """One arm: what is added to the training images, how they are resampled, by which loss the head is trained.
+
+    Only a name: the arm that the program knows under it (`ganbalance.arms.resolve`).
+    synthetic  images of the rare classes on top
+    removed    images that the imbalance took away, on top: "all", or as many as `synthesis.n` says ("matched")
+    method     how training examples are resampled or weighted (`ganbalance.arms.methods`)
+    objective  the loss of the linear head (`ganbalance.arms.objectives`)
+    rescoring  what is done to the scores afterwards; "threshold" corrects them for the class shares in training
+    """
+
+    name: str = Field(pattern="^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$")
+    synthetic: Synthetic | None = None
+    removed: Literal["all", "matched"] | None = None
+    method: Choice = "none"
+    objective: Choice = "cross-entropy"
+    rescoring: Literal["threshold"] | None = None
+
+    @property
+    def family(self) -> Family:
+        """Of the recipe with all its parts."""
+        if self.removed:
+            return "control"
+        if self.synthetic and not self.synthetic.augment:
+            return "generative"
+        if self.name == BASELINE:
+            return "baseline"
+        learns_as_the_baseline = not self.synthetic and self.method == "none" and self.objective == "cross-entropy"
+        return "exempt" if self.rescoring and learns_as_the_baseline else "cheap"
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _from_a_name(cls, given: Any) -> Any:
+        return {"name": given} if isinstance(given, str) else given
+
+    @pydantic.model_serializer(mode="wrap")
+    def _as_given(self, dump: pydantic.SerializerFunctionWrapHandler) -> Any:
+        given = {key: value for key, value in dump(self).items() if key in self.model_fields_set}
+        return self.name if set(given) == {"name"} else given
