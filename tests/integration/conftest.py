@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ganbalance import cli, config
@@ -16,7 +17,8 @@ from ganbalance.pipeline.state import State
 from ganbalance.store import Store, open_store, transfer
 from ganbalance.store.artifacts import Artifacts, Commit, attempt_name, new_attempt
 from tests import servers
-from tests.conftest import tiny_settings
+from tests.conftest import SIDE_PX, tiny_settings
+from tests.integration.watched import SCORED, SEEDS, SUREST, Watched, watch
 
 Capsys = pytest.CaptureFixture[str]
 UseS3 = Callable[[servers.Server], str]
@@ -151,3 +153,29 @@ def scratch_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
     monkeypatch.setattr("tempfile.tempdir", str(folder))
     yield folder
     assert list(folder.iterdir()) == []
+
+
+@pytest.fixture(scope="session")
+def watched(tmp_path_factory: pytest.TempPathFactory, tiny_npz: Path) -> Watched:
+    """A pair of classes."""
+    arms = [SUREST if arm == "surest" else arm for arm in SCORED]
+    settings = tiny_settings(tiny_npz) | {"arms": arms, "seeds": list(SEEDS)}
+    return watch(tmp_path_factory.mktemp("watched"), settings)
+
+
+@pytest.fixture(scope="session")
+def watched_three(tmp_path_factory: pytest.TempPathFactory, tiny_npz: Path) -> Watched:
+    """Three classes, of which the middle one is rare."""
+    folder = tmp_path_factory.mktemp("watched-three")
+    labels = np.repeat([0, 1, 2], 40)
+    images = np.random.default_rng(0).normal(60, 45, (120, SIDE_PX, SIDE_PX))
+    for label in range(3):  # a bright bar, at another height for every class
+        images[labels == label, 5 * label : 5 * label + 4] += 70
+    np.savez(folder / "three.npz", images=images.clip(0, 255).astype(np.uint8), labels=labels)
+    changes = {
+        "dataset": {"name": "npz", "path": str(folder / "three.npz"), "side_px": SIDE_PX},
+        "task": {"kind": "multiclass"},
+        "arms": ["none", "threshold", "class-weight", "logit-adjustment", "focal", "dcgan", "oracle-matched"],
+        "seeds": [0],
+    }
+    return watch(folder, tiny_settings(tiny_npz) | changes)
