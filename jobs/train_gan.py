@@ -25,7 +25,7 @@ from ganbalance.models.base import ImageSpec
 from ganbalance.pipeline import reading, stages
 from ganbalance.pipeline.job import JobContext, program
 from ganbalance.seeding import derive
-from ganbalance.training import device, gan_loop, weights
+from ganbalance.training import device, gan_loop, loop, weights
 
 
 def train_gan(ctx: JobContext) -> None:
@@ -47,7 +47,7 @@ def train_gan(ctx: JobContext) -> None:
             stream=stream,
             device=device.resolve(ctx.experiment.resources.device),
             resume=ctx.checkpoints.latest(),
-            hooks=gan_loop.Hooks(
+            hooks=loop.Hooks(
                 save=ctx.checkpoints.save,
                 save_due=ctx.checkpoints.due,
                 stopped=stopped,

@@ -222,7 +222,7 @@ def test_a_training_goes_on_from_its_checkpoint_and_an_eviction_uses_up_no_retry
     deployed: Deployment, disturbed: Disturbed
 ) -> None:
     said = deployed.make("logs", f"RUN={disturbed.run}", "STAGE=train-gan").stdout
-    stopped = [int(step) for step in re.findall(r"train-gan: stopped after GAN step (\d+) of", said)]
+    stopped = [int(step) for step in re.findall(r"train-gan: stopped after step (\d+) of", said)]
     resumed = [int(step) for step in re.findall(r"resuming at step (\d+)", said)]
     assert len(stopped) == 2  # by the cancellation, by the eviction
     assert resumed == stopped

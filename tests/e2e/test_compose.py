@@ -98,7 +98,7 @@ def report(project: Project, finished: tuple[int, str]) -> Iterator[Path]:
 def test_a_stopped_program_leaves_a_checkpoint_and_says_so(stopped: tuple[int, str]) -> None:
     code, output = stopped
     assert code != 0
-    assert re.search(r"train-gan: stopped after GAN step \d+ of \d+; the same command resumes there", output)
+    assert re.search(r"train-gan: stopped after step \d+ of \d+; the same command resumes there", output)
     assert "train-gan ended with exit code 143; the same command resumes" in output
     assert "Error 143" in output
 

@@ -17,7 +17,8 @@ from ganbalance.models import gans
 from ganbalance.models.base import Betas, Count, Gan, ImageSpec, Positive
 from ganbalance.seeding import derive
 from ganbalance.training import checkpoint, device
-from ganbalance.training.gan_loop import Divergence, Hooks, Trained, grid_epochs, train
+from ganbalance.training.gan_loop import Divergence, Trained, grid_epochs, train
+from ganbalance.training.loop import Hooks
 from ganbalance.training.synthesis import sample
 
 GREY = ImageSpec(1)
@@ -67,7 +68,7 @@ def resumed(name: str, cuts: list[int], path: Path, steps: int | None = None) ->
     state, done = None, 0
     for cut in cuts:
         hooks = Hooks(save=lambda state: checkpoint.save(path, state, key="k"), stopped=after(cut - done))
-        with pytest.raises(Stopped, match=f"after GAN step {cut} of {steps or EPOCHS * PER_EPOCH}"):
+        with pytest.raises(Stopped, match=f"after step {cut} of {steps or EPOCHS * PER_EPOCH}"):
             run(built(name, seed=0 if state is None else 99, steps=steps), resume=state, hooks=hooks)
         state, done = checkpoint.load(path, key="k"), cut
     last = built(name, seed=99, steps=steps)

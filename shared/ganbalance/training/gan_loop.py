@@ -7,9 +7,7 @@ torch.Generator and from the minibatch order, a pure function of the step.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,28 +17,16 @@ from torch.optim import Adam
 
 from ganbalance.data.batches import BatchOrder
 from ganbalance.data.canvas import from_canvas
-from ganbalance.errors import DataError, Stopped
+from ganbalance.errors import DataError
 from ganbalance.models.base import Gan
 from ganbalance.seeding import derive
+from ganbalance.training import loop
 from ganbalance.training.checkpoint import State
+from ganbalance.training.loop import Hooks, Row, restore_optimizer
 from ganbalance.training.synthesis import sample
 
 GRID_IMAGES = 64
 GRIDS = 5
-
-Row = dict[str, float]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Hooks:
-    """What the world outside wants of the loop; every hook is called between two steps."""
-
-    save: Callable[[State], None] = lambda _state: None
-    """Store a state for `resume`. It shares memory with the run: write it down before returning."""
-    save_due: Callable[[], bool] = lambda: False
-    stopped: Callable[[], bool] = lambda: False
-    """True asks for a save and an end: the loop raises Stopped."""
-    on_progress: Callable[[int, int, Row], None] = lambda _images_seen, _total, _losses: None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,33 +68,9 @@ def train(  # noqa: PLR0913
     with `diverged_at` set: that is a result. Raises Stopped after a save when `hooks.stopped()`.
     """
     _check(gan, images_NCHW, labels_N)
-    hooks = hooks or Hooks()
-    images_NCHW, labels_N = images_NCHW.to(device), labels_N.to(device)
-    order = BatchOrder(n_images=len(images_NCHW), batch_size=gan.config.batch_size, seed=seed, stream=f"{stream}-order")
-    steps = gan.config.total_steps(order.per_epoch)
-    grid = _Grid(gan, labels_N, Generator().manual_seed(derive(seed, f"{stream}-grid")))
-    drawn = grid_epochs(steps, order.per_epoch)
-    run = _Run(gan, Generator(device).manual_seed(derive(seed, stream)), device)
-    if resume is not None:
-        run.restore(resume)
-
-    while run.step < steps:
-        if hooks.stopped():
-            hooks.save(run.state())
-            raise Stopped(f"stopped after GAN step {run.step} of {steps}; the same command resumes there")
-        index_B = torch.from_numpy(order.at(run.step)).to(device)
-        losses = run.learn(images_NCHW[index_B], labels_N[index_B])
-        epoch = -(-run.step // order.per_epoch)
-        if not all(map(math.isfinite, losses.values())) or (run.step == steps and not run.weights_are_finite()):
-            return run.result(Divergence(epoch=epoch, step=run.step))
-        if run.step in (epoch * order.per_epoch, steps):
-            run.close_epoch(epoch, run.step - (epoch - 1) * order.per_epoch)
-            if epoch in drawn:
-                run.grids[epoch] = grid.draw(device)
-        hooks.on_progress(order.images_seen(run.step), order.images_seen(steps), losses)
-        if hooks.save_due():
-            hooks.save(run.state())
-    return run.result(None)
+    run = _Run(gan, images_NCHW.to(device), labels_N.to(device), seed, stream)
+    loop.run(run, resume=resume, hooks=hooks or Hooks())
+    return run.result()
 
 
 def grid_epochs(steps: int, per_epoch: int) -> set[int]:
@@ -121,20 +83,47 @@ def grid_epochs(steps: int, per_epoch: int) -> set[int]:
 
 
 class _Run:
-    """All that changes while a GAN trains, and nothing else: what a checkpoint holds."""
+    """A GAN's training. The device is that of the images."""
 
-    def __init__(self, gan: Gan, rng: Generator, device: torch.device) -> None:
-        self.gan = gan
+    def __init__(self, gan: Gan, images_NCHW: Tensor, labels_N: Tensor, seed: int, stream: str) -> None:
+        self.gan, self._images_NCHW, self._labels_N = gan, images_NCHW, labels_N
+        self._device = images_NCHW.device
+        self._order = BatchOrder(
+            n_images=len(images_NCHW), batch_size=gan.config.batch_size, seed=seed, stream=f"{stream}-order"
+        )
+        self.steps = gan.config.total_steps(self._order.per_epoch)
+        self._grid = _Grid(gan, labels_N, Generator().manual_seed(derive(seed, f"{stream}-grid")))
+        self._drawn = grid_epochs(self.steps, self._order.per_epoch)
         # channels_last is how CPUs run these convolutions fastest; weights and results are the same
-        gan.networks.to(device).to(memory_format=torch.channels_last).train()
+        gan.networks.to(self._device).to(memory_format=torch.channels_last).train()
         self.d_optimizer, self.g_optimizer = gan.optimizers()
-        self.rng = rng
+        self.rng = Generator(self._device).manual_seed(derive(seed, stream))
         self.step = 0
         self.sums: Row = {}
         self.rows: list[Row] = []
         self.grids: dict[int, Tensor] = {}
+        self.diverged_at: Divergence | None = None
 
-    def learn(self, real_BCHW: Tensor, labels_B: Tensor) -> Row:
+    def learn(self) -> Row | None:
+        """One minibatch; at the end of an epoch its row and grid. None once a loss or a weight is not finite."""
+        per_epoch = self._order.per_epoch
+        index_B = torch.from_numpy(self._order.at(self.step)).to(self._device)
+        losses = self._descend(self._images_NCHW[index_B], self._labels_N[index_B])
+        epoch = -(-self.step // per_epoch)
+        if not all(map(math.isfinite, losses.values())) or (self.step == self.steps and not self._weights_are_finite()):
+            self.diverged_at = Divergence(epoch=epoch, step=self.step)
+            return None
+        if self.step in (epoch * per_epoch, self.steps):
+            self._close_epoch(epoch, self.step - (epoch - 1) * per_epoch)
+            if epoch in self._drawn:
+                self.grids[epoch] = self._grid.draw(self._device)
+        return losses
+
+    def images_seen(self, steps: int) -> int:
+        """With every image as often as its minibatches come."""
+        return self._order.images_seen(steps)
+
+    def _descend(self, real_BCHW: Tensor, labels_B: Tensor) -> Row:
         """One step: every loss term by name, the discriminator's averaged over its steps on this minibatch."""
         d_terms = [self._d_step(real_BCHW, labels_B) for _ in range(self.gan.config.d_steps)]
         g_terms = self._g_step(real_BCHW, labels_B)
@@ -164,18 +153,19 @@ class _Run:
         noise_BZ = self.gan.noise(len(labels_B), self.rng)
         return self.gan.generate(noise_BZ, labels_B)
 
-    def close_epoch(self, epoch: int, batches: int) -> None:
+    def _close_epoch(self, epoch: int, batches: int) -> None:
         """Turn the sums of the epoch into its row."""
         self.rows.append({"epoch": epoch} | {name: total / batches for name, total in self.sums.items()})
         self.sums = {}
 
-    def weights_are_finite(self) -> bool:
+    def _weights_are_finite(self) -> bool:
         """False when the last update broke a weight: no later loss would show it."""
         return all(bool(weight.isfinite().all()) for weight in self.gan.networks.parameters())
 
-    def result(self, diverged_at: Divergence | None) -> Trained:
+    def result(self) -> Trained:
+        """What there is at the end."""
         grids = {epoch: images.numpy() for epoch, images in self.grids.items()}
-        return Trained(rows=self.rows, grids=grids, steps=self.step, diverged_at=diverged_at)
+        return Trained(rows=self.rows, grids=grids, steps=self.step, diverged_at=self.diverged_at)
 
     def state(self) -> State:
         """Everything that `restore` needs to go on bit for bit."""
@@ -193,8 +183,8 @@ class _Run:
     def restore(self, state: State) -> None:
         self.step = state["step"]
         self.gan.networks.load_state_dict(state["gan"])
-        _restore_optimizer(self.d_optimizer, state["d_optimizer"])
-        _restore_optimizer(self.g_optimizer, state["g_optimizer"])
+        restore_optimizer(self.d_optimizer, state["d_optimizer"])
+        restore_optimizer(self.g_optimizer, state["g_optimizer"])
         self.rng.set_state(state["rng"])
         self.sums, self.rows, self.grids = dict(state["sums"]), list(state["rows"]), dict(state["grids"])
 
@@ -221,14 +211,6 @@ def _descend(optimizer: Adam, terms: dict[str, Tensor]) -> dict[str, Tensor]:
     torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     return {name: term.detach() for name, term in terms.items()}
-
-
-def _restore_optimizer(optimizer: Adam, state: dict[str, Any]) -> None:
-    """Load copies of `state`, laid out in memory like the weights: mixed strides take Adam twice the time."""
-    optimizer.load_state_dict(state)
-    for weight, moments in optimizer.state.items():
-        for name, value in moments.items():
-            moments[name] = torch.empty_like(weight).copy_(value) if value.shape == weight.shape else value.clone()
 
 
 def _check(gan: Gan, images_NCHW: Tensor, labels_N: Tensor) -> None:
