@@ -13,6 +13,7 @@ Try     python -m jobs.report --experiment jobs/experiments/quick.yaml --dry-run
 """
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -31,7 +32,7 @@ PRESETS = Path(__file__).parent / "experiments"
 
 def report(ctx: JobContext) -> None:
     question = _question(ctx)
-    results = collect.collect(ctx.inputs, expected=ctx.node.inputs, question=question)
+    results = collect.collect([*_inputs(ctx)], question)
     analysis = analyse(question, results)
     summary = summarise(question, results, analysis)
     summary["provenance"] = origin(question, ctx.inputs, provenance.here(), presets=PRESETS)
@@ -44,7 +45,7 @@ def report(ctx: JobContext) -> None:
 
 def _question(ctx: JobContext) -> collect.Question:
     """What the plan says was asked."""
-    dataset, role_of = _declared(ctx.plan, stages.Dataset), {name: role for role, name in ctx.node.inputs.items()}
+    dataset = _declared(ctx.plan, stages.Dataset)
     return collect.Question(
         experiment=ctx.experiment,
         families=dict(ctx.stage(stages.Report).families),
@@ -53,12 +54,26 @@ def _question(ctx: JobContext) -> collect.Question:
         fingerprint=dataset.fingerprint,
         weights_sha256=_declared(ctx.plan, stages.Backbone).sha256,
         notes=ctx.plan.notes,
-        trained={
-            role: tuple(role_of[gan] for gan in sorted(ctx.plan.upstream(name)) if gan.startswith("train-gan/"))
-            for role, name in ctx.node.inputs.items()
-            if role.startswith("cell/")
-        },
     )
+
+
+def _inputs(ctx: JobContext) -> Iterator[collect.Input]:
+    """All that the plan has the report read, with the artifacts of what is done."""
+    plan, cells, labels = ctx.plan, ctx.stage(stages.Report).cells, _declared(ctx.plan, stages.Dataset).ids
+    made = {name: ctx.inputs.get(role) for role, name in ctx.node.inputs.items()}
+    for role, name in ctx.node.inputs.items():
+        node = plan.node(name)
+        declared = node.declared()
+        if role in cells:
+            arm, seed = cells[role]
+            gans = (made[one] for one in plan.upstream(name) if plan.node(one).kind is stages.TrainGan)
+            trained = [gan for gan in gans if gan]
+            yield collect.CellInput(role=role, artifact=made[name], arm=arm, seed=seed, trained=trained)
+        elif isinstance(declared, stages.TrainGan) and node.seed is not None:
+            arm, label = plan.first_arm(name), labels[declared.class_index]
+            yield collect.GanInput(role=role, artifact=made[name], arm=arm, label=label, seed=node.seed)
+        else:
+            yield collect.Input(role=role, artifact=made[name])
 
 
 def _declared(plan: Plan, kind: type[S]) -> S:

@@ -69,7 +69,7 @@ def train_classifier(ctx: JobContext) -> None:
     real = np.load(ctx.inputs["features"].path("features.npy"), mmap_mode="r", allow_pickle=False)
 
     rows = training_rows(split, data.labels, declared.removed, seed=ctx.seed, matched=_matched(declared, data, split))
-    train = _balanced(declared.method, real[rows], data.labels[rows], _synthetic(ctx, "features.npy"), ctx.seed)
+    train = _balanced(declared.method, real[rows], data.labels[rows], _synthetic(ctx, data, "features.npy"), ctx.seed)
     objective = arms.objective(declared.objective)
     solve = functools.partial(
         head.fit, scaler=head.fit_scaler(real[split.train]), grid=declared.l2, objective=objective
@@ -120,7 +120,7 @@ def train_paper_classifier(ctx: JobContext) -> None:
     where = device.resolve(ctx.experiment.resources.device)
 
     rows = training_rows(split, data.labels, declared.removed, seed=ctx.seed, matched={})
-    images = _synthetic(ctx, "images.npy")
+    images = _synthetic(ctx, data, "images.npy")
     train = _balanced(declared.method, data.images[rows], data.labels[rows], images, ctx.seed)
     frozen, network = _network(declared.backbone, ctx.inputs["backbone"])
     with torch.random.fork_rng(devices=[]):
@@ -161,10 +161,10 @@ def _network(name: str, artifact: Artifact) -> tuple[Any, torch.nn.Module]:
     return frozen, network
 
 
-def _synthetic(ctx: JobContext, file: str) -> list[tuple[int, NDArray[Any]]]:
+def _synthetic(ctx: JobContext, data: TaskImages, file: str) -> list[tuple[int, NDArray[Any]]]:
     """The arm's synthetic images of each rare class: its class index, and the images or their features."""
-    roles = {role: role.removeprefix("synthetic/") for role in ctx.inputs if role.startswith("synthetic/")}
-    return [(int(c), np.load(ctx.inputs[role].path(file), allow_pickle=False)) for role, c in roles.items()]
+    made = {c: ctx.inputs.get(stages.synthetic_role(c)) for c in range(len(data.class_names))}
+    return [(c, np.load(artifact.path(file), allow_pickle=False)) for c, artifact in made.items() if artifact]
 
 
 def _balanced(

@@ -228,7 +228,8 @@ class SyntheticRun:
         )
         imbalance = stages.Imbalance(keep=dict.fromkeys(self.rare, self.keep), validation=0.2)
         backbone = stages.Backbone(name=self.backbone, sha256="0" * 64)
-        nodes = [self.node(declared, declared.stage) for declared in (dataset, imbalance, backbone)]
+        nodes = [self.node(declared, declared.stage) for declared in (dataset, backbone)]
+        nodes += [self.node(imbalance, f"imbalance/{seed}", seed=seed) for seed in self.seeds]
         for arm in self.arms:
             declared = stages.TrainClassifier(
                 removed=None, matched=None, method="none", objective="cross-entropy", l2=STRENGTHS, rare=self.rare
@@ -236,10 +237,10 @@ class SyntheticRun:
             gan = arm if arm in GANS else None
             for seed in self.seeds:
                 inputs = {}
-                if gan:
-                    inputs = {"gan": f"train-gan/{gan}/class-{self.rare[0]}/seed-{seed}"}
-                    trained = stages.TrainGan(gan=gan, settings={}, class_index=self.rare[0], canvas="pad")
-                    nodes.append(self.node(trained, inputs["gan"], seed=seed, gan=gan))
+                for c in self.rare if gan else ():
+                    name = inputs[stages.synthetic_role(c)] = f"train-gan/{gan}/class-{c}/seed-{seed}"
+                    trained = stages.TrainGan(gan=gan, settings={}, class_index=c, canvas="pad")
+                    nodes.append(self.node(trained, name, seed=seed, gan=gan))
                 nodes.append(self.node(declared, f"cell/{arm}/{seed}", arm=arm, seed=seed, gan=gan, inputs=inputs))
         return Plan(run="known-1", nodes=(*nodes, self.report_node(roles)), notes=self.notes)
 
@@ -317,7 +318,7 @@ class Outcome:
     @cached_property
     def report(self):
         question = job._question(self.context)
-        found = collect.collect(self.context.inputs, expected=self.context.node.inputs, question=question)
+        found = collect.collect([*job._inputs(self.context)], question)
         return Report(question, found, analyse(question, found), self.summary)
 
     @cached_property

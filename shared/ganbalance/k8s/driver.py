@@ -24,7 +24,7 @@ from ganbalance.k8s.rendering import pod_resources
 from ganbalance.k8s.snapshot import ClusterSnapshot, completed, name_of, observe
 from ganbalance.k8s.submissions import Submission
 from ganbalance.pipeline import pod as in_pod
-from ganbalance.pipeline import rounds, runs
+from ganbalance.pipeline import rounds, runs, stages
 from ganbalance.pipeline.plan import Node
 from ganbalance.pipeline.rounds import Group, Round
 from ganbalance.pipeline.state import State
@@ -121,8 +121,8 @@ class Driver:
         if self._state.commit(node.name) is not None:
             return False
         inputs = self._state.inputs(node)
-        if node.kind.allow_missing_inputs:
-            return any(role.startswith("cell/") for role in inputs.commits)  # without a single score there is no report
+        if isinstance(declared := node.declared(), stages.Report):
+            return not declared.cells.keys().isdisjoint(inputs.commits)  # without a single score there is no report
         return not inputs.missing
 
     def _ran(self, snapshot: ClusterSnapshot, group: Group) -> set[str]:

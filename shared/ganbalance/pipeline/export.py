@@ -44,7 +44,7 @@ def export(state: State, *, seed: int | None, gan: str | None, split: bool, to: 
             images, labels, source = data.images[rows], data.labels[rows], "real"
         else:
             images, labels = (np.load(artifact.path(name), allow_pickle=False) for name in ("images.npy", "labels.npy"))
-            source = node.name.split("/")[1]  # the arm: another one may have the same GAN with other settings
+            source = state.plan.first_arm(node.name)  # another one may have the same GAN with other settings
         files = _write(images, labels, data.class_names, to / f"seed-{node.seed}" / source)
         if split:
             _list(files, to / f"seed-{node.seed}")

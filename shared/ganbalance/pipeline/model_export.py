@@ -105,7 +105,7 @@ def _check_classifiers_are_kept(plan: Plan) -> None:
 
 def _trained(plan: Plan, arm: str, seed: int) -> Node:
     """The stage that trained the arm's classifier: of one that was rescored, its source."""
-    cell = plan.node(plan.node("report").inputs[f"cell/{arm}/{seed}"])
+    cell = plan.node(plan.node("report").inputs[stages.cell_role(arm, seed)])
     return plan.node(cell.inputs["source"]) if cell.stage == stages.Rescore.stage else cell
 
 

@@ -6,6 +6,7 @@ dataset ──► imbalance ──► train-gan ──► synthesize ──► f
 between synthesize and features a filter, in place of both images made elsewhere; after train-classifier a rescoring
 """
 
+from functools import cached_property
 from typing import Any
 
 from ganbalance import arms
@@ -60,12 +61,16 @@ class Plan(Frozen):
     notes: tuple[str, ...]
     forecast: tuple[str, ...] = ()
 
+    @cached_property
+    def by_name(self) -> dict[str, Node]:
+        """The nodes by name."""
+        return {node.name: node for node in self.nodes}
+
     def node(self, name: str) -> Node:
         """The node of that name. Raises ConfigError."""
-        for node in self.nodes:
-            if node.name == name:
-                return node
-        raise ConfigError(f"run {self.run} has no stage {name!r}; 'ganbalance plan' lists them")
+        if name not in self.by_name:
+            raise ConfigError(f"run {self.run} has no stage {name!r}; 'ganbalance plan' lists them")
+        return self.by_name[name]
 
     def upstream(self, name: str) -> set[str]:
         """The names of every node that the node of that name rests on."""
@@ -77,6 +82,10 @@ class Plan(Frozen):
                 wanted += self.node(one).inputs.values()
         return found
 
+    def first_arm(self, name: str) -> str:
+        """The arm that the node of that name was planned for; others that say the same read it too."""
+        return next(node.arm for node in self.nodes if node.arm and name in {node.name, *self.upstream(node.name)})
+
 
 def make_plan(experiment: Experiment) -> Plan:
     """Every stage of `experiment`. Raises ConfigError for what cannot work, DataError when own images are missing."""
@@ -86,7 +95,7 @@ def make_plan(experiment: Experiment) -> Plan:
     recipes, notes = resolution.recipes(experiment, keep, source.side_px)
     planner = _Planner(experiment, dataset, keep, source.side_px)
     cells = {
-        f"cell/{recipe.name}/{seed}": planner.cell(recipe, seed)
+        stages.cell_role(recipe.name, seed): planner.cell(recipe, seed)
         for seed in experiment.seeds
         for recipe in sorted(recipes, key=lambda recipe: recipe.rescoring is not None)  # after the arm they rescore
     }
@@ -103,27 +112,29 @@ class _Planner:
 
     def __init__(self, experiment: Experiment, dataset: stages.Dataset, keep: dict[int, float], side_px: int) -> None:
         self.nodes: dict[str, Node] = {}
-        self._names: dict[str, str] = {}
+        self._names: dict[str, str] = {}  # by key
+        self._where: dict[str, str] = {}  # by name: its end, which says of what arm, class and seed
         self._experiment, self._dataset, self._keep, self._side_px = experiment, dataset, keep, side_px
         self._honest = experiment.protocol == "honest"
-        self._add("dataset", dataset, {})
+        self._add("dataset", "", dataset, {})
         classifier = experiment.classifier
         sha256 = classifier.weights_sha256 or backbones.find(classifier.backbone).sha256
-        self._add("backbone", stages.Backbone(name=classifier.backbone, sha256=sha256), {})
+        self._add("backbone", "", stages.Backbone(name=classifier.backbone, sha256=sha256), {})
         if self._honest:
             self._features("dataset")
         validation = experiment.imbalance.validation if self._honest else 0.0
         for seed in experiment.seeds:
             declared = stages.Imbalance(keep=keep, validation=validation)
-            self._add(f"imbalance/seed-{seed}", declared, {"dataset": "dataset"}, seed=seed)
+            self._add("imbalance", f"seed-{seed}", declared, {"dataset": "dataset"}, seed=seed)
 
-    def _add(self, name: str, stage: stages.Stage, inputs: dict[str, str], **labels: Any) -> str:
-        """The name of the node: another one's where that does the same already."""
+    def _add(self, kind: str, where: str, stage: stages.Stage, inputs: dict[str, str], **labels: Any) -> str:
+        """The name of the node, KIND/WHERE: another one's where that does the same already."""
+        name = f"{kind}/{where}" if where else kind
         config = dump(stage)
         parents = {role: self.nodes[parent].key for role, parent in inputs.items()}
         key = stage_key(stage.stage, stage.version, config, labels.get("seed"), parents)
         if key not in self._names:
-            self._names[key] = name
+            self._names[key], self._where[name] = name, where
             self.nodes[name] = Node(name=name, stage=stage.stage, config=config, inputs=inputs, key=key, **labels)
         return self._names[key]
 
@@ -131,9 +142,12 @@ class _Planner:
         """One arm at one seed."""
         gan = recipe.synthetic and recipe.synthetic.gan
         labels = {"seed": seed, "arm": recipe.name, "gan": gan}
+        where = f"{recipe.name}/seed-{seed}"
         inputs = self._data(seed)
         if recipe.synthetic:
-            inputs |= {f"synthetic/{c}": self._synthetic(recipe, recipe.synthetic, c, seed) for c in sorted(self._keep)}
+            inputs |= {
+                stages.synthetic_role(c): self._synthetic(recipe, recipe.synthetic, c, seed) for c in sorted(self._keep)
+            }
         settings = self._experiment.classifier
         trained: stages.Stage
         if self._honest:
@@ -155,10 +169,10 @@ class _Planner:
                 side_px=settings.side_px,
                 paper=settings.paper,
             )
-        cell = self._add(f"train-classifier/{recipe.name}/seed-{seed}", trained, inputs, **labels)
+        cell = self._add("train-classifier", where, trained, inputs, **labels)
         if recipe.rescoring:
             rescored = stages.Rescore(rescoring=recipe.rescoring)
-            return self._add(f"rescore/{recipe.name}/seed-{seed}", rescored, {"source": cell}, **labels)
+            return self._add("rescore", where, rescored, {"source": cell}, **labels)
         return cell
 
     def _synthetic(self, recipe: Recipe, synthetic: Synthetic, class_index: int, seed: int) -> str:
@@ -170,11 +184,11 @@ class _Planner:
             images = self._drawn(where, synthetic, n, class_index, own)
         elif synthetic.augment:
             changed = stages.Augment(augment=synthetic.augment, n=n, class_index=class_index)
-            images = self._add(f"augment/{where}", changed, self._data(seed), **own)
+            images = self._add("augment", where, changed, self._data(seed), **own)
         else:
             folder = outside.folder(str(synthetic.images), seed, self._dataset.class_names[class_index])
             declared = stages.OutsideImages(fingerprint=outside.fingerprint(folder), n=n, class_index=class_index)
-            images = self._add(f"outside-images/{where}", declared, self._data(seed), **own)
+            images = self._add("outside-images", where, declared, self._data(seed), **own)
         labels = own | {"arm": None} if synthetic.gan and not synthetic.filter else own
         return self._features(images, **labels) if self._honest else images
 
@@ -189,9 +203,9 @@ class _Planner:
         # the report enlarged its images to the GAN's canvas; padding keeps the size that cropping gives back
         canvas: Fit = "pad" if self._honest else "resize"
         declared = stages.TrainGan(gan=gan, settings=dump(settings), class_index=class_index, canvas=canvas)
-        trained = self._add(f"train-gan/{where}", declared, data, **labels)
+        trained = self._add("train-gan", where, declared, data, **labels)
         drawn = stages.Synthesize(n=n, class_index=class_index, keep=chosen.keep if chosen else 1.0)
-        images = self._add(f"synthesize/{where}", drawn, {"gan": trained} | data, **labels)
+        images = self._add("synthesize", where, drawn, {"gan": trained} | data, **labels)
         if chosen is None:
             return images
         inputs = {"images": images} | data
@@ -201,14 +215,17 @@ class _Planner:
         if reads == "features":
             inputs |= {"synthetic": self._features(images, **labels), "features": "features/real"}
         declared_filter = stages.Filter(by=chosen.by, canvas=canvas, n=n, class_index=class_index)
-        return self._add(f"filter/{where}", declared_filter, inputs, **own)
+        return self._add("filter", where, declared_filter, inputs, **own)
 
     def _features(self, images: str, **labels: Any) -> str:
         """What the frozen backbone makes of the images of another node."""
         classifier = self._experiment.classifier
         declared = stages.Features(backbone=classifier.backbone, side_px=classifier.side_px)
-        name = "features/real" if images == "dataset" else f"features/{images.removeprefix('synthesize/')}"
-        return self._add(name, declared, {"images": images, "backbone": "backbone"}, **labels)
+        if images == "dataset":
+            where = "real"
+        else:
+            where = self._where[images] if self.nodes[images].kind is stages.Synthesize else images
+        return self._add("features", where, declared, {"images": images, "backbone": "backbone"}, **labels)
 
     def _data(self, seed: int) -> dict[str, str]:
         return {"dataset": "dataset", "imbalance": f"imbalance/seed-{seed}"}
@@ -226,9 +243,7 @@ class _Planner:
         )
         inputs = {"dataset": "dataset", "backbone": "backbone"} | cells
         inputs |= {f"imbalance/{seed}": f"imbalance/seed-{seed}" for seed in experiment.seeds}
-        inputs |= {_report_role(node): node.name for node in self.nodes.values() if node.stage in REPORTED}
-        self._add("report", declared, inputs)
-
-
-def _report_role(node: Node) -> str:
-    return node.name.replace("train-gan", "gan", 1)
+        for name, node in self.nodes.items():
+            if node.stage in REPORTED:
+                inputs[f"gan/{self._where[name]}" if node.kind is stages.TrainGan else name] = name
+        self._add("report", "", declared, inputs)

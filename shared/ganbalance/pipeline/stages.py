@@ -188,5 +188,20 @@ class Report(Stage):
     statistics: Statistics
     note: str
 
+    @property
+    def cells(self) -> dict[str, tuple[str, int]]:
+        """The cells that are compared, each an arm at a seed, by the role of its artifact."""
+        return {cell_role(arm, seed): (arm, seed) for arm, _ in self.families for seed in self.seeds}
+
+
+def cell_role(arm: str, seed: int) -> str:
+    """What the scores of an arm at a seed are to a report."""
+    return f"cell/{arm}/{seed}"
+
+
+def synthetic_role(class_index: int) -> str:
+    """What the synthetic images of a class, or their features, are to a classifier."""
+    return f"synthetic/{class_index}"
+
 
 ALL: dict[str, type[Stage]] = {stage.stage: stage for stage in Stage.__subclasses__()}

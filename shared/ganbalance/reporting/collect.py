@@ -27,10 +27,7 @@ Columns = dict[str, list[float]]
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What the run was asked. `labels` and `keep` are by class index: the dataset's label, and the share kept.
-
-    `trained` are the roles of the GANs that a cell rests on, by the role of the cell.
-    """
+    """What the run was asked. `labels` and `keep` are by class index: the dataset's label, and the share kept."""
 
     experiment: Experiment
     families: Mapping[str, Family]
@@ -39,12 +36,37 @@ class Question:
     fingerprint: str
     weights_sha256: str
     notes: tuple[str, ...]
-    trained: Mapping[str, tuple[str, ...]]
 
     @property
     def arms(self) -> tuple[str, ...]:
         """In the order of the experiment."""
         return tuple(self.families)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    """What a report reads under the name `role`; without `artifact` where the stage failed or was not run."""
+
+    role: str
+    artifact: Artifact | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellInput(Input):
+    """The scores of an arm at a seed, and the GANs that they rest on."""
+
+    arm: str
+    seed: int
+    trained: Sequence[Artifact]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GanInput(Input):
+    """A GAN on the rare class of the dataset's `label` at a seed, and the first of the arms that draw from it."""
+
+    arm: str
+    label: str
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -114,44 +136,47 @@ class Results:
         return [f"{one.arm} at seed {one.seed}" for one in lost]
 
 
-def collect(inputs: Mapping[str, Artifact], expected: Iterable[str], question: Question) -> Results:
-    """Read `inputs`, role to artifact, of the roles `expected`. Raises DataError when there is no score at all."""
-    imbalances = [artifact for role, artifact in inputs.items() if role.startswith("imbalance/")]
-    scored = {role: artifact for role, artifact in inputs.items() if _is_scored(role, artifact)}
-    if not scored or not imbalances or "dataset" not in inputs:
+def collect(inputs: Sequence[Input], question: Question) -> Results:
+    """Read all `inputs`. Raises DataError when there is no score at all."""
+    dataset, imbalance = _first(inputs, "dataset"), _first(inputs, "imbalance")
+    scored = {(one.arm, one.seed): cell for one in inputs if isinstance(one, CellInput) and (cell := _cell(one))}
+    if not scored or not imbalance or not dataset:
         raise DataError("nothing to report on: no arm of this run has a result yet; see what its stages say")
-    counts = _counts(imbalances[0])
-    cells = {
-        arm: {
-            seed: _cell(scored[role], [inputs[gan] for gan in question.trained.get(role, ()) if gan in inputs])
-            for seed in question.experiment.seeds
-            if (role := f"cell/{arm}/{seed}") in scored
-        }
-        for arm in question.arms
-    }
+    counts = _counts(imbalance)
+    seeds = question.experiment.seeds
+    cells = {arm: {seed: scored[arm, seed] for seed in seeds if (arm, seed) in scored} for arm in question.arms}
     _check_one_test_set(cells)
     return Results(
-        class_names=tuple(inputs["dataset"].json("classes.json")["class_names"]),
+        class_names=tuple(dataset.json("classes.json")["class_names"]),
         counts=counts,
         prior=np.array(counts["after"]) / sum(counts["after"]),
         cells=cells,
-        gans=[_gan_run(role, artifact) for role, artifact in sorted(inputs.items()) if role.startswith("gan/")],
-        real=_real_examples(inputs["dataset"], imbalances[0], question),
-        missing_results=list(_missing_results(inputs, expected)),
+        gans=[
+            _gan_run(one, one.artifact)
+            for one in sorted(inputs, key=lambda one: one.role)
+            if isinstance(one, GanInput) and one.artifact
+        ],
+        real=_real_examples(dataset, imbalance, question),
+        missing_results=list(_missing_results(inputs)),
         rare=tuple(sorted(question.keep)),
     )
 
 
-def _is_scored(role: str, artifact: Artifact) -> bool:
-    return role.startswith("cell/") and artifact.commit.outcome == "done"
+def _first(inputs: Iterable[Input], stage: str) -> Artifact | None:
+    """The first artifact of a stage: of an imbalance any will do, since every seed draws as many."""
+    return next((one.artifact for one in inputs if one.artifact and one.artifact.commit.stage == stage), None)
 
 
-def _cell(artifact: Artifact, trained: Sequence[Artifact]) -> Cell:
+def _cell(given: CellInput) -> Cell | None:
+    """What is there of a cell: nothing where it failed or its GAN diverged."""
+    artifact = given.artifact
+    if artifact is None or artifact.commit.outcome != "done":
+        return None
     return Cell(
         scores=Scores.load(artifact.path("scores.npz")),
         unsolved=_unsolved(artifact),
         curve=_table(artifact, "curve.csv"),
-        machines=frozenset(map(_machine, [artifact, *trained])),
+        machines=frozenset(map(_machine, [artifact, *given.trained])),
     )
 
 
@@ -182,12 +207,11 @@ def _check_one_test_set(cells: Mapping[str, Mapping[int, Cell]]) -> None:
                 )
 
 
-def _gan_run(role: str, artifact: Artifact) -> GanRun:
-    _, gan, label, seed = role.split("/")
+def _gan_run(given: GanInput, artifact: Artifact) -> GanRun:
     return GanRun(
-        gan=gan,
-        label=label.removeprefix("class-"),
-        seed=int(seed.removeprefix("seed-")),
+        gan=given.arm,
+        label=given.label,
+        seed=given.seed,
         diverged=artifact.commit.outcome == "diverged",
         losses=_table(artifact, "losses.csv"),
         samples=_samples(artifact),
@@ -233,13 +257,13 @@ def _real_examples(dataset: Artifact, imbalance: Artifact, question: Question) -
     }
 
 
-def _missing_results(inputs: Mapping[str, Artifact], expected: Iterable[str]) -> Iterable[MissingResult]:
-    for role in expected:
-        arm, seed = _cell_of(role)
-        if role not in inputs:
-            yield MissingResult("missing", role, arm, seed, "not committed: the stage failed or was not run")
-        elif inputs[role].commit.outcome == "diverged":
-            yield MissingResult("diverged", role, arm, seed, _why(inputs[role].commit.metrics))
+def _missing_results(inputs: Iterable[Input]) -> Iterable[MissingResult]:
+    for one in inputs:
+        arm, seed = (one.arm, one.seed) if isinstance(one, CellInput) else (None, None)
+        if one.artifact is None:
+            yield MissingResult("missing", one.role, arm, seed, "not committed: the stage failed or was not run")
+        elif one.artifact.commit.outcome == "diverged":
+            yield MissingResult("diverged", one.role, arm, seed, _why(one.artifact.commit.metrics))
 
 
 def _why(metrics: Mapping[str, Any]) -> str:
@@ -248,9 +272,3 @@ def _why(metrics: Mapping[str, Any]) -> str:
         return f"{because} diverged"
     where = metrics.get("diverged_at")
     return "a loss or a weight became infinite" + (f" in epoch {where['epoch']}, step {where['step']}" if where else "")
-
-
-def _cell_of(role: str) -> tuple[str | None, int | None]:
-    """The arm and the seed of the role of a cell."""
-    kind, *rest = role.split("/")
-    return (rest[0], int(rest[1])) if kind == "cell" else (None, None)
