@@ -156,6 +156,23 @@ def test_what_is_missing_is_said_before_anything_is_done(bench: Bench, arguments
     assert not (bench.folder / "calls").exists()
 
 
+def test_images_are_built_with_the_flags_that_were_given_and_the_name_of_each_target(bench: Bench) -> None:
+    given = ("IMAGE=mine", "TAG=v1", "DEVICE=cuda", 'BUILD_FLAGS=--network "host" --secret "id=ca,src=/a b"')
+    assert bench.make("images", *given).returncode == 0
+    *builds, listed = bench.calls
+    for build, target in zip(builds, ("cuda", "report"), strict=True):
+        assert f"--target {target} --tag mine:v1-{target} --build-arg BASE --build-arg TORCH_INDEX " in build
+        assert " --build-arg VERSION=" in build
+        assert build.endswith(" --network host --secret id=ca,src=/a b .")
+    assert "reference=mine:v1-*" in listed
+
+
+def test_kubectl_may_be_any_command_and_gets_the_context(bench: Bench) -> None:
+    assert bench.make("deploy", "KUBECTL=FOUND=secret/ganbalance-s3 kubectl", "CONTEXT=other").returncode == 0
+    assert not [call for call in bench.calls if "create secret" in call]
+    assert [call.split()[:3] for call in bench.calls] == [["kubectl", "--context", "other"]] * len(bench.calls)
+
+
 def test_push_gives_both_images_the_registry_name(bench: Bench) -> None:
     assert bench.make("push", "REGISTRY=registry.example/team", "TAG=v1").returncode == 0
     assert bench.calls == [

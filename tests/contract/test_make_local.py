@@ -10,11 +10,13 @@ import pytest
 MAKEFILE = Path("Makefile").resolve()
 DOCKER = """#!/bin/bash
 echo "docker $* (OUT_USER=${OUT_USER-})" >>"$NOTES/calls"
+echo "${COMPOSE_FILE-} ${PLAN_FLAGS-}" >>"$NOTES/settings"
 case "$*" in
     "compose version") exit "${NO_PLUGIN-0}";;
     version) exit "${NO_DAEMON-0}";;
     *"config --environment") echo "$(<"$NOTES/dotenv")";;
     *" rm "*) echo "${TROUBLE-}" >&2; [[ -z ${TROUBLE-} ]];;
+    *" ps "*${FAILED-none}) echo 75;;
     *" ps "*) echo 0;;
     *"port minio 9001") echo 127.0.0.1:9001;;
 esac
@@ -28,7 +30,8 @@ class Bench:
         self.folder, self.tools = folder / "work", folder / "tools"
         self.folder.mkdir()
         self.tools.mkdir()
-        for name in ("id", "mkdir", "rm", "sed"):
+        (self.folder / "images").symlink_to(MAKEFILE.parent / "images")
+        for name in ("bash", "id", "mkdir", "rm", "sed"):
             (self.tools / name).symlink_to(str(shutil.which(name)))
         self.make_program = str(shutil.which("make"))
         self.dotenv()
@@ -101,8 +104,25 @@ def test_what_dotenv_says_of_the_report_holds_for_make_too(bench: Bench, given: 
     done = bench.make("compose-run")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"the report is in {given}; ")
-    assert sorted(path.name for path in bench.folder.iterdir()) == ["calls", "dotenv", "my reports"]
+    assert {path.name for path in bench.folder.iterdir()} == {"calls", "dotenv", "images", "my reports", "settings"}
     assert bench.up.endswith("(OUT_USER=7:8)")
+
+
+def test_a_gpu_and_changed_settings_reach_compose_by_the_environment(bench: Bench) -> None:
+    bench.install_docker()
+    assert bench.make("compose-run", "DEVICE=cuda", "SET=a.b=1 seeds=[0,1]").returncode == 0
+    assert bench.make("compose-down", "DEVICE=cuda").returncode == 0
+    settings = (bench.folder / "settings").read_text().splitlines()
+    assert {line.split(" ", 1)[0] for line in settings} == {"compose.yaml:compose.gpu.yaml"}
+    assert settings[0].endswith(" --set 'a.b=1' --set 'seeds=[0,1]'")
+
+
+def test_a_stage_that_failed_gives_its_exit_code_and_says_how_to_go_on(bench: Bench) -> None:
+    bench.install_docker()
+    done = bench.make("compose-run", FAILED="train-gan")
+    line, ended = done.stderr.splitlines()
+    assert line == "train-gan ended with exit code 75; the same command resumes"
+    assert ended.endswith("Error 75")
 
 
 def test_clean_deletes_the_given_store_and_nothing_that_is_none(bench: Bench) -> None:

@@ -90,7 +90,18 @@ def test_help_has_an_example_of_every_command(capsys: pytest.CaptureFixture[str]
     assert not [command for command in commands if not re.search(rf"^ganbalance {command}\s", said, re.MULTILINE)]
 
 
-def test_make_help_lists_every_public_target() -> None:
-    targets = re.findall(r"^\.PHONY: (\S+)", Path("Makefile").read_text(), re.MULTILINE)
+def test_make_help_lists_every_target_in_its_group() -> None:
+    rules = re.findall(r"^([a-z][a-z -]*):(?!=)", Path("Makefile").read_text(), re.MULTILINE)
+    targets = {target for rule in rules for target in rule.split()}
     said = subprocess.run(["make", "help"], capture_output=True, text=True, check=True).stdout
+    assert {"run", "images", "deploy", "test"} <= targets
     assert not [target for target in targets if not re.search(rf"^{target}\s", said, re.MULTILINE)]
+    assert re.findall(r"^([A-Z][a-z]+):", said, re.MULTILINE) == ["Run", "Containers", "Kubernetes", "Develop"]
+
+
+def test_a_file_of_a_targets_name_does_not_count_as_made() -> None:
+    command = ["make", "--print-data-base", "--dry-run", "help"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    (phony,) = re.findall(r"^\.PHONY: (.*)", said, re.MULTILINE)
+    listed = re.findall(r"^([a-z][a-z-]*): ", Path("Makefile").read_text(), re.MULTILINE)
+    assert set(listed) <= set(phony.split())
