@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from ganbalance.pipeline import provenance, stages
+from ganbalance.pipeline import provenance, resolution, stages
 from ganbalance.pipeline.job import JobContext, program
 from ganbalance.pipeline.plan import Plan
 from ganbalance.reporting import collect, files, page
@@ -52,7 +52,7 @@ def _question(ctx: JobContext) -> collect.Question:
         labels=dataset.ids,
         keep=_declared(ctx.plan, stages.Imbalance).keep,
         fingerprint=dataset.fingerprint,
-        weights_sha256=_declared(ctx.plan, stages.Backbone).sha256,
+        weights_sha256=resolution.weights_sha256(ctx.experiment.classifier),
         notes=ctx.plan.notes,
     )
 

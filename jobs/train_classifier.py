@@ -6,8 +6,11 @@ Writes  backbone          backbone.safetensors: published weights, verified; onc
         train-classifier  scores.npz: logits of test and held-out images at every strength of the penalty, and the
                           rule of the training mix (ganbalance.metrics.scores); head.safetensors: the scaler and
                           the solutions themselves (ganbalance.training.saved_head); solver.csv; COMMIT.json last
+        train-network     logits.npz of test and held-out images (rows) at one setting; backbone.safetensors and
+                          head.safetensors: the network; once per learning rate and weight decay
+        grid              scores.npz: the logits of every setting of one arm; solver.csv: which of them diverged
         rescore           scores.npz: the logits of another cell, its rule corrected for the training prior
-        train-paper-classifier  scores.npz, curve.csv (a row per epoch): the course report's protocol
+        train-paper-classifier  scores.npz, curve.csv (a row per epoch): as the course report trained it
 Exit    0 done · 65 bad data · 75 try again · 78 bad configuration · 143 stopped
 Try     python -m jobs.train_classifier --experiment jobs/experiments/quick.yaml --arm none --seed 0 --dry-run
 """
@@ -17,7 +20,6 @@ import functools
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +31,15 @@ from ganbalance import arms
 from ganbalance.config import Choice
 from ganbalance.data.images import TaskImages
 from ganbalance.data.split import Split, class_counts, synthetic_count, training_rows
-from ganbalance.metrics import calibration
-from ganbalance.metrics.scores import PAIR, PairScores, Scores, of_pair
+from ganbalance.metrics import calibration, scores
+from ganbalance.metrics.scores import PairScores, Scores, of_pair
 from ganbalance.models import backbones
+from ganbalance.models.backbones.base import Backbone, check_side
 from ganbalance.pipeline import reading, stages
 from ganbalance.pipeline.job import JobContext, program
 from ganbalance.seeding import derive
 from ganbalance.store.artifacts import Artifact
-from ganbalance.training import device, head, paper, saved_head, weights
+from ganbalance.training import device, head, loop, network, paper, saved_head, weights
 from ganbalance.training.features import extract
 
 
@@ -50,10 +53,10 @@ def backbone(ctx: JobContext) -> None:
 def features(ctx: JobContext) -> None:
     declared = ctx.stage(stages.Features)
     images = np.load(ctx.inputs["images"].path("images.npy"), mmap_mode="r", allow_pickle=False)
-    frozen, network = _network(declared.backbone, ctx.inputs["backbone"])
+    backbone, body = _network(declared.backbone, declared.side_px, ctx.inputs["backbone"])
     found = extract(
-        network,
-        frozen,
+        body,
+        backbone,
         images,
         side_px=declared.side_px,
         device=device.resolve(ctx.experiment.resources.device),
@@ -74,7 +77,7 @@ def train_classifier(ctx: JobContext) -> None:
     solve = functools.partial(
         head.fit, scaler=head.fit_scaler(real[split.train]), grid=declared.l2, objective=objective
     )
-    pairs = _pairs(declared.rare, len(data.class_names))
+    pairs = scores.ranked(declared.rare, len(data.class_names))
     heads: dict[tuple[int, ...], head.Head] = {
         (): solve(train, on_progress=lambda done, total: ctx.progress(done, total, "strengths"))
     }
@@ -113,52 +116,122 @@ def rescore(ctx: JobContext) -> None:
     Scores.load(ctx.inputs["source"].path("scores.npz")).rescored().save(ctx.folder / "scores.npz")
 
 
+def train_network(ctx: JobContext) -> None:
+    declared = ctx.stage(stages.TrainNetwork)
+    data = reading.task_images(ctx.inputs["dataset"])
+    split = reading.split(ctx.inputs["imbalance"])
+    where = device.resolve(ctx.experiment.resources.device)
+
+    train = _training_images(ctx, declared, data, split)
+    objective = arms.objective(declared.objective)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(ctx.seed, "network", "weights"))
+        backbone, body = _network(declared.backbone, declared.side_px, ctx.inputs.get("backbone"))
+        model = network.ImageClassifier(backbone, body, len(data.class_names), declared.side_px)
+    training = network.Training(
+        model,
+        train,
+        trained=declared.train,
+        settings=declared.training,
+        lr=declared.lr,
+        weight_decay=declared.weight_decay,
+        objective=objective,
+        seed=ctx.seed,
+        device=where,
+    )
+    with ctx.resumable() as resumable:
+        loop.run(training, **resumable)
+
+    top = saved_head.LinearHead.of(model.head)
+    seen = np.concatenate([split.test, split.held_out])
+    if training.diverged:  # a setting that ranks nothing; its arm has others
+        logits = np.zeros((len(seen), len(data.class_names)))
+    else:
+        found = extract(
+            model.network, backbone, data.images[seen], side_px=declared.side_px, device=where, on_progress=ctx.progress
+        )
+        logits = top.logits(found)
+    learned = train.prior * np.exp(-objective.shift(train.prior))
+    np.savez(ctx.folder / "logits.npz", logits=logits, prior=learned / learned.sum())
+    weights.save(ctx.folder / "backbone.safetensors", model.network.state_dict())
+    top.save(ctx.folder / "head.safetensors")
+    ctx.metrics |= {"images": len(train.labels), "converged": not training.diverged}
+
+
+def grid(ctx: JobContext) -> None:
+    declared = ctx.stage(stages.Grid)
+    data = reading.task_images(ctx.inputs["dataset"])
+    split = reading.split(ctx.inputs["imbalance"])
+    networks = [ctx.inputs[stages.setting_role(number)] for number in range(1, declared.settings + 1)]
+    logits, priors = zip(*map(_logits, networks), strict=True)
+    test, held_out = np.split(np.stack(logits), [len(split.test)], axis=1)
+    scores.of_networks(
+        test,
+        data.labels[split.test],
+        held_out,
+        data.labels[split.held_out],
+        validation=np.isin(split.held_out, split.validation),
+        prior=priors[0],
+        rare=declared.rare,
+    ).save(ctx.folder / "scores.npz")
+    converged = [network.commit.metrics["converged"] for network in networks]
+    rows = ({"setting": number, "converged": right} for number, right in enumerate(converged, start=1))
+    _table(ctx.folder / "solver.csv", rows)
+    ctx.diverged = not any(converged)
+
+
 def train_paper_classifier(ctx: JobContext) -> None:
     declared = ctx.stage(stages.TrainPaperClassifier)
     data = reading.task_images(ctx.inputs["dataset"])
     split = reading.split(ctx.inputs["imbalance"])
     where = device.resolve(ctx.experiment.resources.device)
 
-    rows = training_rows(split, data.labels, declared.removed, seed=ctx.seed, matched={})
-    images = _synthetic(ctx, data, "images.npy")
-    train = _balanced(declared.method, data.images[rows], data.labels[rows], images, ctx.seed)
-    frozen, network = _network(declared.backbone, ctx.inputs["backbone"])
+    train = _training_images(ctx, declared, data, split)
+    backbone, body = _network(declared.backbone, declared.side_px, ctx.inputs["backbone"])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(ctx.seed, "paper", "head"))
-        model = paper.PaperNetwork(frozen, network, len(data.class_names), declared.side_px)
-    curve = paper.train(
-        model,
-        train.inputs,
-        train.labels,
-        train.weights,
-        settings=declared.paper,
-        seed=ctx.seed,
-        device=where,
-        on_progress=ctx.progress,
-    )
+        model = network.ImageClassifier(backbone, body, len(data.class_names), declared.side_px, imagenet=False)
+    with ctx.resumable() as resumable:
+        curve = paper.train(model, train, settings=declared.paper, seed=ctx.seed, device=where, **resumable)
     logits = paper.predict(model, data.images[split.test], where)[None]
-    classes = len(data.class_names)
-    Scores(
-        strengths=np.array([np.nan]),
-        test=logits,
-        test_labels=data.labels[split.test],
-        held_out=logits[:, :0],
-        held_out_labels=data.labels[:0],
+    scores.of_networks(
+        logits,
+        data.labels[split.test],
+        logits[:, :0],
+        data.labels[:0],
         validation=np.zeros(0, bool),
-        scale=np.ones(1),
-        offsets=np.zeros((1, classes)),
         prior=train.prior,
-        pairs={pair: _within(logits, data.labels[split.test], pair) for pair in _pairs(range(classes), classes)},
+        rare=range(len(data.class_names)),
     ).save(ctx.folder / "scores.npz")
     _table(ctx.folder / "curve.csv", (asdict(row) for row in curve))
     ctx.metrics["images"] = len(train.labels)
 
 
-def _network(name: str, artifact: Artifact) -> tuple[Any, torch.nn.Module]:
-    frozen = backbones.find(name)
-    network = frozen.build()
-    network.load_state_dict(weights.load(artifact.path("backbone.safetensors")))
-    return frozen, network
+def _network(name: str, side_px: int, weights_of: Artifact | None) -> tuple[Backbone, torch.nn.Module]:
+    """A backbone and its network, with the weights of an artifact if there is one."""
+    backbone = backbones.find(name)
+    network = backbone.build()
+    if weights_of:
+        network.load_state_dict(weights.load(weights_of.path("backbone.safetensors")))
+    check_side(network, name, side_px)
+    return backbone, network
+
+
+def _training_images(
+    ctx: JobContext, declared: stages.TrainNetwork | stages.TrainPaperClassifier, data: TaskImages, split: Split
+) -> arms.Examples:
+    """What a network learns from."""
+    matched = _matched(declared, data, split) if isinstance(declared, stages.TrainNetwork) else {}
+    rows = training_rows(split, data.labels, declared.removed, seed=ctx.seed, matched=matched)
+    return _balanced(
+        declared.method, data.images[rows], data.labels[rows], _synthetic(ctx, data, "images.npy"), ctx.seed
+    )
+
+
+def _logits(artifact: Artifact) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Of test and held-out images (T + V, K), and the class shares (K,) that the network learned."""
+    with np.load(artifact.path("logits.npz"), allow_pickle=False) as arrays:
+        return arrays["logits"], arrays["prior"]
 
 
 def _synthetic(ctx: JobContext, data: TaskImages, file: str) -> list[tuple[int, NDArray[Any]]]:
@@ -177,19 +250,12 @@ def _balanced(
     return arms.method(method).resample(examples, derive(seed, "training-set") % 2**32)
 
 
-def _matched(declared: stages.TrainClassifier, data: TaskImages, split: Split) -> dict[int, int]:
+def _matched(declared: stages.TrainClassifier | stages.TrainNetwork, data: TaskImages, split: Split) -> dict[int, int]:
     """How many images of each rare class are given back to the arm that gets as many as a GAN adds."""
     if declared.matched is None:
         return {}
     counts = class_counts(data.labels[split.train], len(data.class_names))
     return {c: synthetic_count(counts, c, declared.matched) for c in declared.rare}
-
-
-def _pairs(rare: Iterable[int], classes: int) -> list[tuple[int, int]]:
-    """The pairs of classes that get a head of their own: all that hold a rare one, unless the task is a pair itself."""
-    if classes == PAIR:
-        return []
-    return [pair for pair in combinations(range(classes), 2) if set(pair) & set(rare)]
 
 
 def _log_odds(
@@ -198,13 +264,6 @@ def _log_odds(
     """float64 (G, n) of the rows that are of the pair."""
     logits = solved.logits(real[rows[of_pair(data.labels[rows], pair)]])
     return logits[..., 1] - logits[..., 0]
-
-
-def _within(logits_GTK: NDArray[np.float64], labels_T: NDArray[np.int64], pair: tuple[int, int]) -> PairScores:
-    """The log odds of a pair from a classifier of all classes, which has no heads of two; nothing is held out."""
-    low, high = pair
-    of_two = logits_GTK[:, of_pair(labels_T, pair)]
-    return PairScores(of_two[..., high] - of_two[..., low], logits_GTK[:, :0, 0])
 
 
 def _named(pair: tuple[int, ...]) -> dict[str, str]:
@@ -227,6 +286,8 @@ main = program(
         stages.Features: features,
         stages.Rescore: rescore,
         stages.TrainPaperClassifier: train_paper_classifier,
+        stages.TrainNetwork: train_network,
+        stages.Grid: grid,
     },
 )
 

@@ -25,7 +25,7 @@ from ganbalance.models.base import ImageSpec
 from ganbalance.pipeline import reading, stages
 from ganbalance.pipeline.job import JobContext, program
 from ganbalance.seeding import derive
-from ganbalance.training import device, gan_loop, loop, weights
+from ganbalance.training import device, gan_loop, weights
 
 
 def train_gan(ctx: JobContext) -> None:
@@ -38,7 +38,7 @@ def train_gan(ctx: JobContext) -> None:
     config = parse(gans.load(declared.gan).Config, declared.settings, where=f"gans.{declared.gan}")
     spec = ImageSpec(data.channels, canvas_side(data.side_px))
     gan = gans.build(declared.gan, config, spec, derive(ctx.seed, stream))
-    with ctx.stop.deferred() as stopped:
+    with ctx.resumable() as resumable:
         trained = gan_loop.train(
             gan,
             to_canvas(data.images[rows], declared.canvas),
@@ -46,13 +46,7 @@ def train_gan(ctx: JobContext) -> None:
             seed=ctx.seed,
             stream=stream,
             device=device.resolve(ctx.experiment.resources.device),
-            resume=ctx.checkpoints.latest(),
-            hooks=loop.Hooks(
-                save=ctx.checkpoints.save,
-                save_due=ctx.checkpoints.due,
-                stopped=stopped,
-                on_progress=lambda seen, total, losses: ctx.progress(seen, total, **losses),
-            ),
+            **resumable,
         )
     weights.save(ctx.folder / "generator.safetensors", gan.G.state_dict())
     weights.save(ctx.folder / "discriminator.safetensors", gan.D.state_dict())

@@ -27,27 +27,33 @@ from tests.conftest import SIDE_PX, Lab, tiny_settings, write_tiny_npz
 RECORD = Path(__file__).with_name("golden.json")
 ALIKE = 1e-6  # a smaller deviation is rounding, and its order is chance
 CLEAR_CUTS = {"discriminator": 0.3, "classifier": 0.8}  # shares where scores leave a gap that no rounding closes
+HEAD = "linear-head"
+CLASSIFIERS: dict[str, dict[str, Any]] = {
+    HEAD: {"side_px": 64, "l2": [1.0, 0.1]},
+    "paper": {"side_px": 64, "training": {"epochs": 1}},
+    "network": {"side_px": 16, "lr": [1e-3, 1e-2], "weight_decay": [0.1], "training": {"steps": 4, "batch_size": 16}},
+}
 Fingerprints = dict[str, dict[str, Any]]
 
 
 def fingerprints(folder: Path) -> Fingerprints:
-    """Run a tiny experiment under each protocol in `folder`; "stage arm" -> version, inputs, what its files hold."""
-    npz = write_tiny_npz(folder / "tiny.npz")
-    return _run(folder, npz, "honest") | _run(folder, npz, "paper")
+    """Run a tiny experiment with each classifier in `folder`; "stage arm" -> version, inputs, what its files hold."""
+    settings = tiny_settings(write_tiny_npz(folder / "tiny.npz"))
+    arms = {HEAD: [*settings["arms"], "oracle-matched", *_recipes(folder)], "network": ["none", "class-weight"]}
+    found: Fingerprints = {}
+    for kind, classifier in CLASSIFIERS.items():
+        changes = {"seeds": [0], "arms": arms.get(kind, settings["arms"]), "classifier": classifier | {"kind": kind}}
+        found |= _run(folder, settings | changes, kind)
+    return found
 
 
-def _run(folder: Path, npz: Path, protocol: str) -> Fingerprints:
-    experiment = folder / f"{protocol}.yaml"
-    classifier = {"side_px": 64, "l2": [1.0, 0.1], "paper": {"epochs": 1}}
-    changes = {"protocol": protocol, "seeds": [0], "classifier": classifier}
-    settings = tiny_settings(npz) | changes
-    if protocol == "honest":
-        settings["arms"] = [*settings["arms"], "oracle-matched", *_recipes(folder)]
+def _run(folder: Path, settings: dict[str, Any], kind: str) -> Fingerprints:
+    experiment = folder / f"{kind}.yaml"
     experiment.write_text(yaml.safe_dump(settings))
     lab = Lab(experiment, folder / "store")
     lab.run_all(folder)
     state = lab.state(folder)
-    entries = {node.name: _entry(node, protocol) for node in lab.plan.nodes}
+    entries = {node.name: _entry(node, kind) for node in lab.plan.nodes}
     found: Fingerprints = {}
     for node in lab.plan.nodes:
         commit = state.commit(node.name)
@@ -76,11 +82,11 @@ def _recipes(folder: Path) -> list[Any]:
     ]  # fmt: skip
 
 
-def _entry(node: Node, protocol: str) -> str:
-    """The name of a node in the record; what knows no protocol is the same node under both."""
+def _entry(node: Node, kind: str) -> str:
+    """The name of a node in the record; what knows no classifier is the same node under all."""
     shared = node.seed is None and node.stage != stages.Report.stage
     _, *parts = (part for part in node.name.split("/") if not re.fullmatch(r"real|(class|seed)-\d+", part))
-    return " ".join([node.stage, *parts, *([] if shared or protocol == "honest" else [protocol])])
+    return " ".join([node.stage, *parts, *([] if shared or kind == HEAD else [kind])])
 
 
 def _files(artifact: Artifact) -> dict[str, Any]:

@@ -292,9 +292,9 @@ def recorded(settings: dict[str, Any], folder: Path) -> list[str]:
 
 
 def test_the_papers_protocol_leaves_no_classifier(tiny: dict[str, Any], tmp_path: Path, capsys: Said) -> None:
-    code, line = refused(capsys, *recorded(tiny | {"protocol": "paper"}, tmp_path))
+    code, line = refused(capsys, *recorded(tiny | {"classifier": {"kind": "paper"}}, tmp_path))
     assert code == 78
-    assert "is under 'protocol: paper', which keeps no network" in line
+    assert "has classifier.kind = paper, which keeps no network" in line
 
 
 def test_a_run_without_a_report_leaves_no_classifier_yet(tiny: dict[str, Any], tmp_path: Path, capsys: Said) -> None:

@@ -338,8 +338,8 @@ def test_the_papers_protocol_trains_on_filtered_images_and_on_those_made_elsewhe
 ) -> None:
     write_images(tmp_path / "made/0/1", ADDED)
     arm = BEST if kind == "discriminator" else with_outside(tmp_path)
-    classifier = tiny["classifier"] | {"paper": {"epochs": 1}}
-    changes = {"protocol": "paper", "arms": ["none", arm], "seeds": [0], "classifier": classifier}
+    classifier = {"kind": "paper", "side_px": 16, "training": {"epochs": 1}}
+    changes = {"arms": ["none", arm], "seeds": [0], "classifier": classifier}
     lab = Lab(write(tiny | changes), tmp_path / "store")
     for node in lab.plan.nodes[:-1]:
         assert lab.run(node) == 0

@@ -77,17 +77,19 @@ class SyntheticRun:
             {
                 "name": "known",
                 "note": self.note,
-                "protocol": self.protocol,
                 "dataset": {"name": "fashion-mnist"},
                 "task": {"kind": "pair", "positive": 1, "negative": 0} if self.k == 2 else {"kind": "multiclass"},
                 "imbalance": {"keep": {str(c): self.keep for c in self.rare}},
                 "arms": list(self.arms),
-                "classifier": {"backbone": self.backbone, "l2": list(STRENGTHS)},
+                "classifier": {"backbone": self.backbone} | self.kind(),
                 "statistics": {"replicates": 200, **self.statistics},
                 "seeds": list(self.seeds),
             },
             where="test",
         )
+
+    def kind(self):
+        return {"kind": "paper"} if self.protocol == "paper" else {"l2": list(STRENGTHS)}
 
     def names(self):
         return tuple(f"class {c} & <co>" if c == 0 else f"class {c}" for c in range(self.k))
@@ -206,7 +208,6 @@ class SyntheticRun:
     def report_node(self, roles):
         declared = stages.Report(
             name="known",
-            protocol=self.protocol,
             families=tuple((arm, arms.resolve(Recipe(name=arm)).family) for arm in self.arms),
             seeds=self.seeds,
             statistics=self.experiment().statistics,

@@ -101,7 +101,6 @@ def test_a_title_lists_no_more_runs_than_one_can_read() -> None:
             {"statistics.margin.share": 0.2},
             "Their verdicts are reached differently. statistics.margin.share: 0.1 / 0.2",
         ),
-        ({"protocol": "paper"}, "Some were made under the paper protocol"),
     ],
 )
 def test_what_differs_beside_the_axis_is_a_warning(settings: dict[str, Any], said: str) -> None:
@@ -360,20 +359,21 @@ def test_the_terminal_has_the_table_only_where_it_fits() -> None:
     assert max(map(len, said.splitlines())) <= 100
 
 
-@pytest.mark.parametrize("protocols", [["paper", "paper"], ["honest", "paper"]])
-def test_what_the_paper_protocol_made_is_labelled(protocols: list[str]) -> None:
+@pytest.mark.parametrize("kinds", [["paper", "paper"], ["linear-head", "paper"]])
+def test_what_the_paper_protocol_made_is_labelled(kinds: list[str]) -> None:
     reports = along(KEEP, [0.1, 0.2])
-    for summary, protocol in zip(reports.values(), protocols, strict=True):
-        summary["protocol"] = summary["provenance"]["experiment"]["protocol"] = protocol
+    for summary, kind in zip(reports.values(), kinds, strict=True):
+        summary["classifier"]["kind"] = summary["provenance"]["experiment"]["classifier"]["kind"] = kind
     comparison = compare(reports)
     with coarse_pictures():
         shown = page.content(comparison)
-    if protocols[0] == "paper":
+    if kinds[0] == "paper":
         assert shown["label"] == " (paper protocol)"
         assert shown["flaws"]
     else:
         assert (shown["label"], shown["flaws"]) == ("", ())
-        assert tables.heads(comparison) == ("0.1", "0.2 (paper protocol)")
+        assert any("Some were made under the paper protocol" in warning for warning in comparison.warnings)
+        assert comparison.axis.title == f"{KEEP} × classifier.kind"
 
 
 def test_runs_of_many_classes_are_compared_by_the_metric_of_their_verdicts() -> None:

@@ -54,7 +54,7 @@ def test_a_resolved_experiment_reads_back_equal(tiny: dict[str, Any]) -> None:
     ("change", "said"),
     [
         ({"epoch": 3}, "unknown key 'epoch' (allowed: arms, classifier"),
-        ({"classifier": {"sidepx": 32}}, "unknown key 'classifier.sidepx' (allowed: backbone, l2, paper"),
+        ({"classifier": {"sidepx": 32}}, "unknown key 'classifier.sidepx' (allowed: backbone, kind, l2, side_px"),
         ({"seeds": "0"}, "seeds = '0'"),
         ({"seeds": [0, 1, 0]}, "given twice: 0"),
         ({"seeds": []}, "seeds = []"),
@@ -67,7 +67,7 @@ def test_a_resolved_experiment_reads_back_equal(tiny: dict[str, Any]) -> None:
         ({"synthesis": {"n": 0}}, "synthesis.n"),
         ({"synthesis": {"n": "many"}}, "synthesis.n"),
         ({"name": "My Run"}, "name = 'My Run'"),
-        ({"protocol": "loose"}, "protocol = 'loose'"),
+        ({"protocol": "loose"}, "unknown key 'protocol'"),
         ({"task": {"kind": "pairs"}}, "task"),
         ({"classifier": {"weights_sha256": "0" * 64}}, "name it in classifier.weights"),
         ({"statistics": {"margin": float("inf")}}, "statistics.margin"),

@@ -40,7 +40,12 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
         task={"kind": "multiclass"},
         image=model_folder.Image(side_px=28, channels=3),
         backbone=model_folder.Network(
-            name="efficientnet-lite0", sha256=backbone.sha256, side_px=32, mean=backbone.mean, std=backbone.std
+            name="efficientnet-lite0",
+            sha256=backbone.sha256,
+            trained="frozen",
+            side_px=32,
+            mean=backbone.mean,
+            std=backbone.std,
         ),
         strength=1.0,
         rules={"fair": rule, "as-trained": rule},

@@ -11,9 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from ganbalance import config
-from ganbalance.config import PaperClassifier
+from ganbalance.arms.base import Examples
+from ganbalance.config import Paper, PaperTraining
 from ganbalance.models.backbones.base import Backbone
 from ganbalance.training import paper
+from ganbalance.training.loop import Hooks
+from ganbalance.training.network import ImageClassifier
 
 CPU = torch.device("cpu")
 SIDE_PX = 4
@@ -55,7 +58,8 @@ class Watched:
     def __init__(self, labels: np.ndarray = LABELS) -> None:
         self.images, self.labels = images(labels), labels
         torch.manual_seed(1)
-        self.model = paper.PaperNetwork(Small(), Small().build(), int(labels.max()) + 1, SIDE_PX)
+        self.model = ImageClassifier(Small(), Small().build(), int(labels.max()) + 1, SIDE_PX, imagenet=False)
+        self.model.network.requires_grad_(False)
         self.learned: list[list[int]] = []
         self.evaluated: list[list[int]] = []
         self.model.network.register_forward_pre_hook(self._watch)
@@ -73,10 +77,8 @@ class Watched:
 
     def train(self, weights: np.ndarray | None = None, seed: int = 0, **settings: Any) -> list[paper.Epoch]:
         given = {"epochs": 1, "batch_size": 1000} | settings
-        return paper.train(
-            self.model, self.images, self.labels, np.ones(len(self.labels)) if weights is None else weights,
-            settings=PaperClassifier(**given), seed=seed, device=CPU, on_progress=lambda done, total: None,
-        )  # fmt: skip
+        examples = Examples(self.images, self.labels, np.ones(len(self.labels)) if weights is None else weights)
+        return paper.train(self.model, examples, settings=PaperTraining(**given), seed=seed, device=CPU)
 
     def features(self, rows: list[int]) -> np.ndarray:
         """Of one batch, normalised by that batch: float64 (n, 3)."""
@@ -263,14 +265,16 @@ def test_progress_counts_the_images_of_all_epochs() -> None:
     watched = Watched()
     reported: list[tuple[int, int]] = []
     paper.train(
-        watched.model, watched.images, LABELS, np.ones(50), settings=PaperClassifier(epochs=2), seed=0, device=CPU,
-        on_progress=lambda done, total: reported.append((done, total)),
+        watched.model, Examples(watched.images, LABELS, np.ones(50)), settings=PaperTraining(epochs=2, batch_size=20),
+        seed=0, device=CPU, hooks=Hooks(on_progress=lambda done, total, _losses: reported.append((done, total))),
     )  # fmt: skip
-    assert reported == [(30, 60), (60, 60)]
+    assert reported == [(20, 60), (30, 60), (50, 60), (60, 60)]
 
 
 def test_the_paper_preset_trains_with_the_reports_numbers() -> None:
-    preset = config.check(config.read(Path("jobs/experiments/paper.yaml")), where="paper").classifier.paper
-    assert preset == PaperClassifier()
+    preset = config.check(config.read(Path("jobs/experiments/paper.yaml")), where="paper").classifier
+    assert isinstance(preset, Paper)
+    preset = preset.training
+    assert preset == PaperTraining()
     assert (preset.epochs, preset.batch_size, preset.lr) == (15, 32, 1e-4)
     assert (preset.weight_decay, preset.validation) == (1e-5, 0.4)

@@ -137,7 +137,7 @@ def test_every_rare_class_gets_its_own_gan(tiny: Settings, tmp_path: Path) -> No
 
 
 def test_the_paper_protocol_trains_on_images_and_holds_nothing_out(tiny: Settings) -> None:
-    plan = plan_of(tiny | {"protocol": "paper"})
+    plan = plan_of(tiny | {"classifier": {"kind": "paper"}})
     stages = {node.stage for node in plan.nodes}
     assert "train-paper-classifier" in stages
     assert not {"features", "train-classifier"} & stages
@@ -157,10 +157,10 @@ def test_where_nothing_is_removed_there_is_no_oracle_and_the_plan_says_so(tiny: 
 
 
 def test_the_papers_protocol_keeps_its_oracle_and_knows_no_matched_one(tiny: Settings) -> None:
-    paper = tiny | {"protocol": "paper"}
+    paper = tiny | {"classifier": {"kind": "paper"}}
     assert any(node.arm == "oracle" for node in plan_of(paper).nodes)
     with pytest.raises(
-        ConfigError, match="oracle-matched, whose part 'removed: matched' is none of 'protocol: paper'"
+        ConfigError, match=r"oracle-matched, whose part 'removed: matched' does not go with classifier\.kind = paper"
     ) as caught:
         plan_of(paper | {"arms": ["none", "dcgan", "oracle-matched"]})
     assert "\n" not in str(caught.value)
@@ -232,7 +232,7 @@ def test_arms_may_be_listed_in_any_order(tiny: Settings) -> None:
             {"statistics": {"reference": "class-wieght"}},
             "statistics.reference = 'class-wieght': there is no such arm; choose among augment, class-weight",
         ),
-        ({"protocol": "paper", "arms": ["none", "oracle-matched"]}, "arms names oracle-matched.*'protocol: honest'"),
+        ({"classifier": {"kind": "paper"}, "arms": ["none", "oracle-matched"]}, "oracle-matched.*kind to linear-head"),
     ],
 )
 def test_what_cannot_work_is_refused_before_anything_runs(tiny: Settings, change: Settings, said: str) -> None:

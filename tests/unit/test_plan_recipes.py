@@ -281,16 +281,18 @@ def test_the_papers_protocol_refuses_what_needs_a_linear_head(tiny: Settings, ar
     name = arm if isinstance(arm, str) else arm["name"]
     with pytest.raises(
         ConfigError,
-        match=rf"^arms names {name}, whose part '{part}' is none of 'protocol: paper'; .*'protocol: honest'$",
+        match=rf"^arms names {name}, whose part '{part}' does not go with classifier.kind = paper; .*to linear-head$",
     ) as caught:
-        planned(tiny, arm, protocol="paper")
+        planned(tiny, arm, classifier={"kind": "paper"})
     assert "\n" not in str(caught.value)
     planned(tiny, arm)
 
 
 def test_the_papers_protocol_knows_all_that_works_on_images(tiny: Settings, tmp_path: Path) -> None:
     made = {"name": "diffusion", "synthetic": {"images": outside(tmp_path, "0/1")}}
-    plan = planned(tiny, "threshold", "class-weight", "oracle", HALF, BEST, WEAK, MOVED, made, protocol="paper")
+    plan = planned(
+        tiny, "threshold", "class-weight", "oracle", HALF, BEST, WEAK, MOVED, made, classifier={"kind": "paper"}
+    )
     assert cell(plan, "best-half").inputs["synthetic/1"] == "filter/best-half/class-1/seed-0"
     assert cell(plan, "diffusion").inputs["synthetic/1"] == "outside-images/diffusion/class-1/seed-0"
     assert cell(plan, "half-half").config["method"] == "oversample"

@@ -15,7 +15,7 @@ from ganbalance.config import Experiment
 from ganbalance.data.datasets import open_dataset
 from ganbalance.errors import EXIT_DONE, ConfigError, UnavailableError
 from ganbalance.models import backbones
-from ganbalance.pipeline import request, runs
+from ganbalance.pipeline import request, resolution, runs
 from ganbalance.pipeline.local import Failure, LocalRunner
 from ganbalance.pipeline.plan import Plan, make_plan
 from ganbalance.pipeline.state import State
@@ -117,8 +117,9 @@ def _get_data(experiment: Experiment) -> None:
     n_test = len(images.labels) - images.n_train
     print(f"{experiment.dataset.name} is here and whole: {images.n_train:,} training and {n_test:,} test images")
     settings = experiment.classifier
-    weights = backbones.find(settings.backbone).weights_file(settings.weights)
-    print(f"the weights of {settings.backbone} are here: {weights}")
+    if resolution.weights_sha256(settings):
+        weights = backbones.find(settings.backbone).weights_file(settings.weights)
+        print(f"the weights of {settings.backbone} are here: {weights}")
 
 
 def requested(flags: argparse.Namespace) -> Experiment:
@@ -139,8 +140,9 @@ def _preflight(experiment: Experiment, state: State) -> None:
         device.resolve("cuda")
     if state.commit("dataset") is None:
         open_dataset(experiment.dataset).ensure()
-    if state.commit("backbone") is None:
-        backbones.find(experiment.classifier.backbone).weights_file(experiment.classifier.weights)
+    backbone = backbones.find(experiment.classifier.backbone)
+    if resolution.weights_sha256(experiment.classifier) and state.commit("backbone") is None:
+        backbone.weights_file(experiment.classifier.weights)
 
 
 def _run_stages(flags: argparse.Namespace, state: State) -> list[Failure]:

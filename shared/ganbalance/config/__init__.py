@@ -4,11 +4,22 @@ Every class here is frozen and strict; `read` and `check` turn a file and comman
 `Experiment` or into one line that names the key, the value and what is allowed.
 """
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 import pydantic
 from pydantic import Field
 
+from ganbalance.config.classifiers import (
+    Classifier,
+    Fit,
+    LinearHead,
+    Network,
+    NetworkTraining,
+    Paper,
+    PaperTraining,
+    Trained,
+    from_protocol,
+)
 from ganbalance.config.data import (
     CANVASES,
     ClassName,
@@ -58,16 +69,19 @@ __all__ = [
     "Keep",
     "Kept",
     "Level",
+    "LinearHead",
     "LongTail",
     "Margin",
     "Multiclass",
+    "Network",
+    "NetworkTraining",
     "OneVsRest",
     "OwnImages",
     "Pair",
-    "PaperClassifier",
+    "Paper",
+    "PaperTraining",
     "PodResources",
     "Program",
-    "Protocol",
     "Quantity",
     "Recipe",
     "Resources",
@@ -76,6 +90,7 @@ __all__ = [
     "Synthesis",
     "Synthetic",
     "Task",
+    "Trained",
     "canvas_side",
     "check",
     "parse_seeds",
@@ -84,42 +99,6 @@ __all__ = [
     "read",
     "read_yaml",
 ]
-
-Protocol = Literal["honest", "paper"]
-Fit = Literal["pad", "resize"]
-
-
-class PaperClassifier(Frozen):
-    """How the course report trained its classifier; read only under `protocol: paper`."""
-
-    epochs: int = Field(15, ge=1)
-    batch_size: int = Field(32, ge=2)
-    lr: float = Field(1e-4, gt=0)
-    weight_decay: float = Field(1e-5, ge=0)
-    validation: float = Field(0.4, gt=0, lt=1)
-
-
-class Classifier(Frozen):
-    """A frozen backbone, and the linear head on top of it.
-
-    `l2` are the strengths of the penalty, relative to the mean loss, that every arm is solved at:
-    minimise mean_i w_i loss_i + (l2/2) |W|^2. One of them is chosen for each arm, from all seeds.
-    """
-
-    backbone: str = "efficientnet-lite0"
-    weights: str | None = Field(None, description="a .pth file, when not in the backbone's usual place")
-    weights_sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$", description="of other weights than the usual")
-    side_px: int = Field(32, ge=16, le=256)
-    l2: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] = (
-        100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4, 1e-4,
-    )  # fmt: skip
-    paper: PaperClassifier = PaperClassifier()
-
-    @pydantic.model_validator(mode="after")
-    def _weights_are_pinned(self) -> Self:
-        if self.weights_sha256 and not self.weights:
-            raise ValueError("classifier.weights_sha256 is of a file: name it in classifier.weights")
-        return self
 
 
 class Margin(Frozen):
@@ -169,14 +148,13 @@ class Experiment(Frozen):
 
     name: str = Field(pattern="^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$")
     note: str = Field("", description="a caveat that its report prints on top")
-    protocol: Protocol = "honest"
     dataset: Dataset
     task: Task
     imbalance: Imbalance
     arms: Annotated[tuple[Recipe, ...], Field(min_length=1)]
     gans: dict[str, dict[str, Any]] = Field(default_factory=dict, description="per-GAN settings; see each GAN's Config")
     synthesis: Synthesis = Synthesis()
-    classifier: Classifier = Classifier()
+    classifier: Classifier = LinearHead()
     statistics: Statistics = Statistics()
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
     resources: Resources = Resources()
@@ -200,4 +178,4 @@ class Experiment(Frozen):
 
 def check(given: dict[str, Any], *, where: str) -> Experiment:
     """The experiment that `given` describes. Raises ConfigError naming every key that is wrong."""
-    return parse(Experiment, given, where=where)
+    return parse(Experiment, from_protocol(given), where=where)

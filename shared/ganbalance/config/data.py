@@ -78,9 +78,7 @@ Kept = Annotated[float, Field(gt=0), pydantic.AfterValidator(_share_or_count)]
 
 
 class _Imbalance(Frozen):
-    validation: float = Field(
-        0.2, gt=0, le=0.5, description="share of each class held out; none under `protocol: paper`"
-    )
+    validation: float = Field(0.2, gt=0, le=0.5, description="share of each class held out; none by a paper classifier")
 
 
 class Keep(_Imbalance):

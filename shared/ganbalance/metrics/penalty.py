@@ -1,7 +1,7 @@
 """What the penalty does to one arm: along the grid, at the choice of the run, and at the choice of each seed alone."""
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ganbalance.metrics.measured import MeasuredRun
 from ganbalance.metrics.results import Difference, Sensitivity
@@ -21,16 +21,18 @@ def sensitivity(measured: MeasuredRun, arm: str) -> Sensitivity:
         test=_listed(np.mean(list(mine.values()), axis=0)),
         difference=_listed(np.mean(paired, axis=0)) if paired else None,
         chosen=_listed(grid)[chosen],
-        at_end=_at_end(chosen, len(grid)),
+        at_end=_at_end(chosen, grid),
         all_classes=_listed(grid)[whole],
-        all_classes_at_end=_at_end(whole, len(grid)),
+        all_classes_at_end=_at_end(whole, grid),
         per_seed={seed: float(grid[strength]) for seed, strength in tuned.own_strength.items()},
         per_seed_difference=Difference.of(per_seed) if per_seed else None,
     )
 
 
-def _at_end(place: int, strengths: int) -> str | None:
-    return None if strengths == 1 else {0: "strongest", strengths - 1: "weakest"}.get(place)
+def _at_end(place: int, grid: NDArray[np.float64]) -> str | None:
+    """Strengths fall; the numbers of a network's settings rise, and none of them is an end."""
+    falls = len(grid) > 1 and grid[0] > grid[-1]
+    return {0: "strongest", len(grid) - 1: "weakest"}.get(place) if falls else None
 
 
 def _listed(values: ArrayLike) -> list[float]:

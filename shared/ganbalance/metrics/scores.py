@@ -4,7 +4,9 @@ Nothing is chosen where a classifier is trained: one strength per arm is chosen 
 again by its standard errors. Logits, since probabilities saturate: images that become exactly 1.0 are tied.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,13 +30,13 @@ class PairScores:
 
 @dataclass(frozen=True)
 class Scores:
-    """Logits of one arm at one seed along a grid of G strengths, strongest first.
+    """Logits of one arm at one seed along a grid of G strengths, strongest first, or at G settings.
 
-    strengths        float64 (G,)       of the L2 penalty; nan where the classifier has none
+    strengths        float64 (G,)       of the L2 penalty, falling; 1..G for the settings of a network; nan of one alone
     test             float64 (G, T, K)  with test_labels int64 (T,)
     held_out         float64 (G, V, K)  with held_out_labels int64 (V,): real images that nothing trained on
     validation       bool (V,)          which of them come out of the kept images, as a user has them; the others were
-                                        removed by the imbalance. V is 0 under the paper protocol
+                                        removed by the imbalance. V is 0 for a paper classifier
     scale, offsets   float64 (G,), (G, K)  the rule "as trained": logits on the scale of the arm's own training mix
     prior            float64 (K,)       class shares that the rule decides for: those of that mix, if nothing was done
     pairs            (lower, higher class) -> PairScores; empty for two classes, whose log odds are in `test`
@@ -121,3 +123,48 @@ class Scores:
 def of_pair(labels_N: Ints, pair: tuple[int, int]) -> NDArray[np.bool_]:
     """Which images are of one of the two classes: bool (N,)."""
     return np.isin(labels_N, pair)
+
+
+def ranked(rare: Iterable[int], classes: int) -> list[tuple[int, int]]:
+    """The pairs of classes that are judged apart: all that hold a rare one, unless the task is a pair itself."""
+    if classes == PAIR:
+        return []
+    return [pair for pair in combinations(range(classes), 2) if set(pair) & set(rare)]
+
+
+def of_networks(  # noqa: PLR0913
+    test: Floats,
+    test_labels: Ints,
+    held_out: Floats,
+    held_out_labels: Ints,
+    *,
+    validation: NDArray[np.bool_],
+    prior: Floats,
+    rare: Iterable[int],
+) -> Scores:
+    """Scores from the logits of a network at each of G settings, whose numbers from 1 take the place of strengths.
+
+    A network's logits are taken as they are, and a pair's log odds are those of the network of all classes. Where
+    nothing is held out there is nothing to choose by, and one network.
+    """
+    settings, _, classes = test.shape
+    return Scores(
+        strengths=np.arange(1.0, settings + 1) if len(held_out_labels) else np.full(settings, np.nan),
+        test=test,
+        test_labels=test_labels,
+        held_out=held_out,
+        held_out_labels=held_out_labels,
+        validation=validation,
+        scale=np.ones(settings),
+        offsets=np.zeros((settings, classes)),
+        prior=prior,
+        pairs={
+            (low, high): PairScores(
+                *(
+                    (logits[..., high] - logits[..., low])[:, of_pair(labels, (low, high))]
+                    for logits, labels in ((test, test_labels), (held_out, held_out_labels))
+                )
+            )
+            for low, high in ranked(rare, classes)
+        },
+    )

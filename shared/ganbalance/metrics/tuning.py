@@ -69,7 +69,7 @@ def _macro(scores: Scores, weights_BV: np.ndarray) -> Floats:
 
 def _ranked(scores: Scores, settings: Settings, weights_BV: np.ndarray) -> Floats:
     if not len(scores.held_out_labels):
-        return np.zeros((1, len(scores.strengths)))  # nothing to choose by: the paper protocol has no penalty path
+        return np.zeros((1, len(scores.strengths)))  # nothing to choose by: a paper classifier is one network
     return held_out_ranking(scores, settings, weights_BV)
 
 

@@ -1,10 +1,11 @@
 """The verdict on each arm of a run, by this rule.
 
 Each arm is compared with the baseline by the paired difference in AUC (more than two classes: the AUC of two-class
-heads, averaged over the pairs of each rare class). Intervals are 95 % over crossed seeds and test images, with the
-choice of the penalty and the fair rule made anew on half samples of the seeds. P values are adjusted by Holm's method
-within two families: the generative arms, and the cheap ones; up to 10 % of runs may hold a false call. `threshold` is
-exempt, as its difference is 0 by construction, and the oracle is a positive control outside both.
+heads, or of differences of a network's logits, averaged over the pairs of each rare class). Intervals are 95 % over
+crossed seeds and test images, with the choice of the penalty, or of a network's learning rate and weight decay, and
+the fair rule made anew on half samples of the seeds. P values are adjusted by Holm's method within two families: the
+generative arms, and the cheap ones; up to 10 % of runs may hold a false call. `threshold` is exempt, as its difference
+is 0 by construction, and the oracle is a positive control outside both.
 The first that fits:
 - too few seeds (under 5 in common), too few test images (under 20 in the smallest class, or fewer than one misranked
   among them: 1 - AUC of the baseline, times their number, under 1), did not train (more than one cell in five

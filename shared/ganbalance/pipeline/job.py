@@ -96,6 +96,22 @@ class JobContext:
             raise TypeError(f"{self.node.name} has no seed")
         return self.node.seed
 
+    @contextmanager
+    def resumable(self) -> Iterator[dict[str, Any]]:
+        """What a training takes to be stopped and to go on: `resume`, its last state, and `hooks`."""
+        from ganbalance.training.loop import Hooks
+
+        with self.stop.deferred() as stopped:
+            yield {
+                "resume": self.checkpoints.latest(),
+                "hooks": Hooks(
+                    save=self.checkpoints.save,
+                    save_due=self.checkpoints.due,
+                    stopped=stopped,
+                    on_progress=lambda seen, total, losses: self.progress(seen, total, **losses),
+                ),
+            }
+
     def stage(self, kind: type[S]) -> S:
         """What the stage declares of the experiment, typed."""
         declared = self.node.declared()

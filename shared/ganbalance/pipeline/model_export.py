@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ganbalance.config import Experiment
+from ganbalance.config import Classifier, Experiment, Network
 from ganbalance.errors import ConfigError, DataError
 from ganbalance.frozen import dump
 from ganbalance.metrics.classification import AS_TRAINED, DEPLOYMENT, FAIR
 from ganbalance.models import backbones
-from ganbalance.pipeline import reading, stages
+from ganbalance.pipeline import reading, resolution, stages
 from ganbalance.pipeline.export import check_is_new, done
 from ganbalance.pipeline.plan import Node, Plan
 from ganbalance.pipeline.state import State
@@ -22,7 +22,8 @@ from ganbalance.store.artifacts import Artifact
 
 if TYPE_CHECKING:
     from ganbalance.reporting.layout import Summary
-    from ganbalance.training.model_folder import DecisionRule, Model, Network
+    from ganbalance.training.model_folder import DecisionRule, Model
+    from ganbalance.training.model_folder import Network as ModelNetwork
 
 RULES = (FAIR, DEPLOYMENT, AS_TRAINED)
 
@@ -36,6 +37,7 @@ def export_model(
     ConfigError when `to` holds something already or there is no such cell, DataError when a stage is not done.
     """
     from ganbalance.training import model_folder, saved_head
+    from ganbalance.training.saved_head import LinearHead
 
     check_is_new("--model", to)
     _check_classifiers_are_kept(state.plan)
@@ -43,13 +45,16 @@ def export_model(
     summary = report.json("summary.json")
     chosen = _chosen(summary, arm)
     seed = _seed(summary, _with_a_result(report, summary, chosen.arm), chosen.arm, seed)
-    cell = _trained(state.plan, chosen.arm, seed)
+    strength = summary["arms"][chosen.arm]["sensitivity"]["all_classes"]
+    cell = _trained(state.plan, chosen.arm, seed, strength)
     kept = done(state, cell.name)
     if "head.safetensors" not in kept.names:
         raise DataError(f"{cell.name} was trained before heads were kept; run the experiment again to have this one")
-    strength = summary["arms"][chosen.arm]["sensitivity"]["all_classes"]
-    head = saved_head.load(kept.path("head.safetensors"), strength)
-    features = state.plan.node(cell.inputs["features"])
+    if cell.kind is stages.TrainNetwork:
+        head, weights = LinearHead.load(kept.path("head.safetensors")), kept.path("backbone.safetensors")
+    else:
+        head = saved_head.load(kept.path("head.safetensors"), strength)
+        weights = done(state, "backbone").path("backbone.safetensors")
     images = reading.task_images(done(state, cell.inputs["dataset"]))
     model = model_folder.Model(
         format=model_folder.FORMAT,
@@ -58,14 +63,13 @@ def export_model(
         seed=seed,
         task=dump(experiment)["task"],
         image=model_folder.Image(side_px=images.side_px, channels=images.channels),
-        backbone=_network(state, features),
+        backbone=_network(experiment.classifier),
         rules=_rules(report, chosen.arm, seed),
         strength=strength,
         run=state.plan.run,
         commit=kept.commit.provenance.get("git_commit"),
         **statements(summary, chosen.arm, seed),
     )
-    weights = done(state, features.inputs["backbone"]).path("backbone.safetensors")
     return model_folder.write(to, model, head, weights), chosen.why
 
 
@@ -99,25 +103,30 @@ def _with_a_result(report: Artifact, summary: Summary, arm: str) -> list[int]:
 def _check_classifiers_are_kept(plan: Plan) -> None:
     if any(node.stage == stages.TrainPaperClassifier.stage for node in plan.nodes):
         raise ConfigError(
-            f"run {plan.run} is under 'protocol: paper', which keeps no network; export one under 'protocol: honest'"
+            f"run {plan.run} has classifier.kind = paper, which keeps no network; export one of another kind"
         )
 
 
-def _trained(plan: Plan, arm: str, seed: int) -> Node:
-    """The stage that trained the arm's classifier: of one that was rescored, its source."""
+def _trained(plan: Plan, arm: str, seed: int, strength: float) -> Node:
+    """The stage that trained the arm's classifier: the source of one rescored, the network of the setting of a grid."""
     cell = plan.node(plan.node("report").inputs[stages.cell_role(arm, seed)])
-    return plan.node(cell.inputs["source"]) if cell.stage == stages.Rescore.stage else cell
+    if cell.kind is stages.Rescore:
+        cell = plan.node(cell.inputs["source"])
+    return plan.node(cell.inputs[stages.setting_role(int(strength))]) if cell.kind is stages.Grid else cell
 
 
-def _network(state: State, features: Node) -> Network:
-    from ganbalance.training.model_folder import Network
+def _network(classifier: Classifier) -> ModelNetwork:
+    from ganbalance.training import model_folder
 
-    declared = features.declared()
-    backbone = state.plan.node(features.inputs["backbone"]).declared()
-    if not isinstance(declared, stages.Features) or not isinstance(backbone, stages.Backbone):
-        raise TypeError(f"{features.name} is no stage of features")
-    found = backbones.find(backbone.name)
-    return Network(name=backbone.name, sha256=backbone.sha256, side_px=declared.side_px, mean=found.mean, std=found.std)
+    backbone = backbones.find(classifier.backbone)
+    return model_folder.Network(
+        name=classifier.backbone,
+        sha256=resolution.weights_sha256(classifier),
+        trained=classifier.train if isinstance(classifier, Network) else "frozen",
+        side_px=classifier.side_px,
+        mean=backbone.mean,
+        std=backbone.std,
+    )
 
 
 def _rules(report: Artifact, arm: str, seed: int) -> dict[str, DecisionRule]:

@@ -10,13 +10,12 @@ from functools import cached_property
 from typing import Any
 
 from ganbalance import arms
-from ganbalance.config import Amount, Experiment, Family, Fit, Recipe, Synthetic
+from ganbalance.config import Amount, Experiment, Family, LinearHead, Paper, Recipe, Synthetic
 from ganbalance.data import outside
 from ganbalance.data.datasets import open_dataset
 from ganbalance.errors import ConfigError
 from ganbalance.frozen import Frozen, dump, parse
 from ganbalance.keys import digest, stage_key
-from ganbalance.models import backbones
 from ganbalance.pipeline import resolution, stages
 
 # read for their pictures or, the last two, for the time they took
@@ -115,14 +114,13 @@ class _Planner:
         self._names: dict[str, str] = {}  # by key
         self._where: dict[str, str] = {}  # by name: its end, which says of what arm, class and seed
         self._experiment, self._dataset, self._keep, self._side_px = experiment, dataset, keep, side_px
-        self._honest = experiment.protocol == "honest"
+        self._classifier = experiment.classifier
         self._add("dataset", "", dataset, {})
-        classifier = experiment.classifier
-        sha256 = classifier.weights_sha256 or backbones.find(classifier.backbone).sha256
-        self._add("backbone", "", stages.Backbone(name=classifier.backbone, sha256=sha256), {})
-        if self._honest:
+        if sha256 := resolution.weights_sha256(self._classifier):
+            self._add("backbone", "", stages.Backbone(name=self._classifier.backbone, sha256=sha256), {})
+        if self._classifier.reads_features:
             self._features("dataset")
-        validation = experiment.imbalance.validation if self._honest else 0.0
+        validation = experiment.imbalance.validation if self._classifier.holds_out else 0.0
         for seed in experiment.seeds:
             declared = stages.Imbalance(keep=keep, validation=validation)
             self._add("imbalance", f"seed-{seed}", declared, {"dataset": "dataset"}, seed=seed)
@@ -148,35 +146,40 @@ class _Planner:
             inputs |= {
                 stages.synthetic_role(c): self._synthetic(recipe, recipe.synthetic, c, seed) for c in sorted(self._keep)
             }
-        settings = self._experiment.classifier
-        trained: stages.Stage
-        if self._honest:
-            inputs["features"] = "features/real"
-            trained = stages.TrainClassifier(
-                removed=recipe.removed,
-                matched=self._experiment.synthesis.n if recipe.removed == "matched" else None,
-                method=recipe.method,
-                objective=recipe.objective,
-                l2=settings.l2,
-                rare=tuple(sorted(self._keep)),
-            )
-        else:
-            inputs["backbone"] = "backbone"
-            trained = stages.TrainPaperClassifier(
-                removed=recipe.removed,
-                method=recipe.method,
-                backbone=settings.backbone,
-                side_px=settings.side_px,
-                paper=settings.paper,
-            )
-        cell = self._add("train-classifier", where, trained, inputs, **labels)
+        cell = self._trained(recipe, where, inputs, labels)
         if recipe.rescoring:
             rescored = stages.Rescore(rescoring=recipe.rescoring)
             return self._add("rescore", where, rescored, {"source": cell}, **labels)
         return cell
 
+    def _trained(self, recipe: Recipe, where: str, inputs: dict[str, str], labels: dict[str, Any]) -> str:
+        """The classifier of one arm at one seed, from images or, for a linear head, their features."""
+        settings, rare = self._classifier, tuple(sorted(self._keep))
+        parts: dict[str, Any] = {"removed": recipe.removed, "method": recipe.method}
+        learned = parts | {
+            "matched": self._experiment.synthesis.n if recipe.removed == "matched" else None,
+            "objective": recipe.objective,
+            "rare": rare,
+        }
+        if isinstance(settings, LinearHead):
+            head = stages.TrainClassifier(**learned, l2=settings.l2)
+            return self._add("train-classifier", where, head, inputs | {"features": "features/real"}, **labels)
+        network: dict[str, Any] = {"backbone": settings.backbone, "side_px": settings.side_px}
+        inputs |= {"backbone": "backbone"} if "backbone" in self.nodes else {}
+        if isinstance(settings, Paper):
+            paper = stages.TrainPaperClassifier(**parts, **network, paper=settings.training)
+            return self._add("train-classifier", where, paper, inputs, **labels)
+        learned |= network | {"train": settings.train, "training": settings.training}
+        trained = {}
+        for number, (lr, decay) in enumerate(settings.grid, start=1):
+            declared = stages.TrainNetwork(**learned, lr=lr, weight_decay=decay)
+            name = self._add("train-network", f"{where}/setting-{number}", declared, inputs, **labels)
+            trained[stages.setting_role(number)] = name
+        declared_grid = stages.Grid(rare=rare, settings=len(settings.grid))
+        return self._add("grid", where, declared_grid, self._data(labels["seed"]) | trained, **labels)
+
     def _synthetic(self, recipe: Recipe, synthetic: Synthetic, class_index: int, seed: int) -> str:
-        """The images of one rare class that an arm adds; under the honest protocol their features."""
+        """The images of one rare class that an arm adds; for a linear head their features."""
         own = {"seed": seed, "gan": synthetic.gan, "arm": recipe.name}
         where = f"{recipe.name}/class-{self._dataset.ids[class_index]}/seed-{seed}"
         n = synthetic.n or self._experiment.synthesis.n
@@ -190,7 +193,7 @@ class _Planner:
             declared = stages.OutsideImages(fingerprint=outside.fingerprint(folder), n=n, class_index=class_index)
             images = self._add("outside-images", where, declared, self._data(seed), **own)
         labels = own | {"arm": None} if synthetic.gan and not synthetic.filter else own
-        return self._features(images, **labels) if self._honest else images
+        return self._features(images, **labels) if self._classifier.reads_features else images
 
     def _drawn(self, where: str, synthetic: Synthetic, n: Amount, class_index: int, own: dict[str, Any]) -> str:
         """The images of a GAN, filtered if they are to be. Arms that say the same of one share its stages.
@@ -200,8 +203,7 @@ class _Planner:
         data, gan, chosen = self._data(own["seed"]), str(synthetic.gan), synthetic.filter
         labels = own | {"arm": None}
         settings = resolution.gan_settings(self._experiment, gan, synthetic.settings, self._side_px)
-        # the report enlarged its images to the GAN's canvas; padding keeps the size that cropping gives back
-        canvas: Fit = "pad" if self._honest else "resize"
+        canvas = self._classifier.canvas
         declared = stages.TrainGan(gan=gan, settings=dump(settings), class_index=class_index, canvas=canvas)
         trained = self._add("train-gan", where, declared, data, **labels)
         drawn = stages.Synthesize(n=n, class_index=class_index, keep=chosen.keep if chosen else 1.0)
@@ -219,8 +221,7 @@ class _Planner:
 
     def _features(self, images: str, **labels: Any) -> str:
         """What the frozen backbone makes of the images of another node."""
-        classifier = self._experiment.classifier
-        declared = stages.Features(backbone=classifier.backbone, side_px=classifier.side_px)
+        declared = stages.Features(backbone=self._classifier.backbone, side_px=self._classifier.side_px)
         if images == "dataset":
             where = "real"
         else:
@@ -235,13 +236,13 @@ class _Planner:
         experiment = self._experiment
         declared = stages.Report(
             name=experiment.name,
-            protocol=experiment.protocol,
             families=families,
             seeds=experiment.seeds,
             statistics=experiment.statistics,
             note=experiment.note,
         )
-        inputs = {"dataset": "dataset", "backbone": "backbone"} | cells
+        inputs = {"dataset": "dataset"} | cells
+        inputs |= {"backbone": "backbone"} if "backbone" in self.nodes else {}
         inputs |= {f"imbalance/{seed}": f"imbalance/seed-{seed}" for seed in experiment.seeds}
         for name, node in self.nodes.items():
             if node.stage in REPORTED:

@@ -4,13 +4,26 @@ from collections.abc import Iterable
 from typing import Any
 
 from ganbalance import arms
-from ganbalance.config import Experiment, Keep, LongTail, Multiclass, OneVsRest, Pair, Recipe, Step, canvas_side
+from ganbalance.config import (
+    Classifier,
+    Experiment,
+    Keep,
+    LongTail,
+    Multiclass,
+    Network,
+    OneVsRest,
+    Pair,
+    Paper,
+    Recipe,
+    Step,
+    canvas_side,
+)
 from ganbalance.data.datasets import Dataset
 from ganbalance.data.split import FEWEST_KEPT
 from ganbalance.errors import ConfigError
 from ganbalance.frozen import Frozen, parse
 from ganbalance.metrics import verdicts
-from ganbalance.models import gans
+from ganbalance.models import backbones, gans
 from ganbalance.models.base import ImageSpec
 from ganbalance.pipeline import stages
 
@@ -75,7 +88,7 @@ def keep(experiment: Experiment, source: Dataset, chosen: stages.Dataset) -> dic
                 raise ConfigError(f"{key}.{given} = {amount:g}: the class has {counts[c]} images to train on")
             kept[c] = amount / counts[c] if amount > 1 else amount
     by_share = set(asked.keep.values()) if isinstance(asked, Keep) else set()  # checked when the images are read
-    fewest = FEWEST_KEPT if experiment.protocol == "honest" else 1
+    fewest = FEWEST_KEPT if experiment.classifier.holds_out else 1
     for c, share in kept.items():
         if share not in by_share and (number := round(share * counts[c])) < fewest:
             raise ConfigError(
@@ -125,8 +138,7 @@ def recipes(experiment: Experiment, kept: dict[int, float], side_px: int) -> tup
     for recipe in resolved:
         if recipe.synthetic and recipe.synthetic.gan:
             gan_settings(experiment, recipe.synthetic.gan, recipe.synthetic.settings, side_px)
-        if experiment.protocol == "paper":
-            _check_paper(recipe)
+        _check_fits(recipe, experiment.classifier)
         if recipe.synthetic and recipe.synthetic.images and len(kept) > 1 and "{class}" not in recipe.synthetic.images:
             raise ConfigError(
                 f"arms names {recipe.name}, whose images = {recipe.synthetic.images!r} are the same for all "
@@ -152,20 +164,37 @@ def recipes(experiment: Experiment, kept: dict[int, float], side_px: int) -> tup
     return chosen, left_out + unseen
 
 
-def _check_paper(recipe: Recipe) -> None:
-    """A network is trained from images, by cross entropy, with nothing to match and no features to filter by."""
+def _check_fits(recipe: Recipe, classifier: Classifier) -> None:
+    """Raises ConfigError for a part of an arm that a classifier cannot have: a network learns from images."""
     parts = recipe.synthetic.filter if recipe.synthetic else None
+    paper = isinstance(classifier, Paper)
     wrong = {
-        "removed: matched": recipe.removed == "matched",
-        f"method: {recipe.method}": arms.method(recipe.method).new_inputs,
-        f"objective: {recipe.objective}": recipe.objective != "cross-entropy",
-        "synthetic.filter": parts and arms.image_filter(parts.by).reads == "features",
+        "removed: matched": paper and recipe.removed == "matched",
+        f"method: {recipe.method}": not classifier.reads_features and arms.method(recipe.method).new_inputs,
+        f"objective: {recipe.objective}": paper and recipe.objective != "cross-entropy",
+        "synthetic.filter": not classifier.reads_features and parts and arms.image_filter(parts.by).reads == "features",
     }
     for part in (part for part, is_wrong in wrong.items() if is_wrong):
         raise ConfigError(
-            f"arms names {recipe.name}, whose part '{part}' is none of 'protocol: paper'; "
-            "leave it out, or set 'protocol: honest'"
+            f"arms names {recipe.name}, whose part '{part}' does not go with classifier.kind = {classifier.kind}; "
+            "leave it out, or set classifier.kind to linear-head"
         )
+
+
+def weights_sha256(classifier: Classifier) -> str | None:
+    """The hash of the weights that a classifier starts from; None where it is trained from scratch.
+
+    Raises ConfigError where it is not known.
+    """
+    if isinstance(classifier, Network) and classifier.train == "scratch":
+        return None
+    if known := classifier.weights_sha256 or backbones.published_sha256(classifier.backbone):
+        return known
+    raise ConfigError(
+        f"classifier.backbone = {classifier.backbone!r} has no published weights that are known here; name a file in "
+        "classifier.weights and its sha256 in classifier.weights_sha256, or train it from scratch: "
+        "classifier.kind = network"
+    )
 
 
 def gan_settings(experiment: Experiment, gan: str, settings: dict[str, Any], side_px: int) -> Frozen:

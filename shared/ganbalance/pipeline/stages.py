@@ -7,7 +7,17 @@ Classes are numbered here as the task numbers them, by class index: negative 0 a
 
 from typing import Any, ClassVar
 
-from ganbalance.config import Amount, Augmentation, Choice, Family, Fit, PaperClassifier, Protocol, Statistics
+from ganbalance.config import (
+    Amount,
+    Augmentation,
+    Choice,
+    Family,
+    Fit,
+    NetworkTraining,
+    PaperTraining,
+    Statistics,
+    Trained,
+)
 from ganbalance.frozen import Frozen
 
 
@@ -149,6 +159,38 @@ class TrainClassifier(Stage):
     rare: tuple[int, ...]
 
 
+class TrainNetwork(Stage):
+    """One arm at one seed: a network, at one learning rate and weight decay. The other parts are as in a linear head's.
+
+    `train` is how much of it is trained; its weights start as those of its `backbone` input unless that is "scratch".
+    """
+
+    stage = "train-network"
+    program = "train-classifier"
+
+    removed: str | None
+    matched: Amount | None
+    method: Choice
+    objective: Choice
+    backbone: str
+    side_px: int
+    train: Trained
+    training: NetworkTraining
+    lr: float
+    weight_decay: float
+    rare: tuple[int, ...]
+
+
+class Grid(Stage):
+    """The scores of one arm at one seed: its networks at every setting, numbered from 1."""
+
+    stage = "grid"
+    program = "train-classifier"
+
+    settings: int
+    rare: tuple[int, ...]
+
+
 class TrainPaperClassifier(Stage):
     """One arm at one seed, trained as the course report did: from images, in train mode, split after mixing."""
 
@@ -160,7 +202,7 @@ class TrainPaperClassifier(Stage):
     method: Choice
     backbone: str
     side_px: int
-    paper: PaperClassifier
+    paper: PaperTraining
 
 
 class Rescore(Stage):
@@ -177,12 +219,11 @@ class Report(Stage):
     """Every arm and seed compared. `families` pairs each arm with its family, in the order that the report keeps."""
 
     stage = "report"
-    version = 3
+    version = 4
     program = "report"
     allow_missing_inputs = True
 
     name: str
-    protocol: Protocol
     families: tuple[tuple[str, Family], ...]
     seeds: tuple[int, ...]
     statistics: Statistics
@@ -197,6 +238,11 @@ class Report(Stage):
 def cell_role(arm: str, seed: int) -> str:
     """What the scores of an arm at a seed are to a report."""
     return f"cell/{arm}/{seed}"
+
+
+def setting_role(number: int) -> str:
+    """What the network of a setting, from 1, is to the grid."""
+    return f"setting/{number}"
 
 
 def synthetic_role(class_index: int) -> str:

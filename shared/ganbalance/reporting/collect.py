@@ -34,7 +34,7 @@ class Question:
     labels: tuple[str, ...]
     keep: Mapping[int, float]
     fingerprint: str
-    weights_sha256: str
+    weights_sha256: str | None
     notes: tuple[str, ...]
 
     @property

@@ -87,7 +87,7 @@ class Section:
     cards     one box each, side by side
     items     a list of terms
     folded    shut on the HTML page until it is opened
-    measured  holds results, so that the protocol they were made under is named beside its title
+    measured  holds results, so that the paper protocol is named beside its title
     """
 
     title: str

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ganbalance.config import Margin
+from ganbalance.config import Classifier, LinearHead, Margin, Network
 from ganbalance.metrics import statistics, verdicts
 from ganbalance.metrics.classification import AS_TRAINED, FAIR, Settings
 from ganbalance.metrics.results import Analysis, Run
@@ -32,10 +32,9 @@ def summarise(question: Question, results: Results, analysis: Analysis) -> Summa
     summary = {
         "experiment": experiment.name,
         "note": experiment.note,
-        "protocol": experiment.protocol,
+        "classifier": _classifier(experiment.classifier),
         "dataset": _dataset(question, results),
         "seeds": list(experiment.seeds),
-        "backbone": experiment.classifier.backbone,
         "rule": verdicts.RULE,
         "baseline": BASELINE,
         "reference": run.reference,
@@ -55,6 +54,17 @@ def summarise(question: Question, results: Results, analysis: Analysis) -> Summa
         if of_arm["verdict"]:
             of_arm["verdict"]["sentence"] = sentence(summary, arm, results.missing(arm, BASELINE))
     return summary
+
+
+def _classifier(settings: Classifier) -> dict[str, Any]:
+    """What was trained, and the settings that one was chosen among."""
+    grid = settings.grid if isinstance(settings, Network) else ()
+    return {
+        "kind": settings.kind,
+        "backbone": settings.backbone,
+        "train": settings.train if isinstance(settings, Network) else None,
+        "settings": [f"learning rate {lr:g}, weight decay {decay:g}" for lr, decay in grid],
+    }
 
 
 def _run(question: Question, results: Results) -> Run:
@@ -159,7 +169,10 @@ def remarks(question: Question, results: Results, analysis: Analysis) -> list[st
     seeds = len(question.experiment.seeds)
     if seeds < verdicts.MIN_SEEDS:
         said.append(f"Too few seeds: {seeds}, and a verdict needs {verdicts.MIN_SEEDS}. The numbers only describe.")
-    said += _test_images(results, analysis) + _tuned_on(results)
+    what = (
+        ("Penalties", "penalty") if isinstance(question.experiment.classifier, LinearHead) else ("Settings", "setting")
+    )
+    said += _test_images(results, analysis) + _tuned_on(results, *what)
     if analysis.equality_within_reach is False and analysis.margins:
         said.append(
             f"Equality could not be shown by this run, whatever its arms do: half of every interval exceeds the margin "
@@ -186,15 +199,15 @@ def _test_images(results: Results, analysis: Analysis) -> list[str]:
     ]
 
 
-def _tuned_on(results: Results) -> list[str]:
-    """What penalties and fair thresholds were chosen on; classes with as many images share a sentence."""
+def _tuned_on(results: Results, several: str, one: str) -> list[str]:
+    """What penalties or settings, and fair thresholds, were chosen on; classes with as many images share a sentence."""
     rare: dict[tuple[int, int], list[str]] = {}
     for index, name in enumerate(results.class_names):
         if extra := results.counts["tuning"][index]:
             rare.setdefault((results.counts["validation"][index], extra), []).append(f"“{name}”")
     return [
-        f"Penalties and fair thresholds are chosen on {kept + extra} held-out images of {' and of '.join(names)} per "
-        f"seed, {extra} of them removed by the imbalance. Who has the imbalanced data alone has {kept}: the penalty "
+        f"{several} and fair thresholds are chosen on {kept + extra} held-out images of {' and of '.join(names)} per "
+        f"seed, {extra} of them removed by the imbalance. Who has the imbalanced data alone has {kept}: the {one} "
         "that those choose is shown beside it, and the fair threshold is better than theirs would be."
         for (kept, extra), names in rare.items()
     ]

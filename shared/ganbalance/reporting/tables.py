@@ -189,7 +189,7 @@ def _marked(entry: Entry) -> str:
 def terminal(summary: Summary) -> str:
     """The headline and the main table in at most 100 columns of plain text."""
     seeds = plural(len(summary["seeds"]), "seed")
-    title = f"{summary['experiment']}: {seeds}, {summary['backbone']}, {primary_name(summary)}"
+    title = f"{summary['experiment']}: {seeds}, {summary['classifier']['backbone']}, {primary_name(summary)}"
     head = ("arm", "AUC", f"Δ to {summary['baseline']}", "bal. acc.", "fair", "verdict")
     lines = [head, *(_terminal_row(summary, arm) for of_family in by_family(summary).values() for arm in of_family)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]

@@ -174,8 +174,9 @@ def _no_evidence(summary: Summary, arms: Sequence[str]) -> Words:
     evidence += f"{percent(POWER)} of such runs"
     if found["vetoed"]:
         own = interval(found["sensitivity"]["per_seed_difference"], signed=True)
-        card += " Which way depends on how the penalty is chosen."
-        evidence += f"; with each seed’s own penalty the difference is {own}, on the other side of 0"
+        tuned = "setting" if summary["classifier"]["settings"] else "penalty"
+        card += f" Which way depends on how the {tuned} is chosen."
+        evidence += f"; with each seed’s own {tuned} the difference is {own}, on the other side of 0"
     if _sign(found["moved"]):
         moved = f"balanced accuracy as trained minus fair {interval(found['moved'], signed=True)}"
         card += f" It moved the threshold: {moved}."

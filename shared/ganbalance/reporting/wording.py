@@ -8,6 +8,7 @@ from ganbalance.reporting.formats import (
     BALANCED_FAIR,
     arm_name,
     by_family,
+    capitalised,
     change,
     interval,
     number,
@@ -48,29 +49,46 @@ def asked(summary: Summary) -> str:
     )
     return (
         f"{data['name']}, {len(data['classes'])} classes. Rare: {rare}. "
-        f"Frozen {summary['backbone']}, {plural(len(summary['seeds']), 'seed')}, {data['test']:,} test images, "
-        f"{PAPER if summary['protocol'] == 'paper' else 'honest protocol'}."
+        f"{capitalised(classifier(summary))}, {plural(len(summary['seeds']), 'seed')}, {data['test']:,} test images."
     )
+
+
+def classifier(summary: Summary) -> str:
+    """What was trained."""
+    found = summary["classifier"]
+    trained = {
+        "scratch": "{} trained from scratch",
+        "last-block": "last block of {} trained",
+        "all": "all of {} trained",
+        None: "{} under the " + PAPER if is_paper(summary) else "frozen {}",
+    }
+    return trained[found["train"]].format(found["backbone"])
+
+
+def is_paper(summary: Summary) -> bool:
+    """Whether it was trained as the course report did."""
+    return bool(summary["classifier"]["kind"] == "paper")
 
 
 def label(summary: Summary) -> str:
     """What follows a title whose numbers come from the paper protocol."""
-    return f" ({PAPER})" if summary["protocol"] == "paper" else ""
+    return f" ({PAPER})" if is_paper(summary) else ""
 
 
 def deviation(summary: Summary) -> str | None:
     """What keeps a run under the paper protocol from being the course report's, if anything."""
-    if summary["protocol"] != "paper" or summary["backbone"] == PAPER_BACKBONE:
+    backbone = summary["classifier"]["backbone"]
+    if not is_paper(summary) or backbone == PAPER_BACKBONE:
         return None
     return (
-        f"Deviation: the course report used {PAPER_BACKBONE}; this run used {summary['backbone']}. "
+        f"Deviation: the course report used {PAPER_BACKBONE}; this run used {backbone}. "
         "The numbers are not comparable with the published ones."
     )
 
 
 def flaws(summary: Summary) -> tuple[str, ...]:
-    """What the paper protocol gets wrong, and how far this run repairs it; nothing under the honest protocol."""
-    if summary["protocol"] != "paper":
+    """What the paper protocol gets wrong, and how far this run repairs it; nothing of another classifier."""
+    if not is_paper(summary):
         return ()
     seeds = len(summary["seeds"])
     if seeds < MIN_SEEDS_INTERVAL:

@@ -2,7 +2,7 @@
 
 model.json            what it is: `Model`; written last, so that half a folder is none
 head.safetensors      the linear head at one strength: `saved_head.LinearHead`
-backbone.safetensors  the weights of the frozen network
+backbone.safetensors  the weights of the network below it
 README.md             what it is in words, and the lines of PyTorch that use it without this project
 """
 
@@ -11,13 +11,14 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import pydantic
 import torch
 from numpy.typing import NDArray
 
+from ganbalance.config import Trained
 from ganbalance.errors import ConfigError, DataError
 from ganbalance.frozen import Frozen, dump, parse
 from ganbalance.keys import sha256_file
@@ -28,7 +29,7 @@ from ganbalance.training import device, model_readme, weights
 from ganbalance.training.features import extract
 from ganbalance.training.saved_head import LinearHead
 
-FORMAT = 1
+FORMAT = 2
 """Raise it when a folder means something else than before, a new field included."""
 LEAST = 32
 """Images in a batch: for a few, torch takes other convolutions than in a run, and probabilities move by 1e-5."""
@@ -43,10 +44,14 @@ class Image(Frozen):
 
 
 class Network(Frozen):
-    """The backbone, the sha256 of its published weights, and its input: resized to `side_px`, then normalised."""
+    """The backbone, and its input: resized to `side_px`, then normalised.
+
+    `sha256` is of the published weights that it has or started from; `trained` says what was: "frozen" is nothing.
+    """
 
     name: str
-    sha256: str
+    sha256: str | None
+    trained: Literal["frozen"] | Trained
     side_px: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]

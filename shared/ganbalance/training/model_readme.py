@@ -4,6 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 MODES = {1: "L", 3: "RGB"}
+TRAINED = {
+    "frozen": "frozen backbone {}",
+    "scratch": "network {}, trained with it from scratch",
+    "last-block": "backbone {}, whose last block was trained with it",
+    "all": "backbone {}, which was trained with it",
+}
 RULES = {
     "fair": "every class weighs the same; fitted on real held-out images of all seeds",
     "deployment": "the fair rule for the class shares of the imbalanced data",
@@ -13,7 +19,7 @@ RULES = {
 _TEXT = """\
 # {arm}, seed {seed}: {classes}
 
-A linear head on the frozen backbone {backbone}, trained by ganbalance in run `{run}`.
+A linear head on the {backbone}, trained by ganbalance in run `{run}`.
 
 {remarks}
 
@@ -81,7 +87,7 @@ def text(model: Mapping[str, Any], network: str) -> str:
         arm=model["arm"],
         seed=model["seed"],
         classes=" or ".join(model["classes"]),
-        backbone=model["backbone"]["name"],
+        backbone=TRAINED[model["backbone"]["trained"]].format(model["backbone"]["name"]),
         run=model["run"],
         remarks="\n\n".join(filter(None, (model["caveat"], model["evidence"], model["note"]))),
         code=code,

@@ -5,19 +5,23 @@ move; its validation images are split off after real and synthetic ones were mix
 number of epochs, so a larger training set gets more steps.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from ganbalance.config import PaperClassifier
-from ganbalance.models.backbones.base import Backbone, prepare
+from ganbalance.arms.base import Examples
+from ganbalance.config import PaperTraining
 from ganbalance.seeding import derive
+from ganbalance.training import loop
+from ganbalance.training.checkpoint import State
+from ganbalance.training.loop import Hooks, Row, restore_optimizer
+from ganbalance.training.network import ImageClassifier
 
 EVALUATION_BATCH = 256
 
@@ -31,60 +35,28 @@ class Epoch:
     validation_loss: float
 
 
-class PaperNetwork(nn.Module):
-    """A backbone with frozen parameters, and a new linear layer: uint8 images to logits (N, classes)."""
-
-    def __init__(self, backbone: Backbone, network: nn.Module, classes: int, side_px: int) -> None:
-        super().__init__()
-        self._backbone, self._side_px = backbone, side_px
-        self.network = network.requires_grad_(False)
-        self.head = nn.Linear(backbone.features, classes)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """See the class."""
-        prepared = prepare(images, self._backbone, self._side_px, imagenet=False)
-        logits: Tensor = self.head(self.network(prepared.contiguous(memory_format=torch.channels_last)))
-        return logits
-
-
-def train(  # noqa: PLR0913 - the report's protocol is all of these
-    model: PaperNetwork,
-    images_NCHW: NDArray[np.uint8],
-    labels_N: NDArray[np.int64],
-    weights_N: NDArray[np.float64],
+def train(  # noqa: PLR0913
+    model: ImageClassifier,
+    examples: Examples,
     *,
-    settings: PaperClassifier,
+    settings: PaperTraining,
     seed: int,
     device: torch.device,
-    on_progress: Callable[[int, int], None],
+    resume: State | None = None,
+    hooks: Hooks | None = None,
 ) -> list[Epoch]:
-    """Train the head of `model` in place; returns a row per epoch.
+    """Train the head of `model` in place on uint8 images; returns a row per epoch.
 
-    `weights_N` are per-image weights in the loss, 1 in every arm of the report.
+    Weights of examples are of their losses, 1 in every arm of the report. `resume` is a state that `hooks.save` was
+    given. Raises Stopped after a save when `hooks.stopped()`.
     """
-    train_rows, held_out = train_test_split(
-        np.arange(len(labels_N)),
-        test_size=settings.validation,
-        stratify=labels_N,
-        random_state=derive(seed, "paper", "split") % 2**32,
-    )
-    model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    losses = _Losses(model, images_NCHW, labels_N, weights_N, device)
-    optimizer = torch.optim.Adam(model.head.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
-    order = torch.Generator().manual_seed(derive(seed, "paper", "order"))
-    rows = torch.from_numpy(train_rows)
-    curve = []
-    for epoch in range(1, settings.epochs + 1):
-        batches = _batches(rows[torch.randperm(len(rows), generator=order)], settings.batch_size)
-        train_loss = _learn(model, losses, optimizer, batches) / len(rows)
-        validation_loss = _evaluate(model, losses, torch.from_numpy(held_out)) / len(held_out)
-        curve.append(Epoch(epoch, train_loss, validation_loss))
-        on_progress(epoch * len(rows), settings.epochs * len(rows))
-    return curve
+    training = _Training(model, examples, settings, seed, device)
+    loop.run(training, resume=resume, hooks=hooks or Hooks())
+    return training.curve
 
 
 @torch.inference_mode()
-def predict(model: PaperNetwork, images_NCHW: NDArray[np.uint8], device: torch.device) -> NDArray[np.float64]:
+def predict(model: ImageClassifier, images_NCHW: NDArray[np.uint8], device: torch.device) -> NDArray[np.float64]:
     """Logits float64 (N, classes) in eval mode."""
     model.eval()
     images = torch.from_numpy(np.array(images_NCHW))
@@ -92,47 +64,94 @@ def predict(model: PaperNetwork, images_NCHW: NDArray[np.uint8], device: torch.d
     return torch.cat([model(images[rows].to(device)).double() for rows in batches]).cpu().numpy()
 
 
-class _Losses:
-    """Weighted cross entropy of chosen rows of a training set."""
+class _Training:
+    """The head's training; a step is a minibatch."""
 
     def __init__(
-        self,
-        model: PaperNetwork,
-        images_NCHW: NDArray[np.uint8],
-        labels_N: NDArray[np.int64],
-        weights_N: NDArray[np.float64],
-        device: torch.device,
+        self, model: ImageClassifier, examples: Examples, settings: PaperTraining, seed: int, device: torch.device
     ) -> None:
-        self._model, self._device = model, device
-        self._images = torch.from_numpy(np.array(images_NCHW))
-        self._labels = torch.from_numpy(labels_N).to(device)
-        self._weights = torch.from_numpy(weights_N).float().to(device)
+        self._model, self._settings, self._device = model, settings, device
+        train_rows, held_out = train_test_split(
+            np.arange(len(examples.labels)),
+            test_size=settings.validation,
+            stratify=examples.labels,
+            random_state=derive(seed, "paper", "split") % 2**32,
+        )
+        self._rows, self._held_out = torch.from_numpy(train_rows), torch.from_numpy(held_out)
+        model.network.requires_grad_(False)
+        model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._images = torch.from_numpy(np.array(examples.inputs))
+        self._labels = torch.from_numpy(examples.labels).to(device)
+        self._weights = torch.from_numpy(examples.weights).float().to(device)
+        self._optimizer = torch.optim.Adam(model.head.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+        self._order = torch.Generator().manual_seed(derive(seed, "paper", "order"))
+        self._per_epoch = len(_batches(self._rows, settings.batch_size))
+        self.step, self.steps = 0, settings.epochs * self._per_epoch
+        self._total = 0.0  # of the losses seen in this epoch
+        self.curve: list[Epoch] = []
+        self._shuffle()
 
-    def __call__(self, rows: Tensor) -> Tensor:
-        """Per-row losses (B,)."""
+    def learn(self) -> Row:
+        """One minibatch, and after the last of an epoch the validation images."""
+        epoch, place = divmod(self.step, self._per_epoch)
+        if place == 0 and epoch:
+            self._shuffle()
+        rows = self._batches[place]
+        self._model.train()  # all of it: the report's "frozen" BatchNorm layers learn statistics
+        self._optimizer.zero_grad()
+        loss = self._losses(rows).mean()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+        value = loss.item()
+        self._total += value * len(rows)
+        self.step += 1
+        if place == self._per_epoch - 1:
+            row = Epoch(epoch + 1, self._total / len(self._rows), self._evaluate() / len(self._held_out))
+            self.curve.append(row)
+            self._total = 0.0
+        return {"loss": value}
+
+    def images_seen(self, steps: int) -> int:
+        """Every image once an epoch."""
+        epochs, batches = divmod(steps, self._per_epoch)
+        return epochs * len(self._rows) + sum(map(len, self._batches[:batches]))
+
+    def state(self) -> State:
+        """See `loop.Training`. The order is that of before the epoch."""
+        return {
+            "step": self.step,
+            "model": self._model.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "order": self._before,
+            "total": self._total,
+            "curve": [asdict(row) for row in self.curve],
+        }
+
+    def restore(self, state: State) -> None:
+        """See `loop.Training`."""
+        self.step, self._total = state["step"], state["total"]
+        self._model.load_state_dict(state["model"])
+        restore_optimizer(self._optimizer, state["optimizer"])
+        self._order.set_state(state["order"])
+        self.curve = [Epoch(**row) for row in state["curve"]]
+        self._shuffle()
+
+    def _shuffle(self) -> None:
+        self._before = self._order.get_state()
+        order = torch.randperm(len(self._rows), generator=self._order)
+        self._batches = _batches(self._rows[order], self._settings.batch_size)
+
+    def _losses(self, rows: Tensor) -> Tensor:
+        """Weighted cross entropy per row (B,)."""
         logits = self._model(self._images[rows].to(self._device))
         here = rows.to(self._device)
         return cross_entropy(logits, self._labels[here], reduction="none") * self._weights[here]
 
-
-def _learn(model: PaperNetwork, losses: _Losses, optimizer: torch.optim.Adam, batches: Sequence[Tensor]) -> float:
-    """One epoch of optimiser steps; the sum of the losses seen on the way."""
-    model.train()  # all of it: the report's "frozen" BatchNorm layers learn statistics
-    total = 0.0
-    for rows in batches:
-        optimizer.zero_grad()
-        loss = losses(rows).mean()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        total += loss.item() * len(rows)
-    return total
-
-
-@torch.inference_mode()
-def _evaluate(model: PaperNetwork, losses: _Losses, rows: Tensor) -> float:
-    """The sum of the losses in eval mode."""
-    model.eval()
-    return sum(losses(batch).sum().item() for batch in _batches(rows, EVALUATION_BATCH))
+    @torch.inference_mode()
+    def _evaluate(self) -> float:
+        """The sum of the validation losses in eval mode."""
+        self._model.eval()
+        return sum(self._losses(batch).sum().item() for batch in _batches(self._held_out, EVALUATION_BATCH))
 
 
 def _batches(rows: Tensor, size: int) -> Sequence[Tensor]:

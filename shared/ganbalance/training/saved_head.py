@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from safetensors.numpy import save as as_bytes
+from torch import nn
 
 from ganbalance.errors import DataError
 from ganbalance.training.head import Floats, Head
@@ -35,6 +36,12 @@ class LinearHead:
         """Float64 (n, K) of features (n, d)."""
         found: Floats = (features.astype(np.float64) - self.mean) / self.scale @ self.weights.T + self.biases
         return found
+
+    @classmethod
+    def of(cls, layer: nn.Linear) -> "LinearHead":
+        """A layer on features as they are."""
+        weights, biases = (part.detach().double().cpu().numpy() for part in (layer.weight, layer.bias))
+        return cls(np.zeros(weights.shape[1]), np.ones(weights.shape[1]), weights, biases)
 
     def save(self, path: Path) -> None:
         """Write the arrays under their names."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from ganbalance.errors import DataError
+from ganbalance.errors import ConfigError, DataError
 from ganbalance.keys import sha256_file
 from ganbalance.models.lazy import F, Tensor, nn, torch
 
@@ -15,19 +15,19 @@ from ganbalance.models.lazy import F, Tensor, nn, torch
 class Backbone(ABC):
     """A network from images to features, the preprocessing it was trained with, and where its weights are found."""
 
-    sha256: ClassVar[str]  # of the published weights file
-    features: ClassVar[int]
-    mean: ClassVar[tuple[float, float, float]]
-    std: ClassVar[tuple[float, float, float]]
-    code: ClassVar[str]  # what `build` does as lines of a script, for the README of an exported model
+    sha256: ClassVar[str | None] = None  # of the published weights file, where there is a usual one
+    features: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    code: str  # what `build` does as lines of a script, for the README of an exported model
 
     @abstractmethod
     def build(self) -> nn.Module:
         """The network without its classification layer, randomly initialised: (N,3,H,W) -> (N, features)."""
 
-    @abstractmethod
     def published(self) -> Path | None:
         """The published weights file if it is on this machine."""
+        return None
 
     @abstractmethod
     def download(self) -> Path:
@@ -47,7 +47,9 @@ class Backbone(ABC):
         return self.published() or self.download()
 
     def read_weights(self, path: Path, sha256: str) -> dict[str, Tensor]:
-        """Tensors for `build` from a weights file of that hash. Raises DataError for any other file."""
+        """Tensors for `build` from a .pth or .safetensors file of that hash. Raises DataError for any other file."""
+        from safetensors.torch import load_file as load_safetensors
+
         found = sha256_file(path)
         if found != sha256:
             raise DataError(
@@ -55,10 +57,22 @@ class Backbone(ABC):
                 "or name its own hash in classifier.weights_sha256"
             )
         try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            if path.suffix == ".safetensors":
+                state = load_safetensors(path)
+            else:
+                state = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # whatever a damaged or hostile file makes the reader raise
             raise DataError(f"{path} is not a plain file of weights; nothing in it was run") from error
         return self.convert(state)
+
+
+def check_side(network: nn.Module, name: str, side_px: int) -> None:
+    """Raise ConfigError where a network cannot take square images of that side."""
+    try:
+        with torch.inference_mode():
+            network.eval()(torch.zeros(1, 3, side_px, side_px))
+    except (AssertionError, RuntimeError) as error:
+        raise ConfigError(f"classifier.side_px = {side_px} does not fit {name}: {error}") from error
 
 
 def prepare(images_NCHW: Tensor, backbone: Backbone, side_px: int, *, imagenet: bool = True) -> Tensor:

@@ -25,6 +25,8 @@ def differences(summaries: Sequence[Summary]) -> dict[str, list[Any]]:
     ignored = (*RESULTLESS, *(PLACES if same_data else ()))
     keys = [key for key in dict.fromkeys(key for one in flat for key in one) if not _in(key, ignored)]
     found = {key: [one.get(key, NOT_SET) for one in flat] for key in keys}
+    if len(set(found.get("classifier.kind", ()))) > 1:  # each kind has settings of its own
+        found = {key: values for key, values in found.items() if "classifier." not in key or NOT_SET not in values}
     return {key: values for key, values in found.items() if any(value != values[0] for value in values)}
 
 

@@ -11,7 +11,7 @@ from ganbalance.reporting.comparison.differences import text
 from ganbalance.reporting.comparison.runs import Comparison
 from ganbalance.reporting.formats import arm_name, verdict_label
 from ganbalance.reporting.layout import Item, Section
-from ganbalance.reporting.wording import deviation, flaws, label
+from ganbalance.reporting.wording import deviation, flaws, is_paper, label
 
 NAME = "compare"
 PARTS = ("mean", "low", "high")
@@ -32,7 +32,7 @@ def write(folder: Path, comparison: Comparison) -> Path:
 
 def content(comparison: Comparison) -> dict[str, Any]:
     """Everything the templates show."""
-    alike = "protocol" not in comparison.differing
+    alike = len(set(map(is_paper, comparison.summaries))) == 1
     return {
         "name": wording.title(comparison),
         "note": "",

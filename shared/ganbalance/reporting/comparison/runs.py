@@ -10,6 +10,7 @@ from ganbalance.reporting.comparison.axis import Axis
 from ganbalance.reporting.comparison.differences import PLACES, differences, text
 from ganbalance.reporting.formats import FAMILIES, listed, metric_name, plural
 from ganbalance.reporting.layout import Summary
+from ganbalance.reporting.wording import is_paper
 
 LEAST = 2
 
@@ -83,10 +84,10 @@ def _warnings(summaries: Sequence[Summary], found: Mapping[str, Sequence[Any]]) 
         said.append(f"Their tasks differ, so their numbers are about different classes. {_described(found, tasks)}.")
     if "arms" in found:
         said.append("Not every run has every arm, and p values are adjusted among the arms that a run has.")
-    if "protocol" in found:
+    if len(set(map(is_paper, summaries))) > 1:
         said.append(
-            "Some were made under the paper protocol, which gets wrong what the honest one gets right; their own "
-            "reports say what."
+            "Some were made under the paper protocol, which gets wrong what the others get right; their own reports "
+            "say what."
         )
     if judged := _under(found, "statistics"):
         said.append(f"Their verdicts are reached differently. {_described(found, judged)}.")

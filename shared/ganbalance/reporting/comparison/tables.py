@@ -25,7 +25,7 @@ from ganbalance.reporting.formats import (
 from ganbalance.reporting.layout import Entry, Group, Row, Summary, Table
 from ganbalance.reporting.tables import TERMINAL_COLUMNS
 from ganbalance.reporting.verdict_text import shut
-from ganbalance.reporting.wording import label
+from ganbalance.reporting.wording import is_paper, label
 
 
 def verdicts(comparison: Comparison) -> Table:
@@ -83,7 +83,7 @@ def _of_arms(
 
 def heads(comparison: Comparison) -> tuple[str, ...]:
     """What the columns of the runs are called."""
-    mixed = "protocol" in comparison.differing
+    mixed = len(set(map(is_paper, comparison.summaries))) > 1
     return tuple(
         name + (label(summary) if mixed else "")
         for name, summary in zip(comparison.axis.labels, comparison.summaries, strict=True)

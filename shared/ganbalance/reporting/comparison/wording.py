@@ -7,6 +7,7 @@ from ganbalance.reporting.comparison.runs import Comparison
 from ganbalance.reporting.formats import arm_name, capitalised, listed, plural, verdict_label
 from ganbalance.reporting.layout import Summary
 from ganbalance.reporting.verdict_text import shut
+from ganbalance.reporting.wording import classifier
 
 LONGEST_SPAN = 40
 NO_CLAIM = (
@@ -98,10 +99,9 @@ def asked(comparison: Comparison) -> str:
     data = [one["dataset"] for one in comparison.summaries]
     parts = {
         "data": [f"{one['name']}, {listed([f'“{name}”' for name in one['classes']])}" for one in data],
-        "backbone": [f"frozen {one['backbone']}" for one in comparison.summaries],
+        "classifier": [classifier(one) for one in comparison.summaries],
         "seeds": [plural(len(one["seeds"]), "seed") for one in comparison.summaries],
         "test": [f"{one['test']:,} test images" for one in data],
-        "protocol": [f"{one['protocol']} protocol" for one in comparison.summaries],
     }
     common = [
         next(values) for values in (map(str, dict.fromkeys(found)) for found in parts.values() if len(set(found)) == 1)

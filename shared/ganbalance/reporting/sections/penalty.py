@@ -1,4 +1,4 @@
-"""Show how much depends on the strength of the penalty: every arm along the grid, and with each seed's own choice."""
+"""Show how much depends on what was tuned, a penalty or a network's settings: the grid, and each seed's own choice."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -8,29 +8,43 @@ from matplotlib.figure import Figure
 
 from ganbalance.metrics.scores import PAIR
 from ganbalance.reporting.formats import NOTHING, arm_name, capitalised, cell, change, number, plural, primary_name
-from ganbalance.reporting.layout import Entry, Group, Picture, Report, Section, Summary, Table
+from ganbalance.reporting.layout import Entry, Group, Item, Picture, Report, Section, Summary, Table
 from ganbalance.reporting.plotting import INK, MUTED, blank, legend_below, line_styles, picture, styled
 from ganbalance.reporting.tables import of_arms
 from ganbalance.reporting.wording import at_end
 
 
 def sections(report: Report) -> Iterator[Section]:
-    """One section; none where no classifier had a grid, as under the paper protocol."""
+    """One section; none where no classifier had a grid, as the course report's has none."""
     summary = report.summary
     arms = {arm: found["sensitivity"] for arm, found in summary["arms"].items() if _has_grid(found)}
     if not arms:
         return
     yield Section(
-        title="Penalty strength",
+        title="Learning rate and weight decay" if _settings(summary) else "Penalty strength",
         text=(
-            f"Every arm is solved at every strength of the same grid, and gets the one that {_how(summary)}. The table "
+            f"Every arm is {_tried(summary)} of the same grid, and gets the one that {_how(summary)}. The table "
             "shows beside it what each seed alone would choose on its validation images: helps and hurts are vetoed "
             "where the interval under those choices lies wholly on the other side of 0.",
             *at_end(summary, arms),
         ),
+        items=tuple(Item(f"Setting {place}", text) for place, text in enumerate(_settings(summary), start=1)),
         tables=(_table(summary, arms), _along(summary, arms)),
         figures=(_picture(summary, arms),),
     )
+
+
+def _settings(summary: Summary) -> list[str]:
+    """Those of a network, whose numbers from 1 take the place of strengths; none of a head."""
+    return list(summary["classifier"]["settings"])
+
+
+def _tried(summary: Summary) -> str:
+    return "trained at every setting" if _settings(summary) else "solved at every strength"
+
+
+def _grid(summary: Summary) -> str:
+    return "setting" if _settings(summary) else "strength"
 
 
 def _how(summary: Summary) -> str:
@@ -61,9 +75,11 @@ def _table(summary: Summary, arms: dict[str, Any]) -> Table:
             Entry(vetoed if judged else NOTHING),
         )
 
-    whole = ("of the head of all classes",) if many else ()
+    whole = ("for all classes",) if many else ()
     head = ("arm", "chosen for the run", *whole, "chosen by each seed alone", difference)
-    return of_arms(summary, "Chosen strengths", (*head, f"{difference}, each seed’s own", "verdict vetoed?"), row)
+    return of_arms(
+        summary, f"Chosen {_grid(summary)}s", (*head, f"{difference}, each seed’s own", "verdict vetoed?"), row
+    )
 
 
 def _strength(value: float, at_end: str | None) -> Entry:
@@ -85,9 +101,9 @@ def _along(summary: Summary, arms: dict[str, Any]) -> Table:
     ]
     notes = (
         f"Means over seeds. Large: on test images; small: on the images that tuning uses, and the difference to "
-        f"{summary['baseline']} on test images at the same strength. • marks the strength chosen for the run.",
+        f"{summary['baseline']} on test images at the same {_grid(summary)}. • marks the one chosen for the run.",
     )
-    head = ("strength", *map(arm_name, shown))
+    head = (_grid(summary), *map(arm_name, shown))
     return Table(f"{capitalised(primary_name(summary))} along the grid", head, (Group("", tuple(rows)),), notes)
 
 
@@ -103,12 +119,16 @@ def _picture(summary: Summary, arms: dict[str, Any]) -> Picture:
     return picture(
         along_grid(summary, arms),
         "penalty.png",
-        f"{capitalised(metric)} of every arm against the strength of the penalty on held-out images and on test "
-        f"images, and its difference to {summary['baseline']}; chosen strengths: {strengths}.",
+        f"{capitalised(metric)} of every arm against the {_axis(summary)} on held-out images and on test "
+        f"images, and its difference to {summary['baseline']}; chosen: {strengths}.",
         f"{capitalised(metric)} along the grid, mean over seeds: on the images that tuning uses, on the test images, "
-        f"and on these the difference to {summary['baseline']} at the same strength. A dot marks the strength chosen "
-        "for the run.",
+        f"and on these the difference to {summary['baseline']} at the same {_grid(summary)}. A dot marks the one "
+        "chosen for the run.",
     )
+
+
+def _axis(summary: Summary) -> str:
+    return "setting of the network" if _settings(summary) else "strength of the L2 penalty"
 
 
 def along_grid(summary: Summary, arms: dict[str, Any]) -> Figure:
@@ -121,7 +141,9 @@ def along_grid(summary: Summary, arms: dict[str, Any]) -> Figure:
     for axes, part, title in zip((tuning, test, difference), ("tuning", "test", "difference"), titles, strict=True):
         styled(axes)
         axes.set_title(title, fontsize=9, color=INK)
-        axes.set_xscale("log")
+        axes.set_xscale("linear" if _settings(summary) else "log")
+        if _settings(summary):
+            axes.set_xticks(range(1, len(_settings(summary)) + 1))
         for arm, tuned in arms.items():
             if tuned[part] is None or summary["arms"][arm]["family"] == "exempt":
                 continue
@@ -129,6 +151,6 @@ def along_grid(summary: Summary, arms: dict[str, Any]) -> Figure:
             place = tuned["strengths"].index(tuned["chosen"])
             axes.plot(tuned["chosen"], tuned[part][place], "o", color=styles[arm]["color"], markersize=5)
     difference.axhline(0, color=MUTED, linewidth=1, zorder=1)
-    test.set_xlabel("strength of the L2 penalty", fontsize=8)
+    test.set_xlabel(_axis(summary), fontsize=8)
     legend_below(figure, tuning)
     return figure

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 
 from ganbalance.reporting.layout import Item, Report, Section
+from ganbalance.reporting.wording import classifier
 
 
 def sections(report: Report) -> Iterator[Section]:
@@ -16,7 +17,7 @@ def sections(report: Report) -> Iterator[Section]:
         "Code": ", ".join(made["git_commit"]) or "unknown commit",
         "Seeds": ", ".join(map(str, summary["seeds"])),
         "Data": f"{summary['dataset']['name']}, fingerprint {summary['dataset']['fingerprint']}",
-        "Backbone": f"{summary['backbone']}, sha256 {made['weights_sha256']}",
+        "Classifier": classifier(summary) + (f", weights {made['weights_sha256']}" if made["weights_sha256"] else ""),
         "Machine": f"{', '.join([*made['cpu'], *made['accelerator']])}; {_either(made['cores'])} cores, threads per "
         f"stage: {_either(made['threads'])}",
         "Seconds": f"{seconds} · all stages read here {made['total_seconds']:,.1f}",

@@ -1,0 +1,100 @@
+"""Backbones by the name that a library has for them: timm/resnet26, torchvision/convnext_tiny.
+
+Nothing is known of their weights here, so an experiment names a file and its hash.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ganbalance.errors import ConfigError, DataError
+from ganbalance.models.backbones.base import Backbone
+from ganbalance.models.lazy import Tensor, nn, timm, torch, torchvision
+
+PROBE_PX = 224  # every network of both libraries takes images of this side
+
+
+class _OfLibrary(Backbone):
+    library: str
+
+    def __init__(self, model: str) -> None:
+        known = self._models()
+        if model not in known:
+            near = [name for name in known if model.split("_", maxsplit=1)[0] in name][:5]
+            hint = f"; near it are {', '.join(near)}" if near else f"; {self.library}'s list_models() tells what it has"
+            raise ConfigError(f"classifier.backbone = {self.library}/{model}: {self.library} has no such network{hint}")
+        self.model = model
+        with torch.inference_mode():
+            self.features = self.build().eval()(torch.zeros(1, 3, PROBE_PX, PROBE_PX)).shape[1]
+
+    @abstractmethod
+    def _models(self) -> list[str]:
+        """The names that the library knows."""
+
+    def download(self) -> Path:
+        raise ConfigError(
+            f"classifier.backbone = {self.library}/{self.model}: its weights are not known here; name a file in "
+            "classifier.weights and its sha256 in classifier.weights_sha256"
+        )
+
+    def convert(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The library's own names; what else a file holds is the classification layer."""
+        ours = self.build().state_dict()
+        wrong = [name for name in ours if name not in state or state[name].shape != ours[name].shape]
+        if wrong:
+            raise DataError(f"the weights file of {self.library}/{self.model} does not hold its layer {wrong[0]!r}")
+        return {name: state[name] for name in ours}
+
+
+class Timm(_OfLibrary):
+    """One of timm.list_models()."""
+
+    library = "timm"
+
+    def __init__(self, model: str) -> None:
+        super().__init__(model)
+        published: Any = timm.get_pretrained_cfg(model)
+        self.mean, self.std = tuple(published.mean), tuple(published.std)
+        self.code = f'import timm\nnetwork = timm.create_model("{model}", num_classes=0)'
+
+    def _models(self) -> list[str]:
+        return timm.list_models()
+
+    def build(self) -> nn.Module:  # noqa: D102
+        network: nn.Module = timm.create_model(self.model, num_classes=0)
+        return network
+
+
+class Torchvision(_OfLibrary):
+    """One of torchvision.models.list_models() whose last layer is linear: that layer is left out."""
+
+    library = "torchvision"
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+    def __init__(self, model: str) -> None:
+        super().__init__(model)
+        self.code = (
+            "import torch, torchvision\n"
+            f'network = torchvision.models.get_model("{model}", weights=None)\n'
+            f'network.set_submodule("{self._last}", torch.nn.Identity())'
+        )
+
+    def _models(self) -> list[str]:
+        return list(torchvision.models.list_models(module=torchvision.models))
+
+    def build(self) -> nn.Module:  # noqa: D102
+        network: nn.Module = torchvision.models.get_model(self.model, weights=None)
+        linear = [name for name, layer in network.named_modules() if isinstance(layer, nn.Linear)]
+        if not linear:
+            raise ConfigError(
+                f"classifier.backbone = torchvision/{self.model}: it does not end in a linear layer; choose another"
+            )
+        self._last = linear[-1]
+        network.set_submodule(self._last, nn.Identity())
+        return network
+
+
+LIBRARIES: dict[str, type[Timm] | type[Torchvision]] = {"timm": Timm, "torchvision": Torchvision}
