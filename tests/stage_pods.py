@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ganbalance.k8s.manifest import RUN
-from ganbalance.pipeline import rounds, runs
+from ganbalance.pipeline import runs
 from ganbalance.pipeline.state import State
 from ganbalance.store import Store
 from ganbalance.store.artifacts import Artifacts, new_attempt
@@ -33,7 +33,7 @@ class StagePods:
         run = job["metadata"]["labels"][RUN]
         if job["spec"].get("completionMode") != "Indexed":
             return Exits()  # a driver Job: its program is not here
-        stage = rounds.load(self._store, run, job["metadata"]["name"]).stages[index]
+        stage = runs.load_round(self._store, run, job["metadata"]["name"]).stages[index]
         fate = self.fates.get(stage, Exits())
         if isinstance(fate, list):
             fate = fate[0] if fate else Exits()

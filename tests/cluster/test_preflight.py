@@ -11,7 +11,7 @@ from ganbalance.config import PodResources
 from ganbalance.errors import ConfigError
 from ganbalance.k8s import capacity, connection, manifest, preflight
 from ganbalance.k8s.client import Access, Cluster
-from ganbalance.pipeline.rounds import Round
+from ganbalance.pipeline.runs import Round
 from ganbalance.store.doctor import Finding, findings
 from tests import manifests
 from tests.manifests import Manifest

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ganbalance.pipeline import request, rounds, runs
-from ganbalance.pipeline.rounds import Round
+from ganbalance.pipeline import request, runs
+from ganbalance.pipeline.runs import Round
 from ganbalance.store import Store, open_store
 from tests.conftest import Lab
 
@@ -21,7 +21,7 @@ def recorded(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Store:
     runs.submit(store, runs.Record(experiment=request.experiment(lab.experiment, sets=[]), plan=lab.plan))
     names = ("imbalance/seed-0", "imbalance/seed-1")
     keys = tuple(lab.plan.node(name).key for name in names)
-    rounds.record(store, lab.plan.run, Round(
+    runs.record_round(store, lab.plan.run, Round(
         job=JOB, group="imbalance", number=1, submission=1, stages=names, keys=keys,
     ))  # fmt: skip
     monkeypatch.setenv("GANBALANCE_POD", "pod-b")

@@ -12,10 +12,9 @@ from ganbalance.k8s.driver import Driver
 from ganbalance.k8s.manifest import GROUP, PART, ROUND, SUBMISSION, TEMPLATES
 from ganbalance.k8s.snapshot import observe
 from ganbalance.k8s.submissions import Submission
-from ganbalance.pipeline import rounds, runs
+from ganbalance.pipeline import runs
 from ganbalance.pipeline.plan import make_plan
-from ganbalance.pipeline.rounds import Round
-from ganbalance.pipeline.runs import Record
+from ganbalance.pipeline.runs import Record, Round
 from ganbalance.pipeline.state import State
 from ganbalance.store import Store, make_store, open_store
 from ganbalance.store.artifacts import Artifacts, commit_name
@@ -121,10 +120,10 @@ class KubernetesRun:
         return [job for job in self.double.objects("Job") if job["metadata"]["labels"][PART] == "stage"]
 
     def job(self, group: str, number: int = 1) -> Object:
-        return self.double.object("Job", rounds.job_name(self.name, group, number))
+        return self.double.object("Job", runs.job_name(self.name, group, number))
 
     def rounds(self) -> list[Round]:
-        return [rounds.load(self.store, self.name, job) for job in rounds.numbers(self.store, self.name)]
+        return [runs.load_round(self.store, self.name, job) for job in runs.round_numbers(self.store, self.name)]
 
     def events(self, reason: str) -> dict[str, str]:
         """Messages of the events with that reason by the name of their Job."""
@@ -142,7 +141,7 @@ class KubernetesRun:
             assert numbered == tuple(labels[of.job][name] for name in (GROUP, ROUND, SUBMISSION))
             assert sizes[of.job] == len(of.stages) == len(of.keys)
             nodes = [self.record.plan.node(stage) for stage in of.stages]
-            assert {str(rounds.group_of(node)) for node in nodes} == {of.group}
+            assert {str(runs.group_of(node)) for node in nodes} == {of.group}
             assert list(of.keys) == [state.key(node) for node in nodes]
 
     def check_ran_once(self) -> None:

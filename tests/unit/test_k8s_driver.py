@@ -9,7 +9,7 @@ import pytest
 
 from ganbalance.k8s.client import Access, Cluster
 from ganbalance.k8s.manifest import GROUP, QUEUE, SUBMISSION, TEMPLATES
-from ganbalance.pipeline import rounds, runs
+from ganbalance.pipeline import runs
 from ganbalance.pipeline.pod import log_folder
 from tests.cluster_double import ClusterDouble
 from tests.job_controller import EVICTED, OOM, Exits, Object, Outcome, Runs
@@ -120,7 +120,7 @@ def test_a_job_that_an_older_submission_left_is_waited_for(run: KubernetesRun) -
     run.pods.fates.clear()
     assert run.drive(driving) == {}
     run.check_ran_once()
-    assert run.events("StagesDone")[rounds.job_name(run.name, "dataset", 1)] == "1 stage of dataset done"
+    assert run.events("StagesDone")[runs.job_name(run.name, "dataset", 1)] == "1 stage of dataset done"
 
 
 def test_a_job_that_somebody_deleted_is_made_again(run: KubernetesRun) -> None:
@@ -134,7 +134,7 @@ def test_a_job_that_somebody_deleted_is_made_again(run: KubernetesRun) -> None:
 
 
 def test_a_job_of_that_name_that_is_not_ours_is_no_business_of_the_driver(run: KubernetesRun) -> None:
-    name = rounds.job_name(run.name, "dataset", 1)
+    name = runs.job_name(run.name, "dataset", 1)
     run.double.add({"kind": "Job", "metadata": {"name": name}, "spec": {"completions": 1, "parallelism": 1},
                     "status": {"conditions": [{"type": "Complete", "status": "True"}]}})  # fmt: skip
     with pytest.raises(Exception, match=f"another Job {name}.*kubectl delete job {name}"):
@@ -161,7 +161,7 @@ def test_what_one_job_leaves_of_the_budget_goes_to_the_others(make_run: MakeRun)
     slow = {f"train-classifier/none/seed-{seed}" for seed in range(5)}
     run.pods.fates |= dict.fromkeys(slow, Runs())
     driving = run.driver()
-    other = rounds.job_name(run.name, "train-classifier-class-weight", 1)
+    other = runs.job_name(run.name, "train-classifier-class-weight", 1)
     while not any(job["metadata"]["name"] == other for job in run.jobs()):
         assert not driving.step()
     assert run.double.object("Job", other)["spec"]["parallelism"] == 1
@@ -193,7 +193,7 @@ def test_a_driver_with_an_old_view_takes_no_pod_away(make_run: MakeRun) -> None:
     run = make_run(seeds=[0, 1, 2, 3, 4], arms=["none"])
     run.submit(parallel=2)
     run.pods.fates |= {f"imbalance/seed-{seed}": Runs() for seed in range(5)} | {"features/real": Runs()}
-    job = rounds.job_name(run.name, "imbalance", 1)
+    job = runs.job_name(run.name, "imbalance", 1)
 
     class Slow(Cluster):
         def patch(self, kind: str, name: str, change: Object) -> None:

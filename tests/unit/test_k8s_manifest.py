@@ -10,8 +10,8 @@ from ganbalance.config import PodResources
 from ganbalance.errors import ConfigError
 from ganbalance.k8s import manifest
 from ganbalance.k8s.manifest import GPU_RESOURCE, SPEC_HASH, Manifest
-from ganbalance.pipeline import rounds
-from ganbalance.pipeline.rounds import Group, Round, job_name
+from ganbalance.pipeline import runs
+from ganbalance.pipeline.runs import Group, Round, job_name
 
 GPU, MIG = "nvidia.com/gpu", "nvidia.com/mig-1g.10gb"
 ROUND = Round(
@@ -228,7 +228,7 @@ GROUPS = [
 def test_names_are_dns_labels_that_leave_room_for_what_pods_add(group: str, number: int) -> None:
     for run in RUNS:
         name = job_name(run, group, number)
-        assert len(name) <= rounds.LONGEST_JOB
+        assert len(name) <= runs.LONGEST_JOB
         assert re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", name)
         assert "--" not in name
         assert name.endswith(f"0123abcd-{group}-{number}")
@@ -238,4 +238,4 @@ def test_names_are_dns_labels_that_leave_room_for_what_pods_add(group: str, numb
 def test_groups_that_begin_alike_have_names_of_their_own() -> None:
     alike = [str(Group("train-classifier", "very-long-name-of-a-gan-" + end)) for end in ("a", "b")]
     assert len(set(alike)) == 2
-    assert all(len(name) <= rounds.LONGEST_GROUP for name in alike)
+    assert all(len(name) <= runs.LONGEST_GROUP for name in alike)

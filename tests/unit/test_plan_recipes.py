@@ -10,7 +10,7 @@ from PIL import Image
 from ganbalance import config
 from ganbalance.errors import ConfigError, DataError
 from ganbalance.frozen import dump
-from ganbalance.pipeline import request, rounds
+from ganbalance.pipeline import request, runs
 from ganbalance.pipeline.plan import Node, Plan, make_plan
 from jobs import train_gan
 
@@ -230,7 +230,7 @@ def test_no_two_stages_have_one_name_or_one_key(tiny: Settings, tmp_path: Path) 
 
 def test_the_jobs_of_a_cluster_come_after_all_jobs_that_they_read(tiny: Settings, tmp_path: Path) -> None:
     seen: set[str] = set()
-    for group, nodes in rounds.groups(everything(tiny, tmp_path)).items():
+    for group, nodes in runs.groups(everything(tiny, tmp_path)).items():
         own = {node.name for node in nodes}
         read = {parent for node in nodes for parent in node.inputs.values()}
         assert read <= seen, group

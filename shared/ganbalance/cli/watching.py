@@ -19,7 +19,7 @@ from ganbalance.k8s.advice import advised
 from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.snapshot import drivers, name_of, observe
 from ganbalance.k8s.status import DriverRow, Row
-from ganbalance.pipeline import garbage, rounds, runs
+from ganbalance.pipeline import garbage, runs
 from ganbalance.pipeline.state import State
 from ganbalance.store import Store
 from ganbalance.store.artifacts import Artifacts
@@ -144,7 +144,7 @@ class _Watched:
         self._plan = runs.load(store, run).plan
         operations.check_is_known(cluster, store, run)
         self._scratch = tempfile.TemporaryDirectory(prefix="ganbalance-")
-        self._rounds: dict[str, rounds.Round] = {}
+        self._rounds: dict[str, runs.Round] = {}
 
     def __enter__(self) -> "_Watched":
         return self
@@ -168,9 +168,9 @@ class _Watched:
         mine = [pod for pod in pods if jobs and operations.job_of(pod) == name_of(jobs[-1])]
         return rows, status.driver_row(jobs, mine)
 
-    def _round(self, job: str) -> rounds.Round:
+    def _round(self, job: str) -> runs.Round:
         if job not in self._rounds:
-            self._rounds[job] = rounds.load(self._store, self._run, job)
+            self._rounds[job] = runs.load_round(self._store, self._run, job)
         return self._rounds[job]
 
 

@@ -1,6 +1,6 @@
 """Drive a run: observe its Jobs and COMMITs, start what can be started, and keep nothing in memory.
 
-A group is the stages of one kind and one GAN or arm (`rounds.Group`). When all that a group reads is settled, the
+A group is the stages of one kind and one GAN or arm (`runs.Group`). When all that a group reads is settled, the
 driver starts one Job, the group's next round, over those of its stages that are missing and whose inputs are committed.
 Jobs and COMMITs alone decide, so a driver that dies after any call is followed by another that goes on:
 
@@ -24,9 +24,9 @@ from ganbalance.k8s.rendering import pod_resources
 from ganbalance.k8s.snapshot import ClusterSnapshot, completed, name_of, observe
 from ganbalance.k8s.submissions import Submission
 from ganbalance.pipeline import pod as in_pod
-from ganbalance.pipeline import rounds, runs, stages
+from ganbalance.pipeline import runs, stages
 from ganbalance.pipeline.plan import Node
-from ganbalance.pipeline.rounds import Group, Round
+from ganbalance.pipeline.runs import Group, Round
 from ganbalance.pipeline.state import State
 
 Object = dict[str, Any]
@@ -49,7 +49,7 @@ class Driver:
     def __init__(self, cluster: Cluster, experiment: Experiment, state: State, submission: Submission) -> None:
         self._cluster, self._state, self._submission = cluster, state, submission
         self._experiment, self._run = experiment, state.plan.run
-        self._groups = rounds.groups(state.plan)
+        self._groups = runs.groups(state.plan)
         self._home = {node.name: group for group, nodes in self._groups.items() for node in nodes}
         # what follows only spares requests: all of it can be asked for again
         self._rounds: dict[str, Round] = {}
@@ -132,13 +132,13 @@ class Driver:
 
     def _start_round(self, snapshot: ClusterSnapshot, group: Group, ready: Sequence[Node], width: int) -> None:
         number = self._next_number(snapshot, group)
-        job = rounds.job_name(self._run, str(group), number)
+        job = runs.job_name(self._run, str(group), number)
         proposed = Round(
             job=job, group=str(group), number=number, submission=self._submission.number,
             stages=tuple(node.name for node in ready), keys=tuple(self._state.key(node) for node in ready),
         )  # fmt: skip
         # one that is there already is this driver's, which died before it made the Job, or another one's
-        standing = rounds.record(self._state.artifacts.store, self._run, proposed)
+        standing = runs.record_round(self._state.artifacts.store, self._run, proposed)
         program = ready[0].program
         template, asked = self._submission.templates[program], pod_resources(self._experiment, program)
         made = manifest.stage_job(self._run, standing, template, asked, parallelism=width)
@@ -148,7 +148,7 @@ class Driver:
 
     def _next_number(self, snapshot: ClusterSnapshot, group: Group) -> int:
         """One more than any round of the group whose Job was seen, or is of an older submission and may be gone."""
-        numbers = rounds.numbers(self._state.artifacts.store, self._run)
+        numbers = runs.round_numbers(self._state.artifacts.store, self._run)
         old = {job for job in numbers if self._round(job).submission < self._submission.number}
         mine = [number for job, number in numbers.items() if self._round(job).group == str(group)
                 and (job in snapshot.jobs or job in old)]  # fmt: skip
@@ -167,7 +167,7 @@ class Driver:
 
     def _round(self, job: str) -> Round:
         if job not in self._rounds:
-            self._rounds[job] = rounds.load(self._state.artifacts.store, self._run, job)
+            self._rounds[job] = runs.load_round(self._state.artifacts.store, self._run, job)
         return self._rounds[job]
 
     def _widen(self, snapshot: ClusterSnapshot) -> None:

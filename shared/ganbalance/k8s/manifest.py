@@ -11,7 +11,7 @@ from typing import Any
 from ganbalance.config import PodResources
 from ganbalance.errors import ConfigError, DataError
 from ganbalance.keys import digest
-from ganbalance.pipeline.rounds import Round, job_name
+from ganbalance.pipeline.runs import Round, job_name
 
 Manifest = dict[str, Any]
 

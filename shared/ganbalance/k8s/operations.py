@@ -11,7 +11,7 @@ from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.manifest import DRIVER, PART, RUN, driver_name
 from ganbalance.k8s.snapshot import JOB_NAME, drivers, index_of, name_of
 from ganbalance.pipeline import pod as in_pod
-from ganbalance.pipeline import rounds, runs
+from ganbalance.pipeline import runs
 from ganbalance.store import Store
 
 Object = dict[str, Any]
@@ -104,8 +104,8 @@ def _driver_jobs(cluster: Cluster, run: str) -> list[tuple[str, int | None]]:
 def _places(store: Store, run: str, stage: str) -> list[tuple[str, int | None]]:
     """Job and index of every round that ran a stage of that name."""
     found: list[tuple[int, str, int | None]] = []
-    for job, number in rounds.numbers(store, run).items():
-        for index, name in enumerate(rounds.load(store, run, job).stages):
+    for job, number in runs.round_numbers(store, run).items():
+        for index, name in enumerate(runs.load_round(store, run, job).stages):
             if name == stage or name.startswith(f"{stage}/"):
                 found.append((number, job, index))
     return [(job, index) for _, job, index in sorted(found, key=lambda one: (one[0], one[1], one[2] or 0))]
@@ -124,7 +124,8 @@ def is_under_way(cluster: Cluster, run: str) -> str | None:
 def check_is_known(cluster: Cluster, store: Store, run: str) -> None:
     """Raises ConfigError when there are Jobs of a run that its record does not name: a new one may need their names."""
     jobs = [name_of(job) for job in cluster.list("Job", {RUN: run})]  # first: a Job is recorded before it is made
-    known = {driver_name(run, number) for number in submissions.numbers(store, run)} | rounds.numbers(store, run).keys()
+    known = {driver_name(run, number) for number in submissions.numbers(store, run)}
+    known |= runs.round_numbers(store, run).keys()
     if strangers := [job for job in jobs if job not in known]:
         raise ConfigError(
             f"the store {store.url} knows nothing of the Job {strangers[0]} of run {run}: the store was another then, "

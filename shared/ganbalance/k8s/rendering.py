@@ -6,9 +6,9 @@ from ganbalance.config import Experiment, PodResources
 from ganbalance.k8s import manifest
 from ganbalance.k8s.manifest import CONTAINER, GPU_RESOURCE, Manifest
 from ganbalance.k8s.submissions import Submission
-from ganbalance.pipeline import rounds
+from ganbalance.pipeline import runs
 from ganbalance.pipeline.plan import Node
-from ganbalance.pipeline.rounds import Round
+from ganbalance.pipeline.runs import Round
 from ganbalance.pipeline.state import State
 
 SECONDS_PER_HOUR = 3600
@@ -23,17 +23,17 @@ def pod_resources(experiment: Experiment, program: str) -> PodResources:
 def jobs(experiment: Experiment, state: State, submission: Submission) -> list[Manifest]:
     """The driver's Job and the next of every group that is not settled, if no stage fails."""
     run = state.plan.run
-    known = rounds.numbers(state.artifacts.store, run)
+    known = runs.round_numbers(state.artifacts.store, run)
     made = [manifest.driver_job(run, submission.number, submission.templates[manifest.DRIVER])]
-    for group, nodes in rounds.groups(state.plan).items():
+    for group, nodes in runs.groups(state.plan).items():
         missing = [node for node in nodes if not state.is_settled(node.name)]
         if not missing:
             continue
         number = 1
-        while rounds.job_name(run, str(group), number) in known:
+        while runs.job_name(run, str(group), number) in known:
             number += 1
         of = Round(
-            job=rounds.job_name(run, str(group), number), group=str(group), number=number, submission=submission.number,
+            job=runs.job_name(run, str(group), number), group=str(group), number=number, submission=submission.number,
             stages=tuple(node.name for node in missing), keys=tuple(node.key for node in missing),
         )  # fmt: skip
         program = missing[0].program

@@ -10,9 +10,9 @@ from ganbalance.frozen import Frozen
 from ganbalance.k8s import capacity, diagnosis
 from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.snapshot import ClusterSnapshot, name_of
-from ganbalance.pipeline import rounds
+from ganbalance.pipeline import runs
 from ganbalance.pipeline.plan import Node
-from ganbalance.pipeline.rounds import Round
+from ganbalance.pipeline.runs import Round
 from ganbalance.pipeline.state import State
 
 Object = dict[str, Any]
@@ -53,7 +53,7 @@ def rows(state: State, snapshot: ClusterSnapshot, round_of: Callable[[str], Roun
         failed |= {stages[index]: cause for index, cause in snapshot.failed(job)}
     made: list[Row] = []
     lost: dict[str, str] = {}  # stage without a result to come -> the stage that failed
-    for node in chain.from_iterable(rounds.groups(state.plan).values()):
+    for node in chain.from_iterable(runs.groups(state.plan).values()):
         row = _row(node, state, snapshot, where.get(node.name), failed)
         causes = [lost[name] for name in node.inputs.values() if name in lost]
         if row.state == "not started" and causes:

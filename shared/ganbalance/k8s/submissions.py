@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import Field
 
 from ganbalance.frozen import Frozen
-from ganbalance.pipeline import records
+from ganbalance.pipeline import runs
 from ganbalance.store import Store
 
 DIGITS = 6
@@ -29,12 +29,12 @@ class Submission(Frozen):
 def record(store: Store, new: Submission) -> Submission:
     """Keep a submission; return the one that stands: another's, if that was made at the same moment and was first."""
     name = _name(new.run, new.number)
-    return new if store.create(name, records.written(new)) else load(store, new.run, new.number)
+    return new if store.create(name, runs.written(new)) else load(store, new.run, new.number)
 
 
 def load(store: Store, run: str, number: int) -> Submission:
     """A submission of a run. Raises ConfigError when there is none of that number."""
-    return records.read(
+    return runs.read(
         store, _name(run, number), Submission, fix="submit again",
         absent=lambda: f"run {run} has no submission {number} in the store {store.url}; submit it",
     )  # fmt: skip

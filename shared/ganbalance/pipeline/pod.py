@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Self
 
 from ganbalance.errors import ConfigError, GanbalanceError
-from ganbalance.pipeline import rounds
+from ganbalance.pipeline import runs
 from ganbalance.store import Store
 
 POD = "GANBALANCE_POD"
@@ -31,7 +31,7 @@ FLUSH_TIMEOUT_S = 10.0
 
 def stage_of(store: Store, run: str, job: str) -> str:
     """The stage that this pod is to run. Raises ConfigError outside of an Indexed Job."""
-    stages = rounds.load(store, run, job).stages
+    stages = runs.load_round(store, run, job).stages
     given = os.environ.get(INDEX, "")
     if not given.isdecimal() or int(given) >= len(stages):
         raise ConfigError(

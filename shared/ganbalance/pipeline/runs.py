@@ -1,21 +1,32 @@
-"""Keep a run's record in the store: what was asked, the plan, and what happened since.
+"""Keep a run's record in the store: what was asked, the plan, what happened since, and the Jobs of a cluster.
 
-runs/<run>/run.json                 the resolved experiment and the plan
-runs/<run>/events/<time>-<id>.json  append-only
+runs/<run>/run.json                    the resolved experiment and the plan
+runs/<run>/events/<time>-<id>.json     append-only
+runs/<run>/rounds/<job>.json           which stage each index of a Job runs: one round of one group
+runs/<run>/submissions/<number>.json   one submission of the run; `ganbalance.k8s.submissions` says what it holds
 """
 
 import datetime
 import json
 import secrets
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
+
+import pydantic
 
 from ganbalance.config import Experiment
-from ganbalance.frozen import Frozen
-from ganbalance.pipeline import records
-from ganbalance.pipeline.plan import Plan
-from ganbalance.store import Store
+from ganbalance.errors import ConfigError, DataError
+from ganbalance.frozen import Frozen, dump
+from ganbalance.keys import digest
+from ganbalance.pipeline.plan import Node, Plan
+from ganbalance.store import MissingError, Store
+
+R = TypeVar("R", bound=Frozen)
+
+LONGEST_JOB = 52  # characters; a pod's name is the Job's, an index and a random suffix, 63 in all
+LONGEST_GROUP = 34
 
 
 class Record(Frozen):
@@ -25,23 +36,57 @@ class Record(Frozen):
     plan: Plan
 
 
+class Group(NamedTuple):
+    """The stages that one Job can run side by side: those of one stage and of one GAN or arm, whatever the seed."""
+
+    stage: str
+    of: str  # a GAN or an arm; empty for what needs neither
+
+    def __str__(self) -> str:
+        """A name that fits into labels and the names of Jobs."""
+        name = f"{self.stage}-{self.of}" if self.of else self.stage
+        if len(name) <= LONGEST_GROUP:
+            return name
+        return f"{name[: LONGEST_GROUP - 9].rstrip('-')}-{digest(name)[:8]}"
+
+
+class Round(Frozen):
+    """One Job: `stages` by index. Which submission of the run started it says whether its failures are old."""
+
+    job: str
+    group: str
+    number: int
+    submission: int
+    stages: tuple[str, ...]
+    keys: tuple[str, ...]
+
+
+def written(record: Frozen) -> bytes:
+    """Serialise a record: equal records, equal bytes."""
+    return json.dumps(dump(record), indent=1).encode()
+
+
+def read(store: Store, name: str, kind: type[R], *, absent: Callable[[], str], fix: str) -> R:
+    """The record `name`. Raises ConfigError with the message of `absent` when there is none, DataError with `fix`."""
+    try:
+        return kind.model_validate_json(store.read(name))
+    except MissingError as error:
+        raise ConfigError(absent()) from error
+    except pydantic.ValidationError as error:
+        raise DataError(f"{name} in the store {store.url} is corrupt or of another version; {fix}") from error
+
+
 def submit(store: Store, record: Record) -> str:
     """Write the record unless the run is there already; its name follows from its content. Returns the name."""
-    run = record.plan.run
-    name = f"runs/{run}/run.json"
-    data = records.written(record)
+    name, data = f"runs/{record.plan.run}/run.json", written(record)
     if not store.create(name, data) and store.read(name) != data:
-        # same stages and settings, other resources: the newest count
-        _replace(store, name, data)
-    return run
-
-
-def _replace(store: Store, name: str, data: bytes) -> None:
-    """Replace in one step: without its record a run is none to programs that start, and garbage to a clean-up."""
-    with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
-        source = Path(scratch) / "record"
-        source.write_bytes(data)
-        store.put(name, source)
+        # same stages and settings, other resources: the newest count. Replaced in one step, since without its record
+        # a run is none to programs that start, and garbage to a clean-up
+        with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
+            source = Path(scratch) / "record"
+            source.write_bytes(data)
+            store.put(name, source)
+    return record.plan.run
 
 
 def load(store: Store, run: str) -> Record:
@@ -52,7 +97,7 @@ def load(store: Store, run: str) -> Record:
         return f"the store {store.url} has no run {run!r}, only: {', '.join(known) or 'none'}"
 
     fix = "delete it and run the experiment again"
-    return records.read(store, f"runs/{run}/run.json", Record, absent=absent, fix=fix)
+    return read(store, f"runs/{run}/run.json", Record, absent=absent, fix=fix)
 
 
 def note(store: Store, run: str, event: str, **fields: Any) -> None:
@@ -60,3 +105,55 @@ def note(store: Store, run: str, event: str, **fields: Any) -> None:
     now = datetime.datetime.now(datetime.UTC)
     data = {"at": now.isoformat(timespec="seconds"), "event": event} | fields
     store.create(f"runs/{run}/events/{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}.json", json.dumps(data).encode())
+
+
+def group_of(node: Node) -> Group:
+    """The group of a node."""
+    return Group(node.stage, node.arm or node.gan or "")
+
+
+def groups(plan: Plan) -> dict[Group, list[Node]]:
+    """The nodes of each group, and each group after all that it reads; a plan's order is by seed."""
+    found: dict[Group, list[Node]] = {}
+    for node in plan.nodes:
+        found.setdefault(group_of(node), []).append(node)
+    reads = {
+        group: {group_of(plan.node(parent)) for node in nodes for parent in node.inputs.values()} - {group}
+        for group, nodes in found.items()
+    }
+    ordered: dict[Group, list[Node]] = {}
+    while len(ordered) < len(found):
+        first = next(group for group in found if group not in ordered and reads[group] <= ordered.keys())
+        ordered[first] = found[first]
+    return ordered
+
+
+def job_name(run: str, what: str, number: int) -> str:
+    """A name of at most 52 characters that says as much of the run and of what the Job does as fits."""
+    name, _, unique = run.rpartition("-")
+    rest = f"{unique}-{what}-{number}"
+    shown = name[: LONGEST_JOB - len(rest) - 1].strip("-")
+    return f"{shown}-{rest}" if shown else rest
+
+
+def record_round(store: Store, run: str, new: Round) -> Round:
+    """Keep a round; return the one that stands: another driver's, if that was first."""
+    return new if store.create(_round_name(run, new.job), written(new)) else load_round(store, run, new.job)
+
+
+def load_round(store: Store, run: str, job: str) -> Round:
+    """The round of a Job. Raises ConfigError when there is none."""
+    return read(
+        store, _round_name(run, job), Round, fix="clean the run and submit it again",
+        absent=lambda: f"run {run} has no Job {job!r}; its Jobs are listed under runs/{run}/rounds",
+    )  # fmt: skip
+
+
+def round_numbers(store: Store, run: str) -> dict[str, int]:
+    """Every Job the run ever had, and the number of its round."""
+    jobs = [Path(name).stem for name in store.names(f"runs/{run}/rounds")]
+    return {job: int(job.rpartition("-")[2]) for job in jobs}
+
+
+def _round_name(run: str, job: str) -> str:
+    return f"runs/{run}/rounds/{job}.json"

@@ -8,7 +8,7 @@ from ganbalance.k8s import connection, manifest
 from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.manifest import CONTAINER, DRIVER, GROUP, PART, PROGRAMS, Manifest
 from ganbalance.keys import digest
-from ganbalance.pipeline.rounds import Round, job_name
+from ganbalance.pipeline.runs import Round, job_name
 
 TRIAL_RUN = "doctor-00000000"  # of Jobs that are never created
 
