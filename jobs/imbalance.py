@@ -40,7 +40,6 @@ def imbalance(ctx: JobContext) -> None:
     split = draw(
         data.labels,
         data.n_train,
-        class_names=data.class_names,
         keep=declared.keep,
         validation=declared.validation,
         seed=derive(ctx.seed, "split"),

@@ -81,7 +81,6 @@ TESTED = {
         "tests/unit/test_resolution.py",
     ],
     "shared/ganbalance/data/split.py": ["tests/unit/test_split.py"],
-    "shared/ganbalance/data/imbalance.py": ["tests/unit/test_split.py"],
     "shared/ganbalance/data/holdout.py": ["tests/unit/test_split.py"],
     "shared/ganbalance/data/images.py": ["tests/unit/test_images.py"],
     "shared/ganbalance/data/batches.py": ["tests/unit/test_batches.py"],

@@ -175,7 +175,6 @@ class _Job:
         return draw(
             self.labels,
             self.n_train,
-            class_names=("common", "rare"),
             keep={1: keep},
             validation=0.2,
             seed=derive(self.cell, "split"),

@@ -67,7 +67,7 @@ def kept(path: Path, task: dict[str, Any], imbalance: dict[str, Any]) -> list[in
         labels, images = arrays["labels"], arrays["images"]
     index_of = {label: index for index, of_class in enumerate(chosen.classes) for label in of_class}
     mine = np.array([index_of[label] for label in labels if label in index_of])
-    split = draw(mine, len(mine), class_names=chosen.class_names, keep=keep, validation=0.2, seed=0)
+    split = draw(mine, len(mine), keep=keep, validation=0.2, seed=0)
     assert len(images) == 150
     return np.bincount(mine[np.union1d(split.train, split.validation)], minlength=len(chosen.classes)).tolist()
 
@@ -167,6 +167,7 @@ def test_every_class_that_a_long_tail_cuts_is_rare(path: Path) -> None:
         (PAIR, {"kind": "long-tail", "ratio": 1.0}, "imbalance.ratio = 1.0: input should be less than 1"),
         (PAIR, {"kind": "step", "rare": ["cat", "2"], "ratio": 0.1}, "imbalance.rare names class 2 twice"),
         (PAIR, {"kind": "step", "rare": ["cat"], "ratio": 0.01}, "class '2' keeps 1 images.*raise imbalance.ratio"),
+        (PAIR, {"keep": {"cat": 0.15}}, "class '2' keeps 2 images, too few .*raise imbalance.keep"),
         (PAIR, {"keep": {"cat": 2}}, "class '2' keeps 2 images, too few .*raise imbalance.keep"),
         (PAIR, {"kind": "long-tail", "ratio": 0.5}, "imbalance.ratio = 0.5 cuts no class"),
         ({"kind": "one-vs-rest", "positive": ["ant", "cow"]}, {"keep": {"0": 1}}, "task.positive = 'cow': the dataset"),

@@ -1,5 +1,6 @@
 """Which images are for what: drawn once per seed, written once, read by every later stage."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -9,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganbalance.data.holdout import hold_out
-from ganbalance.data.imbalance import Imbalancer
-from ganbalance.errors import ConfigError, DataError
+from ganbalance.errors import DataError
 from ganbalance.keys import digest
 from ganbalance.seeding import numpy_rng
 
@@ -68,34 +68,25 @@ class Split:
             return cls(**{part: arrays[part] for part in PARTS})
 
 
-def draw(  # noqa: PLR0913 - what a draw depends on
-    labels_N: NDArray[np.int64],
-    n_train: int,
-    *,
-    class_names: Sequence[str],
-    keep: Mapping[int, float],
-    validation: float,
-    seed: int,
+def draw(
+    labels_N: NDArray[np.int64], n_train: int, *, keep: Mapping[int, float], validation: float, seed: int
 ) -> Split:
     """Draw the kept images of every rare class, the validation images of every class, and the tuning images.
 
     `labels_N` are the labels of all rows, the first `n_train` of which may be trained on; `keep` maps a rare
     label to the share that stays; `validation` is the share of the kept images of each class to hold out, 0 for
     none. Of a rare class tuning gets up to `MOST_TUNING` removed images, at most half of them: the others are the
-    oracle's. Raises ConfigError when a class would be left with too few images.
+    oracle's. A plan sees to it that no class keeps fewer than `FEWEST_KEPT`.
     """
-    pool = np.arange(n_train)
-    imbalancer = Imbalancer(sampling_strategy=dict(keep), random_state=seed)
-    kept, kept_labels = imbalancer.fit_resample(pool, labels_N[:n_train])
-    train, held_out = kept, kept[:0]
+    from imblearn.datasets import make_imbalance
+
+    pool, labels = np.arange(n_train), labels_N[:n_train]
+    numbers = {label: round(keep.get(label, 1.0) * count) for label, count in sorted(Counter(labels.tolist()).items())}
+    rows, _ = make_imbalance(pool[:, None], labels, sampling_strategy=numbers, random_state=seed % 2**32)
+    train = kept = np.sort(rows[:, 0])
+    held_out = kept[:0]
     if validation:
-        for label, count in imbalancer.sampling_strategy_.items():
-            if count < FEWEST_KEPT:
-                raise ConfigError(
-                    f"class {class_names[label]!r} keeps {count} images, too few to train on and to hold out "
-                    f"{validation:.0%} for validation; raise imbalance.keep or give more images"
-                )
-        stays, held = hold_out(kept_labels, validation, np.random.default_rng(seed))
+        stays, held = hold_out(labels[kept], validation, np.random.default_rng(seed))
         train, held_out = kept[stays], kept[held]
     removed = np.setdiff1d(pool, kept)
     tuning = _for_tuning(removed, labels_N[removed], seed) if validation else removed[:0]

@@ -87,10 +87,9 @@ def keep(experiment: Experiment, source: Dataset, chosen: stages.Dataset) -> dic
             if amount > max(counts[c], 1):
                 raise ConfigError(f"{key}.{given} = {amount:g}: the class has {counts[c]} images to train on")
             kept[c] = amount / counts[c] if amount > 1 else amount
-    by_share = set(asked.keep.values()) if isinstance(asked, Keep) else set()  # checked when the images are read
     fewest = FEWEST_KEPT if experiment.classifier.holds_out else 1
-    for c, share in kept.items():
-        if share not in by_share and (number := round(share * counts[c])) < fewest:
+    for c, count in enumerate(counts):
+        if (number := round(kept.get(c, 1.0) * count)) < fewest:
             raise ConfigError(
                 f"class {chosen.class_names[c]!r} keeps {number} images, too few to train on and to hold out for "
                 f"validation; raise {key} or give more images"
