@@ -1,7 +1,6 @@
 """The command that compares several runs: compare."""
 
 import argparse
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,11 +8,9 @@ from typing import Any
 from ganbalance.cli.access import add_access
 from ganbalance.errors import EXIT_DONE, DataError
 from ganbalance.pipeline import request, runs
-from ganbalance.pipeline.state import State
 from ganbalance.reporting.comparison import runs as comparing
 from ganbalance.reporting.comparison import tables
 from ganbalance.store import Store, open_store
-from ganbalance.store.artifacts import Artifacts
 
 EXAMPLE = "ganbalance compare keep-ratio-shirt-0-2-1a2b3c4d keep-ratio-shirt-0-02-5e6f7a8b --out out/keep-ratio"
 NEEDED = {"primary", "gate", "margins", "dataset", "arms", "levels", "provenance", "missing_results"}
@@ -60,13 +57,10 @@ def write_comparison(reports: dict[str, Any], folder: Path) -> None:
 
 def _summary(store: Store, run: str) -> Any:
     """summary.json of a run's report; None where there is none yet. Raises ConfigError, DataError."""
-    record = runs.load(store, run)
-    with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
-        state = State(record.plan, Artifacts(store, Path(scratch)))
-        commit = state.commit("report")
-        if commit is None:
+    with runs.opened(store, run) as (_record, state):
+        if (report := state.artifact("report")) is None:
             return None
-        summary = state.artifacts.open(commit).json("summary.json")
+        summary = report.json("summary.json")
     if NEEDED - summary.keys():
         raise DataError(f"the report of run {run} is of another version; run its experiment again, then compare")
     return summary

@@ -3,9 +3,7 @@
 import argparse
 import os
 import sys
-import tempfile
 import time
-from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,10 +15,9 @@ from ganbalance.errors import EXIT_DONE, ConfigError, UnavailableError
 from ganbalance.models import backbones
 from ganbalance.pipeline import request, resolution, runs
 from ganbalance.pipeline.local import Failure, LocalRunner
-from ganbalance.pipeline.plan import Plan, make_plan
-from ganbalance.pipeline.state import State
-from ganbalance.store import open_store
-from ganbalance.store.artifacts import Artifacts
+from ganbalance.pipeline.plan import make_plan
+from ganbalance.pipeline.state import State, open_state
+from ganbalance.store import Store, open_store
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -47,22 +44,26 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 
 def run(flags: argparse.Namespace) -> int:
-    """Run what is not done, write the report, print its table; the same for each experiment of a sweep."""
+    """Run what is not done, write the report, print its table; of a sweep one after the other, then compare them."""
     members = sweeps.requested(flags)
+    records, store = sweeps.records(members), open_store(flags.store)
+    for record in records:
+        _preflight(record, store)
+    codes = []
+    for place, (member, record) in enumerate(zip(members, records, strict=True), start=1):
+        if len(members) > 1:
+            print(f"\n{place} of {len(members)}: {member}")
+        codes.append(_run(flags, store, record))
     if len(members) > 1:
-        return sweeps.run(flags, members, prepare=_preflight, run_one=_run)
-    return _run(flags, members[0].experiment, make_plan(members[0].experiment))
+        sweeps.compare_all(flags, store, records)
+    return next((code for code in codes if code != EXIT_DONE), EXIT_DONE)
 
 
-def _run(flags: argparse.Namespace, experiment: Experiment, plan: Plan) -> int:
-    started = time.monotonic()
-    store = open_store(flags.store)
-    with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
-        state = State(plan, Artifacts(store, Path(scratch)))
+def _run(flags: argparse.Namespace, store: Store, record: runs.Record) -> int:
+    started, plan = time.monotonic(), record.plan
+    runs.submit(store, record)
+    with open_state(plan, store) as state:
         missing = [node for node in plan.nodes if not state.is_settled(node.name)]
-        if missing:
-            _preflight(experiment, state)
-        runs.submit(store, runs.Record(experiment=experiment, plan=plan))
         done = len(plan.nodes) - len(missing)
         print(f"run {plan.run}: {len(plan.nodes)} stages, {done} done already, store {store.url}")
         for line in (*plan.notes, *plan.forecast):
@@ -82,44 +83,36 @@ def plan(flags: argparse.Namespace) -> int:
     if len(members) > 1 and not flags.record:
         return sweeps.plan(flags, members)
     experiment = requested(flags)
-    planned = make_plan(experiment)
-    store = open_store(flags.store)
-    with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
-        state = State(planned, Artifacts(store, Path(scratch)))
-        done = {node.name for node in planned.nodes if state.is_settled(node.name)}
+    planned, store = make_plan(experiment), open_store(flags.store)
+    record, done = runs.Record(experiment=experiment, plan=planned), sweeps.settled(store, planned)
     print(f"run {planned.run}")
     for node in planned.nodes:
-        print(f"  {'done' if node.name in done else 'not started':<11}  {node.key[:12]}  {node.name}")
-    left = Counter(node.stage for node in planned.nodes if node.name not in done)
-    print(f"{len(done)} done, {left.total()} not started" + "".join(f", {n} {stage}" for stage, n in left.items()))
+        print(f"  {'done' if node.key in done else 'not started':<11}  {node.key[:12]}  {node.name}")
+    left = [node for node in planned.nodes if node.key not in done]
+    print(", ".join([f"{len(done)} done", f"{len(left)} not started", *sweeps.by_stage(left)]))
     if is_named(flags):
-        nodes = [node for node in planned.nodes if node.name not in done]
-        print(sweeps.gpu_bound(flags, [experiment], [planned], nodes))
+        print(sweeps.gpu_bound(flags, [record], left))
     for line in (*planned.notes, *planned.forecast):
         print(f"note: {line}")
     if flags.record:
-        runs.submit(store, runs.Record(experiment=experiment, plan=planned))
+        runs.submit(store, record)
         flags.record.write_text(f"--run={planned.run}\n")
     return EXIT_DONE
 
 
 def get_data(flags: argparse.Namespace) -> int:
     """Get what an experiment needs from outside, unless it is here, and check it."""
-    for member in sweeps.requested(flags):
-        _get_data(member.experiment)
+    for experiment, _values in sweeps.requested(flags):
+        source = open_dataset(experiment.dataset)
+        source.ensure()
+        images = source.load()
+        n_test = len(images.labels) - images.n_train
+        print(f"{experiment.dataset.name} is here and whole: {images.n_train:,} training and {n_test:,} test images")
+        settings = experiment.classifier
+        if resolution.weights_sha256(settings):
+            weights = backbones.find(settings.backbone).weights_file(settings.weights)
+            print(f"the weights of {settings.backbone} are here: {weights}")
     return EXIT_DONE
-
-
-def _get_data(experiment: Experiment) -> None:
-    source = open_dataset(experiment.dataset)
-    source.ensure()
-    images = source.load()
-    n_test = len(images.labels) - images.n_train
-    print(f"{experiment.dataset.name} is here and whole: {images.n_train:,} training and {n_test:,} test images")
-    settings = experiment.classifier
-    if resolution.weights_sha256(settings):
-        weights = backbones.find(settings.backbone).weights_file(settings.weights)
-        print(f"the weights of {settings.backbone} are here: {weights}")
 
 
 def requested(flags: argparse.Namespace) -> Experiment:
@@ -127,8 +120,11 @@ def requested(flags: argparse.Namespace) -> Experiment:
     return request.experiment(flags.experiment, **sweeps.overrides(flags))
 
 
-def _preflight(experiment: Experiment, state: State) -> None:
+def _preflight(record: runs.Record, store: Store) -> None:
     """Fail on what cannot be had before any work is done."""
+    experiment, done = record.experiment, sweeps.settled(store, record.plan)
+    if len(done) == len(record.plan.nodes):
+        return
     if find_spec("torch") is None:
         raise ConfigError(
             "stages train with torch, which is not installed here; install ganbalance[train], "
@@ -138,10 +134,10 @@ def _preflight(experiment: Experiment, state: State) -> None:
         from ganbalance.training import device
 
         device.resolve("cuda")
-    if state.commit("dataset") is None:
+    if record.plan.node("dataset").key not in done:
         open_dataset(experiment.dataset).ensure()
     backbone = backbones.find(experiment.classifier.backbone)
-    if resolution.weights_sha256(experiment.classifier) and state.commit("backbone") is None:
+    if "backbone" in record.plan.by_name and record.plan.node("backbone").key not in done:
         backbone.weights_file(experiment.classifier.weights)
 
 
@@ -158,15 +154,10 @@ def _report_failures(failures: list[Failure]) -> int:
     """Print a line per failed stage; return the exit code of the first."""
     failed = [failure for failure in failures if failure.code != EXIT_DONE]
     for failure in failed:
-        print(
-            f"failed: {failure.stage} (exit {failure.code}): {failure.cause}\n        log: {failure.log}",
-            file=sys.stderr,
-        )
+        cause = f"failed: {failure.stage} (exit {failure.code}): {failure.cause}"
+        print(f"{cause}\n        log: {failure.log}", file=sys.stderr)
     blocked = len(failures) - len(failed)
-    print(
-        f"{len(failed)} failed, {blocked} blocked by them; fix that and run the same command again",
-        file=sys.stderr,
-    )
+    print(f"{len(failed)} failed, {blocked} blocked by them; fix that and run the same command again", file=sys.stderr)
     # killed by a signal: memory or the node, so trying again may help
     return failed[0].code if failed[0].code > 0 else UnavailableError.exit_code
 

@@ -3,7 +3,6 @@
 import argparse
 import csv
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
@@ -14,12 +13,10 @@ import numpy as np
 
 from ganbalance.data.datasets.own_images import SUFFIXES, image_files, read_image
 from ganbalance.errors import EXIT_DONE, ConfigError, DataError
-from ganbalance.pipeline import runs
 from ganbalance.pipeline.model_export import export_model
+from ganbalance.pipeline.runs import Record
 from ganbalance.pipeline.state import State
 from ganbalance.progress import Progress
-from ganbalance.store import open_store
-from ganbalance.store.artifacts import Artifacts
 
 if TYPE_CHECKING:
     from ganbalance.training.model_folder import Classifier
@@ -43,28 +40,15 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     predictor.set_defaults(command=predict)
 
 
-def add_export(parser: argparse.ArgumentParser, what: Any) -> None:
-    """Add to export the flags of a classifier; `what` is the group of flags that say what is exported."""
-    what.add_argument("--model", type=Path, metavar="DIR", help="a classifier: a folder that is empty or new")
-    parser.add_argument("--arm", help="whose classifier (default: of the arms that help the one that gains most)")
-
-
-def export(flags: argparse.Namespace) -> int:
+def export(flags: argparse.Namespace, record: Record, state: State) -> None:
     """Write a run's classifier as a folder."""
-    if flags.gan or flags.split:
-        raise ConfigError("--gan and --split choose images; name their folder with --to")
-    store = open_store(flags.store)
-    record = runs.load(store, flags.run)
-    with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
-        state = State(record.plan, Artifacts(store, Path(scratch)))
-        model, why = export_model(state, record.experiment, arm=flags.arm, seed=flags.seed, to=flags.model)
+    model, why = export_model(state, record.experiment, arm=flags.arm, seed=flags.seed, to=flags.model)
     print(f"{model.arm} at seed {model.seed}: {why}")
     print(model.caveat)
     if model.note:
         print(model.note)
     print(NO_ONNX)
     print(f"wrote {flags.model}; next: ganbalance predict {flags.model} IMAGES")
-    return EXIT_DONE
 
 
 def predict(flags: argparse.Namespace) -> int:

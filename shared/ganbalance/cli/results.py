@@ -3,7 +3,6 @@
 import argparse
 import json
 import shutil
-import tempfile
 from pathlib import Path
 
 from ganbalance.cli import models
@@ -16,7 +15,6 @@ from ganbalance.pipeline.export import export
 from ganbalance.pipeline.state import State
 from ganbalance.reporting import readme, tables
 from ganbalance.store import open_store
-from ganbalance.store.artifacts import Artifacts
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -37,8 +35,9 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     )
     what = exporter.add_mutually_exclusive_group(required=True)
     what.add_argument("--to", type=Path, metavar="FOLDER", help="images: a folder that is empty or new")
-    models.add_export(exporter, what)
-    exporter.set_defaults(command=export_images)
+    what.add_argument("--model", type=Path, metavar="DIR", help="a classifier: a folder that is empty or new")
+    exporter.add_argument("--arm", help="whose classifier (default: of the arms that help the one that gains most)")
+    exporter.set_defaults(command=export_run)
 
     printer = commands.add_parser("table", help="a report's table in markdown")
     printer.add_argument("summary", type=Path, help="a summary.json that the report wrote")
@@ -58,25 +57,24 @@ def fetch_report(flags: argparse.Namespace) -> int:
         if not is_named(flags):
             raise ConfigError("which run? name it with --run; 'ganbalance store ls' lists the runs")
         run = latest(Cluster(access(flags)))
-    record = runs.load(store, run)
-    with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
-        if not write_report(State(record.plan, Artifacts(store, Path(scratch))), flags.out / run):
+    with runs.opened(store, run) as (_record, state):
+        if not write_report(state, flags.out / run):
             raise DataError(f"run {run} has no report yet; its report program writes one")
     return EXIT_DONE
 
 
-def export_images(flags: argparse.Namespace) -> int:
-    """Write training images as PNG files, a folder per class."""
-    if flags.model is not None:
-        return models.export(flags)
-    if flags.arm is not None:
+def export_run(flags: argparse.Namespace) -> int:
+    """Write training images as PNG files, a folder per class, or a classifier as one folder."""
+    if flags.to and flags.arm:
         raise ConfigError("--arm chooses a classifier; name its folder with --model")
-    store = open_store(flags.store)
-    record = runs.load(store, flags.run)
-    with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
-        state = State(record.plan, Artifacts(store, Path(scratch)))
-        written = export(state, seed=flags.seed, gan=flags.gan, split=flags.split, to=flags.to)
-    print(f"wrote {written:,} images to {flags.to}")
+    if flags.model and (flags.gan or flags.split):
+        raise ConfigError("--gan and --split choose images; name their folder with --to")
+    with runs.opened(open_store(flags.store), flags.run) as (record, state):
+        if flags.model:
+            models.export(flags, record, state)
+        else:
+            written = export(state, seed=flags.seed, gan=flags.gan, split=flags.split, to=flags.to)
+            print(f"wrote {written:,} images to {flags.to}")
     return EXIT_DONE
 
 
@@ -97,10 +95,10 @@ def table(flags: argparse.Namespace) -> int:
 
 def write_report(state: State, folder: Path) -> bool:
     """Write the report's files to `folder` and print its table; False while there is no report."""
-    commit = state.commit("report")
-    if commit is None:
+    report = state.artifact("report")
+    if report is None:
         return False
-    for name, path in state.artifacts.open(commit).paths().items():
+    for name, path in report.paths().items():
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)

@@ -4,10 +4,8 @@ import argparse
 import importlib
 import signal
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 
 import yaml
@@ -25,9 +23,8 @@ from ganbalance.k8s.operations import check_is_known, is_under_way
 from ganbalance.k8s.submissions import Submission
 from ganbalance.pipeline import pod, request, runs
 from ganbalance.pipeline.plan import make_plan
-from ganbalance.pipeline.state import State
+from ganbalance.pipeline.state import State, open_state
 from ganbalance.store import Store, open_store
-from ganbalance.store.artifacts import Artifacts
 from ganbalance.store.doctor.checks import findings
 
 PARALLEL = 4
@@ -122,7 +119,7 @@ def render(flags: argparse.Namespace) -> int:
     """Print the Jobs that submit would create, if all goes well."""
     experiment = experiments.requested(flags)
     plan = make_plan(experiment)
-    with connected(flags) as (cluster, store), _state(store, runs.Record(experiment=experiment, plan=plan)) as state:
+    with connected(flags) as (cluster, store), open_state(plan, store) as state:
         submission = _new_submission(flags, cluster, store, plan.run)
         print(yaml.safe_dump_all(rendering.jobs(experiment, state, submission), sort_keys=False, width=200), end="")
     return EXIT_DONE
@@ -134,14 +131,14 @@ def drive(flags: argparse.Namespace) -> int:
     store = open_store(flags.store)
     with pod.Log() as log, _termination_message():
         log.keep_in(store, flags.run, manifest.driver_name(flags.run, flags.submission))
-        record, submission = runs.load(store, flags.run), submissions.load(store, flags.run, flags.submission)
-        with _state(store, record) as state:
+        with runs.opened(store, flags.run) as (record, state):
+            submission = submissions.load(store, flags.run, flags.submission)
             return _report_failures(Driver(Cluster(Access()), record.experiment, state, submission).run())
 
 
 def _start(flags: argparse.Namespace, cluster: Cluster, store: Store, record: runs.Record, *, is_new: bool) -> int:
     run = record.plan.run
-    with _state(store, record) as state:
+    with open_state(record.plan, store) as state:
         missing = [node for node in record.plan.nodes if not state.is_settled(node.name)]
         print(f"run {run}: {counted(len(record.plan.nodes), 'stage')}, {len(missing)} to run, store {store.url}")
         if not missing:
@@ -234,12 +231,6 @@ def _termination_message() -> Iterator[None]:
     except GanbalanceError as error:
         pod.write_termination_message(error.exit_code, str(error))
         raise
-
-
-@contextmanager
-def _state(store: Store, record: runs.Record) -> Iterator[State]:
-    with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
-        yield State(record.plan, Artifacts(store, Path(scratch)))
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

@@ -2,16 +2,13 @@
 
 import argparse
 import sys
-import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 from ganbalance import sweep
 from ganbalance.cli import compare, text
 from ganbalance.cli.access import access, is_named
-from ganbalance.config import Experiment
 from ganbalance.errors import EXIT_DONE, ConfigError, GanbalanceError
 from ganbalance.k8s import rendering
 from ganbalance.k8s.client import Cluster
@@ -20,13 +17,9 @@ from ganbalance.pipeline import request
 from ganbalance.pipeline.plan import Node, Plan, make_plan
 from ganbalance.pipeline.runs import Record
 from ganbalance.pipeline.stages import TrainGan
-from ganbalance.pipeline.state import State
+from ganbalance.pipeline.state import open_state
 from ganbalance.store import Store, open_store
-from ganbalance.store.artifacts import Artifacts
 from ganbalance.sweep import Member
-
-Prepare = Callable[[Experiment, State], None]
-RunOne = Callable[[argparse.Namespace, Experiment, Plan], int]
 
 
 def requested(flags: argparse.Namespace) -> tuple[Member, ...]:
@@ -39,44 +32,29 @@ def overrides(flags: argparse.Namespace) -> dict[str, Any]:
     return {"sets": flags.set, "seeds": flags.seeds, "only_gans": None if flags.gan is None else flags.gan.split()}
 
 
-def plans(members: Sequence[Member]) -> list[Plan]:
-    """The plan of each, before anything is done for any. Raises ConfigError or DataError, which name the values."""
+def records(members: Sequence[Member]) -> list[Record]:
+    """The run of each, before anything is done for any. Raises ConfigError or DataError, which name the values."""
     made = []
     for member in members:
         try:
-            made.append(make_plan(member.experiment))
+            made.append(Record(experiment=member.experiment, plan=make_plan(member.experiment)))
         except GanbalanceError as error:
             raise type(error)(f"with {member}: {error}" if member.values else str(error)) from error
     return made
 
 
-def run(flags: argparse.Namespace, members: Sequence[Member], *, prepare: Prepare, run_one: RunOne) -> int:
-    """Run one after the other, then compare them; the exit code of the first that failed."""
-    planned, store = plans(members), open_store(flags.store)
-    for member, plan in zip(members, planned, strict=True):
-        with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
-            state = State(plan, Artifacts(store, Path(scratch)))
-            if not all(state.is_settled(node.name) for node in plan.nodes):
-                prepare(member.experiment, state)
-    codes = []
-    for place, (member, plan) in enumerate(zip(members, planned, strict=True), start=1):
-        print(f"\n{place} of {len(members)}: {member}")
-        codes.append(run_one(flags, member.experiment, plan))
-    _compare(flags, store, [plan.run for plan in planned])
-    return next((code for code in codes if code != EXIT_DONE), EXIT_DONE)
-
-
 def plan(flags: argparse.Namespace, members: Sequence[Member]) -> int:
     """Print the experiments, what of each is done, and what they share."""
-    planned, store = plans(members), open_store(flags.store)
-    done = [_done(store, plan) for plan in planned]
+    of_runs, store = records(members), open_store(flags.store)
+    planned = [record.plan for record in of_runs]
+    done = [settled(store, plan) for plan in planned]
     runs_of = Counter(node.key for plan in planned for node in plan.nodes)
     cells = [
         (
             *(sweep.shown(value) for value in member.values.values()), plan.run, str(len(plan.nodes)),
-            str(len(settled)), str(sum(runs_of[node.key] > 1 for node in plan.nodes)),
+            str(len(of_plan)), str(sum(runs_of[node.key] > 1 for node in plan.nodes)),
         )
-        for member, plan, settled in zip(members, planned, done, strict=True)
+        for member, plan, of_plan in zip(members, planned, done, strict=True)
     ]  # fmt: skip
     head = (*members[0].values, "run", "stages", "done", "shared")
     print(text.table(head, cells, right=("stages", "done", "shared")))
@@ -84,26 +62,21 @@ def plan(flags: argparse.Namespace, members: Sequence[Member]) -> int:
     shared = [node for key, node in every.items() if runs_of[key] > 1]
     left = [node for key, node in every.items() if key not in set().union(*done)]
     print(f"{len(members)} experiments, {len(every)} stages: {len(every) - len(left)} done, {len(left)} not started")
-    print(f"not started: {_by(left) or 'nothing'}")
-    print(f"shared by several of them: {_by(shared) or 'nothing'}")
+    print(f"not started: {', '.join(by_stage(left)) or 'nothing'}")
+    print(f"shared by several of them: {', '.join(by_stage(shared)) or 'nothing'}")
     if is_named(flags):
-        print(gpu_bound(flags, [member.experiment for member in members], planned, left))
+        print(gpu_bound(flags, of_runs, left))
     for line in dict.fromkeys(line for plan in planned for line in (*plan.notes, *plan.forecast)):
         print(f"note: {line}")
     print(f"the stages of one: ganbalance plan {flags.experiment} {sweep.which(members)}")
     return EXIT_DONE
 
 
-def records(members: Sequence[Member]) -> list[Record]:
-    """What is submitted of each. Raises ConfigError or DataError."""
-    return [Record(experiment=one.experiment, plan=plan) for one, plan in zip(members, plans(members), strict=True)]
-
-
 def made_twice(store: Store, of_runs: Sequence[Record]) -> str:
     """A warning where runs that start together would each train GANs that they share."""
     trained = [node.key for record in of_runs for node in record.plan.nodes if node.stage == TrainGan.stage]
     shared = {key for key, count in Counter(trained).items() if count > 1}
-    if not shared or not (left := shared.difference(*(_done(store, record.plan) for record in of_runs))):
+    if not shared or not (left := shared.difference(*(settled(store, record.plan) for record in of_runs))):
         return ""
     return (
         f"note: {text.counted(len(left), 'training')} of GANs shared by several of these runs, which each may do as "
@@ -117,22 +90,21 @@ def then_compare(of_runs: Sequence[Record], where: str) -> str:
     return f"when all are done: ganbalance compare {runs} {where}".rstrip()
 
 
-def gpu_bound(
-    flags: argparse.Namespace, experiments: Sequence[Experiment], planned: Sequence[Plan], left: Sequence[Node]
-) -> str:
+def gpu_bound(flags: argparse.Namespace, of_runs: Sequence[Record], left: Sequence[Node]) -> str:
     """What the stages that are left take on the cluster that the flags name, each of them once."""
     of_pods, hours, waiting = templates(Cluster(access(flags))), 0.0, {node.key for node in left}
-    for experiment, plan in zip(experiments, planned, strict=True):
-        mine = [node for node in plan.nodes if node.key in waiting]
-        hours += rendering.gpu_hours(experiment, of_pods, mine)
+    for record in of_runs:
+        mine = [node for node in record.plan.nodes if node.key in waiting]
+        hours += rendering.gpu_hours(record.experiment, of_pods, mine)
         waiting -= {node.key for node in mine}
     if not hours:
         return "no GPU-hours: its pods ask for no GPU"
     return f"at most {hours:,.0f} GPU-hours, if every pod runs up to its deadline, once"
 
 
-def _compare(flags: argparse.Namespace, store: Store, runs: Sequence[str]) -> None:
+def compare_all(flags: argparse.Namespace, store: Store, of_runs: Sequence[Record]) -> None:
     """Compare those that have a report; that some cannot be compared is no failure of theirs."""
+    runs = [record.plan.run for record in of_runs]
     reports = compare.reports_of(store, runs)
     if missing := [run for run in runs if run not in reports]:
         print(f"without a report, and so not compared: {', '.join(missing)}", file=sys.stderr)
@@ -142,12 +114,12 @@ def _compare(flags: argparse.Namespace, store: Store, runs: Sequence[str]) -> No
         print(f"no comparison: {error}", file=sys.stderr)
 
 
-def _done(store: Store, plan: Plan) -> set[str]:
-    """The keys of the stages that are."""
-    with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
-        state = State(plan, Artifacts(store, Path(scratch)))
+def settled(store: Store, plan: Plan) -> set[str]:
+    """The keys of the stages that are done."""
+    with open_state(plan, store) as state:
         return {node.key for node in plan.nodes if state.is_settled(node.name)}
 
 
-def _by(nodes: Sequence[Node]) -> str:
-    return ", ".join(f"{count} {stage}" for stage, count in Counter(node.stage for node in nodes).items())
+def by_stage(nodes: Sequence[Node]) -> list[str]:
+    """How many nodes there are of each stage."""
+    return [f"{count} {stage}" for stage, count in Counter(node.stage for node in nodes).items()]

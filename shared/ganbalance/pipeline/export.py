@@ -74,10 +74,9 @@ def check_is_new(flag: str, folder: Path) -> None:
 
 def done(state: State, name: str) -> Artifact:
     """What a stage of a run has made. Raises DataError while it is not done."""
-    commit = state.commit(name)
-    if commit is None:
+    if (found := state.artifact(name)) is None:
         raise DataError(f"{name} of run {state.plan.run} is not done; run the experiment first")
-    return state.artifacts.open(commit)
+    return found
 
 
 def _write(images: NDArray[np.uint8], labels: NDArray[np.int64], names: tuple[str, ...], folder: Path) -> list[Path]:

@@ -10,7 +10,8 @@ import datetime
 import json
 import secrets
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -21,6 +22,7 @@ from ganbalance.errors import ConfigError, DataError
 from ganbalance.frozen import Frozen, dump
 from ganbalance.keys import digest
 from ganbalance.pipeline.plan import Node, Plan
+from ganbalance.pipeline.state import State, open_state
 from ganbalance.store import MissingError, Store
 
 R = TypeVar("R", bound=Frozen)
@@ -98,6 +100,14 @@ def load(store: Store, run: str) -> Record:
 
     fix = "delete it and run the experiment again"
     return read(store, f"runs/{run}/run.json", Record, absent=absent, fix=fix)
+
+
+@contextmanager
+def opened(store: Store, run: str) -> Iterator[tuple[Record, State]]:
+    """The record of a run, and its plan compared with the store. Raises ConfigError when there is no such run."""
+    record = load(store, run)
+    with open_state(record.plan, store) as state:
+        yield record, state
 
 
 def note(store: Store, run: str, event: str, **fields: Any) -> None:

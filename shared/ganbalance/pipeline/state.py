@@ -1,10 +1,15 @@
 """Find what of a plan is done: read from the store every time, kept nowhere else."""
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from ganbalance.keys import stage_key
 from ganbalance.pipeline.plan import Node, Plan
-from ganbalance.store.artifacts import Artifacts, Commit
+from ganbalance.store import Store
+from ganbalance.store.artifacts import Artifact, Artifacts, Commit
 
 
 @dataclass(frozen=True)
@@ -25,14 +30,13 @@ class State:
     def __init__(self, plan: Plan, artifacts: Artifacts) -> None:
         self.plan = plan
         self.artifacts = artifacts
-        self._nodes = {node.name: node for node in plan.nodes}
         self._done: dict[str, Commit] = {}  # a commit found once is not looked up again
 
     def commit(self, name: str) -> Commit | None:
         """The current commit of a node, or None while it has none."""
         if name in self._done:
             return self._done[name]
-        node = self._nodes[name]
+        node = self.plan.by_name[name]
         inputs = self.inputs(node)
         if inputs.missing and not node.kind.allow_missing_inputs:
             return None
@@ -42,6 +46,11 @@ class State:
         if not inputs.missing:  # a commit made without some inputs may be replaced
             self._done[name] = commit
         return commit
+
+    def artifact(self, name: str) -> Artifact | None:
+        """What a node has made, or None while it is not done."""
+        commit = self.commit(name)
+        return None if commit is None else self.artifacts.open(commit)
 
     def is_settled(self, name: str) -> bool:
         """Whether the node is done and nothing it could read is still to come."""
@@ -59,5 +68,12 @@ class State:
         """The node's key; of a stage that allows missing inputs, the key that goes with those that are there."""
         if not node.kind.allow_missing_inputs:
             return node.key
-        present = {role: self._nodes[node.inputs[role]].key for role in self.inputs(node).commits}
+        present = {role: self.plan.by_name[node.inputs[role]].key for role in self.inputs(node).commits}
         return stage_key(node.stage, node.kind.version, node.config, node.seed, present)
+
+
+@contextmanager
+def open_state(plan: Plan, store: Store) -> Iterator[State]:
+    """A plan compared with a store; files of artifacts that are read are on this machine until the block ends."""
+    with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
+        yield State(plan, Artifacts(store, Path(scratch)))
