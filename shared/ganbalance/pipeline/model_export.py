@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,7 +43,7 @@ def export_model(
     report = done(state, "report")
     summary = report.json("summary.json")
     chosen = _chosen(summary, arm)
-    seed = _seed(summary, _with_a_result(report, summary, chosen.arm), chosen.arm, seed)
+    seed = _seed(summary, chosen.arm, seed)
     strength = summary["arms"][chosen.arm]["sensitivity"]["all_classes"]
     cell = _trained(state.plan, chosen.arm, seed, strength)
     kept = done(state, cell.name)
@@ -81,23 +80,18 @@ def _chosen(summary: Summary, arm: str | None) -> Chosen:
     return Chosen(arm, "as asked for")
 
 
-def _seed(summary: Summary, known: Sequence[int], arm: str, seed: int | None) -> int:
-    """The seed that was named, else the first of those `known` at which the arm has a result."""
+def _seed(summary: Summary, arm: str, seed: int | None) -> int:
+    """The seed that was named, else the first at which the arm has a result."""
+    lost = {one["seed"]: one["because"] for one in summary["missing_results"] if one["arm"] == arm}
+    known = [one for one in summary["seeds"] if one not in lost]
     if seed not in (None, *summary["seeds"]):
         raise ConfigError(f"--seed {seed}: the run has no such seed, only {', '.join(map(str, summary['seeds']))}")
-    if seed is None and known:
-        return known[0]
-    if seed is not None and seed in known:
-        return seed
-    missing = [one for one in summary["missing_results"] if one["arm"] == arm and seed in (None, one["seed"])]
-    because = f": {missing[0]['because']}" if missing else ""
-    elsewhere = f"; choose --seed among {', '.join(map(str, known))}" if known else ""
-    raise DataError(f"{arm} has no classifier at {'any seed' if seed is None else f'seed {seed}'}{because}{elsewhere}")
-
-
-def _with_a_result(report: Artifact, summary: Summary, arm: str) -> list[int]:
-    with np.load(report.path("predictions.npz"), allow_pickle=False) as arrays:
-        return [seed for seed in summary["seeds"] if f"test/{arm}/{seed}" in arrays]
+    if not known:
+        raise DataError(f"{arm} has no classifier at any seed: {lost[summary['seeds'][0]]}")
+    if seed in lost:
+        elsewhere = f"choose --seed among {', '.join(map(str, known))}"
+        raise DataError(f"{arm} has no classifier at seed {seed}: {lost[seed]}; {elsewhere}")
+    return known[0] if seed is None else seed
 
 
 def _check_classifiers_are_kept(plan: Plan) -> None:

@@ -192,8 +192,7 @@ class _Planner:
             folder = outside.folder(str(synthetic.images), seed, self._dataset.class_names[class_index])
             declared = stages.OutsideImages(fingerprint=outside.fingerprint(folder), n=n, class_index=class_index)
             images = self._add("outside-images", where, declared, self._data(seed), **own)
-        labels = own | {"arm": None} if synthetic.gan and not synthetic.filter else own
-        return self._features(images, **labels) if self._classifier.reads_features else images
+        return self._features(images) if self._classifier.reads_features else images
 
     def _drawn(self, where: str, synthetic: Synthetic, n: Amount, class_index: int, own: dict[str, Any]) -> str:
         """The images of a GAN, filtered if they are to be. Arms that say the same of one share its stages.
@@ -215,18 +214,17 @@ class _Planner:
         if reads == "gan":
             inputs["gan"] = trained
         if reads == "features":
-            inputs |= {"synthetic": self._features(images, **labels), "features": "features/real"}
+            inputs |= {"synthetic": self._features(images), "features": "features/real"}
         declared_filter = stages.Filter(by=chosen.by, canvas=canvas, n=n, class_index=class_index)
         return self._add("filter", where, declared_filter, inputs, **own)
 
-    def _features(self, images: str, **labels: Any) -> str:
+    def _features(self, images: str) -> str:
         """What the frozen backbone makes of the images of another node."""
-        declared = stages.Features(backbone=self._classifier.backbone, side_px=self._classifier.side_px)
-        if images == "dataset":
-            where = "real"
-        else:
-            where = self._where[images] if self.nodes[images].kind is stages.Synthesize else images
-        return self._add("features", where, declared, {"images": images, "backbone": "backbone"}, **labels)
+        classifier, of = self._classifier, self.nodes[images]
+        declared = stages.Features(backbone=classifier.backbone, side_px=classifier.side_px)
+        where = {"dataset": "real", "synthesize": self._where[images]}.get(of.stage, images)
+        inputs = {"images": images, "backbone": "backbone"}
+        return self._add("features", where, declared, inputs, seed=of.seed, gan=of.gan, arm=of.arm)
 
     def _data(self, seed: int) -> dict[str, str]:
         return {"dataset": "dataset", "imbalance": f"imbalance/seed-{seed}"}
