@@ -1,6 +1,7 @@
 """Save a stage's checkpoints in the store on a timer; whichever attempt comes next finds them."""
 
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,23 +9,20 @@ from typing import Any
 
 from ganbalance.errors import DataError
 from ganbalance.keys import digest
+from ganbalance.pipeline.plan import Node
 from ganbalance.store.artifacts import Artifacts, Commit, new_attempt
 
 # training.checkpoint is imported where it is used: a report needs neither checkpoints nor torch
 
 
 class Checkpoints:
-    """The checkpoints of one key and its inputs, written by one attempt."""
+    """The checkpoints of one node and its inputs, written by one attempt."""
 
-    def __init__(  # noqa: PLR0913 - the address of a checkpoint
-        self, artifacts: Artifacts, stage: str, key: str, inputs: Mapping[str, Commit], scratch: Path, every_s: float
-    ) -> None:
+    def __init__(self, artifacts: Artifacts, node: Node, inputs: Mapping[str, Commit], every_s: float) -> None:
         self.attempt = new_attempt()
         # a state belongs to the very bytes it was trained on, and a key does not name those
-        self._belongs_to = digest([key, {role: commit.digest for role, commit in inputs.items()}])
-        self._artifacts = artifacts
-        self._stage, self._key = stage, key
-        self._scratch = scratch
+        self._belongs_to = digest([node.key, {role: commit.digest for role, commit in inputs.items()}])
+        self._artifacts, self._stage, self._key = artifacts, node.stage, node.key
         self._every_s = every_s
         self._saved_at = time.monotonic()
 
@@ -46,9 +44,10 @@ class Checkpoints:
         """Keep `state`, which says its "step"."""
         from ganbalance.training import checkpoint
 
-        path = self._scratch / "checkpoint"
-        checkpoint.save(path, state, self._belongs_to)
-        self._artifacts.save_checkpoint(self._stage, self._key, self.attempt, state["step"], path)
+        with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
+            path = Path(scratch) / "checkpoint"
+            checkpoint.save(path, state, self._belongs_to)
+            self._artifacts.save_checkpoint(self._stage, self._key, self.attempt, state["step"], path)
         self._saved_at = time.monotonic()
 
     def due(self) -> bool:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import threadpoolctl
 import yaml
@@ -28,19 +28,12 @@ from ganbalance.pipeline import pod, provenance, request, runs
 from ganbalance.pipeline.checkpoints import Checkpoints
 from ganbalance.pipeline.plan import Node, Plan, make_plan
 from ganbalance.pipeline.stages import Stage
-from ganbalance.pipeline.state import State
+from ganbalance.pipeline.state import State, open_state
 from ganbalance.progress import Progress
 from ganbalance.store import open_store
-from ganbalance.store.artifacts import Artifact, Artifacts, Commit
+from ganbalance.store.artifacts import Artifact, Commit
 
 S = TypeVar("S", bound=Stage)
-
-
-class Main(Protocol):
-    """The entry point of a program; without `argv` it reads the command line."""
-
-    def __call__(self, argv: Sequence[str] | None = None) -> int:
-        """Run and return the exit code."""
 
 
 Body = Callable[["JobContext"], None]
@@ -120,8 +113,11 @@ class JobContext:
         return declared
 
 
-def program(doc: str | None, bodies: Mapping[type[Stage], Body]) -> "Main":
-    """The `main(argv)` of a job module: runs the bodies that the flags select and returns the exit code."""
+def program(doc: str | None, bodies: Mapping[type[Stage], Body]) -> Callable[..., int]:
+    """The `main(argv)` of a job module: runs the bodies that the flags select and returns the exit code.
+
+    Without `argv` it reads the command line.
+    """
     name = next(iter(bodies)).program
 
     def main(argv: Sequence[str] | None = None) -> int:
@@ -129,14 +125,19 @@ def program(doc: str | None, bodies: Mapping[type[Stage], Body]) -> "Main":
             try:
                 return _run(name, doc or "", bodies, argv, log)
             except GanbalanceError as error:
-                return _end(name, str(error), error.exit_code)
+                code, cause = error.exit_code, str(error)
             except Exception as error:
                 if _disk_is_full(error):
-                    full = f"no space left in {tempfile.gettempdir()}; free some, or set TMPDIR, and run the same again"
-                    return _end(name, full, UnavailableError.exit_code)
-                traceback.print_exc()
-                pod.write_termination_message(EXIT_BUG, f"a bug, please report it: {type(error).__name__}: {error}")
-                return EXIT_BUG
+                    code = UnavailableError.exit_code
+                    cause = (
+                        f"no space left in {tempfile.gettempdir()}; free some, or set TMPDIR, and run the same again"
+                    )
+                else:
+                    traceback.print_exc()
+                    code, cause = EXIT_BUG, f"a bug, please report it: {type(error).__name__}: {error}"
+            print(f"{name}: {cause}", file=sys.stderr, flush=True)
+            pod.write_termination_message(code, cause)
+            return code
 
     return main
 
@@ -146,12 +147,6 @@ def _disk_is_full(error: Exception) -> bool:
     message = str(error)
     short_write = isinstance(error, OSError) and "requested and" in message
     return getattr(error, "errno", None) in NO_SPACE or short_write or os.strerror(errno.ENOSPC) in message
-
-
-def _end(name: str, message: str, code: int) -> int:
-    print(f"{name}: {message}", file=sys.stderr, flush=True)
-    pod.write_termination_message(code, message)
-    return code
 
 
 def _run(name: str, doc: str, bodies: Mapping[type[Stage], Body], argv: Sequence[str] | None, log: pod.Log) -> int:
@@ -167,72 +162,60 @@ def _run(name: str, doc: str, bodies: Mapping[type[Stage], Body], argv: Sequence
     record = runs.load(store, flags.run) if store else _requested(flags)
     chosen = _select(record.plan, name, flags)
     if flags.dry_run:
-        _explain(record.experiment, chosen)
+        print(yaml.safe_dump(dump(record.experiment), sort_keys=False).rstrip())
+        for node in chosen:
+            print(f"# {node.key[:8]}  {node.name}")
         return EXIT_DONE
     stop = StopSignal()
     stop.listen()
     store = store or open_store(flags.store)
     runs.submit(store, record)
-    with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
-        state = State(record.plan, Artifacts(store, Path(scratch)))
+    with open_state(record.plan, store) as state:
         for node in chosen:
-            run_stage(node, record.experiment, state, bodies[node.kind], stop, Path(scratch))
+            if done := state.commit(node.name):
+                print(f"{node.name}: already done ({done.key[:8]})", flush=True)
+            else:
+                _run_stage(node, record.experiment, state, bodies[node.kind], stop)
     return EXIT_DONE
 
 
-def run_stage(  # noqa: PLR0913 - what a stage is made of
-    node: Node, experiment: Experiment, state: State, body: Body, stop: StopSignal, scratch: Path
-) -> Commit:
-    """Run one node unless it is done; its artifact is committed when this returns."""
-    if done := state.commit(node.name):
-        print(f"{node.name}: already done ({done.key[:8]})", flush=True)
-        return done
-    inputs = state.inputs(node)
+def _run_stage(node: Node, experiment: Experiment, state: State, body: Body, stop: StopSignal) -> None:
+    """Run one node; its artifact is committed when this returns."""
+    inputs, settings, artifacts = state.inputs(node), experiment.resources, state.artifacts
     if inputs.missing and not node.kind.allow_missing_inputs:
         first = state.plan.node(inputs.missing[0])
         raise DataError(f"{node.name} reads {first.name}, which is not made yet; run the {first.program} program first")
-    commits, artifacts = inputs.commits, state.artifacts
-    context = _context(node, experiment, state, commits, stop, scratch)
-    started = time.time()
-    if lost := _diverged_parent(node, commits):
-        context.diverged, context.metrics = True, {"because": lost}
-    else:
-        with _threads(experiment.resources.threads):
-            body(context)
-    context.progress.close()
-    seconds = round(time.time() - started, 2)
-    _check_inputs_stand(node, state, commits)
-    commit = artifacts.commit(
-        node.stage,
-        state.key(node),
-        attempt=context.checkpoints.attempt,
-        folder=context.folder,
-        inputs=commits,
-        outcome="diverged" if context.diverged else "done",
-        metrics=context.metrics,
-        provenance={"started": round(started), "seconds": seconds, "threads": experiment.resources.threads}
-        | provenance.here(),
-    )
+    with tempfile.TemporaryDirectory(prefix="ganbalance-") as folder:
+        context = JobContext(
+            node=node,
+            experiment=experiment,
+            plan=state.plan,
+            inputs={role: artifacts.open(commit) for role, commit in inputs.commits.items()},
+            folder=Path(folder),
+            stop=stop,
+            progress=Progress(node.name),
+            checkpoints=Checkpoints(artifacts, node, inputs.commits, settings.checkpoint_every_s),
+        )
+        started = time.time()
+        if lost := _diverged_parent(node, inputs.commits):
+            context.diverged, context.metrics = True, {"because": lost}
+        else:
+            with _threads(settings.threads):
+                body(context)
+        context.progress.close()
+        seconds = round(time.time() - started, 2)
+        _check_inputs_stand(node, state, inputs.commits)
+        commit = artifacts.commit(
+            node.stage,
+            state.key(node),
+            attempt=context.checkpoints.attempt,
+            folder=context.folder,
+            inputs=inputs.commits,
+            outcome="diverged" if context.diverged else "done",
+            metrics=context.metrics,
+            provenance={"started": round(started), "seconds": seconds, "threads": settings.threads} | provenance.here(),
+        )
     print(f"{node.name}: {commit.outcome} in {seconds:.1f} s ({commit.key[:8]})", flush=True)
-    return commit
-
-
-def _context(  # noqa: PLR0913
-    node: Node, experiment: Experiment, state: State, commits: dict[str, Commit], stop: StopSignal, scratch: Path
-) -> JobContext:
-    folder = Path(tempfile.mkdtemp(dir=scratch))
-    return JobContext(
-        node=node,
-        experiment=experiment,
-        plan=state.plan,
-        inputs={role: state.artifacts.open(commit) for role, commit in commits.items()},
-        folder=folder,
-        stop=stop,
-        progress=Progress(node.name),
-        checkpoints=Checkpoints(
-            state.artifacts, node.stage, node.key, commits, scratch, experiment.resources.checkpoint_every_s
-        ),
-    )
 
 
 def _check_inputs_stand(node: Node, state: State, commits: Mapping[str, Commit]) -> None:
@@ -278,10 +261,10 @@ def _parser(name: str, doc: str) -> argparse.ArgumentParser:
 def _requested(flags: argparse.Namespace) -> runs.Record:
     experiment = request.experiment(flags.experiment, sets=flags.set, seeds=flags.seeds)
     plan = make_plan(experiment)
-    if flags.gan and not any(node.gan == flags.gan for node in plan.nodes):
-        experiment = request.experiment(flags.experiment, sets=flags.set, seeds=flags.seeds, only_gans=[flags.gan])
-        plan = make_plan(experiment)
-    return runs.Record(experiment=experiment, plan=plan)
+    if flags.gan in (None, *(node.gan for node in plan.nodes)):
+        return runs.Record(experiment=experiment, plan=plan)
+    experiment = request.experiment(flags.experiment, sets=flags.set, seeds=flags.seeds, only_gans=[flags.gan])
+    return runs.Record(experiment=experiment, plan=make_plan(experiment))
 
 
 def _select(plan: Plan, name: str, flags: argparse.Namespace) -> list[Node]:
@@ -301,9 +284,3 @@ def _select(plan: Plan, name: str, flags: argparse.Namespace) -> list[Node]:
         if node.name in asked:
             asked |= {parent for parent in node.inputs.values() if plan.node(parent).program == name}
     return [node for node in plan.nodes if node.name in asked]
-
-
-def _explain(experiment: Experiment, nodes: Sequence[Node]) -> None:
-    print(yaml.safe_dump(dump(experiment), sort_keys=False).rstrip())
-    for node in nodes:
-        print(f"# {node.key[:8]}  {node.name}")

@@ -11,17 +11,16 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import wait
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
 from typing import Literal
 
-from ganbalance.errors import EXIT_BUG, EXIT_DONE, Stopped
-from ganbalance.pipeline.estimate import Estimate
+from ganbalance.errors import EXIT_DONE, Stopped
+from ganbalance.pipeline.estimate import Estimate, Running
 from ganbalance.pipeline.plan import Node
 from ganbalance.pipeline.state import State
 
@@ -46,18 +45,6 @@ class Failure:
     log: Path
 
 
-@dataclass(frozen=True)
-class _Running:
-    process: BaseProcess
-    log: Path
-    started: float
-
-    @property
-    def seconds(self) -> float:
-        """Since it started."""
-        return time.monotonic() - self.started
-
-
 class LocalRunner:
     """Runs what of a plan is not done, at most `workers` stages at a time.
 
@@ -67,7 +54,7 @@ class LocalRunner:
     def __init__(self, state: State, *, logs: Path, workers: int) -> None:
         self._plan, self._state = state.plan, state
         self._logs, self._workers = logs, workers
-        self._running: dict[str, _Running] = {}
+        self._running: dict[str, Running] = {}
         self._failures: dict[str, Failure] = {}
         self._stopping = False
         self._processes = multiprocessing.get_context("forkserver")
@@ -76,27 +63,20 @@ class LocalRunner:
 
     def run(self) -> list[Failure]:
         """Run until nothing more can be; returns what failed. Raises Stopped after a signal."""
-        waiting = {node.name: node for node in self._plan.nodes}
-        done = self._collect_done(waiting)
-        estimate = Estimate(self._state, self._workers)
-        with self._signals(), estimate.bar(already=done) as bar:
+        nodes = self._plan.nodes
+        waiting = {node.name: node for node in nodes if not self._state.is_settled(node.name)}
+        estimate = Estimate(self._state, self._workers, already=len(nodes) - len(waiting))
+        with self._signals(), closing(estimate):
             while waiting or self._running:
                 self._start_ready(waiting)
                 if not self._running:
                     break
-                for name, entry in self._reap():
-                    bar.ended(name, entry, self._running, outcome=self._outcome(name))
-                bar.update(self._running)
+                for name, entry, outcome in self._reap():
+                    estimate.ended(name, entry, self._running, outcome)
+                estimate.update(self._running)
         if self._stopping:
             raise Stopped("stopped; what is done is kept, and the same command goes on from there")
         return list(self._failures.values())
-
-    def _collect_done(self, waiting: dict[str, Node]) -> int:
-        """Remove what is done; return how many that were."""
-        before = len(waiting)
-        for name in [name for name in waiting if self._state.is_settled(name)]:
-            del waiting[name]
-        return before - len(waiting)
 
     def _start_ready(self, waiting: dict[str, Node]) -> None:
         for name, node in list(waiting.items()):
@@ -114,32 +94,28 @@ class LocalRunner:
                 with _signals_blocked():
                     self._running[name] = self._start(node)
 
-    def _start(self, node: Node) -> _Running:
+    def _start(self, node: Node) -> Running:
         log = self._logs / f"{node.name.replace('/', '.')}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         argv = ["--run", self._plan.run, "--store", self._state.artifacts.store.url, "--stage", node.name]
         process = self._processes.Process(target=_child, args=(node.program, argv, str(log)), name=node.name)
         process.start()
-        return _Running(process, log, time.monotonic())
+        return Running(process, log, time.monotonic())
 
-    def _reap(self) -> Iterator[tuple[str, _Running]]:
-        """The stages that ended within the poll interval."""
+    def _reap(self) -> Iterator[tuple[str, Running, Literal["done", "FAILED", "stopped"]]]:
+        """The stages that ended within the poll interval, and how."""
         wait([entry.process.sentinel for entry in self._running.values()], timeout=POLL_S)
         for name, entry in list(self._running.items()):
             if entry.process.is_alive():
                 continue
             entry.process.join()
             code = entry.process.exitcode or EXIT_DONE
+            del self._running[name]
             if code != EXIT_DONE and not self._stopping:
                 self._failures[name] = Failure(name, code, _last_line(entry.log, code), entry.log)
-            del self._running[name]
-            yield name, entry
-
-    def _outcome(self, name: str) -> Literal["done", "FAILED", "stopped"]:
-        """How a stage ended."""
-        if name in self._failures:
-            return "FAILED"
-        return "done" if self._state.commit(name) else "stopped"
+                yield name, entry, "FAILED"
+            else:
+                yield name, entry, "done" if self._state.commit(name) else "stopped"
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
@@ -193,6 +169,4 @@ def _last_line(log: Path, code: int) -> str:
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()] if log.is_file() else []
     if code < 0:
         return f"killed by {signal.Signals(-code).name}" + ("; was memory short?" if code == -signal.SIGKILL else "")
-    if code == EXIT_BUG:
-        return f"a bug, please report it: {lines[-1] if lines else 'no output'}"
     return lines[-1].partition(": ")[2] if lines else f"exit code {code}"

@@ -9,9 +9,9 @@ runs/<run>/logs/<job>/<pod>.log    what the program printed
 import contextlib
 import json
 import os
+import subprocess
 import sys
 import tempfile
-import threading
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -25,7 +25,6 @@ INDEX = "JOB_COMPLETION_INDEX"
 TERMINATION_LOG = Path("/dev/termination-log")  # where the kubelet looks
 MAX_CAUSE = 3000  # bytes; the kubelet keeps 4096
 OUTPUTS = (1, 2)
-CHUNK = 65536
 FLUSH_TIMEOUT_S = 10.0
 
 
@@ -72,12 +71,11 @@ class Log:
         if self._pod:
             self._file = tempfile.NamedTemporaryFile(prefix="ganbalance-log-")
             self._console = [os.dup(output) for output in OUTPUTS]
-            reader, writer = os.pipe()
-            for output in OUTPUTS:
-                os.dup2(writer, output)
-            os.close(writer)
-            self._copying = threading.Thread(target=self._copy, args=(reader,), daemon=True)
-            self._copying.start()
+            # in a session of its own: a signal to this one must not end it before this process has said its last
+            self._tee = subprocess.Popen(["tee", self._file.name], stdin=subprocess.PIPE, start_new_session=True)
+            with self._tee.stdin as end:  # type: ignore[union-attr]
+                for output in OUTPUTS:
+                    os.dup2(end.fileno(), output)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -87,19 +85,12 @@ class Log:
         sys.stderr.flush()
         for console, output in zip(self._console, OUTPUTS, strict=True):
             os.dup2(console, output)  # which closes the last writing end, and so ends the copying
-        self._copying.join(timeout=FLUSH_TIMEOUT_S)  # a child that lives on would block it
-        for console in self._console:
             os.close(console)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._tee.wait(FLUSH_TIMEOUT_S)  # a child that lives on would block it
         with self._file:
             if self._store:
                 try:
                     self._store.put(self._name, Path(self._file.name))
                 except GanbalanceError as problem:
                     print(f"the log is not kept: {problem}", file=sys.stderr, flush=True)
-
-    def _copy(self, reader: int) -> None:
-        with os.fdopen(reader, "rb", buffering=0) as source:
-            while chunk := source.read(CHUNK):
-                os.write(self._console[0], chunk)
-                self._file.write(chunk)
-        self._file.flush()
