@@ -16,7 +16,7 @@ from ganbalance.data.datasets import open_dataset
 from ganbalance.data.images import TaskImages
 from ganbalance.data.split import class_counts, draw
 from ganbalance.errors import DataError
-from ganbalance.pipeline import reading, stages
+from ganbalance.pipeline import stages
 from ganbalance.pipeline.job import JobContext, program
 from ganbalance.reporting import figures
 from ganbalance.seeding import derive
@@ -36,7 +36,7 @@ def dataset(ctx: JobContext) -> None:
 
 def imbalance(ctx: JobContext) -> None:
     declared = ctx.stage(stages.Imbalance)
-    data = reading.task_images(ctx.inputs["dataset"])
+    data = TaskImages.load(ctx.inputs["dataset"].path)
     split = draw(
         data.labels,
         data.n_train,

@@ -26,7 +26,7 @@ from ganbalance.errors import DataError
 from ganbalance.frozen import parse
 from ganbalance.models import gans
 from ganbalance.models.base import Gan, ImageSpec
-from ganbalance.pipeline import reading, stages
+from ganbalance.pipeline import stages
 from ganbalance.pipeline.job import JobContext, program
 from ganbalance.reporting import figures
 from ganbalance.seeding import numpy_rng
@@ -40,7 +40,7 @@ MILD = 0.01
 
 def synthesize(ctx: JobContext) -> None:
     declared = ctx.stage(stages.Synthesize)
-    data, split = _data(ctx)
+    data, split = ctx.data()
     n = math.ceil(_wanted(data, split, declared.class_index, declared.n) / declared.keep)
     images = synthesise(
         _gan(ctx.inputs["gan"]),
@@ -57,7 +57,7 @@ def synthesize(ctx: JobContext) -> None:
 
 def filtered(ctx: JobContext) -> None:
     declared = ctx.stage(stages.Filter)
-    data, split = _data(ctx)
+    data, split = ctx.data()
     images = np.load(ctx.inputs["images"].path("images.npy"), allow_pickle=False)
     where = device.resolve(ctx.experiment.resources.device)
     candidates = arms.Candidates(
@@ -74,7 +74,7 @@ def filtered(ctx: JobContext) -> None:
 
 def augment(ctx: JobContext) -> None:
     declared = ctx.stage(stages.Augment)
-    data, split = _data(ctx)
+    data, split = ctx.data()
     rows = split.train[data.labels[split.train] == declared.class_index]
     rng = numpy_rng(ctx.seed, f"augment/{declared.class_index}")
     drawn = rng.choice(rows, _wanted(data, split, declared.class_index, declared.n))
@@ -83,7 +83,7 @@ def augment(ctx: JobContext) -> None:
 
 def outside_images(ctx: JobContext) -> None:
     declared = ctx.stage(stages.OutsideImages)
-    data, split = _data(ctx)
+    data, split = ctx.data()
     pattern = next(arm.synthetic.images for arm in ctx.experiment.arms if arm.name == ctx.node.arm and arm.synthetic)
     folder = outside.folder(str(pattern), ctx.seed, data.class_names[declared.class_index])
     outside.check_unchanged(folder, declared.fingerprint)
@@ -93,10 +93,6 @@ def outside_images(ctx: JobContext) -> None:
     if len(images) < n:
         raise DataError(f"{folder} holds {len(images)} images, and {n} are asked for; give more, or set synthetic.n")
     _save(ctx, images[:n], declared.class_index)
-
-
-def _data(ctx: JobContext) -> tuple[TaskImages, Split]:
-    return reading.task_images(ctx.inputs["dataset"]), reading.split(ctx.inputs["imbalance"])
 
 
 def _wanted(data: TaskImages, split: Split, class_index: int, n: int | str) -> int:

@@ -35,7 +35,7 @@ from ganbalance.metrics import calibration, scores
 from ganbalance.metrics.scores import PairScores, Scores, of_pair
 from ganbalance.models import backbones
 from ganbalance.models.backbones.base import Backbone, check_side
-from ganbalance.pipeline import reading, stages
+from ganbalance.pipeline import stages
 from ganbalance.pipeline.job import JobContext, program
 from ganbalance.seeding import derive
 from ganbalance.store.artifacts import Artifact
@@ -67,8 +67,7 @@ def features(ctx: JobContext) -> None:
 
 def train_classifier(ctx: JobContext) -> None:
     declared = ctx.stage(stages.TrainClassifier)
-    data = reading.task_images(ctx.inputs["dataset"])
-    split = reading.split(ctx.inputs["imbalance"])
+    data, split = ctx.data()
     real = np.load(ctx.inputs["features"].path("features.npy"), mmap_mode="r", allow_pickle=False)
 
     rows = training_rows(split, data.labels, declared.removed, seed=ctx.seed, matched=_matched(declared, data, split))
@@ -118,8 +117,7 @@ def rescore(ctx: JobContext) -> None:
 
 def train_network(ctx: JobContext) -> None:
     declared = ctx.stage(stages.TrainNetwork)
-    data = reading.task_images(ctx.inputs["dataset"])
-    split = reading.split(ctx.inputs["imbalance"])
+    data, split = ctx.data()
     where = device.resolve(ctx.experiment.resources.device)
 
     train = _training_images(ctx, declared, data, split)
@@ -160,8 +158,7 @@ def train_network(ctx: JobContext) -> None:
 
 def grid(ctx: JobContext) -> None:
     declared = ctx.stage(stages.Grid)
-    data = reading.task_images(ctx.inputs["dataset"])
-    split = reading.split(ctx.inputs["imbalance"])
+    data, split = ctx.data()
     networks = [ctx.inputs[stages.setting_role(number)] for number in range(1, declared.settings + 1)]
     logits, priors = zip(*map(_logits, networks), strict=True)
     test, held_out = np.split(np.stack(logits), [len(split.test)], axis=1)
@@ -182,8 +179,7 @@ def grid(ctx: JobContext) -> None:
 
 def train_paper_classifier(ctx: JobContext) -> None:
     declared = ctx.stage(stages.TrainPaperClassifier)
-    data = reading.task_images(ctx.inputs["dataset"])
-    split = reading.split(ctx.inputs["imbalance"])
+    data, split = ctx.data()
     where = device.resolve(ctx.experiment.resources.device)
 
     train = _training_images(ctx, declared, data, split)

@@ -22,7 +22,7 @@ from ganbalance.data.canvas import to_canvas
 from ganbalance.frozen import parse
 from ganbalance.models import gans
 from ganbalance.models.base import ImageSpec
-from ganbalance.pipeline import reading, stages
+from ganbalance.pipeline import stages
 from ganbalance.pipeline.job import JobContext, program
 from ganbalance.seeding import derive
 from ganbalance.training import device, gan_loop, weights
@@ -30,8 +30,7 @@ from ganbalance.training import device, gan_loop, weights
 
 def train_gan(ctx: JobContext) -> None:
     declared = ctx.stage(stages.TrainGan)
-    data = reading.task_images(ctx.inputs["dataset"])
-    split = reading.split(ctx.inputs["imbalance"])
+    data, split = ctx.data()
     rows = split.train[data.labels[split.train] == declared.class_index]
 
     stream = f"gan/{declared.class_index}"

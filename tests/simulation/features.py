@@ -8,7 +8,8 @@ import yaml
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
-from ganbalance.pipeline import reading, request
+from ganbalance.data.images import TaskImages
+from ganbalance.pipeline import request
 from ganbalance.pipeline.plan import Node, make_plan
 from ganbalance.pipeline.state import State
 from ganbalance.store import make_store, open_store
@@ -28,7 +29,7 @@ def real(positive: str, negative: str, folder: Path) -> tuple[np.ndarray, np.nda
     for name in STAGES:
         if state.commit(name) is None:
             _run(state.plan.node(name), experiment, store)
-    labels = reading.task_images(_open(state, "dataset")).labels
+    labels = TaskImages.load(_open(state, "dataset").path).labels
     features = np.load(_open(state, "features/real").path("features.npy"), allow_pickle=False)
     standard = StandardScaler().fit_transform(features.astype(np.float64))
     return PCA(DIMENSIONS, random_state=0).fit_transform(standard).astype(np.float32), labels

@@ -38,9 +38,8 @@ def test_the_class_of_the_highest_label_may_be_chosen() -> None:
 def test_images_are_read_as_they_were_written_and_stay_on_disk(tmp_path: Path) -> None:
     written = task()
     written.save(tmp_path)
-    names = ("images.npy", "labels.npy", "classes.json")
-    read = TaskImages.load(*(tmp_path / name for name in names))
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+    read = TaskImages.load(tmp_path.joinpath)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["classes.json", "images.npy", "labels.npy"]
     assert np.array_equal(read.images, written.images)
     assert np.array_equal(read.labels, written.labels)
     assert (read.n_train, read.class_names) == (written.n_train, written.class_names)
@@ -55,7 +54,7 @@ def test_pickled_arrays_which_could_run_code_when_read_are_refused(tmp_path: Pat
     with (tmp_path / part).open("wb") as file:  # the header of an array of objects; what follows is never looked at
         np.lib.format.write_array_header_1_0(file, {"descr": "|O", "fortran_order": False, "shape": (1,)})
     with pytest.raises(ValueError, match=r"allow_pickle|memory-mapped"):
-        TaskImages.load(*(tmp_path / name for name in ("images.npy", "labels.npy", "classes.json")))
+        TaskImages.load(tmp_path.joinpath)
 
 
 def test_a_class_without_test_images_is_refused_by_its_name() -> None:

@@ -1,7 +1,7 @@
 """The images of a task: labels are its class indices, negative 0 and positive 1 for two classes."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -58,12 +58,12 @@ class TaskImages:
         (folder / "classes.json").write_text(json.dumps(classes, indent=1))
 
     @classmethod
-    def load(cls, images: Path, labels: Path, classes: Path) -> Self:
-        """Read what `save` wrote; the images stay on disk until they are used."""
-        described = json.loads(classes.read_text())
+    def load(cls, path: Callable[[str], Path]) -> Self:
+        """Read what `save` wrote; `path` says where each file is. The images stay on disk until they are used."""
+        described = json.loads(path("classes.json").read_text())
         return cls(
-            np.load(images, mmap_mode="r", allow_pickle=False),
-            np.load(labels, allow_pickle=False),
+            np.load(path("images.npy"), mmap_mode="r", allow_pickle=False),
+            np.load(path("labels.npy"), allow_pickle=False),
             described["n_train"],
             tuple(described["class_names"]),
         )

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ganbalance.data.images import TaskImages
 from ganbalance.data.outside import class_folder
+from ganbalance.data.split import Split
 from ganbalance.errors import ConfigError, DataError
 from ganbalance.keys import sha256_file
-from ganbalance.pipeline import reading
 from ganbalance.pipeline.plan import Node
 from ganbalance.pipeline.state import State
 from ganbalance.store.artifacts import Artifact
@@ -30,7 +31,7 @@ def export(state: State, *, seed: int | None, gan: str | None, split: bool, to: 
     DataError when a chosen stage is not done.
     """
     check_is_new("--to", to)
-    data = reading.task_images(done(state, "dataset"))
+    data = TaskImages.load(done(state, "dataset").path)
     written = 0
     for node in _chosen(state, seed, gan):
         if split and node.stage != "imbalance":
@@ -40,7 +41,7 @@ def export(state: State, *, seed: int | None, gan: str | None, split: bool, to: 
             print(f"{node.name} has no images: its GAN diverged")
             continue
         if node.stage == "imbalance":
-            rows = reading.split(artifact).train
+            rows = Split.load(artifact.path("split.npz")).train
             images, labels, source = data.images[rows], data.labels[rows], "real"
         else:
             images, labels = (np.load(artifact.path(name), allow_pickle=False) for name in ("images.npy", "labels.npy"))

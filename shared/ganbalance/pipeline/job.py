@@ -22,6 +22,8 @@ import threadpoolctl
 import yaml
 
 from ganbalance.config import Experiment
+from ganbalance.data.images import TaskImages
+from ganbalance.data.split import Split
 from ganbalance.errors import EXIT_BUG, EXIT_DONE, ConfigError, DataError, GanbalanceError, Stopped, UnavailableError
 from ganbalance.frozen import dump
 from ganbalance.pipeline import pod, provenance, request, runs
@@ -104,6 +106,10 @@ class JobContext:
                     on_progress=lambda seen, total, losses: self.progress(seen, total, **losses),
                 ),
             }
+
+    def data(self) -> tuple[TaskImages, Split]:
+        """The images of the task and the seed's split of them. Raises DataError when its parts overlap."""
+        return TaskImages.load(self.inputs["dataset"].path), Split.load(self.inputs["imbalance"].path("split.npz"))
 
     def stage(self, kind: type[S]) -> S:
         """What the stage declares of the experiment, typed."""

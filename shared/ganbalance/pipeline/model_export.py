@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ganbalance.config import Classifier, Experiment, Network
+from ganbalance.data.images import TaskImages
 from ganbalance.errors import ConfigError, DataError
 from ganbalance.frozen import dump
 from ganbalance.metrics.classification import AS_TRAINED, DEPLOYMENT, FAIR
 from ganbalance.models import backbones
-from ganbalance.pipeline import reading, resolution, stages
+from ganbalance.pipeline import resolution, stages
 from ganbalance.pipeline.export import check_is_new, done
 from ganbalance.pipeline.plan import Node, Plan
 from ganbalance.pipeline.state import State
@@ -54,7 +55,7 @@ def export_model(
     else:
         head = saved_head.load(kept.path("head.safetensors"), strength)
         weights = done(state, "backbone").path("backbone.safetensors")
-    images = reading.task_images(done(state, cell.inputs["dataset"]))
+    images = TaskImages.load(done(state, cell.inputs["dataset"]).path)
     model = model_folder.Model(
         format=model_folder.FORMAT,
         classes=images.class_names,
