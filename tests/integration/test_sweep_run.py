@@ -189,7 +189,7 @@ def test_what_fails_in_one_experiment_leaves_the_others_and_ends_with_its_code(
     real = experiments._run
     monkeypatch.setattr(
         experiments, "_run",
-        lambda flags, store, record: 65 if record.experiment.name.endswith("5") else real(flags, store, record),
+        lambda flags, record, state: 65 if record.experiment.name.endswith("5") else real(flags, record, state),
     )  # fmt: skip
     assert swept.type("run", str(swept.experiment), "--out", str(swept.out)) == 65
     assert (swept.out / swept.runs[1] / "report.html").is_file()

@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 import time
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from ganbalance.pipeline import request, resolution, runs
 from ganbalance.pipeline.local import Failure, LocalRunner
 from ganbalance.pipeline.plan import make_plan
 from ganbalance.pipeline.state import State, open_state
-from ganbalance.store import Store, open_store
+from ganbalance.store import open_store
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -46,30 +47,30 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 def run(flags: argparse.Namespace) -> int:
     """Run what is not done, write the report, print its table; of a sweep one after the other, then compare them."""
     members = sweeps.requested(flags)
-    records, store = sweeps.records(members), open_store(flags.store)
-    for record in records:
-        _preflight(record, store)
-    codes = []
-    for place, (member, record) in enumerate(zip(members, records, strict=True), start=1):
-        if len(members) > 1:
-            print(f"\n{place} of {len(members)}: {member}")
-        codes.append(_run(flags, store, record))
+    records, store, codes = sweeps.records(members), open_store(flags.store), []
+    with ExitStack() as stack:
+        states = [stack.enter_context(open_state(record.plan, store)) for record in records]
+        for record, state in zip(records, states, strict=True):
+            _preflight(record.experiment, state)
+        for place, (member, record, state) in enumerate(zip(members, records, states, strict=True), start=1):
+            if len(members) > 1:
+                print(f"\n{place} of {len(members)}: {member}")
+            codes.append(_run(flags, record, state))
     if len(members) > 1:
         sweeps.compare_all(flags, store, records)
     return next((code for code in codes if code != EXIT_DONE), EXIT_DONE)
 
 
-def _run(flags: argparse.Namespace, store: Store, record: runs.Record) -> int:
-    started, plan = time.monotonic(), record.plan
+def _run(flags: argparse.Namespace, record: runs.Record, state: State) -> int:
+    started, plan, store = time.monotonic(), record.plan, state.artifacts.store
     runs.submit(store, record)
-    with open_state(plan, store) as state:
-        missing = [node for node in plan.nodes if not state.is_settled(node.name)]
-        done = len(plan.nodes) - len(missing)
-        print(f"run {plan.run}: {len(plan.nodes)} stages, {done} done already, store {store.url}")
-        for line in (*plan.notes, *plan.forecast):
-            print(f"  {line}")
-        failures = _run_stages(flags, state) if missing else []
-        results.write_report(state, flags.out / plan.run)
+    missing = [node for node in plan.nodes if not state.is_settled(node.name)]
+    done = len(plan.nodes) - len(missing)
+    print(f"run {plan.run}: {len(plan.nodes)} stages, {done} done already, store {store.url}")
+    for line in (*plan.notes, *plan.forecast):
+        print(f"  {line}")
+    failures = _run_stages(flags, state) if missing else []
+    results.write_report(state, flags.out / plan.run)
     took = time.monotonic() - started
     if failures:
         return _report_failures(failures)
@@ -120,10 +121,9 @@ def requested(flags: argparse.Namespace) -> Experiment:
     return request.experiment(flags.experiment, **sweeps.overrides(flags))
 
 
-def _preflight(record: runs.Record, store: Store) -> None:
+def _preflight(experiment: Experiment, state: State) -> None:
     """Fail on what cannot be had before any work is done."""
-    experiment, done = record.experiment, sweeps.settled(store, record.plan)
-    if len(done) == len(record.plan.nodes):
+    if all(state.is_settled(node.name) for node in state.plan.nodes):
         return
     if find_spec("torch") is None:
         raise ConfigError(
@@ -134,10 +134,10 @@ def _preflight(record: runs.Record, store: Store) -> None:
         from ganbalance.training import device
 
         device.resolve("cuda")
-    if record.plan.node("dataset").key not in done:
+    if state.commit("dataset") is None:
         open_dataset(experiment.dataset).ensure()
     backbone = backbones.find(experiment.classifier.backbone)
-    if "backbone" in record.plan.by_name and record.plan.node("backbone").key not in done:
+    if "backbone" in state.plan.by_name and state.commit("backbone") is None:
         backbone.weights_file(experiment.classifier.weights)
 
 
