@@ -14,7 +14,7 @@ import pytest
 from ganbalance.k8s import capacity, diagnosis, preflight
 from ganbalance.k8s.client import Access, Cluster
 from ganbalance.k8s.manifest import GPU_RESOURCE, PART
-from ganbalance.store.doctor import Finding
+from ganbalance.maintenance.doctor import Finding
 from tests import manifests
 from tests.cluster.deployment import RUN_LABEL, Deployment
 from tests.cluster.lab import BACKBONE, BLOCKED, FIRST, SEED_0, SEED_1, SMALL, Lab, script

@@ -11,8 +11,8 @@ from ganbalance.config import PodResources
 from ganbalance.errors import ConfigError
 from ganbalance.k8s import capacity, connection, manifest, preflight
 from ganbalance.k8s.client import Access, Cluster
+from ganbalance.maintenance.doctor import Finding, findings
 from ganbalance.pipeline.runs import Round
-from ganbalance.store.doctor import Finding, findings
 from tests import manifests
 from tests.manifests import Manifest
 from tests.namespaces import Namespace

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from ganbalance.cli import main
+from ganbalance.maintenance.doctor import checks, examine
 from ganbalance.store import open_store
-from ganbalance.store.doctor import checks, examine
 from tests import doctoring, servers
 from tests.doctoring import diagnose, failed, found_by
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from ganbalance.maintenance.doctor import examine, folder
 from ganbalance.store import open_store
-from ganbalance.store.doctor import examine, folder
 from tests import doctoring, servers
 from tests.doctoring import diagnose, failed
 

@@ -13,11 +13,12 @@ import pytest
 
 from ganbalance import cli
 from ganbalance.errors import UnavailableError
-from ganbalance.pipeline import garbage, runs
+from ganbalance.maintenance import gc as garbage
+from ganbalance.maintenance.doctor.checks import TRIALS
+from ganbalance.pipeline import runs
 from ganbalance.pipeline.state import State
 from ganbalance.store import Store, make_store, open_store
 from ganbalance.store.artifacts import Artifacts, Commit, commit_name, new_attempt
-from ganbalance.store.doctor.checks import TRIALS
 from ganbalance.store.local import TEMPORARY, LocalStore
 from ganbalance.store.s3 import S3Store
 from tests import servers

@@ -6,8 +6,8 @@ from typing import Any
 from ganbalance.config import PodResources
 from ganbalance.k8s import connection, manifest, preflight
 from ganbalance.k8s.client import Access, Cluster
+from ganbalance.maintenance.doctor import Finding, findings
 from ganbalance.pipeline.runs import Round
-from ganbalance.store.doctor import Finding, findings
 from tests.cluster_double import ClusterDouble, Object
 
 GPU = "nvidia.com/gpu"

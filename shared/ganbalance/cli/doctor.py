@@ -14,9 +14,9 @@ from ganbalance.errors import GanbalanceError
 from ganbalance.k8s import preflight
 from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.connection import reach
+from ganbalance.maintenance import doctor
+from ganbalance.maintenance.doctor import Check, CheckResult, Finding
 from ganbalance.pipeline import request
-from ganbalance.store import doctor
-from ganbalance.store.doctor import Check, CheckResult, Finding
 
 HELP = """One line per check: ok, note, warn, FAIL with its fix, or skipped where an earlier failure hides it.
 Nothing stays in the store, nothing is made on a cluster. The exit code is 0 when nothing failed, else that of the first

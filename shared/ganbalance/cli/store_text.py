@@ -7,11 +7,11 @@ from typing import Any
 import yaml
 
 from ganbalance.cli import text
-from ganbalance.pipeline.copying import Copied
-from ganbalance.pipeline.garbage import Garbage, ScanResults
-from ganbalance.pipeline.inventory import Address, Inventory
-from ganbalance.pipeline.listing import RunRow, StageRow
-from ganbalance.pipeline.verification import Verified
+from ganbalance.maintenance.cp import Copied
+from ganbalance.maintenance.gc import Garbage, ScanResults
+from ganbalance.maintenance.inventory import Address, Inventory
+from ganbalance.maintenance.ls import RunRow, StageRow
+from ganbalance.maintenance.verify import Verified
 
 KEY_CHARS = 12
 

@@ -14,9 +14,13 @@ from ganbalance.cli import store_text, text
 from ganbalance.cli.access import add_access
 from ganbalance.errors import EXIT_DONE, ConfigError, DataError, UnavailableError
 from ganbalance.frozen import dump
-from ganbalance.pipeline import copying, garbage, listing, request, verification
-from ganbalance.pipeline.description import describe
-from ganbalance.pipeline.inventory import Inventory
+from ganbalance.maintenance import cp as copying
+from ganbalance.maintenance import gc as garbage
+from ganbalance.maintenance import ls as listing
+from ganbalance.maintenance import verify as verification
+from ganbalance.maintenance.inventory import Inventory
+from ganbalance.maintenance.show import describe
+from ganbalance.pipeline import request
 from ganbalance.store import Store, make_store, open_store
 from ganbalance.store.base import MARKER
 

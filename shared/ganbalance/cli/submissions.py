@@ -21,11 +21,11 @@ from ganbalance.k8s.connection import templates
 from ganbalance.k8s.driver import Driver, Failure
 from ganbalance.k8s.operations import check_is_known, is_under_way
 from ganbalance.k8s.submissions import Submission
+from ganbalance.maintenance.doctor.checks import findings
 from ganbalance.pipeline import pod, request, runs
 from ganbalance.pipeline.plan import make_plan
 from ganbalance.pipeline.state import State, open_state
 from ganbalance.store import Store, open_store
-from ganbalance.store.doctor.checks import findings
 
 PARALLEL = 4
 PENDING_S = 24 * 3600

@@ -19,7 +19,8 @@ from ganbalance.k8s.advice import advised
 from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.snapshot import drivers, name_of, observe
 from ganbalance.k8s.status import DriverRow, Row
-from ganbalance.pipeline import garbage, runs
+from ganbalance.maintenance import gc as garbage
+from ganbalance.pipeline import runs
 from ganbalance.pipeline.state import State
 from ganbalance.store import Store
 from ganbalance.store.artifacts import Artifacts

@@ -15,7 +15,7 @@ from ganbalance.k8s.preflight.images import images
 from ganbalance.k8s.preflight.node_capacity import NodeCapacity
 from ganbalance.k8s.preflight.pod_specs import PodSpecs
 from ganbalance.k8s.preflight.quota import Quotas
-from ganbalance.store.doctor.checks import Check, CheckResult, Finding
+from ganbalance.maintenance.doctor.checks import Check, CheckResult, Finding
 
 __all__ = ["checks", "refuse"]
 

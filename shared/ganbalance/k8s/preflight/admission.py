@@ -8,7 +8,7 @@ from ganbalance.k8s.client import KINDS, Cluster, ForbiddenError, RefusedError
 from ganbalance.k8s.connection import DEPLOY
 from ganbalance.k8s.manifest import QUEUE, Manifest
 from ganbalance.k8s.preflight.pod_specs import Pod, PodSpecs
-from ganbalance.store.doctor.checks import CheckResult
+from ganbalance.maintenance.doctor.checks import CheckResult
 
 EXCEEDED = "exceeded quota"
 SUBJECT = re.compile(r'^\S+ "[^"]*" is (?:forbidden|invalid): ')

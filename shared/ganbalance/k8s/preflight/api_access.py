@@ -4,7 +4,7 @@ from ganbalance.errors import ConfigError
 from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.connection import DEPLOY
 from ganbalance.k8s.preflight.pod_specs import PodSpecs
-from ganbalance.store.doctor.checks import CheckResult
+from ganbalance.maintenance.doctor.checks import CheckResult
 
 OLDEST = (1, 34)
 ENFORCED = "pod-security.kubernetes.io/enforce"

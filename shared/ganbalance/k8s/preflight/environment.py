@@ -9,8 +9,8 @@ from ganbalance.k8s.client import Cluster, ForbiddenError
 from ganbalance.k8s.connection import DEPLOY, STORE
 from ganbalance.k8s.manifest import Manifest
 from ganbalance.k8s.preflight.pod_specs import Pod, PodSpecs
+from ganbalance.maintenance.doctor.checks import CheckResult
 from ganbalance.store import S3_SCHEME
-from ganbalance.store.doctor.checks import CheckResult
 
 CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 ENV_FROM = {"configMapRef": "ConfigMap", "secretRef": "Secret"}

@@ -7,7 +7,7 @@ from ganbalance.k8s.client import ForbiddenError
 from ganbalance.k8s.manifest import Manifest
 from ganbalance.k8s.preflight.node_capacity import NodeCapacity
 from ganbalance.k8s.preflight.pod_specs import PodSpecs
-from ganbalance.store.doctor.checks import CheckResult
+from ganbalance.maintenance.doctor.checks import CheckResult
 
 HUB = "docker.io"
 IMAGES_PER_NODE = 50  # images that a kubelet lists at most

@@ -8,7 +8,7 @@ from ganbalance.k8s.capacity import Unschedulable
 from ganbalance.k8s.client import Cluster, ForbiddenError
 from ganbalance.k8s.manifest import Manifest
 from ganbalance.k8s.preflight.pod_specs import Pod, PodSpecs
-from ganbalance.store.doctor.checks import CheckResult
+from ganbalance.maintenance.doctor.checks import CheckResult
 
 NOT_ENDED = "status.phase!=Succeeded,status.phase!=Failed"
 

@@ -9,7 +9,7 @@ from ganbalance.k8s.capacity import Amounts, quantity, shown
 from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.manifest import DRIVER, Manifest
 from ganbalance.k8s.preflight.pod_specs import Pod, PodSpecs
-from ganbalance.store.doctor.checks import CheckResult
+from ganbalance.maintenance.doctor.checks import CheckResult
 
 JOBS = "count/jobs.batch"
 PLAIN = ("cpu", "memory", "ephemeral-storage")  # a quota may name requests of these without saying so

@@ -6,8 +6,8 @@ from typing import Any
 
 from ganbalance.errors import ConfigError, DataError
 from ganbalance.frozen import dump
-from ganbalance.pipeline import listing
-from ganbalance.pipeline.inventory import Address, Inventory, address, find, is_open, load_record, references
+from ganbalance.maintenance import ls
+from ganbalance.maintenance.inventory import Address, Inventory, address, find, is_open, load_record, references
 from ganbalance.store.artifacts import Commit
 from ganbalance.store.transfer import side_by_side
 
@@ -18,14 +18,14 @@ def describe(inventory: Inventory, what: str) -> dict[str, Any]:
     """A run, `RUN:STAGE-NAME` or `STAGE/KEY`. Raises ConfigError when there is no such thing, DataError."""
     if ":" in what:
         run, _, name = what.partition(":")
-        state = listing.open_run(inventory, run)
+        state = ls.open_run(inventory, run)
         return _artifact(inventory, address(state, state.plan.node(name)))
     return _artifact(inventory, _resolve(inventory, what)) if "/" in what else _run(inventory, what)
 
 
 def _run(inventory: Inventory, run: str) -> dict[str, Any]:
     record = load_record(inventory.store, run)
-    row = dump(listing.run_row(inventory, run))
+    row = dump(ls.run_row(inventory, run))
     return {key: value for key, value in row.items() if value is not None} | {
         "seeds": list(record.experiment.seeds),
         "notes": [*record.plan.notes, *record.plan.forecast],
@@ -64,7 +64,7 @@ def _artifact(inventory: Inventory, at: Address) -> dict[str, Any]:
     if commit is None:
         described |= {"state": "not started", "checkpoint": holding and holding.checkpoint}
     else:
-        when = listing.committed_at(inventory, at)
+        when = ls.committed_at(inventory, at)
         described |= {"state": commit.outcome, "committed": when and when.isoformat(timespec="seconds")}
         described |= dump(commit)
     attempts = sorted(holding.attempts) if holding else []

@@ -10,8 +10,8 @@ from pathlib import Path
 from ganbalance.errors import DataError
 from ganbalance.frozen import dump
 from ganbalance.keys import digest
-from ganbalance.pipeline.inventory import Address, Inventory, load_record, references
-from ganbalance.pipeline.listing import size
+from ganbalance.maintenance.inventory import Address, Inventory, load_record, references
+from ganbalance.maintenance.ls import size
 from ganbalance.progress import Progress
 from ganbalance.store import MissingError, Store
 from ganbalance.store.artifacts import Commit, File, attempt_name, commit_name

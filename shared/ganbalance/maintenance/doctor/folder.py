@@ -8,8 +8,8 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from ganbalance.errors import ConfigError
+from ganbalance.maintenance.doctor.checks import ANOTHER, CONTENT, TRIALS, Check, CheckResult, same
 from ganbalance.store import open_store
-from ganbalance.store.doctor.checks import ANOTHER, CONTENT, TRIALS, Check, CheckResult, same
 from ganbalance.store.local import LocalStore
 
 LOW_BYTES = 5e9  # the environment of one honest run, its checkpoints and images

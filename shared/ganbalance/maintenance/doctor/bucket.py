@@ -7,10 +7,10 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from ganbalance.errors import ConfigError, DataError, GanbalanceError, UnavailableError
+from ganbalance.maintenance.doctor.checks import CONTENT, TRIALS, Check, CheckResult, same
+from ganbalance.maintenance.doctor.endpoint import Endpoint
 from ganbalance.store import s3, s3_client, s3_failures
 from ganbalance.store.base import MARKER, MissingError
-from ganbalance.store.doctor.checks import CONTENT, TRIALS, Check, CheckResult, same
-from ganbalance.store.doctor.endpoint import Endpoint
 
 TRIAL = "trial"
 CLOCK_WARN_S, CLOCK_FAIL_S = 60, 15 * 60  # S3 refuses what was signed a quarter of an hour off

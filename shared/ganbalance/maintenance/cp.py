@@ -11,9 +11,9 @@ from pathlib import Path
 
 from ganbalance.errors import ConfigError, DataError
 from ganbalance.frozen import dump
+from ganbalance.maintenance.inventory import Address, Inventory, find, load_record, references
+from ganbalance.maintenance.ls import size
 from ganbalance.pipeline import runs
-from ganbalance.pipeline.inventory import Address, Inventory, find, load_record, references
-from ganbalance.pipeline.listing import size
 from ganbalance.pipeline.runs import Record
 from ganbalance.pipeline.stages import Report
 from ganbalance.progress import Progress

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from ganbalance.frozen import Frozen
-from ganbalance.pipeline.inventory import Address, Holding, Inventory, address, load_record
+from ganbalance.maintenance.inventory import Address, Holding, Inventory, address, load_record
 from ganbalance.pipeline.plan import Node
 from ganbalance.pipeline.state import State
 from ganbalance.store.artifacts import Commit, Outcome

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 
 from ganbalance.errors import EXIT_DONE
+from ganbalance.maintenance.doctor.checks import Check, CheckResult, Finding, failure, findings
+from ganbalance.maintenance.doctor.folder import folder_checks
 from ganbalance.store import S3_SCHEME
 from ganbalance.store.base import redacted
-from ganbalance.store.doctor.checks import Check, CheckResult, Finding, failure, findings
-from ganbalance.store.doctor.folder import folder_checks
 
 __all__ = ["Check", "CheckResult", "Finding", "examine", "failure", "findings", "judged", "redacted", "verdict"]
 
@@ -48,6 +48,6 @@ def judged(found: Sequence[Finding], what: str, next_command: str, *, again: str
 def _checks(url: str) -> AbstractContextManager[list[Check]]:
     if not url.startswith(S3_SCHEME):
         return folder_checks(url)
-    from ganbalance.store.doctor.bucket import bucket_checks
+    from ganbalance.maintenance.doctor.bucket import bucket_checks
 
     return bucket_checks(url)

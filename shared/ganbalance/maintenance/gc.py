@@ -18,12 +18,12 @@ from datetime import UTC, datetime, timedelta
 from itertools import chain
 
 from ganbalance.errors import DataError, UnavailableError
-from ganbalance.pipeline import listing
-from ganbalance.pipeline.inventory import Address, Holding, Inventory, find, references
+from ganbalance.maintenance import ls
+from ganbalance.maintenance.doctor.checks import TRIALS
+from ganbalance.maintenance.inventory import Address, Holding, Inventory, find, references
 from ganbalance.store import Store
 from ganbalance.store.artifacts import Commit, attempt_name
 from ganbalance.store.base import Entry, Unfinished
-from ganbalance.store.doctor.checks import TRIALS
 from ganbalance.store.local import TEMPORARY
 from ganbalance.store.transfer import side_by_side
 
@@ -127,7 +127,7 @@ def of_run(store: Store, run: str) -> ScanResults:
     Raises ConfigError when there is no such run, DataError when a record is unreadable.
     """
     inventory = Inventory(store)
-    mine = references(listing.open_run(inventory, run))
+    mine = references(ls.open_run(inventory, run))
     others = _needed(inventory, besides=run)
     commits = inventory.commits(mine - others)
     found = [

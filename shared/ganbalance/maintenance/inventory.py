@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from ganbalance.errors import DataError
+from ganbalance.maintenance.doctor.checks import TRIALS
 from ganbalance.pipeline import runs, stages
 from ganbalance.pipeline.plan import Node
 from ganbalance.pipeline.runs import Record
@@ -13,7 +14,6 @@ from ganbalance.pipeline.state import State
 from ganbalance.store import Store
 from ganbalance.store.artifacts import Artifacts, Commit, commit_name
 from ganbalance.store.base import Entry
-from ganbalance.store.doctor.checks import TRIALS
 from ganbalance.store.transfer import side_by_side
 
 Name = TypeVar("Name", bound="str | Address")
