@@ -2,30 +2,30 @@
 
 import argparse
 import json
-import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from ganbalance.cli import store_text, text
+import yaml
+
+from ganbalance.cli import text
 from ganbalance.cli.access import add_access
 from ganbalance.errors import EXIT_DONE, ConfigError, DataError, UnavailableError
 from ganbalance.frozen import dump
-from ganbalance.maintenance import cp as copying
-from ganbalance.maintenance import gc as garbage
-from ganbalance.maintenance import ls as listing
-from ganbalance.maintenance import verify as verification
+from ganbalance.maintenance.cp import copy_run
+from ganbalance.maintenance.gc import Garbage, ScanResults, collect, sweep
 from ganbalance.maintenance.inventory import Inventory
+from ganbalance.maintenance.ls import RunRow, StageRow, runs_of, stages_of
 from ganbalance.maintenance.show import describe
+from ganbalance.maintenance.verify import verify_artifacts
 from ganbalance.pipeline import request
 from ganbalance.store import Store, make_store, open_store
 from ganbalance.store.base import MARKER
 
 WAIT_STEP_S = 3.0
-ATTEMPTS = "AWS_MAX_ATTEMPTS"
+KEY_CHARS = 12
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -59,108 +59,6 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     copier.add_argument("target", metavar="TARGET", help="the store that gets it")
 
 
-def init(flags: argparse.Namespace) -> int:
-    """Make the bucket or the folder of a store, unless it is there."""
-    made = _made(flags.store, flags.wait)
-    url = open_store(flags.store).url
-    print(f"made the store {url}" if made else f"the store {url} is there already")
-    return EXIT_DONE
-
-
-def ls(flags: argparse.Namespace) -> int:
-    """List the runs in a store, or the stages of one."""
-    inventory = Inventory(_opened(flags))
-    if flags.run is None:
-        runs = listing.runs_of(inventory)
-        _print(flags, [dump(row) for row in runs], store_text.runs(runs, inventory))
-    else:
-        stages = listing.stages_of(inventory, flags.run)
-        _print(flags, [dump(row) for row in stages], store_text.stages(stages))
-    return EXIT_DONE
-
-
-def show(flags: argparse.Namespace) -> int:
-    """Show all there is to know about a run, an artifact, or a stage of a run."""
-    described = describe(Inventory(_opened(flags)), flags.what)
-    _print(flags, described, store_text.description(described))
-    return EXIT_DONE
-
-
-def cp(flags: argparse.Namespace) -> int:
-    """Copy a run with all its artifacts to another store. Run it again to resume an interrupted copy."""
-    source, target = open_store(flags.source), open_store(flags.target)
-    copied = copying.copy_run(flags.run, source, target)
-    print(store_text.copied(copied, flags.run, source.url, target.url))
-    return EXIT_DONE
-
-
-def gc(flags: argparse.Namespace) -> int:
-    """List what nobody needs, and delete it if asked to: failed attempts, leftovers, artifacts without a run."""
-    store = _opened(flags)
-    found = garbage.collect(store, flags.older_than)
-    kept = garbage.sweep(store, found) if flags.delete else []
-    then = f"ganbalance store gc --store {shlex.quote(store.url)} --older-than {text.as_age(flags.older_than)} --delete"
-    report = store_text.Collected(found, kept, deleted=flags.delete, then=then)
-    _print(flags, report.data(), report.text())
-    return EXIT_DONE
-
-
-def verify(flags: argparse.Namespace) -> int:
-    """Read every file of every artifact and compare it with its sha256."""
-    store = open_store(flags.store)
-    verified = verification.verify(store, flags.run)
-    if store.is_new and not verified.artifacts:
-        raise ConfigError(f"{_unwritten(store)}; give --store (or STORE=...) the store that is meant")
-    print(store_text.verified(verified))
-    if verified.broken:
-        raise DataError(f"{text.counted(len(verified.broken), 'artifact')} of the store {store.url} corrupt, see above")
-    return EXIT_DONE
-
-
-def _opened(flags: argparse.Namespace) -> Store:
-    """Open the store; one that nobody ever wrote to is no error, but often a mistyped one."""
-    store = open_store(flags.store)
-    if store.is_new:
-        print(f"note: {_unwritten(store)}", file=sys.stderr)
-    return store
-
-
-def _unwritten(store: Store) -> str:
-    return f"nothing was ever written to the store {store.url}: it holds no {MARKER}"
-
-
-def _made(url: str, wait_s: float) -> bool:
-    """Call `make_store` until the server answers or the wait is over."""
-    deadline = time.monotonic() + wait_s
-    while True:
-        try:
-            with _single_attempt(wait_s):
-                return make_store(url)
-        except UnavailableError as error:
-            left_s = deadline - time.monotonic()
-            if left_s <= 0:
-                raise _given_up(url, wait_s, error) from error
-            print(f"waiting for the store {url} ({left_s:.0f} s left): {error}", file=sys.stderr, flush=True)
-            time.sleep(min(WAIT_STEP_S, left_s))
-
-
-def _given_up(url: str, wait_s: float, error: UnavailableError) -> UnavailableError:
-    return UnavailableError(f"the store {url} did not answer within {wait_s:g} s: {error}") if wait_s else error
-
-
-@contextmanager
-def _single_attempt(wait_s: float) -> Iterator[None]:
-    """Keep the client from retrying by itself where the loop around it waits."""
-    is_ours = wait_s > 0 and ATTEMPTS not in os.environ
-    if is_ours:
-        os.environ[ATTEMPTS] = "1"
-    try:
-        yield
-    finally:
-        if is_ours:
-            del os.environ[ATTEMPTS]
-
-
 def _add(
     group: "argparse._SubParsersAction[argparse.ArgumentParser]",
     command: Callable[[argparse.Namespace], int],
@@ -176,6 +74,192 @@ def _add(
     )
     parser.set_defaults(command=command)
     return parser
+
+
+def init(flags: argparse.Namespace) -> int:
+    """Make the bucket or the folder of a store, unless it is there."""
+    made = _made(flags.store, flags.wait)
+    url = open_store(flags.store).url
+    print(f"made the store {url}" if made else f"the store {url} is there already")
+    return EXIT_DONE
+
+
+def _made(url: str, wait_s: float) -> bool:
+    """Call `make_store` until the server answers or the wait is over."""
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            return make_store(url, attempts=1 if wait_s else None)
+        except UnavailableError as error:
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                if not wait_s:
+                    raise
+                raise UnavailableError(f"the store {url} did not answer within {wait_s:g} s: {error}") from error
+            print(f"waiting for the store {url} ({left_s:.0f} s left): {error}", file=sys.stderr, flush=True)
+            time.sleep(min(WAIT_STEP_S, left_s))
+
+
+def ls(flags: argparse.Namespace) -> int:
+    """List the runs in a store, or the stages of one."""
+    inventory = Inventory(_opened(flags))
+    if flags.run is None:
+        runs = runs_of(inventory)
+        _print(flags, [dump(row) for row in runs], _run_lines(runs, inventory))
+    else:
+        stages = stages_of(inventory, flags.run)
+        _print(flags, [dump(row) for row in stages], _stage_lines(stages))
+    return EXIT_DONE
+
+
+def _run_lines(rows: Sequence[RunRow], inventory: Inventory) -> str:
+    """A line per run, and the store as a whole."""
+    cells = [
+        (row.run, text.when(row.recorded), f"{row.done}/{row.stages}", text.size(row.size), row.report)
+        if row.problem is None
+        else (row.run, text.when(row.recorded), text.NOTHING, text.NOTHING, "unreadable")
+        for row in rows
+    ]
+    head = ("run", "recorded (UTC)", "done", "size", "report")
+    lines = [text.table(head, cells, right=("done", "size"))] if rows else []
+    lines += [row.problem for row in rows if row.problem]
+    counted = f"{text.counted(len(rows), 'run')}, {text.counted(len(inventory.committed), 'artifact')}"
+    return "\n".join([*lines, f"{counted}, {text.size(inventory.n_bytes)} in the store {inventory.store.url}"])
+
+
+def _stage_lines(rows: Sequence[StageRow]) -> str:
+    cells = [
+        (
+            row.state if row.step is None else f"checkpoint at step {row.step}",
+            row.name,
+            row.key[:KEY_CHARS],
+            str(row.files or text.NOTHING),
+            text.size(row.size) if row.files else text.NOTHING,
+            text.took(row.seconds),
+            text.when(row.when),
+        )
+        for row in rows
+    ]
+    head = ("state", "stage", "key", "files", "size", "took", "committed (UTC)")
+    return text.table(head, cells, right=("files", "size", "took"))
+
+
+def show(flags: argparse.Namespace) -> int:
+    """Show all there is to know about a run, an artifact, or a stage of a run."""
+    described = describe(Inventory(_opened(flags)), flags.what)
+    shown = {name: _readable(name, value) for name, value in described.items()}
+    _print(flags, described, yaml.safe_dump(shown, sort_keys=False, allow_unicode=True, width=200).rstrip())
+    return EXIT_DONE
+
+
+def _readable(name: str, value: Any) -> Any:
+    """A size for people, files and inputs with a line each, anything else as it is."""
+    if name == "size":
+        return text.size(value)
+    if name == "files":
+        return {file["path"]: f"{text.size(file['size'])}, sha256 {file['sha256']}" for file in value}
+    if name == "inputs":
+        return {role: f"{ref['stage']}/{ref['key']}, digest {ref['digest']}" for role, ref in value.items()}
+    return value
+
+
+def cp(flags: argparse.Namespace) -> int:
+    """Copy a run with all its artifacts to another store. Run it again to resume an interrupted copy."""
+    source, target = open_store(flags.source), open_store(flags.target)
+    copied = copy_run(flags.run, source, target)
+    print(
+        f"copied {text.counted(copied.artifacts, 'artifact')} ({text.size(copied.n_bytes)}) and "
+        f"{text.counted(copied.events, 'event')} of run {flags.run} to {target.url}; "
+        f"{copied.there_already:,} were there already"
+    )
+    if copied.missing:
+        missing = text.counted(copied.missing, "stage")
+        print(f"{missing} of the run not done in {source.url}, and so not here either")
+    print(f"next: ganbalance fetch-report --run {flags.run} --store {target.url}")
+    return EXIT_DONE
+
+
+def gc(flags: argparse.Namespace) -> int:
+    """List what nobody needs, and delete it if asked to: failed attempts, leftovers, artifacts without a run."""
+    store = _opened(flags)
+    found = collect(store, flags.older_than)
+    kept = sweep(store, found) if flags.delete else found.old
+    age = text.as_age(flags.older_than)
+    then = None if flags.delete else f"ganbalance store gc --store {shlex.quote(store.url)} --older-than {age} --delete"
+    data = {
+        "garbage": [
+            {
+                "what": piece.what,
+                "reason": piece.reason,
+                "size": piece.size,
+                "modified": piece.modified.isoformat(),
+                "deleted": piece not in kept,
+            }
+            for piece in found.old
+        ],
+        "size": _size(found.old),
+        "younger": {"pieces": len(found.young), "size": _size(found.young)},
+        "unreadable": [str(error) for error in found.unreadable],
+        "command": then,
+    }
+    _print(flags, data, _garbage_lines(found, kept, then))
+    return EXIT_DONE
+
+
+def _garbage_lines(found: ScanResults, kept: Sequence[Garbage], then: str | None) -> str:
+    """What was found and what became of it; `then` is the command that deletes it."""
+    cells = [(piece.what, text.size(piece.size), text.when(piece.modified), piece.reason) for piece in found.old]
+    lines = [text.table(("garbage", "size", "last written (UTC)", "why"), cells, right=("size",))] if cells else []
+    lines += [f"left alone: {error}" for error in found.unreadable]
+    if found.young:
+        young = text.counted(len(found.young), "piece")
+        lines.append(f"{young} of garbage ({text.size(_size(found.young))}) younger than that, left alone")
+    if not found.old:
+        lines.append("no garbage that is old enough")
+    elif then:
+        lines.append(f"{_amount(found.old)}; to delete it: {then}")
+    else:
+        changed = f"; left alone, because it changed meanwhile: {_amount(kept)}" if kept else ""
+        lines.append(f"deleted {_amount([piece for piece in found.old if piece not in kept])}{changed}")
+    return "\n".join(lines)
+
+
+def _amount(pieces: Sequence[Garbage]) -> str:
+    return f"{text.counted(len(pieces), 'piece')} of garbage, {text.size(_size(pieces))}"
+
+
+def _size(pieces: Sequence[Garbage]) -> int:
+    return sum(piece.size for piece in pieces)
+
+
+def verify(flags: argparse.Namespace) -> int:
+    """Read every file of every artifact and compare it with its sha256."""
+    store = open_store(flags.store)
+    verified = verify_artifacts(store, flags.run)
+    if store.is_new and not verified.artifacts:
+        raise ConfigError(f"{_unwritten(store)}; give --store (or STORE=...) the store that is meant")
+    for what, problems in (("corrupt", verified.broken), ("out of date", verified.stale)):
+        for at, reasons in problems.items():
+            print("\n  ".join([f"{what}: {at}", *reasons]))
+    print(
+        f"verified {text.counted(verified.artifacts, 'artifact')}, {text.size(verified.n_bytes)}: "
+        f"{len(verified.broken):,} corrupt, {len(verified.stale):,} out of date"
+    )
+    if verified.broken:
+        raise DataError(f"{text.counted(len(verified.broken), 'artifact')} of the store {store.url} corrupt, see above")
+    return EXIT_DONE
+
+
+def _opened(flags: argparse.Namespace) -> Store:
+    """Open the store; one that nobody ever wrote to is no error, but often a mistyped one."""
+    store = open_store(flags.store)
+    if store.is_new:
+        print(f"note: {_unwritten(store)}", file=sys.stderr)
+    return store
+
+
+def _unwritten(store: Store) -> str:
+    return f"nothing was ever written to the store {store.url}: it holds no {MARKER}"
 
 
 def _print(flags: argparse.Namespace, data: Any, lines: str) -> None:

@@ -4,21 +4,21 @@ Artifacts go in the order of the plan, the files of each before its COMMIT.json,
 Every file is verified on the way. What is there already is left, so the same command resumes an interrupted copy.
 """
 
-import json
 import tempfile
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from ganbalance.errors import ConfigError, DataError
-from ganbalance.frozen import dump
-from ganbalance.maintenance.inventory import Address, Inventory, find, load_record, references
-from ganbalance.maintenance.ls import size
+from ganbalance.maintenance.inventory import Address, Inventory, load_record, references
 from ganbalance.pipeline import runs
 from ganbalance.pipeline.runs import Record
 from ganbalance.pipeline.stages import Report
 from ganbalance.progress import Progress
-from ganbalance.store import Store, transfer
-from ganbalance.store.artifacts import Artifacts, Commit, attempt_name, commit_name
+from ganbalance.store import Store
+from ganbalance.store.artifacts import Artifacts, Commit
+from ganbalance.store.transfer import side_by_side
 
 
 @dataclass(frozen=True)
@@ -38,16 +38,22 @@ def copy_run(run: str, source: Store, target: Store) -> Copied:
         raise ConfigError(f"the source and the target are the same store, {source.url}; name another one")
     record = load_record(source, run)
     commits = _current(record, source)
-    standing = _standing(commits, target)
-    wanted = [commit for commit in commits if not _is_there(commit, standing)]
-    _copy_artifacts(f"copy {run}", wanted, source, target)
-    events = _copy_events(run, source, target)
+    wanted = _wanted(commits, target)
+    n_bytes = sum(commit.n_bytes for commit in wanted)
+    with closing(Progress(f"copy {run}", "transfer")) as progress:
+        done = 0
+        for commit in wanted:
+            _copy(commit, source, target)
+            done += commit.n_bytes
+            progress(done, n_bytes, "B")
+    events = set(source.names(f"runs/{run}/events")) - set(target.names(f"runs/{run}/events"))
+    side_by_side(lambda name: target.create(name, source.read(name)), events)
     runs.submit(target, record)
     return Copied(
         artifacts=len(wanted),
-        n_bytes=sum(size(commit) for commit in wanted),
+        n_bytes=n_bytes,
         there_already=len(commits) - len(wanted),
-        events=events,
+        events=len(events),
         missing=len(record.plan.nodes) - len(commits),
     )
 
@@ -66,61 +72,28 @@ def _current(record: Record, source: Store) -> list[Commit]:
     return [commit for node in record.plan.nodes if (commit := state.commit(node.name))]
 
 
-def _standing(commits: list[Commit], target: Store) -> dict[Address, Commit]:
-    """The target's own commits at the same addresses. Raises DataError when they have other bytes."""
-    addresses = [Address(commit.stage, commit.key) for commit in commits]
-    found = transfer.side_by_side(lambda at: find(target, at), addresses)
-    standing = {at: commit for at, commit in found.items() if commit is not None}
-    for commit in commits:
-        there = standing.get(Address(commit.stage, commit.key))
-        if there and there.inputs == commit.inputs and not _is_there(commit, standing):
-            raise DataError(
-                f"the store {target.url} has other bytes at {commit.stage}/{commit.key}, and what was made from them "
-                f"there would be out of date; copy to another store, or delete {commit_name(commit.stage, commit.key)} "
-                "there and run the same command again"
-            )
-    return standing
+def _wanted(commits: Sequence[Commit], target: Store) -> list[Commit]:
+    """The commits that the target does not hold. Raises DataError when it has other bytes in the place of one."""
+    there = side_by_side(lambda at: Artifacts(target, Path()).find(*at), map(Address.of, commits))
+    return [commit for commit in commits if not _is_same(commit, there[Address.of(commit)], target)]
 
 
-def _is_there(commit: Commit, standing: dict[Address, Commit]) -> bool:
-    there = standing.get(Address(commit.stage, commit.key))
+def _is_same(commit: Commit, there: Commit | None, target: Store) -> bool:
+    """Whether the target's own commit at the address does as well. Raises DataError when only its bytes differ."""
     if there is None or there.inputs != commit.inputs:
         return False
     # a report says when and where it was made; nothing reads it, so the target's own is as good
-    return there.digest == commit.digest or commit.stage == Report.stage
+    if there.digest != commit.digest and commit.stage != Report.stage:
+        raise DataError(
+            f"the store {target.url} has other bytes at {commit.stage}/{commit.key}, and what was made from them "
+            f"there would be out of date; copy to another store, or delete {commit.name} "
+            "there and run the same command again"
+        )
+    return True
 
 
-def _copy_artifacts(what: str, commits: list[Commit], source: Store, target: Store) -> None:
-    progress, total, done = Progress(what, "transfer"), sum(size(commit) for commit in commits), 0
-    try:
-        for commit in commits:
-            _copy_artifact(commit, source, target)
-            done += size(commit)
-            progress(done, total, "B")
-    finally:
-        progress.close()
-
-
-def _copy_artifact(commit: Commit, source: Store, target: Store) -> None:
+def _copy(commit: Commit, source: Store, target: Store) -> None:
     """One artifact with its attempt's name and its COMMIT as they are; local copies of its files are not kept."""
     with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
         paths = Artifacts(source, Path(scratch)).open(commit).paths()
-        named = {attempt_name(commit.stage, commit.key, commit.attempt, file): path for file, path in paths.items()}
-        transfer.put_all(target, named, f"{commit.stage} {commit.key[:8]}")
-    _commit(commit, target)
-
-
-def _commit(commit: Commit, target: Store) -> None:
-    """Write the COMMIT unless one that says the same is there; one made from other inputs is out of date."""
-    name, data = commit_name(commit.stage, commit.key), json.dumps(dump(commit), indent=1).encode()
-    while not target.create(name, data):
-        if _is_there(commit, _standing([commit], target)):
-            return
-        target.delete(name)
-
-
-def _copy_events(run: str, source: Store, target: Store) -> int:
-    prefix = f"runs/{run}/events"
-    missing = set(source.names(prefix)) - set(target.names(prefix))
-    transfer.side_by_side(lambda name: target.create(name, source.read(name)), missing)
-    return len(missing)
+        _is_same(commit, Artifacts(target, Path()).put(commit, paths), target)

@@ -11,18 +11,18 @@ All of it only when nothing was written to it for the retention time, by the sto
 and a COMMIT names is never among it, and neither is anything under a COMMIT that is unreadable.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import chain
+from pathlib import Path
 
 from ganbalance.errors import DataError, UnavailableError
-from ganbalance.maintenance import ls
 from ganbalance.maintenance.doctor.checks import TRIALS
-from ganbalance.maintenance.inventory import Address, Holding, Inventory, find, references
+from ganbalance.maintenance.inventory import Address, Holding, Inventory, references
 from ganbalance.store import Store
-from ganbalance.store.artifacts import Commit, attempt_name
+from ganbalance.store.artifacts import Artifacts, Commit
 from ganbalance.store.base import Entry, Unfinished
 from ganbalance.store.local import TEMPORARY
 from ganbalance.store.transfer import side_by_side
@@ -32,29 +32,27 @@ BATCH = 64  # deletions between two checks of the runs
 OWN = ("stages/", "runs/", f"{TRIALS}/", f"{TEMPORARY}/")
 
 
-@dataclass(frozen=True, eq=False)
-class Garbage(ABC):
-    """Something that can go, why, how many bytes that frees, and when it was last written to."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Garbage:
+    """Files under `what` that can go, in that order, and why; those named in `spared` stay."""
 
     what: str
     reason: str
-    size: int
-    modified: datetime
-
-    @abstractmethod
-    def delete(self, store: Store) -> bool:
-        """Delete it, unless it changed since it was found; True if it is gone."""
-
-
-@dataclass(frozen=True, eq=False)
-class Files(Garbage):
-    """Files under the folder `what`, in the order in which they go; those named in `spared` stay."""
-
     entries: tuple[Entry, ...]
-    spared: frozenset[str]
+    spared: frozenset[str] = frozenset()
+
+    @property
+    def size(self) -> int:
+        """How many bytes it frees."""
+        return sum(entry.size for entry in self.entries)
+
+    @property
+    def modified(self) -> datetime:
+        """When it was last written to."""
+        return max(entry.modified for entry in self.entries)
 
     def delete(self, store: Store) -> bool:
-        """They may have been written to in between; then they stay."""
+        """Delete it, unless it was written to since it was found; True if it is gone."""
         if {entry for entry in store.entries(self.what) if entry.name not in self.spared} != set(self.entries):
             return False
         for entry in self.entries:
@@ -62,8 +60,8 @@ class Files(Garbage):
         return True
 
 
-@dataclass(frozen=True, eq=False)
-class OfStage(Files):
+@dataclass(frozen=True, eq=False, kw_only=True)
+class OfStage(Garbage):
     """Files of a stage; `commit` is what stood at its address when they were found."""
 
     at: Address
@@ -72,14 +70,12 @@ class OfStage(Files):
     def delete(self, store: Store) -> bool:
         """An attempt may also have been committed in between; then it stays."""
         try:
-            if find(store, self.at) != self.commit:
-                return False
+            return Artifacts(store, Path()).find(*self.at) == self.commit and super().delete(store)
         except DataError:
             return False
-        return super().delete(store)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Write(Garbage):
     """A write that was begun and never ended."""
 
@@ -104,16 +100,16 @@ class ScanResults:
 def collect(store: Store, older_than: timedelta) -> ScanResults:
     """All garbage of a store. Raises DataError when a run's record is unreadable: then nobody knows what it needs."""
     inventory = Inventory(store)
-    needed = _needed(inventory)
-    commits = inventory.commits(inventory.committed)
-    found = [
-        piece
-        for at, holding in inventory.holdings.items()
-        if at not in inventory.problems
-        for piece in _pieces(at, holding, commits.get(at), is_needed=at in needed)
+    found = _under(inventory, list(inventory.holdings), needed=_needed(inventory))
+    found += [
+        Garbage(what=f"{TRIALS}/{name}", reason="trial of a doctor that was killed or is at work", entries=tuple(files))
+        for name, files in inventory.trials.items()
     ]
-    found += [_trial(name, files) for name, files in inventory.trials.items()]
-    found += [_unfinished(write) for write in store.unfinished() if write.name.startswith(OWN)]
+    found += [
+        Write(what=write.name, reason="write that never ended", entries=(write,), write=write)
+        for write in store.unfinished()
+        if write.name.startswith(OWN)
+    ]
     now = datetime.now(UTC)
     # a clock that is ahead of ours makes things younger, never older than they are
     is_old = {piece: max(timedelta(0), now - piece.modified) >= older_than for piece in found}
@@ -127,15 +123,8 @@ def of_run(store: Store, run: str) -> ScanResults:
     Raises ConfigError when there is no such run, DataError when a record is unreadable.
     """
     inventory = Inventory(store)
-    mine = references(ls.open_run(inventory, run))
-    others = _needed(inventory, besides=run)
-    commits = inventory.commits(mine - others)
-    found = [
-        piece
-        for at in sorted(mine - others)
-        if at in inventory.holdings
-        for piece in _pieces(at, inventory.holdings[at], commits.get(at), is_needed=False)
-    ]
+    mine = references(inventory.state(run)) - _needed(inventory, besides=run)
+    found = _under(inventory, sorted(mine & inventory.holdings.keys()), needed=set())
     return ScanResults(found, [], list(inventory.problems.values()), frozenset(inventory.recorded))
 
 
@@ -156,46 +145,36 @@ def _needed(inventory: Inventory, besides: str | None = None) -> set[Address]:
     return {at for state in states.values() for at in references(state)}
 
 
+def _under(inventory: Inventory, addresses: Sequence[Address], *, needed: Set[Address]) -> list[Garbage]:
+    """The garbage under these addresses, but for those whose COMMIT is unreadable."""
+    commits = inventory.commits(addresses)
+    return [
+        piece
+        for at in addresses
+        if at not in inventory.problems
+        for piece in _pieces(at, inventory.holdings[at], commits.get(at), is_needed=at in needed)
+    ]
+
+
 def _pieces(at: Address, holding: Holding, commit: Commit | None, *, is_needed: bool) -> Iterator[Garbage]:
     """The garbage under one address."""
+    piece = partial(OfStage, at=at, commit=commit)
     if commit is not None and holding.committed is not None and not is_needed:
-        everything = [holding.committed, *chain.from_iterable(holding.attempts.values())]
-        yield _files(f"stages/{at}", "no run references it", at, commit, everything)
+        everything = (holding.committed, *chain.from_iterable(holding.attempts.values()))
+        yield piece(what=f"stages/{at}", reason="no run references it", entries=everything)
         return
     for attempt, files in holding.attempts.items():
         folder = f"stages/{at}/attempts/{attempt}"
+        named: frozenset[str] = frozenset()
         if commit is None:
-            yield _files(folder, "attempt without a COMMIT: failed, killed or at work", at, commit, files)
+            reason = "attempt without a COMMIT: failed, killed or at work"
         elif attempt != commit.attempt:
-            yield _files(folder, "attempt that failed, was killed or lost a race", at, commit, files)
+            reason = "attempt that failed, was killed or lost a race"
         else:
-            named = frozenset(attempt_name(*at, attempt, file.path) for file in commit.files)
-            if left := [file for file in files if file.name not in named]:
-                yield _files(folder, "left over in a committed attempt", at, commit, left, named)
-
-
-def _files(  # noqa: PLR0913 - what a piece is made of
-    what: str,
-    reason: str,
-    at: Address,
-    commit: Commit | None,
-    files: list[Entry],
-    spared: frozenset[str] = frozenset(),
-) -> Garbage:
-    return OfStage(what, reason, *_size_and_time(files), entries=tuple(files), spared=spared, at=at, commit=commit)
-
-
-def _trial(name: str, files: list[Entry]) -> Garbage:
-    reason = "trial of a doctor that was killed or is at work"
-    return Files(f"{TRIALS}/{name}", reason, *_size_and_time(files), entries=tuple(files), spared=frozenset())
-
-
-def _size_and_time(files: list[Entry]) -> tuple[int, datetime]:
-    return sum(file.size for file in files), max(file.modified for file in files)
-
-
-def _unfinished(write: Unfinished) -> Garbage:
-    return Write(write.name, "write that never ended", write.size, write.modified, write=write)
+            reason = "left over in a committed attempt"
+            named = frozenset(commit.file_name(file.path) for file in commit.files)
+        if left := tuple(file for file in files if file.name not in named):
+            yield piece(what=folder, reason=reason, entries=left, spared=named)
 
 
 def sweep(store: Store, found: ScanResults) -> list[Garbage]:
@@ -205,13 +184,10 @@ def sweep(store: Store, found: ScanResults) -> list[Garbage]:
     """
     kept = []
     for start in range(0, len(found.old), BATCH):
-        _check_runs(store, found.runs)
+        if new := set(Inventory(store, "runs").recorded) - found.runs:
+            message = f"run {min(new)} was recorded meanwhile and may need some of this"
+            raise UnavailableError(f"{message}; run the same again")
         batch = found.old[start : start + BATCH]
         gone = side_by_side(lambda piece: piece.delete(store), batch)
         kept += [piece for piece in batch if not gone[piece]]
     return kept
-
-
-def _check_runs(store: Store, known: frozenset[str]) -> None:
-    if new := set(Inventory(store, "runs").recorded) - known:
-        raise UnavailableError(f"run {min(new)} was recorded meanwhile and may need some of this; run the same again")

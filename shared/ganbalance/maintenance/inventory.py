@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -12,7 +13,7 @@ from ganbalance.pipeline.plan import Node
 from ganbalance.pipeline.runs import Record
 from ganbalance.pipeline.state import State
 from ganbalance.store import Store
-from ganbalance.store.artifacts import Artifacts, Commit, commit_name
+from ganbalance.store.artifacts import Artifacts, Commit, InputRef
 from ganbalance.store.base import Entry
 from ganbalance.store.transfer import side_by_side
 
@@ -29,6 +30,11 @@ class Address(NamedTuple):
     def __str__(self) -> str:
         return f"{self.stage}/{self.key}"
 
+    @classmethod
+    def of(cls, one: Commit | InputRef | Node) -> "Address":
+        """Where an artifact lies that was committed, read or planned."""
+        return cls(one.stage, one.key)
+
 
 @dataclass
 class Holding:
@@ -36,6 +42,11 @@ class Holding:
 
     committed: Entry | None = None
     attempts: dict[str, list[Entry]] = field(default_factory=dict)
+
+    @property
+    def committed_at(self) -> datetime | None:
+        """When the artifact was committed, by the store's clock."""
+        return self.committed.modified if self.committed else None
 
     @property
     def checkpoint(self) -> int | None:
@@ -56,19 +67,16 @@ class Inventory:
         self.trials: dict[str, list[Entry]] = {}  # of a doctor
         self.problems: dict[str | Address, DataError] = {}  # by run or address, of what was read so far
         for entry in store.entries(prefix):
-            self._add(entry)
-
-    def _add(self, entry: Entry) -> None:
-        self.n_bytes += entry.size
-        match entry.name.split("/"):
-            case ["runs", run, *_]:
-                self.runs.setdefault(run, []).append(entry)
-            case [top, trial, _, *_] if top == TRIALS:
-                self.trials.setdefault(trial, []).append(entry)
-            case ["stages", stage, key, "COMMIT.json"]:
-                self._holding(stage, key).committed = entry
-            case ["stages", stage, key, "attempts", attempt, _, *_]:
-                self._holding(stage, key).attempts.setdefault(attempt, []).append(entry)
+            self.n_bytes += entry.size
+            match entry.name.split("/"):
+                case ["runs", run, *_]:
+                    self.runs.setdefault(run, []).append(entry)
+                case [top, trial, _, *_] if top == TRIALS:
+                    self.trials.setdefault(trial, []).append(entry)
+                case ["stages", stage, key, "COMMIT.json"]:
+                    self._holding(stage, key).committed = entry
+                case ["stages", stage, key, "attempts", attempt, _, *_]:
+                    self._holding(stage, key).attempts.setdefault(attempt, []).append(entry)
 
     def _holding(self, stage: str, key: str) -> Holding:
         return self.holdings.setdefault(Address(stage, key), Holding())
@@ -81,7 +89,7 @@ class Inventory:
     @property
     def committed(self) -> list[Address]:
         """Where there is an artifact."""
-        return [address for address, holding in self.holdings.items() if holding.committed]
+        return [at for at, holding in self.holdings.items() if holding.committed]
 
     def records(self) -> dict[str, Record]:
         """The record of every run that has a readable one."""
@@ -89,9 +97,9 @@ class Inventory:
 
     def commits(self, addresses: Iterable[Address]) -> dict[Address, Commit]:
         """The commits at these addresses that are there and readable."""
-        there = set(addresses) & set(self.committed)
-        found = self._read(lambda address: find(self.store, address), there)
-        return {address: commit for address, commit in found.items() if commit is not None}
+        artifacts = Artifacts(self.store, Path())
+        found = self._read(lambda at: artifacts.find(*at), set(addresses) & set(self.committed))
+        return {at: commit for at, commit in found.items() if commit is not None}
 
     def _read(self, read: Callable[[Name], Value], names: Iterable[Name]) -> dict[Name, Value]:
         """Read side by side; an error in one does not stop the others."""
@@ -108,10 +116,14 @@ class Inventory:
 
     def states(self, records: Mapping[str, Record]) -> dict[str, State]:
         """Runs compared with the store; what they look up was read beforehand, an unreadable commit counts as none."""
-        keyed_by_present_inputs = {address for address in self.holdings if is_open(address.stage)}
-        planned = {Address(node.stage, node.key) for record in records.values() for node in record.plan.nodes}
+        keyed_by_present_inputs = {at for at in self.holdings if is_open(at.stage)}
+        planned = {Address.of(node) for record in records.values() for node in record.plan.nodes}
         artifacts = _Read(self.store, self.commits(planned | keyed_by_present_inputs))
         return {run: State(record.plan, artifacts) for run, record in records.items()}
+
+    def state(self, run: str) -> State:
+        """One run compared with the store. Raises ConfigError when there is no such run, DataError."""
+        return self.states({run: load_record(self.store, run)})[run]
 
 
 def load_record(store: Store, run: str) -> Record:
@@ -122,15 +134,6 @@ def load_record(store: Store, run: str) -> Record:
     return found
 
 
-def find(store: Store, address: Address) -> Commit | None:
-    """The commit at an address now. Raises DataError when it is unreadable or lies where it does not belong."""
-    commit = Artifacts(store, Path()).find(*address)
-    if commit is not None and Address(commit.stage, commit.key) != address:
-        name = commit_name(*address)
-        raise DataError(f"{name} in the store {store.url} is the commit of {commit.stage}/{commit.key}; delete it")
-    return commit
-
-
 def address(state: State, node: Node) -> Address:
     """Where the artifact of a stage is, or will be, as things stand."""
     return Address(node.stage, state.key(node))
@@ -138,8 +141,7 @@ def address(state: State, node: Node) -> Address:
 
 def references(state: State) -> set[Address]:
     """Every address at which a run has, or looks for, an artifact; of its report also where the whole one goes."""
-    nodes = state.plan.nodes
-    return {address(state, node) for node in nodes} | {Address(node.stage, node.key) for node in nodes}
+    return {at for node in state.plan.nodes for at in (address(state, node), Address.of(node))}
 
 
 def is_open(stage: str) -> bool:

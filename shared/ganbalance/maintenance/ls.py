@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from ganbalance.frozen import Frozen
-from ganbalance.maintenance.inventory import Address, Holding, Inventory, address, load_record
+from ganbalance.maintenance.inventory import Holding, Inventory, address
 from ganbalance.pipeline.plan import Node
 from ganbalance.pipeline.state import State
-from ganbalance.store.artifacts import Commit, Outcome
+from ganbalance.store.artifacts import Outcome
 
 REPORT = "report"
 EVENT_TIME = "%Y%m%dT%H%M%S"
@@ -41,9 +41,9 @@ class StageRow(Frozen):
 def runs_of(inventory: Inventory) -> list[RunRow]:
     """Every run, in the order in which they were recorded."""
     states = inventory.states(inventory.records())
-    rows = [_run_row(inventory, run, state) for run, state in states.items()]
+    rows = [run_row(inventory, state) for state in states.values()]
     rows += [
-        RunRow(run=run, recorded=first_heard_of(inventory, run), problem=str(inventory.problems[run]))
+        RunRow(run=run, recorded=_recorded(inventory, run), problem=str(inventory.problems[run]))
         for run in inventory.recorded
         if run in inventory.problems
     ]
@@ -52,21 +52,25 @@ def runs_of(inventory: Inventory) -> list[RunRow]:
 
 def stages_of(inventory: Inventory, run: str) -> list[StageRow]:
     """Every stage of a run, inputs first. Raises ConfigError when there is no such run, DataError."""
-    state = open_run(inventory, run)
+    state = inventory.state(run)
     return [_stage_row(inventory, state, node) for node in state.plan.nodes]
 
 
-def open_run(inventory: Inventory, run: str) -> State:
-    """A run compared with the listed store. Raises ConfigError when there is no such run, DataError."""
-    return inventory.states({run: load_record(inventory.store, run)})[run]
+def run_row(inventory: Inventory, state: State) -> RunRow:
+    """One run."""
+    commits = {node.name: commit for node in state.plan.nodes if (commit := state.commit(node.name))}
+    settled = [name for name in commits if state.is_settled(name)]
+    return RunRow(
+        run=state.plan.run,
+        recorded=_recorded(inventory, state.plan.run),
+        done=len(settled),
+        stages=len(state.plan.nodes),
+        size=sum(commit.n_bytes for commit in commits.values()),
+        report="yes" if REPORT in settled else "partial" if REPORT in commits else "no",
+    )
 
 
-def run_row(inventory: Inventory, run: str) -> RunRow:
-    """One run. Raises ConfigError when there is no such run, DataError."""
-    return _run_row(inventory, run, open_run(inventory, run))
-
-
-def first_heard_of(inventory: Inventory, run: str) -> datetime:
+def _recorded(inventory: Inventory, run: str) -> datetime:
     """When its record or its first event was written; an event's name says so even after it was copied."""
     entries = inventory.runs[run]
     names = [entry.name.rpartition("/")[2] for entry in entries if "/events/" in entry.name]
@@ -80,27 +84,12 @@ def _event_time(name: str) -> datetime | None:
         return None
 
 
-def _run_row(inventory: Inventory, run: str, state: State) -> RunRow:
-    names = [node.name for node in state.plan.nodes]
-    commits = [commit for name in names if (commit := state.commit(name))]
-    reported: Literal["yes", "partial", "no"] = "no"
-    if REPORT in names and state.commit(REPORT):
-        reported = "yes" if state.is_settled(REPORT) else "partial"
-    return RunRow(
-        run=run,
-        recorded=first_heard_of(inventory, run),
-        done=sum(state.is_settled(name) for name in names),
-        stages=len(names),
-        size=sum(size(commit) for commit in commits),
-        report=reported,
-    )
-
-
 def _stage_row(inventory: Inventory, state: State, node: Node) -> StageRow:
     at = address(state, node)
+    holding = inventory.holdings.get(at, Holding())
     commit = state.commit(node.name)
     if commit is None:
-        step = inventory.holdings.get(at, Holding()).checkpoint
+        step = holding.checkpoint
         rest: Literal["checkpoint", "not started"] = "not started" if step is None else "checkpoint"
         return StageRow(state="corrupt" if at in inventory.problems else rest, step=step, name=node.name, key=at.key)
     return StageRow(
@@ -108,18 +97,7 @@ def _stage_row(inventory: Inventory, state: State, node: Node) -> StageRow:
         name=node.name,
         key=at.key,
         files=len(commit.files),
-        size=size(commit),
+        size=commit.n_bytes,
         seconds=commit.provenance.get("seconds"),
-        when=committed_at(inventory, at),
+        when=holding.committed_at,
     )
-
-
-def committed_at(inventory: Inventory, at: Address) -> datetime | None:
-    """When the artifact was committed, by the store's clock."""
-    entry = inventory.holdings.get(at, Holding()).committed
-    return entry.modified if entry else None
-
-
-def size(commit: Commit) -> int:
-    """Bytes in an artifact's files."""
-    return sum(file.size for file in commit.files)

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from ganbalance.errors import ConfigError, DataError
 from ganbalance.frozen import dump
-from ganbalance.maintenance import ls
-from ganbalance.maintenance.inventory import Address, Inventory, address, find, is_open, load_record, references
-from ganbalance.store.artifacts import Commit
+from ganbalance.maintenance.inventory import Address, Holding, Inventory, address, is_open, load_record, references
+from ganbalance.maintenance.ls import run_row
+from ganbalance.store.artifacts import Artifacts, Commit
 from ganbalance.store.transfer import side_by_side
 
 LEAST_KEY_CHARS = 6
@@ -18,14 +19,14 @@ def describe(inventory: Inventory, what: str) -> dict[str, Any]:
     """A run, `RUN:STAGE-NAME` or `STAGE/KEY`. Raises ConfigError when there is no such thing, DataError."""
     if ":" in what:
         run, _, name = what.partition(":")
-        state = ls.open_run(inventory, run)
+        state = inventory.state(run)
         return _artifact(inventory, address(state, state.plan.node(name)))
     return _artifact(inventory, _resolve(inventory, what)) if "/" in what else _run(inventory, what)
 
 
 def _run(inventory: Inventory, run: str) -> dict[str, Any]:
     record = load_record(inventory.store, run)
-    row = dump(ls.run_row(inventory, run))
+    row = dump(run_row(inventory, inventory.states({run: record})[run]))
     return {key: value for key, value in row.items() if value is not None} | {
         "seeds": list(record.experiment.seeds),
         "notes": [*record.plan.notes, *record.plan.forecast],
@@ -58,17 +59,15 @@ def _resolve(inventory: Inventory, what: str) -> Address:
 
 
 def _artifact(inventory: Inventory, at: Address) -> dict[str, Any]:
-    commit = find(inventory.store, at)
-    holding = inventory.holdings.get(at)
+    commit = Artifacts(inventory.store, Path()).find(*at)
+    holding = inventory.holdings.get(at, Holding())
     described: dict[str, Any] = {"stage": at.stage, "key": at.key}
     if commit is None:
-        described |= {"state": "not started", "checkpoint": holding and holding.checkpoint}
+        described |= {"state": "not started", "checkpoint": holding.checkpoint}
     else:
-        when = ls.committed_at(inventory, at)
-        described |= {"state": commit.outcome, "committed": when and when.isoformat(timespec="seconds")}
-        described |= dump(commit)
-    attempts = sorted(holding.attempts) if holding else []
-    others = [attempt for attempt in attempts if commit is None or attempt != commit.attempt]
+        when = holding.committed_at
+        described |= {"state": commit.outcome, "committed": when and when.isoformat(timespec="seconds")} | dump(commit)
+    others = sorted(attempt for attempt in holding.attempts if commit is None or attempt != commit.attempt)
     return described | {"other_attempts": others, "runs": sorted(_referring(inventory, at, commit))}
 
 
@@ -77,4 +76,4 @@ def _referring(inventory: Inventory, at: Address, commit: Commit | None) -> Iter
     records = inventory.records()
     if commit is not None and is_open(at.stage):
         return (run for run, state in inventory.states(records).items() if at in references(state))
-    return (run for run, one in records.items() if at in {Address(n.stage, n.key) for n in one.plan.nodes})
+    return (run for run, record in records.items() if at in map(Address.of, record.plan.nodes))

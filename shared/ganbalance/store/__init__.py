@@ -20,12 +20,12 @@ def open_store(url: str) -> Store:
     return _folder(url)
 
 
-def make_store(url: str) -> bool:
-    """Make the bucket or the folder of a store; False if it was there."""
+def make_store(url: str, attempts: int | None = None) -> bool:
+    """Make the bucket or the folder of a store; False if it was there. `attempts`: instead of those that are set."""
     if url.startswith(S3_SCHEME):
         from ganbalance.store.s3 import make_bucket
 
-        return make_bucket(url)
+        return make_bucket(url, attempts)
     return _folder(url).make()
 
 

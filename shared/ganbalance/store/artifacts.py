@@ -70,9 +70,26 @@ class Commit(Frozen):
     metrics: dict[str, Any]
     provenance: dict[str, Any]
 
+    @property
+    def name(self) -> str:
+        """Its name in the store."""
+        return commit_name(self.stage, self.key)
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes in the artifact's files."""
+        return sum(file.size for file in self.files)
+
+    def file_name(self, path: str) -> str:
+        """The name in the store of the artifact's file `path`."""
+        return attempt_name(self.stage, self.key, self.attempt, path)
+
     def ref(self) -> InputRef:
         """How a dependent stage records that it read this artifact."""
         return InputRef(stage=self.stage, key=self.key, digest=self.digest)
+
+    def __str__(self) -> str:
+        return f"{self.stage} {self.key[:8]}"
 
 
 class Artifact:
@@ -113,18 +130,22 @@ class Artifacts:
         self._verified: dict[str, Path] = {}  # attempts never change: what was verified once need not be again
 
     def find(self, stage: str, key: str) -> Commit | None:
-        """The commit of a key, or None while the artifact does not exist. Raises DataError when it is unreadable."""
+        """The commit of a key, or None while the artifact does not exist.
+
+        Raises DataError when it is unreadable or lies where it does not belong.
+        """
         name = commit_name(stage, key)
         try:
-            raw = self.store.read(name)
+            found = Commit.model_validate_json(self.store.read(name))
         except MissingError:
             return None
-        try:
-            return Commit.model_validate_json(raw)
         except pydantic.ValidationError as error:
             raise DataError(
                 f"{name} in the store {self.store.url} is corrupt; delete it and run again to make it anew"
             ) from error
+        if found.name != name:
+            raise DataError(f"{name} in the store {self.store.url} is that of {found.stage}/{found.key}; delete it")
+        return found
 
     def open(self, commit: Commit) -> Artifact:
         """The artifact of a commit, for reading."""
@@ -132,22 +153,18 @@ class Artifacts:
 
     def verified(self, commit: Commit, files: Sequence[File]) -> dict[str, Path]:
         """Local paths to files of a commit whose bytes are the committed ones: file -> path. Raises DataError."""
-        named = {attempt_name(commit.stage, commit.key, commit.attempt, file.path): file for file in files}
+        named = {commit.file_name(file.path): file for file in files}
+        advice = f"delete {commit.name} in the store {self.store.url} and run again to make it anew"
         for last in (False, True):  # bytes that were damaged in transit are fetched again
             wanted = {name: file.size for name, file in named.items() if name not in self._verified}
             try:
-                found = transfer.fetch_all(self.store, wanted, self._scratch, f"{commit.stage} {commit.key[:8]}")
+                found = transfer.fetch_all(self.store, wanted, self._scratch, str(commit))
             except MissingError as error:
-                raise DataError(f"a file of a committed artifact is gone: {error}; {self._advice(commit)}") from error
+                raise DataError(f"a file of a committed artifact is gone: {error}; {advice}") from error
             self._verified |= {name: path for name, path in found.items() if named[name].is_at(path)}
             if last and (corrupt := wanted.keys() - self._verified.keys()):
-                message = f"{min(corrupt)} is corrupt: its sha256 is not the committed one"
-                raise DataError(f"{message}; {self._advice(commit)}")
+                raise DataError(f"{min(corrupt)} is corrupt: its sha256 is not the committed one; {advice}")
         return {file.path: self._verified[name] for name, file in named.items()}
-
-    def _advice(self, commit: Commit) -> str:
-        name = commit_name(commit.stage, commit.key)
-        return f"delete {name} in the store {self.store.url} and run again to make it anew"
 
     def is_current(self, commit: Commit, inputs: Mapping[str, Commit]) -> bool:
         """Whether `commit` was made from the very bytes that its `inputs` have now."""
@@ -165,42 +182,44 @@ class Artifacts:
         metrics: dict[str, Any],
         provenance: dict[str, Any],
     ) -> Commit:
-        """Put every file of `folder` under the attempt, then make them the artifact of `key`.
-
-        Returns the commit that stands afterwards: this one, or that of a racing attempt that was first and
-        read the same inputs. A commit made from other inputs is out of date and is replaced.
-        """
+        """Make every file of `folder` the artifact of `key`. Returns the commit that stands afterwards, see `put`."""
         files = [
             File(path=path.relative_to(folder).as_posix(), size=path.stat().st_size, sha256=sha256_file(path))
             for path in sorted(folder.rglob("*"))
             if path.is_file()
         ]
-        refs = {role: parent.ref() for role, parent in inputs.items()}
         ours = Commit(
             stage=stage,
             key=key,
             attempt=attempt,
             outcome=outcome,
             files=files,
-            digest=digest({"files": [dump(file) for file in files], "outcome": outcome, "metrics": metrics}),
-            inputs=refs,
+            digest=result_digest(files, outcome, metrics),
+            inputs={role: parent.ref() for role, parent in inputs.items()},
             metrics=metrics,
             provenance=provenance,
         )
-        uploads = {attempt_name(stage, key, attempt, file.path): folder / file.path for file in files}
-        transfer.put_all(self.store, uploads, f"{stage} {key[:8]}")
-        standing = self._publish(ours)
-        self._drop_checkpoints(stage, key)
+        standing = self.put(ours, {file.path: folder / file.path for file in files})
+        for name in self._checkpoints(stage, key):
+            self.store.delete(name)
         return standing
 
+    def put(self, ours: Commit, paths: Mapping[str, Path]) -> Commit:
+        """Put the files of a commit under its attempt, file -> local path, then its COMMIT.json.
+
+        Returns the commit that stands afterwards: this one, or that of a racing attempt that was first and
+        read the same inputs. A commit made from other inputs is out of date and is replaced.
+        """
+        transfer.put_all(self.store, {ours.file_name(file): path for file, path in paths.items()}, str(ours))
+        return self._publish(ours)
+
     def _publish(self, ours: Commit) -> Commit:
-        name = commit_name(ours.stage, ours.key)
         data = json.dumps(dump(ours), indent=1).encode()
-        while not self.store.create(name, data):
+        while not self.store.create(ours.name, data):
             standing = self.find(ours.stage, ours.key)
             if standing is not None and standing.inputs == ours.inputs:
                 return standing
-            self.store.delete(name)
+            self.store.delete(ours.name)
         return ours
 
     def save_checkpoint(self, stage: str, key: str, attempt: str, step: int, source: Path) -> None:
@@ -223,9 +242,10 @@ class Artifacts:
         found = [name for name in names if "/checkpoints/" in name]
         return sorted(found, key=lambda name: name.rpartition("/")[2], reverse=True)
 
-    def _drop_checkpoints(self, stage: str, key: str) -> None:
-        for name in self._checkpoints(stage, key):
-            self.store.delete(name)
+
+def result_digest(files: Sequence[File], outcome: Outcome, metrics: Mapping[str, Any]) -> str:
+    """The digest of what an artifact holds."""
+    return digest({"files": [dump(file) for file in files], "outcome": outcome, "metrics": metrics})
 
 
 def new_attempt() -> str:

@@ -39,12 +39,9 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Unfinished:
+class Unfinished(Entry):
     """A write that was begun and has not ended: `name` is for people, `handle` for the store."""
 
-    name: str
-    size: int
-    modified: datetime
     handle: str
 
 

@@ -7,7 +7,7 @@ import secrets
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ganbalance.errors import ConfigError, UnavailableError
@@ -36,20 +36,16 @@ class LocalStore(Store):
         return not there
 
     def _put(self, name: str, source: Path, on_bytes: OnBytes) -> None:
-        with self._translate_errors("write", name), self._fresh() as temporary:
+        with self._temporary(name) as (temporary, target):
             shutil.copyfile(source, temporary)
             _sync(temporary)
-            target = self._path(name)
-            target.parent.mkdir(parents=True, exist_ok=True)
             temporary.replace(target)
             on_bytes(target.stat().st_size)
 
     def _create(self, name: str, data: bytes) -> bool:
-        with self._translate_errors("write", name), self._fresh() as temporary:
+        with self._temporary(name) as (temporary, target):
             temporary.write_bytes(data)
             _sync(temporary)
-            target = self._path(name)
-            target.parent.mkdir(parents=True, exist_ok=True)
             try:
                 os.link(temporary, target)  # unlike a rename, a link never replaces
             except FileExistsError:
@@ -67,18 +63,13 @@ class LocalStore(Store):
         return path
 
     def entries(self, prefix: str) -> Iterator[Entry]:
-        paths = {path.relative_to(self.root).as_posix(): path for path in self._path(prefix).rglob("*")}
-        for name in sorted(paths):
-            if not name.startswith(TEMPORARY) and (size_and_time := _size_and_time(paths[name])):
-                yield Entry(name, *size_and_time)
+        return (entry for entry in self._files(prefix) if not entry.name.startswith(TEMPORARY))
 
     def unfinished(self) -> Iterator[Unfinished]:
-        for path in sorted((self.root / TEMPORARY).glob("*")):
-            if size_and_time := _size_and_time(path):
-                yield Unfinished(f"{TEMPORARY}/{path.name}", *size_and_time, handle=path.name)
+        return (Unfinished(entry.name, entry.size, entry.modified, entry.name) for entry in self._files(TEMPORARY))
 
     def discard(self, write: Unfinished) -> None:
-        self.delete(f"{TEMPORARY}/{write.handle}")
+        self.delete(write.handle)
 
     def delete(self, name: str) -> None:
         with self._translate_errors("delete", name):
@@ -87,16 +78,25 @@ class LocalStore(Store):
     def _path(self, name: str) -> Path:
         return self.root / name
 
+    def _files(self, prefix: str) -> Iterator[Entry]:
+        paths = {path.relative_to(self.root).as_posix(): path for path in self._path(prefix).rglob("*")}
+        for name in sorted(paths):
+            with suppress(FileNotFoundError):  # gone by now
+                found = paths[name].stat()
+                if stat.S_ISREG(found.st_mode):
+                    yield Entry(name, found.st_size, datetime.datetime.fromtimestamp(found.st_mtime, datetime.UTC))
+
     @contextmanager
-    def _fresh(self) -> Iterator[Path]:
-        """A temporary file name on the same file system, gone afterwards whatever happens."""
-        folder = self.root / TEMPORARY
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = folder / f"{os.getpid()}-{secrets.token_hex(6)}"
-        try:
-            yield temporary
-        finally:
-            temporary.unlink(missing_ok=True)
+    def _temporary(self, name: str) -> Iterator[tuple[Path, Path]]:
+        """A temporary path, of which nothing is left afterwards, and that of `name` on the same file system."""
+        temporary, target = self._path(f"{TEMPORARY}/{os.getpid()}-{secrets.token_hex(6)}"), self._path(name)
+        with self._translate_errors("write", name):
+            for path in (temporary, target):
+                path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                yield temporary, target
+            finally:
+                temporary.unlink(missing_ok=True)
 
     @contextmanager
     def _translate_errors(self, verb: str, name: str) -> Iterator[None]:
@@ -119,14 +119,3 @@ def _sync(path: Path) -> None:
     """Flush the file to the disk before a name points at it: a power cut must not leave half of one."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
-
-
-def _size_and_time(path: Path) -> tuple[int, datetime.datetime] | None:
-    """Return None for what is no file, or is gone by now."""
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    if not stat.S_ISREG(found.st_mode):
-        return None
-    return found.st_size, datetime.datetime.fromtimestamp(found.st_mtime, datetime.UTC)

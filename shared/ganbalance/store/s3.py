@@ -170,11 +170,11 @@ class S3Store(Store):
             raise MissingError(f"the store {self.url} holds no {name}") from error.__cause__
 
 
-def make_bucket(url: str) -> bool:
+def make_bucket(url: str, attempts: int | None = None) -> bool:
     """Make the bucket of an s3:// URL; False if it was there."""
     bucket, _ = split_url(url)
     with translate_errors(f"cannot make the bucket of {url}", s3_failures.CREATE_PERMISSIONS):
-        client = make_client()
+        client = make_client(attempts)
         try:
             client.list_objects_v2(Bucket=bucket, MaxKeys=1)  # unlike a HEAD, a refusal has a body that says why
             return False
