@@ -14,7 +14,6 @@ UseS3 = Callable[[servers.Server], str]
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     """As many retries, without the waits."""
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.01)
-    monkeypatch.setattr(s3, "_wait_s", lambda _: 0.01)
 
 
 @pytest.fixture

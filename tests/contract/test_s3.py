@@ -71,24 +71,15 @@ def test_an_answer_that_breaks_off_is_asked_for_again(
     assert not [path for method, path in proxy.seen if method == "HEAD"]  # a refusal of it has no body that says why
 
 
-def test_an_answer_that_keeps_breaking_off_is_asked_for_as_often_as_is_set_with_waits(
+def test_an_answer_that_keeps_breaking_off_is_asked_for_as_often_as_is_set(
     store: s3.S3Store, proxy: servers.FaultyProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    waited: list[int] = []
-    monkeypatch.setattr(s3, "_wait_s", lambda failed: waited.append(failed) or 0)
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "3")
     opened = s3.S3Store(store.url)
     proxy.faults.extend(["cut"] * 3)
     with pytest.raises(UnavailableError):
         opened.read("there")
     assert not proxy.faults
-    assert waited == [1, 2]
-
-
-@pytest.mark.parametrize(("failed", "longest_s"), [(1, 1), (4, 8), (60, s3.LONGEST_WAIT_S)])
-def test_waits_double_up_to_a_limit(monkeypatch: pytest.MonkeyPatch, failed: int, longest_s: int) -> None:
-    monkeypatch.setattr("random.uniform", lambda _, most: most)
-    assert s3._wait_s(failed) == longest_s
 
 
 def test_bytes_that_were_damaged_on_the_way_get_one_more_chance(

@@ -26,7 +26,6 @@ from ganbalance.store.base import MARKER, EndedError, Entry, MissingError, OnByt
 from ganbalance.store.s3_client import MAX_ATTEMPTS, TRANSFER, attempts_set, make_client
 from ganbalance.store.s3_failures import answer_of, translate_errors
 
-LONGEST_WAIT_S = 20
 CONFLICT_WAIT_S = 0.2
 KEY_BYTES = 1024
 
@@ -53,11 +52,10 @@ class S3Store(Store):
 
     def _create(self, name: str, data: bytes) -> bool:
         if name == MARKER or self.conditional_writes:
-            return self._put_if_absent(name, data) is not False
+            return self._put_if_absent(name, data)
         if self._holds(name):
             return False
-        with self._translate_errors("write", name):
-            self.client.put_object(Bucket=self.bucket, Key=self._key(name), Body=data)
+        self._put_bytes(name, data)
         return self.read(name) == data  # a writer that raced us may have been later
 
     def _holds(self, name: str) -> bool:
@@ -70,44 +68,41 @@ class S3Store(Store):
     def conditional_writes(self) -> bool:
         """Whether the server refuses a second writer of one name, tried with the marker that every store holds."""
         self._mark()
-        return self._put_if_absent(MARKER, self._marker()) is False
+        return not self._put_if_absent(MARKER, self._marker())
 
-    def _put_if_absent(self, name: str, data: bytes) -> bool | None:
-        """True if the object was made, False if the server refused because it exists, None if it cannot tell."""
-        request = {"Bucket": self.bucket, "Key": self._key(name), "Body": data}
+    def _put_if_absent(self, name: str, data: bytes) -> bool:
+        """Whether the object was written: the server refuses if it exists, unless it knows nothing of that."""
         for _ in range(MAX_ATTEMPTS):
             try:
-                with self._translate_errors("write", name):
-                    self.client.put_object(**request, IfNoneMatch="*")
+                self._put_bytes(name, data, IfNoneMatch="*")
                 return True
             except GanbalanceError as error:
                 code, status = answer_of(error.__cause__)
                 if status == 412:  # noqa: PLR2004 - precondition failed: it exists
                     return False
                 if code in NOT_SUPPORTED:
-                    self._put_plainly(request, name)
-                    return None
+                    self._put_bytes(name, data)
+                    return True
                 if status != 409:  # noqa: PLR2004 - conflict: another write of this name is under way
                     raise
                 time.sleep(CONFLICT_WAIT_S * (1 + random.random()))  # noqa: S311 - jitter is no secret
         raise UnavailableError(f"cannot write {name} in the store {self.url}: others write it all the time; try again")
 
-    def _put_plainly(self, request: dict[str, Any], name: str) -> None:
+    def _put_bytes(self, name: str, data: bytes, **condition: str) -> None:
         with self._translate_errors("write", name):
-            self.client.put_object(**request)
+            self.client.put_object(Bucket=self.bucket, Key=self._key(name), Body=data, **condition)
 
     def read(self, name: str) -> bytes:
         with self._translate_errors("read", name):
-            for failed in range(1, self._attempts + 1):
+            left = self._attempts
+            while True:
                 body = self.client.get_object(Bucket=self.bucket, Key=self._key(name))["Body"]
                 try:
-                    data: bytes = body.read()
-                    return data
-                except _BROKEN_OFF:  # the client tries again what fails before the body; the rest is left to us
-                    if failed == self._attempts:
+                    return bytes(body.read())
+                except _BROKEN_OFF:  # the client tries again what fails before the body, and waits then
+                    left -= 1
+                    if not left:
                         raise
-                    time.sleep(_wait_s(failed))
-        raise AssertionError("unreachable")
 
     def fetch(self, name: str, scratch: Path, on_bytes: OnBytes = ignore) -> Path:
         folder = scratch / "fetched" / hashlib.sha256(name.encode()).hexdigest()[:24]
@@ -223,11 +218,6 @@ def _wait(transfer: TransferFuture) -> None:
     except BaseException:
         transfer.cancel()
         raise
-
-
-def _wait_s(failed: int) -> float:
-    """How long to wait after the n-th failure: as the client does, some part of a time that doubles."""
-    return random.uniform(0, min(2.0 ** (failed - 1), LONGEST_WAIT_S))  # noqa: S311 - jitter is no secret
 
 
 _BROKEN_OFF = (failures.ResponseStreamingError, failures.IncompleteReadError, failures.ReadTimeoutError)

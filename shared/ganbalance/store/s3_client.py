@@ -92,7 +92,6 @@ class Setup:
 
     endpoint: str
     address: str  # of the bucket
-    addressing: str
     region: str
     authorities: str  # the file with the certificates that are trusted
     profile: str
@@ -106,7 +105,6 @@ def setup(bucket: str) -> Setup:
         return Setup(
             endpoint=client.meta.endpoint_url,
             address=client.generate_presigned_url("list_objects_v2", {"Bucket": bucket}).partition("?")[0],
-            addressing=client.meta.config.s3["addressing_style"],
             region=client.meta.region_name,
             authorities=bundle or authorities_file(),
             profile=session.profile_name,

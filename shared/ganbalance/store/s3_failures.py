@@ -48,15 +48,8 @@ def answer_of(error: BaseException | None) -> tuple[str, int]:
     """Return the server's error code and the HTTP status; empty and 0 where no server answered."""
     if not isinstance(error, failures.ClientError):
         return "", 0
-    answer = error.response
-    return str(answer.get("Error", {}).get("Code", "")), int(
-        answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    )
-
-
-def code_of(error: GanbalanceError) -> str:
-    """Return the server's own code behind a store's error; empty where no server answered."""
-    return answer_of(error.__cause__)[0]
+    said, about = error.response.get("Error", {}), error.response.get("ResponseMetadata", {})
+    return str(said.get("Code", "")), int(about.get("HTTPStatusCode", 0))
 
 
 @contextmanager

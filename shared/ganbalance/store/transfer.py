@@ -1,9 +1,9 @@
 """Many files to or from a store side by side, with their progress."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,16 +20,29 @@ SHOWN_FROM = 32 * 1024**2  # bytes; less has arrived before a bar could be read
 def put_all(store: Store, files: Mapping[str, Path], what: str) -> None:
     """Keep local files under their names: name -> file. `what` says to a person what they are."""
     sizes = {name: path.stat().st_size for name, path in files.items()}
-    ended = threading.Event()
-    with _bar(f"to the store: {what}", sum(sizes.values()), ended) as on_bytes:
-        side_by_side(lambda name: store.put(name, files[name], on_bytes), files, ended)
+    _move(lambda name, on_bytes: store.put(name, files[name], on_bytes), sizes, f"to the store: {what}")
 
 
 def fetch_all(store: Store, sizes: Mapping[str, int], scratch: Path, what: str) -> dict[str, Path]:
     """Local files with the bytes under the names: name -> file, as `Store.fetch` gives it."""
-    ended = threading.Event()
-    with _bar(f"from the store: {what}", sum(sizes.values()), ended) as on_bytes:
-        return side_by_side(lambda name: store.fetch(name, scratch, on_bytes), sizes, ended)
+    return _move(lambda name, on_bytes: store.fetch(name, scratch, on_bytes), sizes, f"from the store: {what}")
+
+
+def _move(move: Callable[[str, OnBytes], R], sizes: Mapping[str, int], what: str) -> dict[str, R]:
+    """Move files of known sizes; show nothing of the progress where there is little to move."""
+    lock, ended, moved, total = threading.Lock(), threading.Event(), 0, sum(sizes.values())
+
+    def on_bytes(more: int) -> None:
+        nonlocal moved
+        if ended.is_set():  # nothing else reaches the threads that move bytes
+            raise EndedError
+        with lock:
+            moved += more
+            if total >= SHOWN_FROM:
+                progress(moved, total, "B")
+
+    with closing(Progress(what, "transfer")) as progress:
+        return side_by_side(lambda name: move(name, on_bytes), sizes, ended)
 
 
 def side_by_side(do: Callable[[T], R], items: Iterable[T], ended: threading.Event | None = None) -> dict[T, R]:
@@ -47,23 +60,3 @@ def side_by_side(do: Callable[[T], R], items: Iterable[T], ended: threading.Even
             raise
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-
-
-@contextmanager
-def _bar(what: str, total: int, ended: threading.Event) -> Iterator[OnBytes]:
-    """Sum up the progress of several threads; show nothing where there is little to move."""
-    progress, lock, moved = Progress(what, "transfer"), threading.Lock(), 0
-
-    def on_bytes(more: int) -> None:
-        nonlocal moved
-        if ended.is_set():  # nothing else reaches the threads that move bytes
-            raise EndedError
-        with lock:
-            moved += more
-            if total >= SHOWN_FROM:
-                progress(moved, total, "B")
-
-    try:
-        yield on_bytes
-    finally:
-        progress.close()

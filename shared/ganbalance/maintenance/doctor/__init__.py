@@ -5,11 +5,11 @@ removed whatever happens. So no marker is written to the examined store, and no 
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from typing import Protocol
 
 from ganbalance.errors import EXIT_DONE
 from ganbalance.maintenance.doctor.checks import Check, CheckResult, Finding, failure, findings
-from ganbalance.maintenance.doctor.folder import folder_checks
+from ganbalance.maintenance.doctor.folder import Folder
 from ganbalance.store import S3_SCHEME
 from ganbalance.store.base import redacted
 
@@ -19,12 +19,14 @@ __all__ = ["Check", "CheckResult", "Finding", "examine", "failure", "findings", 
 def examine(url: str) -> Iterator[Finding]:
     """Every check of the store at `url`, each as soon as it is made. Raises nothing."""
     try:
-        target = _checks(url)
+        target = _target(url)
     except Exception as error:  # a URL can be wrong in more ways than one thinks of
         yield failure("store", error)
         return
-    with target as checks:
-        yield from findings(checks)
+    try:
+        yield from findings(target.checks())
+    finally:
+        target.clean_up()
 
 
 def verdict(url: str, found: Sequence[Finding]) -> tuple[str, int]:
@@ -45,9 +47,15 @@ def judged(found: Sequence[Finding], what: str, next_command: str, *, again: str
     return f"{what} is OK; next: {next_command}", EXIT_DONE
 
 
-def _checks(url: str) -> AbstractContextManager[list[Check]]:
-    if not url.startswith(S3_SCHEME):
-        return folder_checks(url)
-    from ganbalance.maintenance.doctor.bucket import bucket_checks
+class _Target(Protocol):
+    def checks(self) -> Sequence[Check]: ...
 
-    return bucket_checks(url)
+    def clean_up(self) -> None: ...
+
+
+def _target(url: str) -> _Target:
+    if not url.startswith(S3_SCHEME):
+        return Folder(url)
+    from ganbalance.maintenance.doctor.bucket import Bucket
+
+    return Bucket(url)

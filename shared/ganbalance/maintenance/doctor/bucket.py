@@ -2,15 +2,14 @@
 
 import secrets
 import tempfile
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from ganbalance.errors import ConfigError, DataError, GanbalanceError, UnavailableError
 from ganbalance.maintenance.doctor.checks import CONTENT, TRIALS, Check, CheckResult, same
 from ganbalance.maintenance.doctor.endpoint import Endpoint
 from ganbalance.store import s3, s3_client, s3_failures
-from ganbalance.store.base import MARKER, MissingError
+from ganbalance.store.base import MARKER
 
 TRIAL = "trial"
 CLOCK_WARN_S, CLOCK_FAIL_S = 60, 15 * 60  # S3 refuses what was signed a quarter of an hour off
@@ -27,11 +26,6 @@ SOURCES = {
 }
 
 
-def bucket_checks(url: str) -> AbstractContextManager[list[Check]]:
-    """The checks of the store `url`; the context removes what they leave. Raises ConfigError for what is no store."""
-    return _tidied(Bucket(url))
-
-
 class Bucket:
     """A bucket, checked with one attempt per request: a diagnosis does not wait for a server to come back."""
 
@@ -39,7 +33,7 @@ class Bucket:
         self.bucket, self.prefix = s3.split_url(url)
         self.url = url.rstrip("/")
         self.refusal: GanbalanceError | None = None
-        self.trial: s3.S3Store | None = None
+        self.written: tuple[str, ...] = ()  # of the trial
 
     def checks(self) -> list[Check]:
         """List the checks, each after those it rests on."""
@@ -121,9 +115,9 @@ class Bucket:
     def sign_in(self) -> CheckResult:
         """The server knows the credentials. What else it refuses is reported by the checks that follow."""
         try:
-            s3.S3Store(self.url, attempts=1)
+            self.store = s3.S3Store(self.url, attempts=1)
         except GanbalanceError as error:
-            code = s3_failures.code_of(error)
+            code, _ = s3_failures.answer_of(error.__cause__)
             if code in SIGN_IN_CODES or not (code or _is_of_format(error)):
                 raise
             self.refusal = error
@@ -135,46 +129,43 @@ class Bucket:
         """The bucket is there and these credentials may list it."""
         if self.refusal and not _is_of_format(self.refusal):
             raise self.refusal
-        list(self._trial_store().names(""))
+        self.trial = s3.S3Store(f"{self.url}/{TRIALS}/{secrets.token_hex(6)}", attempts=1)
+        list(self.trial.names(""))
         return CheckResult(f"{self.bucket} is there and can be listed")
 
     def format(self) -> CheckResult:
         """No other version has written the store."""
         if self.refusal:
             raise self.refusal
-        try:
-            s3.S3Store(self.url, attempts=1).read(MARKER)
-        except MissingError:
-            return CheckResult("new: nothing was written yet")
-        return CheckResult("a store of this version")
+        return CheckResult("new: nothing was written yet" if self.store.is_new else "a store of this version")
 
     def write(self) -> CheckResult:
         """An object can be made."""
         with tempfile.TemporaryDirectory(prefix="ganbalance-") as folder:
             source = Path(folder) / TRIAL
             source.write_bytes(CONTENT)
-            self._trial_store().put(TRIAL, source)
+            self.written = (TRIAL, MARKER)
+            self.trial.put(TRIAL, source)
         return CheckResult(f"an object was written under {TRIALS}/")
 
     def read(self) -> CheckResult:
         """What comes back is what was written."""
-        return same(self._trial_store().read(TRIAL))
+        return same(self.trial.read(TRIAL))
 
     def create_once(self) -> CheckResult:
         """Whether the server refuses the second of two writers of one name."""
-        if self._trial_store().conditional_writes:
+        if self.trial.conditional_writes:
             return CheckResult("conditional writes are honoured: a second writer is refused")
         message = "conditional writes are not honoured: two writers are settled by reading back, results stay correct"
         return CheckResult(message, "note")
 
     def delete(self) -> CheckResult:
         """What was written can be removed."""
-        store = self._trial_store()
-        for name in (TRIAL, MARKER):
-            store.delete(name)
-        if left := list(store.names("")):
-            raise DataError(f"{', '.join(left)} in {store.url} is still there after deleting; delete it by hand")
-        self.trial = None
+        for name in self.written:
+            self.trial.delete(name)
+        if left := list(self.trial.names("")):
+            raise DataError(f"{', '.join(left)} in {self.trial.url} is still there after deleting; delete it by hand")
+        self.written = ()
         return CheckResult("what was written is gone")
 
     def addressing(self) -> CheckResult:
@@ -185,23 +176,9 @@ class Bucket:
 
     def clean_up(self) -> None:
         """Remove what is left of the trials."""
-        if self.trial:
-            for name in (TRIAL, MARKER):
-                with suppress(GanbalanceError):
-                    self.trial.delete(name)
-
-    def _trial_store(self) -> s3.S3Store:
-        if self.trial is None:
-            self.trial = s3.S3Store(f"{self.url}/{TRIALS}/{secrets.token_hex(6)}", attempts=1)
-        return self.trial
-
-
-@contextmanager
-def _tidied(bucket: Bucket) -> Iterator[list[Check]]:
-    try:
-        yield bucket.checks()
-    finally:
-        bucket.clean_up()
+        for name in self.written:
+            with suppress(GanbalanceError):
+                self.trial.delete(name)
 
 
 def _is_of_format(error: GanbalanceError) -> bool:

@@ -1,16 +1,18 @@
 """Check what answers at a bucket's address: name, port, certificate, S3, clock. Nothing is signed or written."""
 
-import base64
 import http.client
 import socket
 import ssl
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from urllib.parse import SplitResult, unquote, urlsplit
+from typing import Any
+from urllib.parse import urlsplit
+
+from botocore.httpsession import ProxyConfiguration
+from botocore.utils import get_environ_proxies
 
 from ganbalance.errors import ConfigError, UnavailableError
 
@@ -41,25 +43,31 @@ class Endpoint:
         self.is_virtual = is_virtual
         self.host = parts.hostname or ""
         self.port = parts.port or (443 if self.is_tls else 80)
-        self._target = f"{parts.path or '/'}?list-type=2&max-keys=1"
         self._authorities = authorities
-        self._proxy = _proxy(parts.scheme, self.host)
+        proxies = ProxyConfiguration(get_environ_proxies(address))
+        proxy = proxies.proxy_url_for(address)
+        self._proxied = bool(proxy)
+        self._proxy_headers = proxies.proxy_headers_for(proxy or "")
+        hop = urlsplit(proxy or address)
+        self._first_hop = (hop.hostname or "", hop.port or (80 if proxy else self.port))
+        origin = f"http://{self.host}:{self.port}" if proxy and not self.is_tls else ""  # tells the proxy where to
+        self._target = f"{origin}{parts.path or '/'}?list-type=2&max-keys=1"
 
     def __str__(self) -> str:
         """The address, and the proxy on the way to it."""
-        own = f"{self.host}:{self.port}"
-        return f"{own} through the proxy {self._proxy.hostname}:{self._proxy.port}" if self._proxy else own
+        own, (host, port) = f"{self.host}:{self.port}", self._first_hop
+        return f"{own} through the proxy {host}:{port}" if self._proxied else own
 
     def connect(self) -> None:
         """Find the name and open a connection. Raises UnavailableError."""
-        host, port = (self._proxy.hostname, self._proxy.port or 80) if self._proxy else (self.host, self.port)
         advice = "see that AWS_ENDPOINT_URL is right and the server is up"
         if self.is_virtual:
             advice += ", or set GANBALANCE_S3_ADDRESSING=path if it knows no names for buckets"
         try:
-            socket.create_connection((host or "", port), TIMEOUT_S).close()
+            socket.create_connection(self._first_hop, TIMEOUT_S).close()
         except socket.gaierror as error:
-            raise UnavailableError(f"the name {host} is not known ({error.strerror}); {advice}") from error
+            message = f"the name {self._first_hop[0]} is not known ({error.strerror})"
+            raise UnavailableError(f"{message}; {advice}") from error
         except TimeoutError as error:
             message = f"{self} does not answer within {TIMEOUT_S} s"
             raise UnavailableError(f"{message}; {advice}, and no firewall is between") from error
@@ -68,28 +76,23 @@ class Endpoint:
 
     def handshake(self) -> float:
         """Verify the server's certificate as the client does; the days until it expires. Raises ConfigError."""
-        connection = http.client.HTTPSConnection(*self._first_hop(), timeout=TIMEOUT_S, context=self._trust())
-        try:
-            self._prepare(connection)
-            connection.connect()
-            expires = str((connection.sock.getpeercert() or {})["notAfter"])
-        except ssl.SSLCertVerificationError as error:
-            message = f"the certificate of {self.host} is not accepted: {error.verify_message}"
-            raise ConfigError(f"{message}; {self._advice(error.verify_code)}") from error
-        except ssl.SSLError as error:
-            raise ConfigError(f"{self} speaks no TLS that we do: {error.reason or error}; {SCHEME}") from error
-        except (OSError, http.client.HTTPException) as error:
-            message = f"{self} ends the connection before its certificate is shown: {error}"
-            raise UnavailableError(f"{message}; see that the server is up, or {SCHEME}") from error
-        finally:
-            connection.close()
+        with self._connection() as connection:
+            try:
+                connection.connect()
+            except ssl.SSLCertVerificationError as error:
+                message = f"the certificate of {self.host} is not accepted: {error.verify_message}"
+                raise ConfigError(f"{message}; {self._advice(error.verify_code)}") from error
+            except ssl.SSLError as error:
+                raise ConfigError(f"{self} speaks no TLS that we do: {error.reason or error}; {SCHEME}") from error
+            secured: Any = connection.sock
+            expires = str(secured.getpeercert()["notAfter"])
         return (ssl.cert_time_to_seconds(expires) - time.time()) / 86_400
 
     def ask(self) -> Answer:
         """List the bucket as nobody: whatever the answer, S3 gives it in its own form and with the time."""
         with self._connection() as connection:
             began = time.time()
-            connection.request("GET", self._url_for_proxy() + self._target)
+            connection.request("GET", self._target, headers={} if self.is_tls else self._proxy_headers)
             response = connection.getresponse()
             middle = (began + time.time()) / 2
             head = response.read(4096)
@@ -103,39 +106,27 @@ class Endpoint:
 
     @contextmanager
     def _connection(self) -> Iterator[http.client.HTTPConnection]:
+        """A connection that is not open yet; TLS goes through a proxy's tunnel."""
         if self.is_tls:
             made: http.client.HTTPConnection = http.client.HTTPSConnection(
-                *self._first_hop(), timeout=TIMEOUT_S, context=self._trust()
+                *self._first_hop, timeout=TIMEOUT_S, context=self._trust()
             )
+            if self._proxied:
+                made.set_tunnel(self.host, self.port, self._proxy_headers)
         else:
-            made = http.client.HTTPConnection(*self._first_hop(), timeout=TIMEOUT_S)
+            made = http.client.HTTPConnection(*self._first_hop, timeout=TIMEOUT_S)
         try:
-            self._prepare(made)
             yield made
         except TimeoutError as error:
-            message = f"{self} takes the request and does not answer within {TIMEOUT_S} s"
+            message = f"{self} is connected and does not answer within {TIMEOUT_S} s"
             raise UnavailableError(f"{message}; see that the server is well, or {SCHEME}") from error
         except OSError as error:
-            raise UnavailableError(
-                f"{self} ends the connection: {error}; see that the server is well, or {SCHEME}"
-            ) from error
+            message = f"{self} ends the connection: {error}"
+            raise UnavailableError(f"{message}; see that the server is well, or {SCHEME}") from error
         except http.client.HTTPException as error:
             raise ConfigError(f"{self} speaks no HTTP ({type(error).__name__}); {SCHEME}") from error
         finally:
             made.close()
-
-    def _first_hop(self) -> tuple[str, int]:
-        return (self._proxy.hostname or "", self._proxy.port or 80) if self._proxy else (self.host, self.port)
-
-    def _prepare(self, connection: http.client.HTTPConnection) -> None:
-        """TLS goes through a proxy's tunnel."""
-        if self._proxy and self.is_tls:
-            user = f"{unquote(self._proxy.username or '')}:{unquote(self._proxy.password or '')}".encode()
-            known = {"Proxy-Authorization": f"Basic {base64.b64encode(user).decode()}"} if self._proxy.username else {}
-            connection.set_tunnel(self.host, self.port, known)
-
-    def _url_for_proxy(self) -> str:
-        return f"http://{self.host}:{self.port}" if self._proxy and not self.is_tls else ""
 
     def _trust(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -153,14 +144,6 @@ class Endpoint:
             style = ", or set GANBALANCE_S3_ADDRESSING=path" if self.is_virtual else ""
             return f"name the server in AWS_ENDPOINT_URL as its certificate does{style}"
         return f"{BUNDLE} (now {self._authorities})"
-
-
-def _proxy(scheme: str, host: str) -> SplitResult | None:
-    """The proxy that the client would use."""
-    given = urllib.request.getproxies().get(scheme)
-    if not given or urllib.request.proxy_bypass(host):
-        return None
-    return urlsplit(given if "://" in given else f"http://{given}")
 
 
 def _ahead_s(date: str | None, now_s: float) -> float | None:

@@ -3,8 +3,7 @@
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from ganbalance.errors import ConfigError
@@ -17,22 +16,17 @@ MOUNTS = Path("/proc/self/mounts")
 FLEETING = {"tmpfs": "memory: gone after a restart", "overlay": "in a container, it goes with the container"}
 
 
-def folder_checks(url: str) -> AbstractContextManager[list[Check]]:
-    """The checks of the folder `url`; the context removes what they leave. Raises ConfigError for what is none."""
-    if not url or "://" in url or "\0" in url:
-        open_store(url.replace("\0", "://"))  # says what a store is
-    try:
-        return _tidied(Folder(Path(url).expanduser().absolute()))
-    except RuntimeError as error:
-        raise ConfigError(f"store {url!r}: {error}; write the folder's path out, without ~") from error
-
-
 class Folder:
     """A folder and the place for trials in it, or in the nearest parent that exists."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.home = next(path for path in (root, *root.parents) if os.path.lexists(path))
+    def __init__(self, url: str) -> None:
+        if not url or "://" in url or "\0" in url:
+            open_store(url.replace("\0", "://"))  # says what a store is
+        try:
+            self.root = Path(url).expanduser().absolute()
+        except RuntimeError as error:
+            raise ConfigError(f"store {url!r}: {error}; write the folder's path out, without ~") from error
+        self.home = next(path for path in (self.root, *self.root.parents) if os.path.lexists(path))
         self.trial = self.home / TRIALS / secrets.token_hex(6)
 
     def checks(self) -> list[Check]:
@@ -103,14 +97,6 @@ class Folder:
         shutil.rmtree(self.trial, ignore_errors=True)
         with suppress(OSError):
             self.trial.parent.rmdir()
-
-
-@contextmanager
-def _tidied(folder: Folder) -> Iterator[list[Check]]:
-    try:
-        yield folder.checks()
-    finally:
-        folder.clean_up()
 
 
 def _kind(path: Path) -> str:
