@@ -1,10 +1,7 @@
 """Stores, and the artifacts in them."""
 
-from pathlib import Path
-
-from ganbalance.errors import ConfigError
-from ganbalance.store.base import MissingError, Store, redacted
-from ganbalance.store.local import LocalStore
+from ganbalance.store.base import MissingError, Store
+from ganbalance.store.local import LocalStore, folder_of
 
 __all__ = ["MissingError", "Store", "make_store", "open_store"]
 
@@ -17,7 +14,7 @@ def open_store(url: str) -> Store:
         from ganbalance.store.s3 import S3Store
 
         return S3Store(url)
-    return _folder(url)
+    return LocalStore(folder_of(url))
 
 
 def make_store(url: str, attempts: int | None = None) -> bool:
@@ -26,10 +23,4 @@ def make_store(url: str, attempts: int | None = None) -> bool:
         from ganbalance.store.s3 import make_bucket
 
         return make_bucket(url, attempts)
-    return _folder(url).make()
-
-
-def _folder(url: str) -> LocalStore:
-    if not url or "://" in url:
-        raise ConfigError(f"store {redacted(url)!r}: a store is a local folder, without '://', or s3://bucket/prefix")
-    return LocalStore(Path(url))
+    return LocalStore(folder_of(url)).make()

@@ -11,20 +11,27 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ganbalance.errors import ConfigError, UnavailableError
-from ganbalance.store.base import Entry, MissingError, OnBytes, Store, Unfinished, ignore
+from ganbalance.store.base import Entry, MissingError, OnBytes, Store, Unfinished, ignore, redacted
 
 TEMPORARY = ".tmp"
 REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
 
 
+def folder_of(url: str) -> Path:
+    """The whole path of a store that is a folder. Raises ConfigError for what names none."""
+    if not url or "://" in url or "\0" in url:
+        raise ConfigError(f"store {redacted(url)!r}: a store is a local folder, without '://', or s3://bucket/prefix")
+    try:
+        return Path(url).expanduser().absolute()
+    except RuntimeError as error:  # ~somebody who is not here
+        raise ConfigError(f"store {url!r}: {error}; give the folder's whole path") from error
+
+
 class LocalStore(Store):
-    """Files under one root folder; new files are written beside it and renamed into place."""
+    """Files under one root folder, an absolute path; new files are written beside it and renamed into place."""
 
     def __init__(self, root: Path) -> None:
-        try:
-            self.root = root.expanduser().absolute()
-        except RuntimeError as error:  # ~somebody who is not here
-            raise ConfigError(f"store {str(root)!r}: {error}; give the folder's whole path") from error
+        self.root = root
         self.url = str(self.root)
         self._marked = self._check_format()
 

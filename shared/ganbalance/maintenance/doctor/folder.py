@@ -8,8 +8,7 @@ from pathlib import Path
 
 from ganbalance.errors import ConfigError
 from ganbalance.maintenance.doctor.checks import ANOTHER, CONTENT, TRIALS, Check, CheckResult, same
-from ganbalance.store import open_store
-from ganbalance.store.local import LocalStore
+from ganbalance.store.local import LocalStore, folder_of
 
 LOW_BYTES = 5e9  # the environment of one honest run, its checkpoints and images
 MOUNTS = Path("/proc/self/mounts")
@@ -20,12 +19,7 @@ class Folder:
     """A folder and the place for trials in it, or in the nearest parent that exists."""
 
     def __init__(self, url: str) -> None:
-        if not url or "://" in url or "\0" in url:
-            open_store(url.replace("\0", "://"))  # says what a store is
-        try:
-            self.root = Path(url).expanduser().absolute()
-        except RuntimeError as error:
-            raise ConfigError(f"store {url!r}: {error}; write the folder's path out, without ~") from error
+        self.root = folder_of(url)
         self.home = next(path for path in (self.root, *self.root.parents) if os.path.lexists(path))
         self.trial = self.home / TRIALS / secrets.token_hex(6)
 
@@ -104,6 +98,6 @@ def _kind(path: Path) -> str:
     if not MOUNTS.exists():
         return "of a type that this system does not report"
     mounts = [line.split(" ")[1:3] for line in MOUNTS.read_text(errors="replace").splitlines()]
-    above = [(len(at), kind) for at, kind in mounts if path.is_relative_to(at.replace("\\040", " "))]
-    deepest = max((length for length, _ in above), default=0)
-    return next((kind for length, kind in reversed(above) if length == deepest), "unknown")
+    found = enumerate((at.replace("\\040", " "), kind) for at, kind in mounts)
+    above = [(len(at), turn, kind) for turn, (at, kind) in found if path.is_relative_to(at)]
+    return max(above, default=(0, 0, "unknown"))[2]
