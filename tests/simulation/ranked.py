@@ -18,7 +18,7 @@ from ganbalance.metrics.results import Run
 from ganbalance.metrics.scores import Scores
 from ganbalance.metrics.tuning import Tuning
 from ganbalance.metrics.verdicts import Evidence, Finding, Gate
-from ganbalance.metrics.weighted import stratified_draws
+from ganbalance.metrics.weighted import grouped_draws
 
 
 @dataclass(frozen=True)
@@ -32,18 +32,19 @@ class Cell:
 
 
 class Draws:
-    """The test images as they are and drawn again: AUC on all of them at once.
+    """The test images as they are and drawn again, by group where there are groups: AUC on all of them at once.
 
     The number of pairs in order is a whole number below 2**24, so float32 counts it exactly.
     """
 
-    def __init__(self, labels_T: np.ndarray, replicates: int, rng: np.random.Generator) -> None:
+    def __init__(
+        self, labels_T: np.ndarray, replicates: int, rng: np.random.Generator, groups_T: np.ndarray | None = None
+    ) -> None:
         self.labels = labels_T
-        drawn_BT = stratified_draws(labels_T, replicates, rng)
+        drawn_BT = grouped_draws(labels_T, groups_T, replicates, rng)
         self.weights = np.concatenate([np.ones((1, len(labels_T)), drawn_BT.dtype), drawn_BT])
         self._rows = [np.flatnonzero(labels_T == c) for c in (0, 1)]
         self._drawn = [np.ascontiguousarray(self.weights[:, rows].T.astype(np.float32)) for rows in self._rows]
-        self._pairs = float(len(self._rows[0]) * len(self._rows[1]))
 
     def auc(self, odds_T: np.ndarray) -> np.ndarray:
         """float64 (1 + B,)."""
@@ -64,7 +65,8 @@ class Draws:
         twice_R = 2 * np.einsum("pr,pr->r", below_NR[below], positive_PR)
         (tied,) = np.nonzero(upto > below)  # a tied pair counts one half
         twice_R += np.einsum("pr,pr->r", below_NR[upto[tied]] - below_NR[below[tied]], positive_PR[tied])
-        return np.asarray(twice_R, np.float64) / (2 * self._pairs)
+        pairs_R = negative_NR.sum(axis=0, dtype=np.float64) * positive_PR.sum(axis=0, dtype=np.float64)
+        return np.asarray(twice_R, np.float64) / (2 * pairs_R)
 
 
 @dataclass(frozen=True)

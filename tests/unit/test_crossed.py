@@ -92,6 +92,24 @@ def test_images_that_matter_add_degrees_of_freedom():
     assert found.df > 100
 
 
+def test_few_groups_of_test_images_take_degrees_of_freedom_away():
+    rng = np.random.default_rng(7)
+    values = TINY * (0.1 * rng.normal(size=(6, 1)) + rng.normal(size=40))
+    by_image = estimate(values, image_count=20)
+    for groups in (20, 200):
+        by_group = estimate(values, image_count=groups, grouped=True)
+        of_images = values[:, 1:].mean(axis=0).var() / by_image.se**2
+        assert (by_group.mean, by_group.se) == (by_image.mean, by_image.se)
+        assert by_group.df == pytest.approx(1 / (1 / by_image.df + of_images**2 / (groups - 1)), rel=1e-9)
+        assert by_group.df < groups < by_image.df or groups == 200
+
+
+def test_differences_and_multiples_of_samples_know_that_they_are_of_groups():
+    sample = Sample(np.random.default_rng(0).normal(size=(5, 30)), np.zeros(10), 20, grouped=True)
+    assert (sample - 0.5 * sample).estimate.df == pytest.approx((0.5 * sample).estimate.df, rel=1e-9)
+    assert sample.estimate == estimate(sample.values, sample.halves, 20, grouped=True)
+
+
 def test_no_standard_error_is_smaller_than_what_float_additions_do():
     found = estimate(np.full((6, 40), 0.1))
     assert found.se == pytest.approx(RESOLUTION, rel=1e-9)

@@ -42,7 +42,7 @@ def assert_equal(one: Scores, other: Scores) -> None:
     for name, value in vars(one).items():
         if name != "pairs":
             assert np.array_equal(value, getattr(other, name), equal_nan=name == "strengths"), name
-            assert value.dtype == getattr(other, name).dtype, name
+            assert np.asarray(value).dtype == np.asarray(getattr(other, name)).dtype, name
     for pair, log_odds in one.pairs.items():
         assert np.array_equal(log_odds.test, other.pairs[pair].test)
         assert np.array_equal(log_odds.held_out, other.pairs[pair].held_out)
@@ -54,6 +54,41 @@ def test_scores_are_read_back_as_they_were_written(tmp_path: Path, classes: int)
     assert len(written.pairs) == {2: 0, 3: 2, 11: 3}[classes]
     written.save(tmp_path / "scores.npz")
     assert_equal(Scores.load(tmp_path / "scores.npz"), written)
+
+
+def test_groups_are_read_back_where_there_are_any(tmp_path: Path) -> None:
+    given = scores(3)
+    given.save(tmp_path / "alone.npz")
+    with np.load(tmp_path / "alone.npz") as arrays:
+        assert not [name for name in arrays if "groups" in name]
+    written = replace(given, test_groups=np.arange(12) // 2, held_out_groups=np.arange(9) // 3)
+    written.save(tmp_path / "scores.npz")
+    assert_equal(Scores.load(tmp_path / "scores.npz"), written)
+    assert_equal(Scores.load(tmp_path / "alone.npz"), given)
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [
+        {"test_groups": np.zeros(8, int)},
+        {"held_out_groups": np.zeros(6, int)},
+        {"test_groups": np.zeros(7, int), "held_out_groups": np.zeros(6, int)},
+        {"test_groups": np.zeros(8, int), "held_out_groups": np.zeros(7, int)},
+    ],
+)
+def test_groups_of_other_images_or_of_some_are_refused(groups: dict[str, np.ndarray]) -> None:
+    with pytest.raises(DataError, match="do not fit"):
+        replace(scores(), **groups)
+
+
+def test_test_images_are_the_same_if_labels_and_groups_are() -> None:
+    given = scores()
+    one, two = (replace(given, test_groups=np.arange(8) // n, held_out_groups=np.arange(6)) for n in (2, 4))
+    assert given.same_test_images(scores())
+    assert one.same_test_images(replace(one, test_groups=np.arange(8) // 2))
+    assert not one.same_test_images(two)
+    assert not one.same_test_images(given)
+    assert not given.same_test_images(replace(given, test_labels=given.test_labels[::-1]))
 
 
 def test_scores_without_a_penalty_and_without_held_out_images_are_read_back_too(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from ganbalance.metrics.verdicts import MOVES, NO_DIFFERENCE
 from ganbalance.seeding import numpy_rng
 from tests.simulation import known, power, scenarios
 from tests.simulation.bank import SETTINGS, Bank, Design, build
+from tests.simulation.groups import Patients, false_calls
 from tests.simulation.ranked import Cell, Draws, Ranked
 from tests.unit.planted import of_margin, scores
 
@@ -123,6 +124,17 @@ def test_four_runs_in_five_call_the_effect_that_the_formula_asks_for(mix: str, s
 def test_what_only_moves_a_threshold_never_helps_and_never_hurts(k: int, runs: int) -> None:
     found = known.share(k, runs, np.random.default_rng(k))
     assert found["helps or hurts"] == found["measurable"] == 0
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+@pytest.mark.parametrize("correlation", [0.0, 0.7])
+def test_equal_arms_on_groups_of_images_are_seldom_called_if_groups_are_drawn(correlation: float, mixed: bool) -> None:
+    runs = 400
+    patients = Patients(common=40, rare=20, images=8, correlation=correlation, mixed=mixed)
+    found = false_calls(patients, runs, np.random.default_rng(2))
+    assert found["by group"] <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / runs)
+    if correlation:
+        assert found["by image"] > 0.15  # what the groups are drawn for
 
 
 @pytest.fixture(scope="module")

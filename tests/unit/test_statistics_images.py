@@ -26,6 +26,62 @@ def test_one_rare_test_image_gives_no_verdict_however_small_its_p():
         assert (names(found)["better"] == verdicts.TOO_FEW_IMAGES) is not enough
 
 
+def grouped(path: dict[int, Scores], per_group: int, *, common: int | None = None) -> dict[int, Scores]:
+    """The same arm on images that come in groups of one class; `common` of those of the first, `per_group` else."""
+    sizes = np.where(LABELS == 0, common or per_group, per_group)
+    of_class = np.arange(T) // 2 // sizes  # the classes take turns
+    groups = of_class * 2 + LABELS
+    return {
+        seed: replace(one, test_groups=groups, held_out_groups=np.arange(len(one.held_out_labels)))
+        for seed, one in path.items()
+    }
+
+
+def test_where_images_come_in_groups_the_gate_counts_groups_of_the_smallest_class():
+    for per_group, count in ((16, 19), (15, 20), (6, 50), (5, 60)):
+        arms = {
+            "none": grouped(arm(1.0), per_group, common=5),
+            "better": grouped(arm(3.5, luck=1), per_group, common=5),
+        }
+        found = judge(arms)
+        assert (found.smallest_class, found.enough_images) == (count, count >= 20)
+        assert found.few_images == (count < 50)
+        assert (names(found)["better"] == verdicts.TOO_FEW_IMAGES) == (count < 20)
+        if count >= 20:
+            assert found.arms["better"].components.image_count == count
+
+
+def test_groups_of_one_image_change_next_to_nothing():
+    arms = {"none": arm(1.0), "better": arm(1.3, luck=1), "oracle": arm(3.0, luck=2)}
+    by_group, by_image = judge({name: grouped(path, 1) for name, path in arms.items()}), judge(arms)
+    assert by_group.smallest_class == by_image.smallest_class == T // 2
+    for name, found in by_image.arms["better"].metrics.items():
+        both = found.difference, by_group.arms["better"].metrics[name].difference
+        assert both[0].mean == both[1].mean
+        assert both[0].high == pytest.approx(both[1].high, abs=1e-3)
+    parts = [found.arms["better"].components for found in (by_image, by_group)]
+    assert parts[0] == parts[1]
+
+
+def test_what_a_group_shares_widens_the_intervals():
+    def alike(path: dict[int, Scores], draw: int) -> dict[int, Scores]:
+        shift = np.random.default_rng(draw).normal(0, 0.8, T)[np.arange(T) // 20]  # of ten images of each class
+        return {seed: replace(one, test=one.test + shift[:, None] * [0, 1]) for seed, one in path.items()}
+
+    arms = {"none": alike(arm(1.0), 0), "same": alike(arm(1.0, luck=1), 1)}
+    by_image, by_group = (
+        judge(run).arms["same"].metrics["auc"].difference
+        for run in (arms, {name: grouped(path, 10) for name, path in arms.items()})
+    )
+    assert by_group.mean == by_image.mean
+    assert by_group.high - by_group.low > 1.5 * (by_image.high - by_image.low)
+
+
+def test_cells_with_other_groups_are_refused():
+    with pytest.raises(DataError, match="same test images"):
+        judge({"none": grouped(NONE, 3), "odd": grouped(NONE, 4)})
+
+
 def test_with_too_few_test_images_there_is_no_gate_and_still_plain_json():
     arms = {"none": arm(1.0), "oracle": arm(3.5, luck=1), "gan": arm(3.0, luck=2)}
     found = judge({name: cut(path, rare=1) for name, path in arms.items()})

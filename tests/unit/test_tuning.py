@@ -1,11 +1,15 @@
 """One strength and one fair rule per arm, from the held-out images of all its seeds."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from ganbalance.metrics import calibration, tuning
-from ganbalance.metrics.classification import Settled
+from ganbalance.metrics.classification import Settled, held_out_ranking
 from ganbalance.metrics.tuning import Tuning, of_one_seed
+from ganbalance.metrics.weighted import grouped_draws
+from ganbalance.seeding import numpy_rng
 from tests.unit.planted import of_margin, scores, settings, with_pairs
 
 LABELS = np.arange(40) % 2
@@ -51,6 +55,16 @@ def test_the_fair_rule_is_fitted_on_the_held_out_images_of_all_seeds_at_the_chos
     wanted = calibration.fit_fair(together, np.tile(LABELS, 2))
     assert settled.fair.scale == pytest.approx(wanted.scale)
     assert settled.fair.offsets == pytest.approx(wanted.offsets)
+
+
+def test_where_images_come_in_groups_the_choice_is_bootstrapped_by_group():
+    made = cell(1.1, 1.0, validation=np.ones(40, bool))
+    groups = np.arange(40) // 4
+    by_group = replace(made, test_groups=groups, held_out_groups=groups)
+    weights = grouped_draws(LABELS, groups, tuning.BOOTSTRAPS, numpy_rng(3, "tuning-bootstrap"))
+    found = Tuning.of({3: by_group}, settings()).ranking[3]
+    assert np.array_equal(found, held_out_ranking(made, settings(), weights))
+    assert not np.array_equal(found, Tuning.of({3: made}, settings()).ranking[3])
 
 
 @pytest.mark.parametrize("k", [2, 3, 10])

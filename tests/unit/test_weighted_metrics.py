@@ -10,7 +10,7 @@ from ganbalance.errors import DataError
 from ganbalance.metrics import classification
 from ganbalance.metrics.calibration import Rule
 from ganbalance.metrics.classification import Settled, held_out_macro, held_out_ranking, measure, ranking
-from ganbalance.metrics.weighted import Order, stratified_draws
+from ganbalance.metrics.weighted import Order, grouped_draws, independent_counts, stratified_draws
 from tests.unit.planted import scores, settings, with_pairs
 from tests.unit.reference_metrics import reference
 
@@ -112,6 +112,53 @@ def test_draws_keep_every_class_at_its_size_and_follow_the_generator():
     assert drawn[:, labels == 0].var() == pytest.approx(1 - 1 / 70, abs=0.03)
     assert (drawn == stratified_draws(labels, 300, np.random.default_rng(6))).all()
     assert (drawn != stratified_draws(labels, 300, np.random.default_rng(7))).any()
+
+
+GROUPS = {
+    "pure": ([0] * 12 + [1] * 9, [0, 0, 0, 1, 1, 2, 2, 2, 2, 3, 3, 4, 5, 5, 6, 7, 7, 7, 8, 8, 8]),
+    "of both": ([0, 1] * 10, np.arange(20) // 4),
+    "some of both": ([0] * 8 + [1, 0] * 6, np.r_[0, 0, 1, 1, 2, 2, 3, 3, np.arange(12) // 3 + 4]),
+    "a class in two groups": ([0, 1, 2] + [0] * 6 + [1] * 6 + [2], np.r_[0, 0, 0, np.arange(12) // 2 + 1, 9]),
+}
+
+
+@pytest.mark.parametrize("case", GROUPS)
+def test_groups_are_drawn_whole_and_no_draw_lacks_a_class(case: str):
+    labels, groups = map(np.array, GROUPS[case])
+    drawn = grouped_draws(labels, groups, 400, np.random.default_rng(1))
+    for group in np.unique(groups):
+        assert (np.ptp(drawn[:, groups == group], axis=1) == 0).all()
+    once = drawn[:, np.unique(groups, return_index=True)[1]]
+    assert (once.sum(axis=1) == len(np.unique(groups))).all()
+    assert once.mean(axis=0) == pytest.approx(1.0, abs=0.35)
+    assert all((drawn[:, labels == c].sum(axis=1) > 0).all() for c in np.unique(labels))
+    assert (drawn == grouped_draws(labels, groups, 400, np.random.default_rng(1))).all()
+
+
+def test_groups_of_one_class_are_drawn_among_those_of_that_class():
+    labels, groups = map(np.array, GROUPS["pure"])
+    drawn = grouped_draws(labels, groups, 100, np.random.default_rng(1))[:, np.unique(groups, return_index=True)[1]]
+    assert (drawn[:, :5].sum(axis=1) == 5).all()  # groups 0 to 4 are of class 0, 5 to 8 of class 1
+    assert (drawn[:, 5:].sum(axis=1) == 4).all()
+
+
+def test_a_group_of_several_classes_is_drawn_among_those_of_its_class_with_the_fewest_groups():
+    labels, groups = map(np.array, GROUPS["some of both"])
+    drawn = grouped_draws(labels, groups, 100, np.random.default_rng(1))[:, np.unique(groups, return_index=True)[1]]
+    assert (drawn[:, :4].sum(axis=1) == 4).all()
+
+
+@pytest.mark.parametrize("groups", [None, np.arange(100)])
+def test_images_that_stand_for_themselves_are_drawn_as_ever(groups: np.ndarray | None):
+    labels = np.random.default_rng(5).permutation(np.repeat([0, 1, 2], [70, 20, 10]))
+    drawn = grouped_draws(labels, groups, 30, np.random.default_rng(6))
+    assert (drawn == stratified_draws(labels, 30, np.random.default_rng(6))).all()
+
+
+def test_what_is_independent_is_counted_by_class():
+    labels, groups = map(np.array, GROUPS["some of both"])
+    assert independent_counts(labels, None, 3).tolist() == [14, 6, 0]
+    assert independent_counts(labels, groups, 3).tolist() == [8, 4, 0]
 
 
 def test_a_draw_without_a_class_is_refused():

@@ -17,13 +17,18 @@ bootstrap of images and taken out:
     variance   = max(from seeds - interaction / S, 0) + variance over image draws of the mean
     interval   = mean +- t(df) sqrt(variance),   df = (S - 1) (variance / from seeds)^2   (after Satterthwaite 1946)
 
+Where test images come in groups, such as those of one patient, whole groups are drawn (`weighted.grouped_draws`), and
+1 / df gets a second term (images / variance)^2 / (G - 1), G the groups of the smallest class: seeds and groups are
+clusters of both ways, as in Cameron, Gelbach & Miller 2011, "Robust inference with multiway clustering", J. Bus. Econ.
+Stat. 29, 238-249.
+
 `tests/simulation` shows what this covers, tuning included; `docs/statistics.md` has its tables.
 """
 
 import itertools
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +53,8 @@ class Components:
     seeds        the draw of images, the GAN, the choices: shrinks with more seeds
     images       the test images: shrinks with more of them alone
     interaction  some test images suit some seeds: shrinks with either
-    seed_count, image_count  what they were measured on: S, and the test images of the smallest class (None: many)
+    seed_count, image_count  what they were measured on: S, and the test images of the smallest class, or the groups of
+                             them where images are grouped (None: many)
     """
 
     seeds: float
@@ -160,11 +166,14 @@ def half_samples(seeds: int) -> NDArray[np.bool_]:
     return np.array([[seed in of_subset for seed in range(seeds)] for of_subset in kept])
 
 
-def estimate(values_SR: Floats, halves_H: Floats | None = None, image_count: int | None = None) -> Estimate:
+def estimate(
+    values_SR: Floats, halves_H: Floats | None = None, image_count: int | None = None, *, grouped: bool = False
+) -> Estimate:
     """The mean over S >= 2 seeds; values (S, 1 + B): the test set as it is, then B joint draws of its images.
 
     `halves_H` are the means of the whole procedure on each of `half_samples`; without them nothing was chosen from
-    seeds. `image_count` is the number of test images in the smallest class.
+    seeds. `image_count` is the number of test images in the smallest class, or of groups of them, if `grouped`: groups
+    are few, so that their part of the variance is not taken as known.
     """
     point_S, drawn_SB = values_SR[:, 0], values_SR[:, 1:]
     seeds = len(point_S)
@@ -179,6 +188,8 @@ def estimate(values_SR: Floats, halves_H: Floats | None = None, image_count: int
     only_seeds = max(from_seeds - interaction, 0.0)
     variance = only_seeds + mean_B.var() + RESOLUTION**2
     df = (seeds - 1) * max(1.0, variance / (from_seeds + RESOLUTION**2)) ** 2
+    if grouped and image_count:
+        df = 1 / (1 / df + (mean_B.var() / variance) ** 2 / max(1, image_count - 1))
     images = max(mean_B.var() - interaction, 0.0)
     components = Components(float(only_seeds), float(images), float(interaction), seeds, image_count)
     return Estimate(float(point_S.mean()), math.sqrt(variance), float(df), components)
@@ -210,17 +221,18 @@ class Sample:
     values: Floats
     halves: Floats
     image_count: int | None = None
+    grouped: bool = False
 
     def __sub__(self, other: "Sample") -> "Sample":
-        return Sample(self.values - other.values, self.halves - other.halves, self.image_count)
+        return replace(self, values=self.values - other.values, halves=self.halves - other.halves)
 
     def __rmul__(self, factor: float) -> "Sample":
-        return Sample(factor * self.values, factor * self.halves, self.image_count)
+        return replace(self, values=factor * self.values, halves=factor * self.halves)
 
     @property
     def estimate(self) -> Estimate:
         """The mean with its error."""
-        return estimate(self.values, self.halves, self.image_count)
+        return estimate(self.values, self.halves, self.image_count, grouped=self.grouped)
 
 
 def ratio(part: Sample, whole: Sample) -> Share | None:

@@ -19,7 +19,7 @@ from ganbalance.metrics.crossed import Estimate, Sample, estimate, half_samples
 from ganbalance.metrics.results import MIN_SEEDS_INTERVAL, Run
 from ganbalance.metrics.scores import Scores
 from ganbalance.metrics.tuning import Tuning, of_one_seed
-from ganbalance.metrics.weighted import stratified_draws
+from ganbalance.metrics.weighted import grouped_draws, independent_counts
 from ganbalance.seeding import numpy_rng
 
 
@@ -74,8 +74,8 @@ class Measured:
 class MeasuredRun:
     """All arms of a run, and samples of their metrics and of paired differences.
 
-    labels          int64 (T,): of the test images, which all cells share
-    smallest_class  test images of the smallest class
+    labels, groups  int64 (T,): of the test images, which all cells share; groups are None where there are none
+    smallest_class  test images of the smallest class, or groups of them
     imputed         arm -> the seeds at which it counts as the baseline; [] for an arm that diverged too often
     """
 
@@ -84,10 +84,11 @@ class MeasuredRun:
     ) -> None:
         self.run, self.diverged = run, diverged
         self.cells = {arm: dict(sorted(cells.get(arm, {}).items())) for arm in run.families}
-        self.labels = self._labels()
-        self.smallest_class = int(np.bincount(self.labels).min())
-        self.primary = primary(next(scores for of_arm in self.cells.values() for scores in of_arm.values()).classes)
-        drawn_BT = stratified_draws(self.labels, run.replicates, numpy_rng(0, "test-image-bootstrap"))
+        self.labels, self.groups = self._tested()
+        classes = next(scores for of_arm in self.cells.values() for scores in of_arm.values()).classes
+        self.smallest_class = int(independent_counts(self.labels, self.groups, classes).min())
+        self.primary = primary(classes)
+        drawn_BT = grouped_draws(self.labels, self.groups, run.replicates, numpy_rng(0, "test-image-bootstrap"))
         weights_RT = np.concatenate([np.ones((1, len(self.labels)), drawn_BT.dtype), drawn_BT])
         present = [arm for arm, of_arm in self.cells.items() if of_arm]
         # threads do: the time goes into numpy, which lets others run, as long as each keeps to one processor
@@ -100,13 +101,14 @@ class MeasuredRun:
         }
         self._samples: dict[tuple[str, str, tuple[int, ...]], Sample] = {}
 
-    def _labels(self) -> Ints:
-        found = [scores.test_labels for of_arm in self.cells.values() for scores in of_arm.values()]
+    def _tested(self) -> tuple[Ints, Ints | None]:
+        found = [scores for of_arm in self.cells.values() for scores in of_arm.values()]
         if not found:
             raise DataError("no cell of the run has a score")
-        if not all(np.array_equal(labels, found[0]) for labels in found):
+        first = found[0]
+        if not all(one.same_test_images(first) for one in found):
             raise DataError("all cells of a run have the same test images")
-        return found[0]
+        return first.test_labels, first.test_groups
 
     def trained(self, arm: str) -> bool:
         """Whether at most one cell in five diverged."""
@@ -134,7 +136,7 @@ class MeasuredRun:
             of_seed = {seed: self._source(arm, seed) for seed in seeds}
             values = np.stack([of_seed[seed].drawn[seed][metric] for seed in seeds])
             halves = [np.mean([of_seed[seed].point(kept, seed)[metric] for seed in kept]) for kept in _halves(seeds)]
-            self._samples[wanted] = Sample(values, np.array(halves), self.smallest_class)
+            self._samples[wanted] = Sample(values, np.array(halves), self.smallest_class, self.groups is not None)
         return self._samples[wanted]
 
     def gain(self, arm: str, metric: str, other: str | None = None, seeds: Sequence[int] | None = None) -> Sample:
@@ -151,7 +153,8 @@ class MeasuredRun:
         pairs = [(mine, theirs) for mine, theirs in found if mine is not None and theirs is not None]
         if len(pairs) < max(len(seeds), MIN_SEEDS_INTERVAL):
             return None
-        return estimate(np.stack([mine - theirs for mine, theirs in pairs]), image_count=self.smallest_class)
+        differences = np.stack([mine - theirs for mine, theirs in pairs])
+        return estimate(differences, image_count=self.smallest_class, grouped=self.groups is not None)
 
 
 def _halves(seeds: Sequence[int]) -> list[frozenset[int]]:

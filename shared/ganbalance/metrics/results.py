@@ -124,7 +124,7 @@ class Margins:
 
 @dataclass(frozen=True)
 class Analysis:
-    """Every arm of a run, and how it was judged. `smallest_class` counts test images.
+    """Every arm of a run, and how it was judged. `smallest_class` counts test images, or groups of them.
 
     `settled` is what was chosen for each arm, `points` the metrics of each of its seeds; both stay out of the JSON.
     """

@@ -40,6 +40,7 @@ class Scores:
     scale, offsets   float64 (G,), (G, K)  the rule "as trained": logits on the scale of the arm's own training mix
     prior            float64 (K,)       class shares that the rule decides for: those of that mix, if nothing was done
     pairs            (lower, higher class) -> PairScores; empty for two classes, whose log odds are in `test`
+    test_groups, held_out_groups  int64 (T,), (V,): equal where images belong together; None where none do
     """
 
     strengths: Floats
@@ -52,6 +53,8 @@ class Scores:
     offsets: Floats
     prior: Floats
     pairs: dict[tuple[int, int], PairScores] = field(default_factory=dict)
+    test_groups: Ints | None = None
+    held_out_groups: Ints | None = None
 
     def __post_init__(self) -> None:
         strengths, images, classes = self.test.shape
@@ -62,6 +65,9 @@ class Scores:
             and self.prior.shape == (classes,)
             and self.test_labels.shape == (images,)
             and self.validation.shape == self.held_out_labels.shape
+            and (self.test_groups is None) == (self.held_out_groups is None)
+            and (self.test_groups is None or self.test_groups.shape == self.test_labels.shape)
+            and (self.held_out_groups is None or self.held_out_groups.shape == self.held_out_labels.shape)
             and all(
                 pair.test.shape == (strengths, of_pair(self.test_labels, classes_of).sum())
                 and pair.held_out.shape == (strengths, of_pair(self.held_out_labels, classes_of).sum())
@@ -81,6 +87,11 @@ class Scores:
     def classes(self) -> int:
         """K."""
         return int(self.test.shape[2])
+
+    def same_test_images(self, other: "Scores") -> bool:
+        """Whether labels and groups of the test images agree."""
+        names = ("test_labels", "test_groups")
+        return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in names)
 
     def ranked_pairs(self) -> dict[tuple[int, int], PairScores]:
         """The pairs whose ranking is judged: the task's own two classes, or those with a head of their own."""
@@ -104,6 +115,7 @@ class Scores:
     def save(self, path: Path) -> None:
         """Write every array to an .npz file; a pair's are named pair/LOWER/HIGHER/part."""
         arrays: dict[str, Any] = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "pairs"}
+        arrays = {name: array for name, array in arrays.items() if array is not None}
         for (low, high), pair in self.pairs.items():
             arrays |= {f"pair/{low}/{high}/test": pair.test, f"pair/{low}/{high}/held_out": pair.held_out}
         np.savez(path, **arrays)
@@ -117,7 +129,8 @@ class Scores:
                 (low, high): PairScores(arrays[f"pair/{low}/{high}/test"], arrays[f"pair/{low}/{high}/held_out"])
                 for low, high in names
             }
-            return cls(**{item.name: arrays[item.name] for item in fields(cls) if item.name != "pairs"}, pairs=pairs)
+            plain = {item.name: arrays[item.name] for item in fields(cls) if item.name in arrays}
+            return cls(**plain, pairs=pairs)
 
 
 def of_pair(labels_N: Ints, pair: tuple[int, int]) -> NDArray[np.bool_]:

@@ -15,7 +15,7 @@ from ganbalance.metrics import calibration
 from ganbalance.metrics.calibration import Floats
 from ganbalance.metrics.classification import Settings, Settled, held_out_macro, held_out_ranking
 from ganbalance.metrics.scores import PAIR, Scores
-from ganbalance.metrics.weighted import stratified_draws
+from ganbalance.metrics.weighted import grouped_draws
 from ganbalance.seeding import numpy_rng
 
 BOOTSTRAPS = 150
@@ -76,7 +76,8 @@ def _ranked(scores: Scores, settings: Settings, weights_BV: np.ndarray) -> Float
 def _weights(seed: int, scores: Scores, *, bootstrapped: bool) -> np.ndarray:
     """How often each held-out image counts, int16 (B, V): the same for every arm of a seed."""
     if bootstrapped and len(scores.held_out_labels):
-        return stratified_draws(scores.held_out_labels, BOOTSTRAPS, numpy_rng(seed, "tuning-bootstrap"))
+        rng = numpy_rng(seed, "tuning-bootstrap")
+        return grouped_draws(scores.held_out_labels, scores.held_out_groups, BOOTSTRAPS, rng)
     return np.ones((1, len(scores.held_out_labels)), np.int16)
 
 

@@ -28,6 +28,32 @@ def stratified_draws(labels_T: ArrayLike, draws: int, rng: np.random.Generator) 
     return weights_BT
 
 
+def grouped_draws(labels_T: Ints, groups_T: Ints | None, draws: int, rng: np.random.Generator) -> NDArray[np.int16]:
+    """Weights, int16 (draws, T), of resamples of whole groups of images; without groups those of `stratified_draws`.
+
+    The cluster bootstrap: Field & Welsh 2007, "Bootstrapping clustered data", J. R. Statist. Soc. B 69, 369-390. Of the
+    groups in a stratum as many are drawn as there are; a group's stratum is the one of its classes that has the fewest
+    groups. A draw that lacks a class is drawn again.
+    """
+    if groups_T is None:
+        return stratified_draws(labels_T, draws, rng)
+    groups_G, group_of_T = np.unique(groups_T, return_inverse=True)
+    holds_GK = np.zeros((len(groups_G), labels_T.max() + 1), np.int64)
+    holds_GK[group_of_T, labels_T] = 1
+    rarest_G = np.where(holds_GK, holds_GK.sum(axis=0), len(groups_G) + 1).argmin(axis=1)
+    weights_BG = stratified_draws(rarest_G, draws, rng)
+    while len(lacking := np.flatnonzero((weights_BG @ holds_GK == 0).any(axis=1))):
+        weights_BG[lacking] = stratified_draws(rarest_G, len(lacking), rng)
+    return weights_BG[:, group_of_T]
+
+
+def independent_counts(labels_T: Ints, groups_T: Ints | None, k: int) -> Ints:
+    """How many groups each of k classes has images of, int64 (k,); without groups, how many images."""
+    if groups_T is not None:
+        labels_T = np.unique(np.stack([labels_T, groups_T]), axis=1)[0]
+    return np.bincount(labels_T, minlength=k)
+
+
 @dataclass(frozen=True)
 class Curve:
     """Weights along P distinct scores that a positive image has, highest first: float64 (P, C) each.
