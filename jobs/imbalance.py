@@ -1,7 +1,8 @@
 """imbalance: make the rare class rare, once per seed, for everything that follows.
 
 Reads   the dataset named in the experiment
-Writes  dataset    images.npy uint8 NCHW, labels.npy int64, classes.json; once, whatever the seed
+Writes  dataset    images.npy uint8 NCHW, labels.npy int64, classes.json, and groups.npy int64 where images are
+                   grouped; once, whatever the seed
         imbalance  split.npz (train, validation, tuning, removed and test rows), split.json with a sha256 of each,
                    counts.csv and counts.png: class counts before and after; COMMIT.json last
 Exit    0 done · 65 bad data · 75 try again · 78 bad configuration · 143 stopped
@@ -43,7 +44,10 @@ def imbalance(ctx: JobContext) -> None:
         keep=declared.keep,
         validation=declared.validation,
         seed=derive(ctx.seed, "split"),
+        groups_N=data.groups,
     )
+    if data.groups is not None:
+        split.check_groups(data.groups)
     split.save(ctx.folder / "split.npz")
     (ctx.folder / "split.json").write_text(json.dumps(split.hashes, indent=1))
 

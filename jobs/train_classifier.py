@@ -102,6 +102,8 @@ def train_classifier(ctx: JobContext) -> None:
             pair: PairScores(*(_log_odds(heads[pair], real, data, rows, pair) for rows in (split.test, split.held_out)))
             for pair in pairs
         },
+        test_groups=data.groups_of(split.test),
+        held_out_groups=data.groups_of(split.held_out),
     ).save(ctx.folder / "scores.npz")
     saved_head.save(ctx.folder / "head.safetensors", heads)
     _table(ctx.folder / "solver.csv", (_named(pair) | asdict(row) for pair in heads for row in heads[pair].solved))

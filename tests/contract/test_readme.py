@@ -14,6 +14,7 @@ from ganbalance.models import gans
 from ganbalance.reporting import readme, tables
 
 README = Path("README.md").read_text()
+EXAMPLES = [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)]
 DOCUMENTS = [Path("README.md"), Path("CONTRIBUTING.md"), *sorted(Path("docs/adr").glob("*.md"))]
 
 
@@ -63,17 +64,25 @@ def test_every_make_target_in_the_readme_exists(target: str) -> None:
 
 
 def test_the_example_experiment_of_the_readme_is_valid() -> None:
-    example, _ = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
-    experiment = config.check(yaml.safe_load(example), where="README")
+    example, _, _ = EXAMPLES
+    experiment = config.check(example, where="README")
     assert set(gans.names()) >= {"dcgan", "wgan-gp"}
     assert experiment.imbalance.keep == {"melanoma": 1.0}
 
 
 def test_the_recipes_of_the_readme_are_valid() -> None:
-    example, recipes = (yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL))
+    example, _, recipes = EXAMPLES
     experiment = config.check(example | {"arms": ["none", *recipes["arms"]]}, where="README")
     families = [arms.resolve(recipe).family for recipe in experiment.arms]
     assert families == ["baseline", "cheap", "generative", "generative", "generative", "generative"]
+
+
+def test_the_groups_of_the_readme_are_valid() -> None:
+    example, data, _ = EXAMPLES
+    config.check(example | data, where="README")
+    for name, given in (("folder", 'groups: {pattern: "(?P<group>[^_]+)_"}'), ("npz", "groups: {array: patient}")):
+        assert given in README
+        config.check(example | {"dataset": data["dataset"] | {"name": name} | yaml.safe_load(given)}, where="README")
 
 
 def test_every_preset_is_in_the_readme() -> None:

@@ -1,6 +1,7 @@
 """What of an experiment is about its images: the data set, the task, and which classes are rare."""
 
-from typing import Annotated, Any, Literal
+import re
+from typing import Annotated, Any, Literal, Self
 
 import pydantic
 from pydantic import Field
@@ -31,6 +32,36 @@ class FashionMnist(Frozen):
     folder: str | None = Field(None, description="where the four idx .gz files are, when not in a usual place")
 
 
+class Groups(Frozen):
+    """Which images belong together, such as those of one patient; of a group, no two are on two sides of a split.
+
+    Image files: the `column` of a CSV beside the images, whose first column names them, or the part of a file's name
+    that a `pattern` calls `group`. An .npz: an `array` with an entry for each image.
+    """
+
+    csv: str | None = Field(None, description="its place is below dataset.path, unless it is absolute")
+    column: str | None = None
+    pattern: str | None = Field(None, description="a regular expression, as in (?P<group>[^_]+)_; looked for anywhere")
+    array: str | None = Field(None, description="integers or text; of test images, the one called test_ and this name")
+
+    @pydantic.field_validator("pattern")
+    @classmethod
+    def _names_the_part(cls, pattern: str | None) -> str | None:
+        try:
+            if pattern is None or "group" in re.compile(pattern).groupindex:
+                return pattern
+        except re.error as error:
+            raise ValueError(f"is no regular expression: {error}") from error
+        raise ValueError("it has no part called group: write (?P<group>...) around what names the group")
+
+    @pydantic.model_validator(mode="after")
+    def _has_one_source(self) -> Self:
+        given = {name for name in type(self).model_fields if getattr(self, name) is not None}
+        if given not in ({"csv", "column"}, {"pattern"}, {"array"}):
+            raise ValueError("groups come from one place: csv and column, pattern, or array")
+        return self
+
+
 class OwnImages(Frozen):
     """A user's images: a folder per class, or an .npz with `images` (N,H,W[,C]) uint8 and `labels` (N,)."""
 
@@ -39,6 +70,13 @@ class OwnImages(Frozen):
     side_px: int = Field(28, ge=8, le=CANVASES[-1], description="every image is brought to this side")
     channels: Literal[1, 3] = 1
     test_fraction: float = Field(0.2, gt=0, lt=1, description="held back for the test where the data has no test part")
+    groups: Groups | None = Field(None, description="images that belong together; shares are then of groups")
+
+    @pydantic.model_validator(mode="after")
+    def _groups_are_where_it_says(self) -> Self:
+        if self.groups and (self.groups.array is not None) != (self.name == "npz"):
+            raise ValueError("dataset.groups of a folder are csv and column, or pattern; those of an npz are array")
+        return self
 
 
 Dataset = Annotated[FashionMnist | OwnImages, Field(discriminator="name")]

@@ -1,4 +1,6 @@
-"""Hold some images of every class back."""
+"""Hold some images of every class back, and with an image all of its group."""
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,18 +9,32 @@ Rows = NDArray[np.int64]
 
 
 def held_count(count: int, fraction: float) -> int:
-    """How many of a class of `count` images are held out: `fraction`, rounded, but at least one if there is one."""
+    """How many groups of a class with `count` are held out: `fraction`, rounded, but at least one if there is one."""
     return min(count, max(1, round(count * fraction)))
 
 
-def hold_out(labels_N: NDArray[np.int64], fraction: float, rng: np.random.Generator) -> tuple[Rows, Rows]:
-    """Rows that stay and rows held out, both rising: of each class as many as `held_count` says.
+def hold_out(  # noqa: PLR0913 - what a draw depends on
+    labels_N: NDArray[np.int64],
+    groups_N: NDArray[np.int64],
+    wanted: Callable[[int], int],
+    rng: np.random.Generator,
+    *,
+    held: NDArray[np.int64] | None = None,
+    stay: NDArray[np.int64] | None = None,
+) -> tuple[Rows, Rows]:
+    """Rows that stay and rows held out, both rising; no group is in both.
 
-    Class by class, so that how many each class loses depends on its own size alone.
+    Of the n groups that a class has images of, `wanted(n)` are held out. Groups in `held` and `stay` are decided
+    already. A group may hold images of several classes: the class with the fewest groups, which has the least choice,
+    is drawn first, and what it leaves to another may be more or less than that one wants.
     """
-    held = []
-    for label in np.unique(labels_N):
-        (rows,) = np.nonzero(labels_N == label)
-        held.append(rng.permutation(rows)[: held_count(len(rows), fraction)])
-    held_out = np.sort(np.concatenate(held)).astype(np.int64)
-    return np.setdiff1d(np.arange(len(labels_N)), held_out), held_out
+    of_class = [rng.permutation(np.unique(groups_N[labels_N == label])) for label in np.unique(labels_N)]
+    held = groups_N[:0] if held is None else held
+    decided = held if stay is None else np.union1d(held, stay)
+    for groups in sorted(of_class, key=len):
+        free = groups[~np.isin(groups, decided)]
+        missing = wanted(len(groups)) - int(np.isin(groups, held).sum())
+        held = np.append(held, free[: max(0, missing)])
+        decided = np.append(decided, free)
+    is_held = np.isin(groups_N, held)
+    return np.flatnonzero(~is_held), np.flatnonzero(is_held)

@@ -15,23 +15,26 @@ from ganbalance.errors import DataError
 
 @dataclass(frozen=True)
 class TaskImages:
-    """`images` uint8 (N,C,H,W); `labels` int64 (N,) class indices;
-    the rows before `n_train` are for training, the others for testing."""
+    """`images` uint8 (N,C,H,W); `labels` int64 (N,) class indices; `groups` int64 (N,), equal where images belong
+    together, or None; the rows before `n_train` are for training, the others for testing."""
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
     n_train: int
     class_names: tuple[str, ...]
+    groups: NDArray[np.int64] | None = None
 
     @classmethod
     def select(cls, whole: Images, classes: Sequence[Sequence[int]], class_names: tuple[str, ...]) -> Self:
         """Only the images of `classes`, sets of the dataset's labels whose places in the sequence become the labels."""
-        index_of = np.full(max(whole.labels.max(), *(max(labels) for labels in classes)) + 1, -1)
-        for index, labels in enumerate(classes):
-            index_of[list(labels)] = index
-        rows = np.flatnonzero(index_of[whole.labels] >= 0)
+        rows, indices = of_classes(whole.labels, classes)
         n_train = int((rows < whole.n_train).sum())
-        return cls(whole.images[rows], index_of[whole.labels[rows]].astype(np.int64), n_train, class_names)
+        groups = None if whole.groups is None else whole.groups[rows]
+        return cls(whole.images[rows], indices, n_train, class_names, groups)
+
+    def groups_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64] | None:
+        """The groups of these images, where images are grouped."""
+        return None if self.groups is None else self.groups[rows]
 
     @property
     def side_px(self) -> int:
@@ -51,10 +54,13 @@ class TaskImages:
                 raise DataError(f"class {name!r} has no test images, so no arm can be judged on it; add some")
 
     def save(self, folder: Path) -> None:
-        """Write images.npy, labels.npy and classes.json."""
+        """Write images.npy, labels.npy, classes.json and, where images are grouped, groups.npy."""
         np.save(folder / "images.npy", self.images)
         np.save(folder / "labels.npy", self.labels)
-        classes = {"class_names": self.class_names, "n_train": self.n_train}
+        if self.groups is not None:
+            np.save(folder / "groups.npy", self.groups)
+        grouped = {} if self.groups is None else {"grouped": True}
+        classes = {"class_names": self.class_names, "n_train": self.n_train} | grouped
         (folder / "classes.json").write_text(json.dumps(classes, indent=1))
 
     @classmethod
@@ -66,4 +72,16 @@ class TaskImages:
             np.load(path("labels.npy"), allow_pickle=False),
             described["n_train"],
             tuple(described["class_names"]),
+            np.load(path("groups.npy"), allow_pickle=False) if described.get("grouped") else None,
         )
+
+
+def of_classes(
+    labels_N: NDArray[np.int64], classes: Sequence[Sequence[int]]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The rows of the images of `classes`, sets of labels, and for each the place of its set, both int64."""
+    index_of = np.full(max(labels_N.max(), *(max(labels) for labels in classes)) + 1, -1)
+    for index, labels in enumerate(classes):
+        index_of[list(labels)] = index
+    rows = np.flatnonzero(index_of[labels_N] >= 0)
+    return rows, index_of[labels_N[rows]].astype(np.int64)

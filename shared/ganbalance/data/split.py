@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ganbalance.data.holdout import hold_out
+from ganbalance.data.holdout import held_count, hold_out
 from ganbalance.errors import DataError
 from ganbalance.keys import digest
 from ganbalance.seeding import numpy_rng
@@ -24,6 +24,9 @@ MOST_TUNING = 300
 @dataclass(frozen=True)
 class Split:
     """Rows of one dataset, int64 and rising, in parts that share no row.
+
+    Where images are grouped, no group is on two of three sides: what can be learned from (train, removed), what is held
+    out (validation, tuning), and test.
 
     train       kept real images that arms and GANs learn from
     validation  kept real images held out before anything trains; may be empty (`protocol: paper`)
@@ -52,6 +55,21 @@ class Split:
         """The real images outside the test part that nothing trains on, rising."""
         return np.union1d(self.validation, self.tuning)
 
+    def check_groups(self, groups_N: NDArray[np.int64]) -> None:
+        """Raises DataError where images of one group are on two sides; `groups_N` are the groups of all rows."""
+        sides = {
+            "learned from": np.union1d(self.train, self.removed),
+            "held out": self.held_out,
+            "tested on": self.test,
+        }
+        for (one, its), (other, others) in combinations(sides.items(), 2):
+            shared = np.intersect1d(groups_N[its], groups_N[others])
+            if len(shared):
+                raise DataError(
+                    f"leak: images of {len(shared)} groups are both {one} and {other} (first: that of row "
+                    f"{np.flatnonzero(groups_N == shared[0])[0]}); delete this imbalance artifact and run again"
+                )
+
     @property
     def hashes(self) -> dict[str, str]:
         """A SHA-256 per part."""
@@ -68,43 +86,50 @@ class Split:
             return cls(**{part: arrays[part] for part in PARTS})
 
 
-def draw(
-    labels_N: NDArray[np.int64], n_train: int, *, keep: Mapping[int, float], validation: float, seed: int
+def draw(  # noqa: PLR0913 - what a draw depends on
+    labels_N: NDArray[np.int64],
+    n_train: int,
+    *,
+    keep: Mapping[int, float],
+    validation: float,
+    seed: int,
+    groups_N: NDArray[np.int64] | None = None,
 ) -> Split:
     """Draw the kept images of every rare class, the validation images of every class, and the tuning images.
 
     `labels_N` are the labels of all rows, the first `n_train` of which may be trained on; `keep` maps a rare
     label to the share that stays; `validation` is the share of the kept images of each class to hold out, 0 for
     none. Of a rare class tuning gets up to `MOST_TUNING` removed images, at most half of them: the others are the
-    oracle's. A plan sees to it that no class keeps fewer than `FEWEST_KEPT`.
+    oracle's. Where there are `groups_N`, equal for images that belong together, all of these are shares and numbers
+    of groups. A plan sees to it that no class keeps fewer than `FEWEST_KEPT`, nor lacks images on a side.
     """
     from imblearn.datasets import make_imbalance
 
-    pool, labels = np.arange(n_train), labels_N[:n_train]
-    numbers = {label: round(keep.get(label, 1.0) * count) for label, count in sorted(Counter(labels.tolist()).items())}
-    rows, _ = make_imbalance(pool[:, None], labels, sampling_strategy=numbers, random_state=seed % 2**32)
-    train = kept = np.sort(rows[:, 0])
-    held_out = kept[:0]
-    if validation:
-        stays, held = hold_out(labels[kept], validation, np.random.default_rng(seed))
-        train, held_out = kept[stays], kept[held]
-    removed = np.setdiff1d(pool, kept)
-    tuning = _for_tuning(removed, labels_N[removed], seed) if validation else removed[:0]
-    return Split(
-        train=train,
-        validation=held_out,
-        tuning=tuning,
-        removed=np.setdiff1d(removed, tuning),
-        test=np.arange(n_train, len(labels_N)),
+    pool = np.arange(n_train)
+    labels, groups = labels_N[:n_train], pool if groups_N is None else groups_N[:n_train]
+    # what is kept or removed is a class's images of one group
+    classes = labels.max() + 1
+    units, unit_of = np.unique(groups * classes + labels, return_inverse=True)
+    counts = sorted(Counter((units % classes).tolist()).items())
+    numbers = {label: round(keep.get(label, 1.0) * count) for label, count in counts}
+    kept_units, _ = make_imbalance(
+        np.arange(len(units))[:, None], units % classes, sampling_strategy=numbers, random_state=seed % 2**32
     )
-
-
-def _for_tuning(removed: Indices, labels: NDArray[np.int64], seed: int) -> Indices:
-    """The removed images that tuning gets, rising; a draw of its own, so that the others stay as they were."""
-    rng = numpy_rng(seed, "tuning")
-    drawn = [rng.permutation(removed[labels == label]) for label in np.unique(labels)]
-    chosen = [rows[: min(MOST_TUNING, len(rows) // 2)] for rows in drawn]
-    return np.sort(np.concatenate([removed[:0], *chosen]))
+    is_kept = np.isin(unit_of, kept_units)
+    kept, removed = pool[is_kept], pool[~is_kept]
+    test = np.arange(n_train, len(labels_N))
+    if not validation:
+        return Split(train=kept, validation=kept[:0], tuning=kept[:0], removed=removed, test=test)
+    rng = np.random.default_rng(seed)
+    stay, held = hold_out(labels[kept], groups[kept], lambda count: held_count(count, validation), rng)
+    train, held_out = kept[stay], kept[held]
+    # images of a group that holds several classes may be on one side already, where the others follow; else this draw
+    # is one of its own, so that the parts above stay as they are
+    oracles, tuning = hold_out(
+        labels[removed], groups[removed], lambda count: min(MOST_TUNING, count // 2), numpy_rng(seed, "tuning"),
+        held=groups[held_out], stay=groups[train],
+    )  # fmt: skip
+    return Split(train=train, validation=held_out, tuning=removed[tuning], removed=removed[oracles], test=test)
 
 
 def training_rows(

@@ -16,7 +16,7 @@ from ganbalance.data.datasets import open_dataset
 from ganbalance.errors import ConfigError
 from ganbalance.frozen import Frozen, dump, parse
 from ganbalance.keys import digest, stage_key
-from ganbalance.pipeline import resolution, stages
+from ganbalance.pipeline import grouping, resolution, stages
 
 # read for their pictures or, the last two, for the time they took
 REPORTED = {stages.TrainGan.stage, stages.Synthesize.stage, stages.Features.stage}
@@ -92,6 +92,7 @@ def make_plan(experiment: Experiment) -> Plan:
     dataset = resolution.dataset(experiment, source)
     keep = resolution.keep(experiment, source, dataset)
     recipes, notes = resolution.recipes(experiment, keep, source.side_px)
+    notes += grouping.notes(experiment, source, dataset, keep)
     planner = _Planner(experiment, dataset, keep, source.side_px)
     cells = {
         stages.cell_role(recipe.name, seed): planner.cell(recipe, seed)

@@ -25,7 +25,7 @@ from ganbalance.frozen import Frozen, parse
 from ganbalance.metrics import verdicts
 from ganbalance.models import backbones, gans
 from ganbalance.models.base import ImageSpec
-from ganbalance.pipeline import stages
+from ganbalance.pipeline import grouping, stages
 
 MIN_CLASSES = 2
 LENGTHS = {"steps", "epochs"}
@@ -87,12 +87,14 @@ def keep(experiment: Experiment, source: Dataset, chosen: stages.Dataset) -> dic
             if amount > max(counts[c], 1):
                 raise ConfigError(f"{key}.{given} = {amount:g}: the class has {counts[c]} images to train on")
             kept[c] = amount / counts[c] if amount > 1 else amount
-    fewest = FEWEST_KEPT if experiment.classifier.holds_out else 1
+    fewest, what = FEWEST_KEPT if experiment.classifier.holds_out else 1, "images"
+    if grouped := grouping.of_task(source, chosen):
+        counts, what = grouping.counts(grouped, slice(grouped.n_train), chosen), "groups"
     for c, count in enumerate(counts):
         if (number := round(kept.get(c, 1.0) * count)) < fewest:
             raise ConfigError(
-                f"class {chosen.class_names[c]!r} keeps {number} images, too few to train on and to hold out for "
-                f"validation; raise {key} or give more images"
+                f"class {chosen.class_names[c]!r} keeps {number} {what}, too few to train on and to hold out for "
+                f"validation; raise {key} or give more {what}"
             )
     return kept
 
@@ -218,13 +220,15 @@ def forecast(experiment: Experiment, source: Dataset, chosen: stages.Dataset) ->
     lines = []
     if len(experiment.seeds) < verdicts.MIN_SEEDS:
         lines.append(f"no verdicts: {len(experiment.seeds)} of the {verdicts.MIN_SEEDS} seeds that one needs")
-    counts = source.counts().test
-    for labels, name in zip(chosen.classes, chosen.class_names, strict=True):
-        count = sum(counts[label] for label in labels)
+    of_label, what = source.counts().test, "images"
+    counts = [sum(of_label[label] for label in labels) for labels in chosen.classes]
+    if grouped := grouping.of_task(source, chosen):
+        counts, what = grouping.counts(grouped, slice(grouped.n_train, None), chosen), "groups"
+    for count, name in zip(counts, chosen.class_names, strict=True):
         has = f"class {name!r} has {count}"
         if count < verdicts.MIN_TEST_IMAGES:
-            lines.append(f"no verdicts: {has} of the {verdicts.MIN_TEST_IMAGES} test images that one needs")
+            lines.append(f"no verdicts: {has} of the {verdicts.MIN_TEST_IMAGES} test {what} that one needs")
         elif count < verdicts.FEW_TEST_IMAGES:
             few = verdicts.FEW_TEST_IMAGES
-            lines.append(f"verdicts with caution: {has} of the {few} test images from which error rates hold")
+            lines.append(f"verdicts with caution: {has} of the {few} test {what} from which error rates hold")
     return tuple(lines)

@@ -1,11 +1,11 @@
 """Datasets: where images come from, and what names their bytes."""
 
 from ganbalance import config
-from ganbalance.data.datasets.base import Dataset, Images
+from ganbalance.data.datasets.base import Dataset, Grouped, Images
 from ganbalance.data.datasets.fashion_mnist import FashionMnist
 from ganbalance.data.datasets.own_images import FolderImages, NpzImages
 
-__all__ = ["Dataset", "Images", "open_dataset"]
+__all__ = ["Dataset", "Grouped", "Images", "open_dataset"]
 
 
 def open_dataset(settings: config.FashionMnist | config.OwnImages) -> Dataset:

@@ -9,10 +9,23 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Images:
-    """`images` uint8 (N,C,H,W) and `labels` int64 (N,): the first `n_train` rows to train on, the rest to test on."""
+    """`images` uint8 (N,C,H,W) and `labels` int64 (N,): the first `n_train` rows to train on, the rest to test on.
+
+    `groups` int64 (N,): equal numbers for images that belong together; None where each stands for itself.
+    """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
+    n_train: int
+    groups: NDArray[np.int64] | None = None
+
+
+@dataclass(frozen=True)
+class Grouped:
+    """The labels and groups of a dataset's images, int64 (N,), in the order of `Images`."""
+
+    labels: NDArray[np.int64]
+    groups: NDArray[np.int64]
     n_train: int
 
 
@@ -41,6 +54,9 @@ class Dataset(Protocol):
 
     def counts(self) -> Counts:
         """How many images of each class `load` gives; no image is read."""
+
+    def grouped(self) -> Grouped | None:
+        """How the images are grouped, None where they are not; no image is read. Raises DataError."""
 
     def load(self) -> Images:
         """Everything, verified. Raises DataError for missing or damaged data."""

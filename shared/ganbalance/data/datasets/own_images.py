@@ -3,15 +3,17 @@
     PATH/train/<class>/*.png and PATH/test/<class>/*.png, or PATH/<class>/*.png
     PATH.npz with images (N,H,W), (N,H,W,1) or (N,H,W,3) uint8 and labels (N,), and perhaps test_images, test_labels
 
-Where there is no test part, `test_fraction` of every class is held back, the same for every seed. Images are
+Where there is no test part, `test_fraction` of every class is held back, the same for every seed: of its images, or,
+where `groups` says which of them belong together, of its groups. Images are
 brought to one side and one number of channels, so that real and synthetic ones take the same way; what is
 transparent becomes black. Files and folders whose name starts with a dot are not looked at.
 """
 
 import zipfile
 import zlib
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,8 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from ganbalance import config
-from ganbalance.data.datasets.base import Counts, Images
+from ganbalance.data import groups
+from ganbalance.data.datasets.base import Counts, Grouped, Images
 from ganbalance.data.holdout import held_count, hold_out
 from ganbalance.errors import DataError
 from ganbalance.keys import digest, sha256_file
@@ -32,8 +35,8 @@ NO_CHANNELS, CHANNELS_LAST = 3, 4  # dimensions of an array of images
 TEST_SPLIT_SEED = 0  # the test part belongs to the dataset: no seed of an experiment may move it
 
 
-class _OwnImages:
-    """What files in folders and arrays in a file have in common."""
+class _OwnImages(ABC):
+    """What files in folders and arrays in a file have in common: a part to train on, and perhaps one to test on."""
 
     def __init__(self, settings: config.OwnImages) -> None:
         self._settings = settings
@@ -42,6 +45,74 @@ class _OwnImages:
     @property
     def side_px(self) -> int:
         return self._settings.side_px
+
+    def counts(self) -> Counts:
+        labels, n_classes = np.concatenate(self._labels()), len(self.classes())
+        return Counts(*(np.bincount(labels[rows], minlength=n_classes).tolist() for rows in self._sides))
+
+    def grouped(self) -> Grouped | None:
+        if self._groups is None:
+            return None
+        rows = np.concatenate(self._sides)
+        return Grouped(np.concatenate(self._labels())[rows], self._groups[rows], len(self._sides[0]))
+
+    def load(self) -> Images:
+        images, labels = np.concatenate(self._images()), np.concatenate(self._labels())
+        rows = np.concatenate(self._sides)
+        of_rows = None if self._groups is None else self._groups[rows]
+        return Images(images[rows], labels[rows], len(self._sides[0]), of_rows)
+
+    @abstractmethod
+    def classes(self) -> list[str]:
+        """See `Dataset`."""
+
+    @abstractmethod
+    def _labels(self) -> list[NDArray[np.int64]]:
+        """Of every image of each part, (N,); the properties below number images through all parts."""
+
+    @abstractmethod
+    def _images(self) -> list[NDArray[np.uint8]]:
+        """Those of each part, uint8 (N, C, side, side)."""
+
+    @abstractmethod
+    def _group_names(self, settings: config.Groups) -> list[str]:
+        """The group of every image."""
+
+    @cached_property
+    def _groups(self) -> NDArray[np.int64] | None:
+        """The group of every image as a number, (N,). Raises DataError where one is in both parts."""
+        if self._settings.groups is None:
+            return None
+        names, numbers = np.unique(self._group_names(self._settings.groups), return_inverse=True)
+        n_train = len(self._labels()[0])
+        if len(shared := np.intersect1d(numbers[:n_train], numbers[n_train:])):
+            raise DataError(
+                f"{self._path}: {len(shared)} groups have images in both the training and the test part (first: "
+                f"{str(names[shared[0]])!r}); move the images of each to one of them, or put all into one part, of "
+                "which dataset.test_fraction is then held back by group"
+            )
+        return numbers.astype(np.int64)
+
+    @cached_property
+    def _sides(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The images to train on and those to test on. Raises DataError for a class that has none of one of them."""
+        (labels, *tested), numbers = self._labels(), self._groups
+        if tested:
+            return np.arange(len(labels)), len(labels) + np.arange(len(tested[0]))
+        group_of = np.arange(len(labels)) if numbers is None else numbers
+        fraction, rng = self._settings.test_fraction, np.random.default_rng(TEST_SPLIT_SEED)
+        train, test = hold_out(labels, group_of, lambda count: held_count(count, fraction), rng)
+        for label, name in enumerate(self.classes()):
+            has = labels == label
+            for use, rows in (("train", train), ("test", test)):
+                if has.any() and not has[rows].any():
+                    among = "" if numbers is None else f" in {len(np.unique(group_of[has]))} group(s)"
+                    raise DataError(
+                        f"{self._path}: class {name!r} has {has.sum()} image(s){among}, none left to {use} on after "
+                        f"dataset.test_fraction = {fraction}; give the class more {'groups' if among else 'images'} "
+                        "or change the fraction"
+                    )
+        return train, test
 
 
 class FolderImages(_OwnImages):
@@ -54,7 +125,9 @@ class FolderImages(_OwnImages):
 
     def fingerprint(self) -> str:
         files = {str(path.relative_to(self._path)): sha256_file(path) for path in image_files(self._path)}
-        return digest({"files": files, "settings": _content_settings(self._settings)})
+        named = self._settings.groups
+        of_files = {"groups": dict(zip(self._below, self._group_names(named), strict=True))} if named else {}
+        return digest({"files": files, "settings": _content_settings(self._settings)} | of_files)
 
     def ensure(self) -> None:
         if len(self.classes()) < 2:  # noqa: PLR2004
@@ -62,60 +135,84 @@ class FolderImages(_OwnImages):
                 f"{self._train} has {len(self.classes())} class folders; put the images of each class in one"
             )
 
-    def counts(self) -> Counts:
-        train, test = (
-            [len(image_files(part / name)) for name in self.classes()] for part in (self._train, self._path / "test")
-        )
-        return Counts(train, test) if (self._path / "test").is_dir() else _held_back(train, self._settings)
-
-    def load(self) -> Images:
-        train = self._read(self._train)
-        if (self._path / "test").is_dir():
-            return _joined(train, self._read(self._path / "test"))
-        return _split(*train, self.classes(), self._settings)
-
     @cached_property
     def _train(self) -> Path:
         if not self._path.is_dir():
             raise DataError(f"dataset.path = {str(self._path)!r}: there is no such folder")
         return self._path / "train" if (self._path / "train").is_dir() else self._path
 
-    def _read(self, folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        images, labels = [], []
-        for label, name in enumerate(self.classes()):
-            files = image_files(folder / name)
-            if not files:
-                raise DataError(f"{folder / name} holds no images ({', '.join(sorted(SUFFIXES))})")
-            images += [read_image(path, self._settings.side_px, self._settings.channels) for path in files]
-            labels += [label] * len(files)
-        return np.stack(images), np.asarray(labels, np.int64)
+    @cached_property
+    def _folders(self) -> list[list[tuple[Path, list[Path]]]]:
+        """By part and class: its folder, and the image files in it."""
+        parts = [self._train, *(part for part in [self._path / "test"] if part.is_dir())]
+        return [[(part / name, image_files(part / name)) for name in self.classes()] for part in parts]
+
+    @property
+    def _below(self) -> dict[str, str]:
+        """The path of every image file below the folder of the dataset -> below that of its class."""
+        return {
+            file.relative_to(self._path).as_posix(): file.relative_to(folder).as_posix()
+            for folder, files in chain(*self._folders)
+            for file in files
+        }
+
+    def _group_names(self, settings: config.Groups) -> list[str]:
+        if settings.pattern is not None:
+            return groups.by_pattern(settings.pattern, self._below)
+        table = self._path / Path(str(settings.csv)).expanduser()
+        return groups.by_column(table, str(settings.column), list(self._below))
+
+    def _labels(self) -> list[NDArray[np.int64]]:
+        return [np.repeat(np.arange(len(part)), [len(files) for _, files in part]) for part in self._folders]
+
+    def _images(self) -> list[NDArray[np.uint8]]:
+        if empty := [folder for folder, files in chain(*self._folders) if not files]:
+            raise DataError(f"{empty[0]} holds no images ({', '.join(sorted(SUFFIXES))})")
+        side_px, channels = self._settings.side_px, self._settings.channels
+        return [
+            np.stack([read_image(file, side_px, channels) for _, files in part for file in files])
+            for part in self._folders
+        ]
 
 
 class NpzImages(_OwnImages):
     """Arrays in an .npz file. Labels may be any integers; the classes are the distinct ones in order."""
 
     def classes(self) -> list[str]:
-        return [str(label) for label in np.unique(self._labels("labels"))]
+        return [str(label) for label in np.unique(self._given_labels("labels"))]
 
     def fingerprint(self) -> str:
         if not self._path.is_file():
             raise DataError(f"dataset.path = {str(self._path)!r}: there is no such file")
-        return digest({"file": sha256_file(self._path), "settings": _content_settings(self._settings)})
+        named = {"groups": self._settings.groups.array} if self._settings.groups else {}
+        return digest({"file": sha256_file(self._path), "settings": _content_settings(self._settings)} | named)
 
     def ensure(self) -> None:
         if len(self.classes()) < 2:  # noqa: PLR2004
             raise DataError(f"{self._path} has one class only in 'labels': two are needed to tell apart")
 
-    def counts(self) -> Counts:
-        parts = ("labels", "test_labels") if "test_images" in self._names else ("labels",)
-        train, *test = (np.bincount(self._indices(part), minlength=len(self.classes())).tolist() for part in parts)
-        return Counts(train, test[0]) if test else _held_back(train, self._settings)
+    def _labels(self) -> list[NDArray[np.int64]]:
+        return [self._indices(part + "labels") for part in self._parts]
 
-    def load(self) -> Images:
-        train = self._part("images", "labels")
-        if "test_images" in self._names:
-            return _joined(train, self._part("test_images", "test_labels"))
-        return _split(*train, self.classes(), self._settings)
+    def _images(self) -> list[NDArray[np.uint8]]:
+        return [self._part(part + "images", part + "labels") for part in self._parts]
+
+    def _group_names(self, settings: config.Groups) -> list[str]:
+        names = []
+        for prefix, labels in zip(self._parts, self._labels(), strict=True):
+            of_part = self._array(f"{prefix}{settings.array}")
+            if of_part.dtype.kind not in "iuU" or of_part.shape != labels.shape:
+                raise DataError(
+                    f"{self._path}: '{prefix}{settings.array}' is {of_part.dtype} {of_part.shape} for {len(labels)} "
+                    "labels; it must be integers or text of shape (N,), the group of each image"
+                )
+            names += of_part.astype(str).tolist()
+        return names
+
+    @property
+    def _parts(self) -> tuple[str, ...]:
+        """What the names of the arrays of each part begin with."""
+        return ("", "test_") if "test_images" in self._names else ("",)
 
     @cached_property
     def _names(self) -> list[str]:
@@ -139,7 +236,7 @@ class NpzImages(_OwnImages):
             raise DataError(f"{self._path} has no array '{name}', only {', '.join(self._names) or 'nothing'}")
         return self._arrays[name]
 
-    def _labels(self, name: str) -> NDArray[np.int64]:
+    def _given_labels(self, name: str) -> NDArray[np.int64]:
         labels = self._array(name)
         if not np.issubdtype(labels.dtype, np.integer) or labels.ndim != 1:
             raise DataError(
@@ -159,15 +256,14 @@ class NpzImages(_OwnImages):
         grey = pixels.ndim == CHANNELS_LAST and pixels.shape[-1] == GREY
         return pixels[..., 0] if grey else pixels
 
-    def _part(self, images: str, labels: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        indices = self._indices(labels)
-        pixels = self._pixels(images, len(indices))
+    def _part(self, images: str, labels: str) -> NDArray[np.uint8]:
+        pixels = self._pixels(images, len(self._indices(labels)))
         side_px, channels = self._settings.side_px, self._settings.channels
-        return np.stack([_canonical(Image.fromarray(image), side_px, channels) for image in pixels]), indices
+        return np.stack([_canonical(Image.fromarray(image), side_px, channels) for image in pixels])
 
     def _indices(self, name: str) -> NDArray[np.int64]:
         """An array of labels as indices into `classes()`."""
-        labels, classes = self._labels(name), np.unique(self._labels("labels"))
+        labels, classes = self._given_labels(name), np.unique(self._given_labels("labels"))
         if not np.isin(labels, classes).all():
             raise DataError(f"{self._path}: '{name}' holds classes that 'labels' does not")
         return np.searchsorted(classes, labels).astype(np.int64)
@@ -182,12 +278,6 @@ def image_files(folder: Path) -> list[Path]:
 def read_image(path: Path, side_px: int, channels: int) -> NDArray[np.uint8]:
     """One image file as uint8 (channels, side, side). Raises DataError where it is none."""
     return _canonical(_open(path), side_px, channels)
-
-
-def _held_back(counts: list[int], settings: config.OwnImages) -> Counts:
-    """Of data without a test part."""
-    test = [held_count(count, settings.test_fraction) for count in counts]
-    return Counts([count - held for count, held in zip(counts, test, strict=True)], test)
 
 
 def _hidden(path: Path) -> bool:
@@ -222,25 +312,3 @@ def _opaque(image: Image.Image) -> Image.Image:
     if not image.has_transparency_data:
         return image
     return Image.alpha_composite(Image.new("RGBA", image.size, "black"), image.convert("RGBA"))
-
-
-def _joined(
-    train: tuple[NDArray[np.uint8], NDArray[np.int64]], test: tuple[NDArray[np.uint8], NDArray[np.int64]]
-) -> Images:
-    return Images(np.concatenate([train[0], test[0]]), np.concatenate([train[1], test[1]]), len(train[0]))
-
-
-def _split(
-    images: NDArray[np.uint8], labels: NDArray[np.int64], classes: Sequence[str], settings: config.OwnImages
-) -> Images:
-    """Hold `test_fraction` of every class back, at least one image. Raises DataError when a class has none left."""
-    train, test = hold_out(labels, settings.test_fraction, np.random.default_rng(TEST_SPLIT_SEED))
-    counts = np.bincount(labels, minlength=len(classes))
-    for name, count, left in zip(classes, counts, np.bincount(labels[train], minlength=len(classes)), strict=True):
-        if not left:
-            raise DataError(
-                f"{settings.path}: class {name!r} has {count} image(s), none left to train on after "
-                f"dataset.test_fraction = {settings.test_fraction}; give the class more images or lower the fraction"
-            )
-    order = np.concatenate([train, test])
-    return Images(images[order], labels[order], len(train))
