@@ -49,6 +49,7 @@ class SyntheticRun:
     k: int = 2
     rare: tuple = ()
     n_test: int = 600
+    per_group: int = 0  # images of one class that belong together; 0 where each stands for itself
     protocol: str = "honest"
     validation: tuple = (100, 25)
     tuning: int = 75
@@ -123,7 +124,16 @@ class SyntheticRun:
             offsets=np.zeros((grid, self.k)),
             prior=self.prior() if self.keeps_prior(arm) else equal,
             pairs=self.pairs(test, held_out, held),
+            **(
+                {"test_groups": self.groups(self.labels()), "held_out_groups": self.groups(held)}
+                if self.per_group
+                else {}
+            ),
         )
+
+    def groups(self, labels):
+        of_class = np.arange(len(labels)) // self.k // self.per_group  # test images take turns
+        return of_class * self.k + labels
 
     def keeps_prior(self, arm):
         return arm == "none" or "oracle" in arm or arm in self.imbalanced

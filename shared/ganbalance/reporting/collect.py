@@ -17,6 +17,7 @@ from ganbalance.config import Experiment, Family
 from ganbalance.data.split import Split
 from ganbalance.errors import DataError
 from ganbalance.metrics.scores import PAIR, Scores
+from ganbalance.metrics.weighted import independent_counts
 from ganbalance.store.artifacts import Artifact
 
 BASELINE, ORACLE = "none", "oracle"
@@ -121,6 +122,14 @@ class Results:
         return _first_cell(self.cells).scores.test_labels
 
     @property
+    def tested_groups(self) -> list[int] | None:
+        """How many groups of test images each class has; None where images are not grouped."""
+        groups = _first_cell(self.cells).scores.test_groups
+        if groups is None:
+            return None
+        return [int(count) for count in independent_counts(self.labels, groups, len(self.class_names))]
+
+    @property
     def shown(self) -> int:
         """The class whose probabilities are shown: the positive one of a pair, the first rare one of more."""
         return 1 if len(self.class_names) == PAIR else min(self.rare)
@@ -197,10 +206,10 @@ def _first_cell(cells: Mapping[str, Mapping[int, Cell]]) -> Cell:
 
 
 def _check_one_test_set(cells: Mapping[str, Mapping[int, Cell]]) -> None:
-    wanted = _first_cell(cells).scores.test_labels
+    wanted = _first_cell(cells).scores
     for arm, of_arm in cells.items():
         for seed, cell in of_arm.items():
-            if not np.array_equal(cell.scores.test_labels, wanted):
+            if not cell.scores.same_test_images(wanted):
                 raise DataError(
                     f"{arm} at seed {seed} was tested on other images than the rest, so nothing here is comparable; "
                     "delete its train-classifier artifact and run again"

@@ -33,6 +33,7 @@ def predictions(results: Results, analysis: Analysis) -> dict[str, NDArray[Any]]
     """The arrays of predictions.npz: enough to compute any metric of any arm anew.
 
     labels            int64 (T,)      class index of each test image
+    groups            int64 (T,)      equal where test images belong together, if images are grouped
     class_names       str (K,)        name of each class
     deployment_prior  float64 (K,)    class shares of the imbalanced data
     test/ARM/SEED     float64 (T, K)  logits of the test images at the arm's strength
@@ -45,6 +46,8 @@ def predictions(results: Results, analysis: Analysis) -> dict[str, NDArray[Any]]
         "deployment_prior": results.prior,
     }
     for arm, seed, scores in each_cell(results):
+        if scores.test_groups is not None:
+            arrays["groups"] = scores.test_groups
         settled = analysis.settled[arm]
         arrays[f"test/{arm}/{seed}"] = scores.test[settled.strength]
         for (low, high), pair in scores.pairs.items():

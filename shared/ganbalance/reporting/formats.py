@@ -152,6 +152,11 @@ def primary_name(summary: Summary) -> str:
     return metric_name(summary["primary"])
 
 
+def tested_units(summary: Summary) -> str:
+    """What is counted and drawn of the test: its images, or groups of them where they are grouped."""
+    return "test groups" if "tested_groups" in summary["dataset"] else "test images"
+
+
 def change(summary: Summary, arm: str, metric: str | None = None) -> Any:
     """The difference of an arm to the baseline, in the primary metric unless another is named; None without one."""
     found = summary["arms"][arm]["metrics"].get(metric or summary["primary"])

@@ -9,6 +9,7 @@ from ganbalance.reporting.formats import (
     interval,
     percent,
     primary_name,
+    tested_units,
     variance_shares,
     verdict_label,
 )
@@ -29,11 +30,12 @@ def gate(summary: Summary) -> list[str]:
     gain, limit = summary["gate"]["gain"], summary["gate"]["limited_by"]
     shares = variance_shares(gain["components"])
     share = f" ({percent(shares['images'])} of the variance)" if shares else ""
+    tested = tested_units(summary)
     needs = {
-        "test images": f"It needs more test images or a harder task: the test images are what limits it{share}, and "
+        "test images": f"It needs more {tested} or a harder task: the {tested} are what limits it{share}, and "
         "more seeds buy little.",
         "seeds": "It needs more seeds or a harder task: the draw of the seeds is what limits it.",
-        "both": "It needs more seeds, more test images or a harder task.",
+        "both": f"It needs more seeds, more {tested} or a harder task.",
     }[limit]
     return [
         f"This run could not have shown a gain: giving the removed images back changes {primary_name(summary)} by "

@@ -10,7 +10,7 @@ from ganbalance.metrics import statistics, verdicts
 from ganbalance.metrics.classification import AS_TRAINED, FAIR, Settings
 from ganbalance.metrics.results import Analysis, Run
 from ganbalance.reporting.collect import BASELINE, ORACLE, Question, Results
-from ganbalance.reporting.formats import WITHHELD
+from ganbalance.reporting.formats import WITHHELD, listed
 from ganbalance.reporting.layout import Summary
 from ganbalance.reporting.verdict_text import sentence
 
@@ -90,6 +90,7 @@ def _run(question: Question, results: Results) -> Run:
 
 def _dataset(question: Question, results: Results) -> dict[str, Any]:
     tested = np.bincount(results.labels, minlength=len(results.class_names)).tolist()
+    groups = results.tested_groups
     return {
         "name": question.experiment.dataset.name,
         "classes": list(results.class_names),
@@ -99,6 +100,7 @@ def _dataset(question: Question, results: Results) -> dict[str, Any]:
         **{name: dict(zip(results.class_names, counts, strict=True)) for name, counts in results.counts.items()},
         "test": len(results.labels),
         "tested": dict(zip(results.class_names, tested, strict=True)),
+        **({"tested_groups": dict(zip(results.class_names, groups, strict=True))} if groups else {}),
         "fingerprint": question.fingerprint,
     }
 
@@ -169,10 +171,9 @@ def remarks(question: Question, results: Results, analysis: Analysis) -> list[st
     seeds = len(question.experiment.seeds)
     if seeds < verdicts.MIN_SEEDS:
         said.append(f"Too few seeds: {seeds}, and a verdict needs {verdicts.MIN_SEEDS}. The numbers only describe.")
-    what = (
-        ("Penalties", "penalty") if isinstance(question.experiment.classifier, LinearHead) else ("Settings", "setting")
-    )
-    said += _test_images(results, analysis) + _tuned_on(results, *what)
+    is_head = isinstance(question.experiment.classifier, LinearHead)
+    tuned = ("Penalties", "penalty") if is_head else ("Settings", "setting")
+    said += _by_group(results) + _test_images(results, analysis) + _tuned_on(results, *tuned)
     if analysis.equality_within_reach is False and analysis.margins:
         said.append(
             f"Equality could not be shown by this run, whatever its arms do: half of every interval exceeds the margin "
@@ -186,14 +187,28 @@ def remarks(question: Question, results: Results, analysis: Analysis) -> list[st
     return said + _divergence(results) + _machines(results)
 
 
+def _by_group(results: Results) -> list[str]:
+    """What is different where images are grouped."""
+    if results.tested_groups is None:
+        return []
+    rare = listed([f"{results.tested_groups[index]} of “{results.class_names[index]}”" for index in results.rare])
+    return [
+        "Images were split and resampled by group, since those of one group are not independent: no group is on two "
+        "sides of a split, shares are of groups, intervals draw whole groups of test images, and where a verdict needs "
+        f"a number of test images, groups are counted. Groups tested: {rare}. Seeds differ in their numbers of images; "
+        "the tables show those of the first."
+    ]
+
+
 def _test_images(results: Results, analysis: Analysis) -> list[str]:
     smallest, base = analysis.smallest_class, analysis.arms[BASELINE].metrics.get(analysis.primary)
     if base is None or not analysis.few_images:
         return []
     wrong = (1 - base.mean) * smallest
     what = "no verdict" if not analysis.enough_images else "verdicts with caution"
+    units = "test groups" if results.tested_groups else "test images"
     return [
-        f"{smallest} test images in the smallest class, of which {BASELINE} ranks about {wrong:.1f} wrong: {what}. "
+        f"{smallest} {units} in the smallest class, of which {BASELINE} ranks about {wrong:.1f} wrong: {what}. "
         f"A verdict needs {verdicts.MIN_TEST_IMAGES} and {verdicts.MIN_MISRANKED:g}; from "
         f"{verdicts.FEW_TEST_IMAGES} and {verdicts.FEW_MISRANKED:g} on its error rates hold."
     ]

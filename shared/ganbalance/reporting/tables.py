@@ -22,6 +22,7 @@ from ganbalance.reporting.formats import (
     plural,
     primary_name,
     shown_change,
+    tested_units,
     verdict_entry,
     verdict_label,
 )
@@ -113,7 +114,8 @@ def _how_to_read(summary: Summary) -> list[str]:
     """What the numbers of the main table are."""
     if len(summary["seeds"]) < MIN_SEEDS_INTERVAL:
         return ["One seed: single values without intervals."]
-    said = ["Means over seeds. In brackets 95 % intervals over seeds and test images; differences are paired by seed."]
+    drawn = f"seeds and {tested_units(summary)}"
+    said = [f"Means over seeds. In brackets 95 % intervals over {drawn}; differences are paired by seed."]
     if summary["primary"] != "auc":
         said.append(
             "Pairwise AUC: how well two-class heads tell each rare class from every other class, averaged; no shift of "

@@ -21,6 +21,7 @@ from ganbalance.reporting.formats import (
     percent,
     primary_name,
     size,
+    tested_units,
     verdict_label,
 )
 from ganbalance.reporting.layout import Summary
@@ -76,7 +77,7 @@ def sentence(summary: Summary, arm: str, missing: Sequence[str]) -> str:
         case verdicts.TOO_FEW_IMAGES:
             smallest, least = summary["smallest_class"], verdicts.MIN_TEST_IMAGES
             needed = f"a verdict needs {least}, and one that {baseline} ranks wrong"
-            return f"The smallest class has {smallest} test images; {needed}."
+            return f"The smallest class has {smallest} {tested_units(summary)}; {needed}."
         case verdicts.DID_NOT_TRAIN:
             others = f" {metric} {over_others} against {baseline} over the others." if finished else ""
             diverged = f"Training diverged at {len(found['diverged_seeds'])} of {seeds} seeds"

@@ -180,12 +180,12 @@ def error_rates(summary: Summary) -> list[str]:
     return said
 
 
-def would_shrink(shares: dict[str, float]) -> str:
-    """What would narrow an interval whose variance has these shares."""
+def would_shrink(shares: dict[str, float], tested: str = "test images") -> str:
+    """What would narrow an interval whose variance has these shares, over seeds and what is `tested`."""
     if not shares:
         return "nothing: the difference has no variance"
     if shares["images"] > MOST:
-        return "more test images; more seeds buy little"
+        return f"more {tested}; more seeds buy little"
     if shares["seeds"] > MOST:
-        return "more seeds; more test images buy little"
-    return "more seeds, and more test images"
+        return f"more seeds; more {tested} buy little"
+    return f"more seeds, and more {tested}"

@@ -12,6 +12,7 @@ from ganbalance.reporting.formats import (
     did_not_train,
     interval,
     primary_name,
+    tested_units,
     verdict_entry,
     verdict_label,
 )
@@ -50,7 +51,8 @@ def _evidence(summary: Summary) -> Section:
 
 
 def _rule(summary: Summary) -> Section:
-    used = f"{summary['replicates']:,} draws of the test images; reference arm: {arm_name(summary['reference'])}."
+    draws, reference = f"{summary['replicates']:,} draws", arm_name(summary["reference"])
+    used = f"{draws} of the {tested_units(summary)}; reference arm: {reference}."
     text = (*_paragraphs(summary["rule"]), used)
     return Section(title="How a verdict is reached", text=text, folded=True, measured=False)
 

@@ -14,12 +14,13 @@ def sections(report: Report) -> Iterator[Section]:
     data = report.summary["dataset"]
     names = data["classes"]
     counts = ", ".join(f"{name} {data['before'][name]} before and {data['after'][name]} after" for name in names)
-    rows = [(Entry(name), *(Entry(f"{data[part][name]:,}") for part in COUNTED)) for name in names]
-    table = Table(
-        "Images per class",
-        ("class", "before", "kept", "trained on", "validation", "removed, for tuning", "test"),
-        (Group("", tuple(rows)),),
-    )
+    head = ["class", "before", "kept", "trained on", "validation", "removed, for tuning", "test"]
+    counted = [*COUNTED]
+    if "tested_groups" in data:
+        head.append("test groups")
+        counted.append("tested_groups")
+    rows = [(Entry(name), *(Entry(f"{data[part][name]:,}") for part in counted)) for name in names]
+    table = Table("Images per class", tuple(head), (Group("", tuple(rows)),))
     shown = picture(
         figures.class_counts(names, list(data["before"].values()), list(data["after"].values())),
         "class-counts.png",

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ganbalance.reporting.formats import NOTHING, number, percent, primary_name, variance_shares
+from ganbalance.reporting.formats import NOTHING, number, percent, primary_name, tested_units, variance_shares
 from ganbalance.reporting.layout import Entry, Report, Section
 from ganbalance.reporting.tables import of_arms
 from ganbalance.reporting.wording import would_shrink
@@ -20,9 +20,9 @@ def sections(report: Report) -> Iterator[Section]:
         shares = variance_shares(found["components"])
         shown = [percent(shares[part]) if shares else NOTHING for part in ("seeds", "images", "interaction")]
         called = Entry(f"{number(effect['low'])} to {number(effect['high'])}")
-        return (*map(Entry, shown), called, Entry(would_shrink(shares)))
+        return (*map(Entry, shown), called, Entry(would_shrink(shares, tested_units(summary))))
 
-    head = ("arm", "seeds", "test images", "interaction", "difference that would be called", "narrower with")
+    head = ("arm", "seeds", tested_units(summary), "interaction", "difference that would be called", "narrower with")
     table = of_arms(summary, f"Variance of the difference in {primary_name(summary)}", head, row)
     if not table.groups:
         return
