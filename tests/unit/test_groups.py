@@ -12,6 +12,7 @@ from PIL import Image
 from ganbalance import config
 from ganbalance.data.datasets import open_dataset
 from ganbalance.data.datasets.base import Dataset, Grouped
+from ganbalance.data.holdout import held_count, hold_out
 from ganbalance.data.split import PARTS, Split, draw
 from ganbalance.errors import ConfigError, DataError
 from ganbalance.pipeline.grouping import check_sides
@@ -189,6 +190,12 @@ def test_a_csv_that_does_not_fit_the_images_is_refused_with_what_to_change(
         dataset(tmp_path, CSV).counts()
 
 
+def test_what_a_spreadsheet_puts_before_the_first_column_is_not_shown(tmp_path: Path) -> None:
+    table(folder(tmp_path, **FILES), *ROWS, head="\ufefffile,person")
+    with pytest.raises(DataError, match="its columns are file, person"):
+        dataset(tmp_path, CSV).counts()
+
+
 def test_a_csv_may_not_name_two_images_at_once(tmp_path: Path) -> None:
     table(folder(tmp_path, cat=["1.png"], dog=["1.png"]), "1.png,p1")
     with pytest.raises(DataError, match=r"line 2: 2 images are called '1.png'; name each by its path .*such as cat/1"):
@@ -266,6 +273,23 @@ def test_the_test_part_holds_whole_groups_and_the_share_of_each_class(tmp_path: 
     trained, tested = (set(found.groups[rows]) for rows in (slice(found.n_train), slice(found.n_train, None)))
     assert not trained & tested
     assert np.bincount(found.labels[found.n_train :]).tolist() == [2 * 3, 4 * 3]
+
+
+def held(labels: np.ndarray, groups: np.ndarray, seed: int, fraction: float) -> list[int]:
+    """How many of the groups of each class are held out."""
+    rng = np.random.default_rng(seed)
+    _, rows = hold_out(labels, groups, lambda count: held_count(count, fraction), rng)
+    return [len(set(groups[rows]) & set(groups[labels == c])) for c in range(labels.max() + 1)]
+
+
+def test_the_class_with_the_fewest_groups_is_drawn_first() -> None:
+    labels, groups = np.r_[np.zeros(40, int), np.ones(4, int)], np.r_[np.arange(40), np.arange(4)]
+    assert {tuple(held(labels, groups, seed, 0.25)) for seed in range(30)} == {(10, 1)}
+
+
+def test_a_class_that_lost_enough_groups_to_others_loses_no_more() -> None:
+    labels, groups = np.repeat([0, 1, 2], [11, 4, 4]), np.r_[np.arange(11), np.arange(8)]
+    assert {tuple(held(labels, groups, seed, 0.1)) for seed in range(30)} == {(2, 1, 1)}
 
 
 def random_groups(rng: np.random.Generator, kind: str, classes: int = 2) -> tuple[np.ndarray, np.ndarray, int]:
@@ -388,6 +412,14 @@ def test_a_plan_says_how_many_images_and_groups_each_part_gets(tmp_path: Path) -
         r"\(5\), test 1\d \(6\)",
         about_dogs,
     )
+
+
+def test_images_of_classes_outside_the_task_are_not_counted(tmp_path: Path) -> None:
+    files = {kind: [f"{kind}{patient}_0.png" for patient in range(20)] for kind in ("ant", "bee")}
+    pets(folder(tmp_path, **files), of_cat=20, of_dog=30)
+    about_dogs, about_cats = planned(tmp_path).notes
+    assert "train 57 (19), validation 15 (5), test 18 (6)" in about_dogs
+    assert "train 18 (6), validation 6 (2), tuning 12 (4), removed 12 (4), test 12 (4)" in about_cats
 
 
 def test_a_plan_without_groups_says_nothing_of_them(tmp_path: Path) -> None:

@@ -48,6 +48,19 @@ def test_images_are_read_as_they_were_written_and_stay_on_disk(tmp_path: Path) -
     assert json.loads((tmp_path / "classes.json").read_text()) == {"class_names": list(NAMES), "n_train": 4}
 
 
+def test_groups_go_with_their_images_and_are_written_where_there_are_any(tmp_path: Path) -> None:
+    labels, groups = np.array([7, 2, 5, 5, 2, 7, 2]), np.array([9, 8, 7, 7, 8, 1, 3])
+    whole = Images(np.zeros((7, 1, 4, 4), np.uint8), labels, n_train=5, groups=groups)
+    chosen = TaskImages.select(whole, ((5,), (2,)), NAMES)
+    assert chosen.groups is not None
+    assert chosen.groups.tolist() == [8, 7, 7, 8, 3]
+    assert np.array_equal(chosen.groups_of(np.array([0, 4])), [8, 3])
+    assert task().groups_of(np.array([0])) is None
+    chosen.save(tmp_path)
+    names = ("images.npy", "labels.npy", "classes.json", "groups.npy")
+    assert np.array_equal(TaskImages.load(*(tmp_path / name for name in names)).groups, chosen.groups)
+
+
 @pytest.mark.parametrize("part", ["images.npy", "labels.npy"])
 def test_pickled_arrays_which_could_run_code_when_read_are_refused(tmp_path: Path, part: str) -> None:
     task().save(tmp_path)

@@ -135,6 +135,13 @@ def test_groups_are_drawn_whole_and_no_draw_lacks_a_class(case: str):
     assert (drawn == grouped_draws(labels, groups, 400, np.random.default_rng(1))).all()
 
 
+def test_a_class_that_rarer_ones_share_all_groups_of_is_in_every_draw():
+    holds = {0: (0, 1, 2, 3), 1: (0, 1, 4), 2: (2, 3, 5)}  # one draw in 729 would have none of the first
+    labels, groups = np.transpose([(c, group) for c, of_class in holds.items() for group in of_class])
+    drawn = grouped_draws(labels, groups, 20_000, np.random.default_rng(1))
+    assert all((drawn[:, labels == c].sum(axis=1) > 0).all() for c in holds)
+
+
 def test_groups_of_one_class_are_drawn_among_those_of_that_class():
     labels, groups = map(np.array, GROUPS["pure"])
     drawn = grouped_draws(labels, groups, 100, np.random.default_rng(1))[:, np.unique(groups, return_index=True)[1]]
