@@ -38,7 +38,7 @@ def run(tiny_record: Record, tmp_path: Path, cluster_double: ClusterDouble, no_w
 def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """How long the client wanted to wait, each time."""
     found: list[float] = []
-    monkeypatch.setattr("ganbalance.k8s.client.time.sleep", found.append)
+    monkeypatch.setattr("urllib3.util.retry.time.sleep", found.append)
     return found
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from urllib3 import BaseHTTPResponse
 
 from ganbalance.k8s.client import Access, Cluster
 from ganbalance.k8s.driver import Driver
@@ -54,8 +55,8 @@ class MortalCluster(Cluster):
         super().__init__(access)
         self._life = life
 
-    def _try(self, *request: Any) -> tuple[int, bytes, float]:
-        answer = super()._try(*request)
+    def _ask(self, *request: Any, **more: Any) -> BaseHTTPResponse:
+        answer = super()._ask(*request, **more)
         self._life.spend()
         return answer
 

@@ -1,35 +1,40 @@
 """Talk to the API server in plain camelCase dicts.
 
-The only file that imports the Kubernetes library, and of that only what reads kubeconfigs and keeps credentials fresh:
-its models differ from one major version to the next, the API's JSON does not.
+The only file that imports the Kubernetes library, and of that only what reads kubeconfigs and amounts and what keeps
+credentials fresh: its models differ from one major version to the next, the API's JSON does not. Asking again while the
+server is busy or away is urllib3's.
 """
 
-import json
+import logging
 import os
 import random
 import shlex
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, NamedTuple
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote, urlencode
 
 import yaml
 
 from ganbalance.errors import ConfigError, UnavailableError
+from ganbalance.k8s.manifest import Manifest
 
-Manifest = dict[str, Any]
+if TYPE_CHECKING:
+    from urllib3 import BaseHTTPResponse
 
 NAMESPACE = "ganbalance"
 DEFAULT_KUBECONFIG = "~/.kube/config"
 IN_CLUSTER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 ATTEMPTS = 8
 LONGEST_WAIT_S = 30.0
-TIMEOUT_S = (10, 60)  # to connect, to read
+CONNECT_S, READ_S = 10, 60
 PAGE = 500
-UNAUTHORIZED, FORBIDDEN, NOT_FOUND, CONFLICT, TOO_MANY = 401, 403, 404, 409, 429
+UNAUTHORIZED, FORBIDDEN, NOT_FOUND, CONFLICT = 401, 403, 404, 409
+BUSY = (429, 500, 502, 503, 504)
 
 
 class _Kind(NamedTuple):
@@ -69,6 +74,13 @@ class Access:
         return [part for flag, value in given.items() if value for part in (flag, value)]
 
 
+def quantity(text: str) -> Decimal:
+    """The number in "500m", "8Gi", "1e3"."""
+    from kubernetes.utils.quantity import parse_quantity
+
+    return Decimal(parse_quantity(text))
+
+
 class ForbiddenError(ConfigError):
     """The API server knows who asks and does not let them."""
 
@@ -84,7 +96,7 @@ class Cluster:
     a permission is missing; RefusedError for a manifest it does not take.
     """
 
-    def __init__(self, access: Access, *, attempts: int | None = None) -> None:
+    def __init__(self, access: Access, *, attempts: int = ATTEMPTS) -> None:
         self._access, self._attempts = access, attempts
         self._client: Any  # an ApiClient
         self._client, self.namespace = _load(access)
@@ -105,7 +117,8 @@ class Cluster:
         found: list[Manifest] = []
         token = ""
         while True:
-            page = self._json("GET", path, f"list {KINDS[kind].plural}", query | {"continue": token})
+            url = f"{path}?{urlencode(query | {'continue': token})}"
+            page = self._send("GET", url, f"list {KINDS[kind].plural}").json()
             found += page["items"]
             token = page["metadata"].get("continue", "")
             if not token:
@@ -113,54 +126,56 @@ class Cluster:
 
     def find(self, kind: str, name: str) -> Manifest | None:
         """The object of that name, or None."""
-        status, body = self._send("GET", self._path(kind, name), f"read the {kind} {name}", expect=(NOT_FOUND,))
-        return None if status == NOT_FOUND else json.loads(body)
+        answer = self._send("GET", self._path(kind, name), f"read the {kind} {name}", expect=(NOT_FOUND,))
+        return None if answer.status == NOT_FOUND else answer.json()
 
     def create(self, manifest: Manifest, *, dry_run: bool = False) -> Manifest | None:
         """The object that was made, or None when there is one of that name already. A dry run makes none."""
         kind, name = manifest["kind"], manifest["metadata"].get("name", "")
-        query = {"dryRun": "All"} if dry_run else {}
-        path = self._path(kind)
-        status, body = self._send("POST", path, f"create the {kind} {name}", query, manifest, expect=(CONFLICT,))
-        return None if status == CONFLICT else json.loads(body)
+        what, url = f"create the {kind} {name}", self._path(kind) + ("?dryRun=All" if dry_run else "")
+        for _ in range(ATTEMPTS):
+            answer = self._send("POST", url, what, manifest, expect=(CONFLICT,))
+            if answer.status != CONFLICT or _status(answer).get("reason") == "AlreadyExists":
+                return None if answer.status == CONFLICT else answer.json()
+            time.sleep(random.random())  # noqa: S311 - two writers met at some other object, such as a quota
+        raise _unavailable(what, _status(answer)["message"])
 
     def patch(self, kind: str, name: str, change: Manifest) -> None:
         """Merge `change` into an object; nothing happens when it is gone, or not of the resourceVersion in `change`."""
         what = f"change the {kind} {name}"
-        self._send("PATCH", self._path(kind, name), what, body=change, expect=(NOT_FOUND, CONFLICT))
+        self._send("PATCH", self._path(kind, name), what, change, expect=(NOT_FOUND, CONFLICT))
 
     def delete(self, kind: str, name: str) -> None:
         """Delete an object and then what it owns; nothing happens when it is gone."""
         options = {"propagationPolicy": "Background"}
-        self._send("DELETE", self._path(kind, name), f"delete the {kind} {name}", body=options, expect=(NOT_FOUND,))
+        self._send("DELETE", self._path(kind, name), f"delete the {kind} {name}", options, expect=(NOT_FOUND,))
 
     def log(self, pod: str) -> bytes | None:
         """What a pod's program printed, or None when nobody knows (any more), such as a node that is gone."""
         path = f"{self._path('Pod', pod)}/log"
         # 400: the container has not started; the others: its node, which has the log, does not answer the API server
         expect = (NOT_FOUND, 400, 500, 502, 503, 504)
-        status, body = self._send("GET", path, f"read the log of pod {pod}", expect=expect)
-        return body if status not in expect else None
+        answer = self._send("GET", path, f"read the log of pod {pod}", expect=expect, attempts=2)
+        return answer.data if answer.status not in expect else None
 
     def version(self) -> tuple[int, int]:
         """Major and minor version of the API server."""
-        found = self._json("GET", "/version", "ask for the version")
+        found = self._send("GET", "/version", "ask for the version").json()
         return int(found["major"]), int("".join(filter(str.isdigit, found["minor"])))
 
     def serves(self, kind: str) -> bool:
         """Whether the API server knows the group that a kind is of."""
         group = KINDS[kind].group
-        return self._send("GET", f"/{group}", f"ask for {group}", expect=(NOT_FOUND,))[0] != NOT_FOUND
+        return self._send("GET", f"/{group}", f"ask for {group}", expect=(NOT_FOUND,)).status != NOT_FOUND
 
     def may(self, verb: str, kind: str) -> bool:
         """Whether the user has the permission for a kind, or for a part of one such as Pod/log."""
         kind, _, part = kind.partition("/")
         group, plural, namespaced = KINDS[kind]
-        wanted = {"verb": verb, "resource": plural, "group": group.split("/")[1] if group.startswith("apis") else ""}
-        if part:
-            wanted["subresource"] = part
-        if namespaced:
-            wanted["namespace"] = self.namespace
+        wanted = {
+            "verb": verb, "resource": plural, "subresource": part, "namespace": self.namespace if namespaced else "",
+            "group": group.split("/")[1] if group.startswith("apis") else "",
+        }  # fmt: skip
         review = {
             "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
             "metadata": {}, "spec": {"resourceAttributes": wanted},
@@ -173,73 +188,51 @@ class Cluster:
         place = f"/namespaces/{quote(self.namespace, safe='')}" if namespaced else ""
         return f"/{group}{place}/{plural}" + (f"/{quote(name, safe='')}" if name else "")
 
-    def _json(self, method: str, path: str, what: str, query: Mapping[str, Any] | None = None) -> Any:
-        return json.loads(self._send(method, path, what, query)[1])
-
     def _send(  # noqa: PLR0913 - a request
-        self,
-        method: str,
-        path: str,
-        what: str,
-        query: Mapping[str, Any] | None = None,
-        body: Manifest | None = None,
-        expect: tuple[int, ...] = (),
-    ) -> tuple[int, bytes]:
-        """Status and body of the answer, asked for again while the server is busy or away."""
-        wait_s = 0.0
-        for attempt in range(self._attempts or ATTEMPTS):
-            if attempt:
-                time.sleep(wait_s or min(LONGEST_WAIT_S, 0.25 * 2**attempt) * random.uniform(0.5, 1))  # noqa: S311
-            status, answer, wait_s = self._try(method, path, query, body)
-            if status == UNAUTHORIZED:
-                self._client = _load(self._access)[0]
-                status, answer, wait_s = self._try(method, path, query, body)
-            # with two writers that met at some other object, such as a quota, it is as with a busy server
-            met = status == CONFLICT and method != "PATCH" and _reason(answer) != "AlreadyExists"
-            is_final = status in expect and attempt > 0  # a server's error: once more, and then it is the answer
-            if met or status in (0, TOO_MANY) or (status >= 500 and not is_final):  # noqa: PLR2004
-                continue
-            if status in range(200, 300) or status in expect:
-                return status, answer
-            raise _refusal(what, status, answer, self.namespace)
-        message = _message(answer) if status else answer.decode()
-        raise UnavailableError(f"cannot {what}: {message}; see that the cluster is up (kubectl get --raw /readyz)")
-
-    def _try(
-        self, method: str, path: str, query: Mapping[str, Any] | None, body: Manifest | None
-    ) -> tuple[int, bytes, float]:
-        """Status, body and how long to wait before asking again; status 0 when nobody answered."""
-        from kubernetes.client import ApiException
+        self, method: str, path: str, what: str, body: Manifest | None = None, *, expect: tuple[int, ...] = (),
+        attempts: int = ATTEMPTS,
+    ) -> "BaseHTTPResponse":  # fmt: skip
+        """The answer, when it is a success or one of `expect`; asked for again while the server is busy or away."""
+        from urllib3 import Retry, Timeout
         from urllib3.exceptions import HTTPError
 
-        headers = {"Accept": "application/json", "Content-Type": "application/json"}
+        retries = Retry(
+            min(attempts, self._attempts) - 1, redirect=False, allowed_methods=None, status_forcelist=BUSY,
+            raise_on_status=False, backoff_factor=0.5, backoff_jitter=1.0, backoff_max=LONGEST_WAIT_S,
+        )  # fmt: skip
+        request = {"json": body, "retries": retries, "timeout": Timeout(connect=CONNECT_S, read=READ_S)}
+        try:
+            answer = self._ask(method, path, **request)
+            if answer.status == UNAUTHORIZED:
+                self._client = _load(self._access)[0]
+                answer = self._ask(method, path, **request)
+        except (HTTPError, OSError) as error:
+            raise _unavailable(what, str(getattr(error, "reason", error))) from error
+        if answer.status in range(200, 300) or answer.status in expect:
+            return answer
+        if answer.status in BUSY:
+            raise _unavailable(what, _status(answer)["message"])
+        raise _refusal(what, answer.status, _status(answer)["message"], self.namespace)
+
+    def _ask(self, method: str, path: str, **request: Any) -> "BaseHTTPResponse":
+        headers = {"Accept": "application/json", "User-Agent": "ganbalance"}
         if method == "PATCH":
             headers["Content-Type"] = "application/merge-patch+json"
-        try:
-            answer = self._client.call_api(
-                path, method, query_params=list((query or {}).items()), header_params=headers, body=body,
-                auth_settings=["BearerToken"], _preload_content=False, _return_http_data_only=True,
-                _request_timeout=TIMEOUT_S,
-            )  # fmt: skip
-        except ApiException as error:
-            if not error.status:
-                return 0, str(error.reason).encode(), 0.0
-            waits = (error.headers or {}).get("Retry-After", "")
-            body_ = error.body if isinstance(error.body, bytes) else str(error.body or "").encode()
-            return error.status, body_, float(waits) if waits.isdecimal() else 0.0
-        except (HTTPError, OSError) as error:
-            return 0, str(error).encode(), 0.0
-        return answer.status, answer.data, 0.0
+        self._client.update_params_for_auth(headers, [], ["BearerToken"])
+        url, pool = self._client.configuration.host + path, self._client.rest_client.pool_manager
+        answer: BaseHTTPResponse = pool.request(method, url, headers=headers, **request)
+        return answer
 
 
 def _load(access: Access) -> tuple[Any, str]:
     """A client with fresh credentials, and the namespace: the one given, the context's, or `ganbalance`."""
     from kubernetes import client as api
-    from kubernetes.config import load_incluster_config
+    from kubernetes.config import ConfigException, load_incluster_config
     from kubernetes.config.kube_config import KubeConfigLoader, KubeConfigMerger
 
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # it warns of every try
     settings = api.Configuration()
-    with _translate_errors(access):
+    try:
         if access.kubeconfig is None and access.context is None and IN_CLUSTER.is_dir():
             load_incluster_config(client_configuration=settings)
             namespace = (IN_CLUSTER / "namespace").read_text().strip()
@@ -253,16 +246,6 @@ def _load(access: Access) -> tuple[Any, str]:
             )
             loader.load_and_set(settings)
             namespace = loader.current_context["context"].get("namespace") or NAMESPACE
-    settings.retries = False  # how often to ask again is decided here
-    return api.ApiClient(settings), access.namespace or namespace
-
-
-@contextmanager
-def _translate_errors(access: Access) -> Iterator[None]:
-    from kubernetes.config.config_exception import ConfigException
-
-    try:
-        yield
     except (ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         where = access.kubeconfig or f"KUBECONFIG or {DEFAULT_KUBECONFIG}"
         # what is wrong with the YAML may be said with a part of it, and there are tokens in it
@@ -270,27 +253,25 @@ def _translate_errors(access: Access) -> Iterator[None]:
         raise ConfigError(
             f"no cluster to connect to, by {where}: {message}; name one with --kubeconfig and --context, as for kubectl"
         ) from error
+    return api.ApiClient(settings), access.namespace or namespace
 
 
-def _refusal(what: str, status: int, answer: bytes, namespace: str) -> ConfigError:
-    message = f"cannot {what} in namespace {namespace}: {_message(answer)}"
-    if status == FORBIDDEN and " cannot " in message.partition(": ")[2]:  # admission says 403 too: quotas, Pod Security
+def _refusal(what: str, status: int, said: str, namespace: str) -> ConfigError:
+    message = f"cannot {what} in namespace {namespace}: {said}"
+    if status == FORBIDDEN and " cannot " in said:  # admission says 403 too: quotas, Pod Security
         return ForbiddenError(f"{message}; ask whoever runs the cluster for it, or name another --namespace")
     if status == UNAUTHORIZED:
         return ConfigError(f"{message}; the credentials of this kubeconfig are not (or no longer) known to the cluster")
     return RefusedError(f"{message}; see k8s/README.md")
 
 
-def _reason(answer: bytes) -> str:
-    try:
-        return str(json.loads(answer)["reason"])
-    except (ValueError, KeyError, TypeError):
-        return ""
+def _unavailable(what: str, said: str) -> UnavailableError:
+    return UnavailableError(f"cannot {what}: {said}; see that the cluster is up (kubectl get --raw /readyz)")
 
 
-def _message(answer: bytes) -> str:
-    """What the API server says in a Status, else the start of what came."""
-    try:
-        return str(json.loads(answer)["message"])
-    except (ValueError, KeyError, TypeError):
-        return answer.decode(errors="replace")[:200]
+def _status(answer: "BaseHTTPResponse") -> dict[str, str]:
+    """The Status that the API server sends with an error; of anything else the start, as its message."""
+    with suppress(ValueError):
+        if isinstance(status := answer.json(), dict) and "message" in status:
+            return status
+    return {"message": answer.data.decode(errors="replace")[:200]}
