@@ -241,7 +241,10 @@ class ClusterDouble:
             raise ApiError(404, "NotFound", f'namespaces "{home}" not found')
         if "generateName" in metadata:
             metadata.setdefault("name", metadata["generateName"] + secrets.token_hex(3)[:5])
-        name = metadata.get("name", "")
+        name, account = metadata.get("name", ""), made.get("spec", {}).get("serviceAccountName", "default")
+        if kind == "Pod" and ("ServiceAccount", home, account) not in self._objects:
+            said = f'error looking up service account {home}/{account}: serviceaccount "{account}" not found'
+            raise ApiError(403, "Forbidden", f'pods "{name}" is forbidden: {said}')
         if not re.fullmatch(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", name):
             said = f'{kind} "{name}" is invalid: metadata.name: Invalid value: "{name}": a lowercase RFC 1123 subdomain'
             raise ApiError(422, "Invalid", said)

@@ -105,9 +105,10 @@ def test_a_quota_that_is_used_up_now_is_a_note(deployed: Namespace) -> None:
         "wait", "resourcequota/full", "--for=jsonpath={.status.used.limits\\.memory}=2560Mi", "--timeout=60s"
     )
     found = _findings(deployed)
-    assert "allows 3Gi and has 512Mi left" in found["quota"].text
-    assert "exceeded quota: full" in found["pods"].text
-    assert found["quota"].state == found["pods"].state == "note"
+    assert (found["quota"].state, found["quota"].text) == ("ok", "there is room in full, if nothing else runs")
+    assert found["pods"].state == "note"
+    used = "requested: limits.memory=1Gi, used: limits.memory=2560Mi, limited: limits.memory=3Gi"
+    assert f"exceeded quota: full, {used}" in found["pods"].text
     preflight.refuse(found.values())
 
 
@@ -150,11 +151,12 @@ def test_a_missing_secret_fails_with_how_to_make_it(deployed: Namespace) -> None
     assert "make deploy" in failed.fix
 
 
-def test_a_missing_service_account_fails_and_is_what_hides_the_pods(deployed: Namespace) -> None:
+def test_a_missing_service_account_fails_with_how_to_make_it(deployed: Namespace) -> None:
     deployed.kubectl("delete", "serviceaccount", "ganbalance-stage")
-    found = _findings(deployed)
-    assert _failure(found).check == "accounts"
-    assert found["pods"].state == "skipped"
+    failed = _failure(_findings(deployed))
+    assert failed.check == "pods"
+    assert 'serviceaccount "ganbalance-stage" not found' in failed.text
+    assert "make deploy" in failed.fix
 
 
 def test_a_job_that_the_server_refuses_is_reported_with_its_words(deployed: Namespace) -> None:

@@ -109,7 +109,7 @@ def test_what_submit_cannot_do_is_a_failure_and_what_logs_cannot_do_a_warning(do
     ("verb", "plural", "check"),
     [
         ("get", "namespaces", "namespace"), ("list", "nodes", "nodes"), ("list", "nodes", "GPUs"),
-        ("get", "secrets", "environment"), ("get", "serviceaccounts", "accounts"), ("create", "pods", "pods"),
+        ("get", "secrets", "environment"), ("create", "pods", "pods"),
         ("list", "resourcequotas", "quota"),
     ],
 )  # fmt: skip
@@ -188,9 +188,13 @@ def test_a_single_key_that_is_named_must_be_there(double: ClusterDouble) -> None
 def test_a_missing_service_account_is_named(double: ClusterDouble) -> None:
     double.remove("ServiceAccount", "ganbalance-stage")
     found = preflight_findings(double)
-    assert failed(found) == ["accounts"]
-    assert "ganbalance-stage" in found["accounts"].text
-    assert found["pods"].state == "skipped"
+    assert failed(found) == ["pods"]
+    assert (
+        "imbalance, train-gan, synthesize, train-classifier, report: error looking up service account"
+        in found["pods"].text
+    )
+    assert 'serviceaccount "ganbalance-stage" not found' in found["pods"].text
+    assert "make deploy" in found["pods"].fix
 
 
 # ---- admission -------------------------------------------------------------------------------------------------------

@@ -4,24 +4,26 @@ A namespace says where its store is to every pod by the ConfigMap and the Secret
 settings hold here. Where the endpoint is a Service of the cluster, a port-forward is open for as long as it is needed.
 """
 
-import base64
 import os
 import re
 import signal
 import subprocess
-import threading
+import tempfile
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import FrameType
 from urllib.parse import urlsplit, urlunsplit
 
 from ganbalance.errors import ConfigError, Stopped, UnavailableError
 from ganbalance.k8s.client import IN_CLUSTER, Access, Cluster, ForbiddenError
-from ganbalance.k8s.manifest import CONTAINER, DRIVER, TEMPLATES, Manifest
+from ganbalance.k8s.environment import Source, Values, data, variables
+from ganbalance.k8s.manifest import DRIVER, TEMPLATES, Manifest, container_of
 from ganbalance.store import S3_SCHEME
 
 STORE, ENDPOINT = "GANBALANCE_STORE", "AWS_ENDPOINT_URL"
-READY_S = 30.0
+READY_S, POLL_S = 30.0, 0.05
 LOOPBACK = "127.0.0.1"
 NO_PROXY = ("NO_PROXY", "no_proxy")
 # settings that name a file: this machine has its own, if it needs any
@@ -36,17 +38,11 @@ def templates(cluster: Cluster) -> dict[str, Manifest]:
     """The PodTemplates of the namespace by name. Raises ConfigError when one is missing."""
     found = {one["metadata"]["name"]: one for one in cluster.list("PodTemplate")}
     if missing := [name for name in TEMPLATES if name not in found]:
-        if not found and not _is_there(cluster):
-            raise ConfigError(f"there is no namespace {cluster.namespace}; {DEPLOY}")
+        with suppress(ForbiddenError):
+            if not found and cluster.find("Namespace", cluster.namespace) is None:
+                raise ConfigError(f"there is no namespace {cluster.namespace}; {DEPLOY}")
         raise ConfigError(f"namespace {cluster.namespace} has no PodTemplate {', '.join(missing)}; {DEPLOY}")
     return {name: _plain(found[name]) for name in TEMPLATES}
-
-
-def _is_there(cluster: Cluster) -> bool:
-    try:
-        return cluster.find("Namespace", cluster.namespace) is not None
-    except ForbiddenError:
-        return True  # as far as one may know
 
 
 @contextmanager
@@ -72,29 +68,20 @@ def _plain(template: Manifest) -> Manifest:
     return {"metadata": {"name": template["metadata"]["name"]} | metadata, "template": template["template"]}
 
 
-def _settings(cluster: Cluster, template: Manifest) -> dict[str, str]:
+def _settings(cluster: Cluster, template: Manifest) -> Values:
     """The environment of a template's program, without what only a pod can know, such as the files in it."""
-    (program,) = [one for one in template["template"]["spec"]["containers"] if one["name"] == CONTAINER]
-    settings: dict[str, str] = {}
-    for source in program.get("envFrom", ()):
-        for kind, ref in (("ConfigMap", source.get("configMapRef")), ("Secret", source.get("secretRef"))):
-            if ref:
-                settings |= _values(cluster, kind, ref["name"], optional=ref.get("optional", False))
-    settings |= {one["name"]: one["value"] for one in program.get("env", ()) if "value" in one}
-    return {name: value for name, value in settings.items() if name not in FILES}
 
+    def read(source: Source) -> Values:
+        try:
+            values = data(cluster, source.kind, source.name)
+        except ForbiddenError:
+            return {}  # then the user's own credentials have to do
+        if values is None and not source.optional:
+            raise ConfigError(f"namespace {cluster.namespace} has no {source}; {DEPLOY}, or make it: k8s/README.md")
+        return values or {}
 
-def _values(cluster: Cluster, kind: str, name: str, *, optional: bool) -> dict[str, str]:
-    try:
-        found = cluster.find(kind, name)
-    except ForbiddenError:
-        return {}  # then the user's own credentials have to do
-    if found is None:
-        if optional:
-            return {}
-        raise ConfigError(f"namespace {cluster.namespace} has no {kind} {name}; {DEPLOY}, or make it: k8s/README.md")
-    data: dict[str, str] = found.get("data", {})
-    return {key: base64.b64decode(value).decode() for key, value in data.items()} if kind == "Secret" else data
+    given = variables(container_of(template["template"]), read)
+    return {name: value for name, value in given.items() if name not in FILES}
 
 
 @contextmanager
@@ -123,22 +110,21 @@ def _forwarded(cluster: Cluster, access: Access, endpoint: str) -> Iterator[dict
     name, namespace = service
     far = address.port or (443 if address.scheme == "https" else 80)
     command = ["kubectl", *access.kubectl(), "--namespace", namespace, "port-forward", f"service/{name}", f":{far}"]
-    try:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    except FileNotFoundError as error:
-        raise ConfigError(
-            f"the store {endpoint} is inside the cluster, and reaching it takes kubectl, which is not on the PATH; "
-            "install it"
-        ) from error
-    try:
-        with _stoppable():
-            near = _near_port(process, f"{namespace}/{name}")
-            yield {ENDPOINT: urlunsplit(address._replace(netloc=f"{LOOPBACK}:{near}"))} | _past_proxies()
-    finally:
-        process.terminate()
-        process.wait(timeout=READY_S)
-        if process.stdout:
-            process.stdout.close()
+    with tempfile.NamedTemporaryFile() as output:
+        try:
+            process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        except FileNotFoundError as error:
+            raise ConfigError(
+                f"the store {endpoint} is inside the cluster, and reaching it takes kubectl, which is not on the PATH; "
+                "install it"
+            ) from error
+        try:
+            with stoppable("stopped"):
+                near = _near_port(process, Path(output.name), f"{namespace}/{name}")
+                yield {ENDPOINT: urlunsplit(address._replace(netloc=f"{LOOPBACK}:{near}"))} | _past_proxies()
+        finally:
+            process.terminate()
+            process.wait(timeout=READY_S)
 
 
 def _past_proxies() -> dict[str, str]:
@@ -148,11 +134,11 @@ def _past_proxies() -> dict[str, str]:
 
 
 @contextmanager
-def _stoppable() -> Iterator[None]:
-    """SIGTERM ends this block as Ctrl-C does, or the way into the cluster would stay open for ever."""
+def stoppable(message: str) -> Iterator[None]:
+    """SIGTERM ends this block as Ctrl-C does, so that what it has opened does not stay open for ever."""
 
     def stop(number: int, frame: FrameType | None) -> None:
-        raise Stopped("stopped")
+        raise Stopped(message)
 
     before = signal.signal(signal.SIGTERM, stop)
     try:
@@ -172,27 +158,15 @@ def _service(host: str, namespace: str) -> tuple[str, str] | None:
     return name, other or namespace
 
 
-def _near_port(process: "subprocess.Popen[str]", what: str) -> int:
+def _near_port(process: "subprocess.Popen[bytes]", output: Path, what: str) -> int:
     """The port that kubectl chose. Raises UnavailableError when it does not get through."""
-    timer = threading.Timer(READY_S, process.terminate)
-    timer.start()
-    output = []
-    try:
-        for line in process.stdout or ():
-            output.append(line.strip())
-            if matched := re.search(r"Forwarding from 127\.0\.0\.1:(\d+)", line):
-                # what it says later, a line per connection, must not fill the pipe
-                threading.Thread(target=_drain, args=(process,), daemon=True).start()
-                return int(matched[1])
-    finally:
-        timer.cancel()
-    message = " ".join(output) or f"no answer within {READY_S:.0f} s"
-    raise UnavailableError(f"no way to the Service {what}: {message}; see that its pod runs (kubectl get pods)")
-
-
-def _drain(process: "subprocess.Popen[str]") -> None:
-    try:
-        for _ in process.stdout or ():
-            pass
-    except ValueError:
-        pass  # closed meanwhile
+    deadline = time.monotonic() + READY_S
+    while True:
+        has_ended = process.poll() is not None
+        printed = output.read_text()
+        if matched := re.search(r"Forwarding from 127\.0\.0\.1:(\d+)", printed):
+            return int(matched[1])
+        if has_ended or time.monotonic() > deadline:
+            message = " ".join(printed.split()) or f"no answer within {READY_S:.0f} s"
+            raise UnavailableError(f"no way to the Service {what}: {message}; see that its pod runs (kubectl get pods)")
+        time.sleep(POLL_S)

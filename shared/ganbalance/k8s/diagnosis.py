@@ -7,18 +7,17 @@ For a pod that ended: memory, the node, the program's termination message, its e
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
 
 from ganbalance.errors import ConfigError, DataError, Stopped, UnavailableError
-from ganbalance.k8s.manifest import CAUSE, CONTAINER, GROUP, PROGRAMS
+from ganbalance.k8s.manifest import CAUSE, CONTAINER, GROUP, Manifest, container_of, program_of
 
-Object = dict[str, Any]
-
-# reasons of a waiting container that do not go away
-FATAL = {"InvalidImageName", "CreateContainerConfigError", "CreateContainerError", "ErrImageNeverPull"}
-PULLING = {"ErrImagePull", "ImagePullBackOff", "RegistryUnavailable"}  # a registry may come back
-PULL_GRACE_S = 120.0
+PULL_GRACE_S = 120.0  # a registry may come back
+# reasons of a waiting container -> how long to wait; nothing is to be waited for where it does not go away by itself
+GRACE_S = {
+    "InvalidImageName": 0.0, "CreateContainerConfigError": 0.0, "CreateContainerError": 0.0, "ErrImageNeverPull": 0.0,
+    "ErrImagePull": PULL_GRACE_S, "ImagePullBackOff": PULL_GRACE_S, "RegistryUnavailable": PULL_GRACE_S,
+}  # fmt: skip
 PERMANENT = ("violates PodSecurity", "serviceaccount", "is invalid")  # in an event about a pod not made
 OOM = "OOMKilled"
 MEANING = {
@@ -39,25 +38,24 @@ class Diagnosis:
     grace_s: float | None = None
 
 
-def waiting(pod: Object, events: Iterable[Object] = ()) -> Diagnosis | None:
+def waiting(pod: Manifest, events: Iterable[Manifest] = ()) -> Diagnosis | None:
     """What a pod that has not started waits for; None when nothing stands in its way."""
     for condition in pod.get("status", {}).get("conditions", ()):
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            return Diagnosis(f"{condition.get('reason', 'Unschedulable')}: {_first(condition.get('message'))}")
+            # after its first sentence the scheduler speaks of preemption, whether or not that was asked for
+            message = _line(condition.get("message")).partition(". ")[0].rstrip(".")
+            return Diagnosis(f"{condition.get('reason', 'Unschedulable')}: {message}")
     for container in _containers(pod):
         if found := container.get("state", {}).get("waiting"):
             reason, message = found.get("reason", ""), _line(found.get("message"))
-            cause = f"{reason}: {message}" if message else reason
-            if reason in FATAL:
-                return Diagnosis(cause, 0.0)
-            if reason in PULLING:
-                return Diagnosis(cause, PULL_GRACE_S)
+            if reason in GRACE_S:
+                return Diagnosis(f"{reason}: {message}" if message else reason, GRACE_S[reason])
     if warned := _warnings(pod, events):  # nothing else reports a volume that cannot be mounted
         return Diagnosis(f"{warned[-1].get('reason', '')}: {_line(warned[-1].get('message'))}")
     return None
 
 
-def unmade(job: Object, events: Iterable[Object]) -> Diagnosis | None:
+def unmade(job: Manifest, events: Iterable[Manifest]) -> Diagnosis | None:
     """Why a Job's pods are not even made: a quota, Pod Security, a missing service account."""
     warned = [event for event in _warnings(job, events) if event.get("reason") == "FailedCreate"]
     if not warned:
@@ -66,14 +64,14 @@ def unmade(job: Object, events: Iterable[Object]) -> Diagnosis | None:
     return Diagnosis(f"FailedCreate: {message}", 0.0 if any(part in message for part in PERMANENT) else None)
 
 
-def end(pod: Object) -> str:
+def end(pod: Manifest) -> str:
     """How a pod failed. Says the limit that was too small when it was memory."""
     status = pod.get("status", {})
     found = _terminated(pod)
     if found and found.get("reason") == OOM:
-        limit = _limits(pod).get("memory", "none")
+        limit = container_of(pod).get("resources", {}).get("limits", {}).get("memory", "none")
         name = pod["metadata"].get("labels", {}).get(GROUP, "the stage")
-        raising = f"raise resources.pods.{_program(pod)}.memory"
+        raising = f"raise resources.pods.{program_of(pod) or '*'}.memory"
         return f"OOMKilled: {name} needs more than its memory limit of {limit}; {raising}"
     disrupted = [one for one in status.get("conditions", ()) if one["type"] == "DisruptionTarget"]
     if disrupted and disrupted[0].get("status") == "True":
@@ -87,13 +85,13 @@ def end(pod: Object) -> str:
     return f"{ended}: {message or _line(found.get('reason'))}"
 
 
-def last_end(pods: Iterable[Object]) -> str:
+def last_end(pods: Iterable[Manifest]) -> str:
     """How the last of these pods that failed did so; empty when none did."""
     failed = [pod for pod in pods if phase(pod) == "Failed"]
     return end(max(failed, key=_created)) if failed else ""
 
 
-def end_for_all(job: Object, pods: Iterable[Object]) -> str:
+def end_for_all(job: Manifest, pods: Iterable[Manifest]) -> str:
     """How the pod ended that ended all of its Job by that; empty when none did."""
     condition = terminal(job)
     if condition is None or condition.get("reason") != "PodFailurePolicy":
@@ -101,12 +99,12 @@ def end_for_all(job: Object, pods: Iterable[Object]) -> str:
     return last_end(pod for pod in pods if (_terminated(pod) or {}).get("exitCode") == ConfigError.exit_code)
 
 
-def ended_by_us(job: Object) -> str:
+def ended_by_us(job: Manifest) -> str:
     """Why the driver ended a Job, empty when it did not."""
     return str(job["metadata"].get("annotations", {}).get(CAUSE, ""))
 
 
-def cause(job: Object, pods: Sequence[Object], events: Sequence[Object]) -> str:
+def cause(job: Manifest, pods: Sequence[Manifest], events: Sequence[Manifest]) -> str:
     """One line for a Job, or for one index of it when `pods` are of that: why it failed, or does not run."""
     if by_us := ended_by_us(job):
         return by_us
@@ -122,7 +120,7 @@ def cause(job: Object, pods: Sequence[Object], events: Sequence[Object]) -> str:
 
 
 def stuck(  # noqa: PLR0913 - all that decides it
-    job: Object, pods: Sequence[Object], events: Sequence[Object], now: datetime, pending_s: float,
+    job: Manifest, pods: Sequence[Manifest], events: Sequence[Manifest], now: datetime, pending_s: float,
     idle_since: datetime | None,
 ) -> str:  # fmt: skip
     """Why an active Job is given up; empty while there is hope.
@@ -140,25 +138,25 @@ def stuck(  # noqa: PLR0913 - all that decides it
         met = [(job, diagnosis)] if (diagnosis := unmade(job, fresh)) else []
     for thing, diagnosis in met:
         if diagnosis.grace_s is not None:
-            if _age_s(now, _created(thing)) >= diagnosis.grace_s:
+            if now - _created(thing) >= timedelta(seconds=diagnosis.grace_s):
                 return diagnosis.cause
-        elif idle_since and _age_s(now, max(_created(thing), idle_since)) >= pending_s:
+        elif idle_since and now - max(_created(thing), idle_since) >= timedelta(seconds=pending_s):
             return f"timed out after {pending_s:.0f} s; {diagnosis.cause}"
     return ""
 
 
-def phase(pod: Object) -> str:
+def phase(pod: Manifest) -> str:
     """Pending, Running, Succeeded, Failed or Unknown."""
     return str(pod.get("status", {}).get("phase", "Pending"))
 
 
-def terminal(job: Object) -> Object | None:
+def terminal(job: Manifest) -> Manifest | None:
     """The condition that ended a Job; counters decide nothing."""
     conditions = job.get("status", {}).get("conditions", ())
     return next((one for one in conditions if one["type"] in ("Complete", "Failed") and one["status"] == "True"), None)
 
 
-def is_failed(job: Object) -> bool:
+def is_failed(job: Manifest) -> bool:
     """Whether a Job ended, and not well."""
     condition = terminal(job)
     return condition is not None and condition["type"] == "Failed"
@@ -179,53 +177,35 @@ def when(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
-def ended(pod: Object) -> datetime:
+def ended(pod: Manifest) -> datetime:
     """When a pod that is over ended, as far as it says."""
     found = _terminated(pod) or {}
     return when(found["finishedAt"]) if found.get("finishedAt") else _created(pod)
 
 
-def _age_s(now: datetime, since: datetime) -> float:
-    return (now - since).total_seconds()
-
-
-def _created(thing: Object) -> datetime:
+def _created(thing: Manifest) -> datetime:
     return when(thing["metadata"]["creationTimestamp"])
 
 
-def _warnings(about: Object, events: Iterable[Object]) -> list[Object]:
+def _warnings(about: Manifest, events: Iterable[Manifest]) -> list[Manifest]:
     """The Warning events about an object, the last one last."""
     warned = [event for event in events if event.get("type") == "Warning"]
     mine = [event for event in warned if event["involvedObject"].get("uid") == about["metadata"]["uid"]]
     return sorted(mine, key=_last_seen)
 
 
-def _last_seen(event: Object) -> datetime:
+def _last_seen(event: Manifest) -> datetime:
     return when(event.get("lastTimestamp") or event.get("eventTime") or event["metadata"]["creationTimestamp"])
 
 
-def _containers(pod: Object) -> list[Object]:
+def _containers(pod: Manifest) -> list[Manifest]:
     status = pod.get("status", {})
     return [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
 
 
-def _terminated(pod: Object) -> Object | None:
+def _terminated(pod: Manifest) -> Manifest | None:
     states = [one.get("state", {}) for one in _containers(pod) if one["name"] == CONTAINER]
     return next((state["terminated"] for state in states if "terminated" in state), None)
-
-
-def _limits(pod: Object) -> dict[str, str]:
-    limits: dict[str, str] = _container(pod).get("resources", {}).get("limits", {})
-    return limits
-
-
-def _program(pod: Object) -> str:
-    """The program as an experiment names it; `*` for a command that is none of ours."""
-    return next((str(word) for word in _container(pod).get("command", ()) if word in PROGRAMS), "*")
-
-
-def _container(pod: Object) -> Object:
-    return next((one for one in pod["spec"]["containers"] if one["name"] == CONTAINER), {})
 
 
 def _termination_message(message: str | None) -> str:
@@ -237,11 +217,6 @@ def _termination_message(message: str | None) -> str:
         return _line(json.loads(lines[-1])["cause"])
     except (ValueError, KeyError, TypeError):
         return _line(lines[-1])
-
-
-def _first(text: str | None) -> str:
-    """The first sentence: after it the scheduler speaks of preemption, whether or not that was asked for."""
-    return _line(text).partition(". ")[0].rstrip(".")
 
 
 def _line(text: str | None) -> str:

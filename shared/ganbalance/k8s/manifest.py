@@ -41,7 +41,7 @@ def stage_job(run: str, of: Round, template: Manifest, resources: PodResources, 
         "parallelism": parallelism,
         "backoffLimitPerIndex": RETRIES_PER_INDEX,
         "maxFailedIndexes": len(of.stages),  # a stage that fails blocks what reads it, and nothing else
-        "podFailurePolicy": _policy([ConfigError.exit_code], "FailJob", [DataError.exit_code], "FailIndex"),
+        "podFailurePolicy": _policy(FailJob=[ConfigError.exit_code], FailIndex=[DataError.exit_code]),
     }
     return _job(of.job, template, labels, spec, ["--run", run, "--round", of.job], resources)
 
@@ -51,7 +51,7 @@ def driver_job(run: str, submission: int, template: Manifest) -> Manifest:
     labels = {PART: DRIVER, RUN: run, SUBMISSION: str(submission)}
     spec = {
         "backoffLimit": DRIVER_RETRIES,
-        "podFailurePolicy": _policy([DataError.exit_code, ConfigError.exit_code], "FailJob"),
+        "podFailurePolicy": _policy(FailJob=[DataError.exit_code, ConfigError.exit_code]),
     }
     arguments = ["--run", run, "--submission", str(submission)]
     return _job(driver_name(run, submission), template, labels, spec, arguments, PodResources())
@@ -66,6 +66,16 @@ def spec_hash(manifest: Manifest) -> str:
     """A name for all of a Job but how many pods it may have at a time, which changes while it runs."""
     spec = {name: value for name, value in manifest["spec"].items() if name != "parallelism"}
     return digest([manifest["metadata"]["labels"], spec])[:16]
+
+
+def container_of(pod: Manifest) -> Manifest:
+    """The container that runs the program, of a pod or of a template for one; empty when there is none."""
+    return next((one for one in pod["spec"]["containers"] if one["name"] == CONTAINER), {})
+
+
+def program_of(pod: Manifest) -> str | None:
+    """The program as an experiment names it; None for a command that is none of ours."""
+    return next((word for word in container_of(pod).get("command", ()) if word in PROGRAMS), None)
 
 
 def _job(  # noqa: PLR0913 - what a Job is made of
@@ -94,8 +104,8 @@ def _kept_annotations(metadata: Mapping[str, Any]) -> dict[str, str]:
 
 def _pod_template(template: Manifest, arguments: list[str], resources: PodResources) -> Manifest:
     made: Manifest = copy.deepcopy(template["template"])
-    program = next((one for one in made["spec"]["containers"] if one["name"] == CONTAINER), None)
-    if program is None:
+    program = container_of(made)
+    if not program:
         raise ConfigError(
             f"the PodTemplate {template['metadata']['name']} has no container {CONTAINER!r}; "
             "apply the ones in k8s/ (make deploy)"
@@ -134,12 +144,11 @@ def _without_gpu(spec: Manifest, granted: Manifest, gpu: str) -> None:
         spec["tolerations"] = [one for one in tolerations if not one.get("key", "").startswith(vendor)]
 
 
-def _policy(codes: list[int], action: str, more_codes: list[int] | None = None, more: str = "") -> Manifest:
-    """What a pod's end means, the first rule that fits: bad input, a node that goes away, else a try that counts."""
-    rules = [_on_exit(codes, action), *([_on_exit(more_codes, more)] if more_codes else [])]
-    rules.append({"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]})
-    return {"rules": rules}
-
-
-def _on_exit(codes: list[int], action: str) -> Manifest:
-    return {"action": action, "onExitCodes": {"containerName": CONTAINER, "operator": "In", "values": codes}}
+def _policy(**actions: list[int]) -> Manifest:
+    """What a pod's end means, the first rule that fits: an exit code, a node that goes away, else a try that counts."""
+    rules: list[Manifest] = [
+        {"action": action, "onExitCodes": {"containerName": CONTAINER, "operator": "In", "values": codes}}
+        for action, codes in actions.items()
+    ]
+    disrupted = {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
+    return {"rules": [*rules, disrupted]}

@@ -4,7 +4,7 @@ from typing import Any
 
 from ganbalance.config import Experiment, PodResources
 from ganbalance.k8s import manifest
-from ganbalance.k8s.manifest import CONTAINER, GPU_RESOURCE, Manifest
+from ganbalance.k8s.manifest import GPU_RESOURCE, Manifest
 from ganbalance.k8s.submissions import Submission
 from ganbalance.pipeline import runs
 from ganbalance.pipeline.plan import Node
@@ -55,8 +55,7 @@ def _gpus(experiment: Experiment, template: Manifest, program: str) -> int:
     asked = pod_resources(experiment, program).gpus
     if resource is None or asked is not None:
         return asked or 0
-    (container,) = [one for one in template["template"]["spec"]["containers"] if one["name"] == CONTAINER]
-    return int(container.get("resources", {}).get("limits", {}).get(resource, 0))
+    return int(manifest.container_of(template["template"]).get("resources", {}).get("limits", {}).get(resource, 0))
 
 
 def _hours(template: Manifest) -> float:

@@ -7,9 +7,7 @@ from typing import Any
 
 from ganbalance.k8s import diagnosis
 from ganbalance.k8s.client import Cluster
-from ganbalance.k8s.manifest import DRIVER, PART, ROUND, RUN, SUBMISSION
-
-Object = dict[str, Any]
+from ganbalance.k8s.manifest import DRIVER, PART, ROUND, RUN, SUBMISSION, Manifest
 
 JOB_NAME, JOB_INDEX = "batch.kubernetes.io/job-name", "batch.kubernetes.io/job-completion-index"
 
@@ -18,19 +16,19 @@ JOB_NAME, JOB_INDEX = "batch.kubernetes.io/job-name", "batch.kubernetes.io/job-c
 class ClusterSnapshot:
     """Stage Jobs by name, earlier rounds first; pods by Job; Warning events where pods are not made or do not start."""
 
-    jobs: dict[str, Object] = field(default_factory=dict)
-    pods: dict[str, list[Object]] = field(default_factory=dict)
-    events: list[Object] = field(default_factory=list)
+    jobs: dict[str, Manifest] = field(default_factory=dict)
+    pods: dict[str, list[Manifest]] = field(default_factory=dict)
+    events: list[Manifest] = field(default_factory=list)
 
-    def active(self) -> list[Object]:
+    def active(self) -> list[Manifest]:
         """The Jobs that are not over."""
         return [job for job in self.jobs.values() if diagnosis.terminal(job) is None]
 
-    def pods_of(self, job: Object, index: int) -> list[Object]:
+    def pods_of(self, job: Manifest, index: int) -> list[Manifest]:
         """The pods of one index of a Job."""
         return [pod for pod in self.pods.get(name_of(job), ()) if index_of(pod) == index]
 
-    def failed(self, job: Object) -> Iterator[tuple[int, str]]:
+    def failed(self, job: Manifest) -> Iterator[tuple[int, str]]:
         """The indexes of a Job that have ended without success, each with its cause."""
         status = job.get("status", {})
         over = set(range(job["spec"]["completions"])) if diagnosis.is_failed(job) else set()
@@ -64,7 +62,7 @@ def observe(cluster: Cluster, run: str) -> ClusterSnapshot:
     labels = {RUN: run, PART: "stage"}
     listed = sorted(cluster.list("Job", labels), key=lambda job: int(job["metadata"]["labels"][ROUND]))
     jobs = {name_of(job): job for job in listed}
-    pods: dict[str, list[Object]] = {name: [] for name in jobs}
+    pods: dict[str, list[Manifest]] = {name: [] for name in jobs}
     for pod in cluster.list("Pod", labels):
         pods.setdefault(pod["metadata"]["labels"].get(JOB_NAME, ""), []).append(pod)
     snapshot = ClusterSnapshot(jobs, pods)
@@ -73,7 +71,7 @@ def observe(cluster: Cluster, run: str) -> ClusterSnapshot:
     return snapshot
 
 
-def drivers(cluster: Cluster, run: str | None = None) -> list[Object]:
+def drivers(cluster: Cluster, run: str | None = None) -> list[Manifest]:
     """The driver Jobs of a run, or of all, the newest last."""
     labels = {PART: DRIVER} | ({RUN: run} if run else {})
     return sorted(
@@ -82,12 +80,12 @@ def drivers(cluster: Cluster, run: str | None = None) -> list[Object]:
     )
 
 
-def completed(job: Object) -> set[int]:
+def completed(job: Manifest) -> set[int]:
     """The indexes of a Job that have succeeded."""
     return diagnosis.indexes(job.get("status", {}).get("completedIndexes"))
 
 
-def name_of(thing: Object) -> str:
+def name_of(thing: Manifest) -> str:
     """The name of an object."""
     return str(thing["metadata"]["name"])
 
@@ -97,7 +95,7 @@ def index_of(pod: Mapping[str, Any]) -> int:
     return int(pod["metadata"].get("annotations", {}).get(JOB_INDEX, -1))
 
 
-def _is_silent(pods: list[Object]) -> bool:
+def _is_silent(pods: list[Manifest]) -> bool:
     """Whether a Job has no pod now, or one that does not start and does not say why."""
     alive = [pod for pod in pods if diagnosis.phase(pod) in ("Pending", "Running")]
     return not alive or any(diagnosis.phase(pod) == "Pending" and not diagnosis.waiting(pod) for pod in alive)

@@ -4,17 +4,17 @@ submit checks the Jobs that it is about to create; doctor, which has none, what 
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 from ganbalance.errors import ConfigError, UnavailableError
 from ganbalance.k8s.client import Cluster, ForbiddenError
 from ganbalance.k8s.manifest import Manifest
-from ganbalance.k8s.preflight.admission import Admission
-from ganbalance.k8s.preflight.api_access import ApiAccess
-from ganbalance.k8s.preflight.environment import Environment
+from ganbalance.k8s.preflight import admission, api_access
+from ganbalance.k8s.preflight.environment import environment
 from ganbalance.k8s.preflight.images import images
 from ganbalance.k8s.preflight.node_capacity import NodeCapacity
 from ganbalance.k8s.preflight.pod_specs import PodSpecs
-from ganbalance.k8s.preflight.quota import Quotas
+from ganbalance.k8s.preflight.quota import quotas
 from ganbalance.maintenance.doctor.checks import Check, CheckResult, Finding
 
 __all__ = ["checks", "refuse"]
@@ -23,20 +23,19 @@ __all__ = ["checks", "refuse"]
 def checks(cluster: Cluster, jobs: Sequence[Manifest]) -> list[Check]:
     """The checks of a cluster for Jobs, or for its templates when there are none."""
     specs = PodSpecs(cluster, jobs)
-    api, admission, nodes = ApiAccess(cluster, specs), Admission(cluster, specs), NodeCapacity(cluster, specs)
+    nodes = NodeCapacity(cluster, specs)
     found = [
-        Check("cluster", api.version),
-        Check("namespace", _if_allowed(api.namespace), ["cluster"]),
-        Check("permissions", api.permissions, ["namespace"]),
-        Check("templates", api.templates, ["namespace"]),
-        Check("accounts", _if_allowed(admission.accounts), ["templates"]),
-        Check("environment", _if_allowed(Environment(cluster, specs).check), ["templates"]),
-        Check("jobs", admission.jobs, ["templates", "permissions"]),
-        Check("pods", _if_allowed(admission.pods), ["templates", "accounts"]),
-        Check("queue", _if_allowed(admission.queue), ["templates"]),
-        Check("quota", _if_allowed(Quotas(cluster, specs).check), ["templates"]),
+        Check("cluster", partial(api_access.version, cluster)),
+        Check("namespace", _if_allowed(api_access.namespace, cluster), ["cluster"]),
+        Check("permissions", partial(api_access.permissions, cluster), ["namespace"]),
+        Check("templates", specs.templates, ["namespace"]),
+        Check("environment", _if_allowed(environment, cluster, specs), ["templates"]),
+        Check("jobs", partial(admission.jobs, cluster, specs), ["templates", "permissions"]),
+        Check("pods", _if_allowed(admission.pods, cluster, specs), ["templates"]),
+        Check("queue", _if_allowed(admission.queue, cluster, specs), ["templates"]),
+        Check("quota", _if_allowed(quotas, cluster, specs), ["templates"]),
         Check("nodes", _if_allowed(nodes.fit), ["templates"]),
-        Check("images", lambda: images(specs, nodes), ["templates"]),
+        Check("images", partial(images, specs, nodes), ["templates"]),
     ]
     return found if jobs else [*found, Check("GPUs", _if_allowed(nodes.gpus), ["cluster"])]
 
@@ -53,12 +52,12 @@ def refuse(found: Iterable[Finding]) -> None:
     raise ConfigError(message)
 
 
-def _if_allowed(check: Callable[[], CheckResult]) -> Callable[[], CheckResult]:
+def _if_allowed(check: Callable[..., CheckResult], *given: object) -> Callable[[], CheckResult]:
     """Make a note of a check that needs permissions which are not there, in place of a failure."""
 
     def checked() -> CheckResult:
         try:
-            return check()
+            return check(*given)
         except ForbiddenError as error:
             return CheckResult(f"not checked, permission denied: {str(error).partition(': ')[0]}", "note")
 

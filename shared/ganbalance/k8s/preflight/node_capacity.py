@@ -9,6 +9,7 @@ from ganbalance.k8s.client import Cluster, ForbiddenError
 from ganbalance.k8s.manifest import Manifest
 from ganbalance.k8s.preflight.pod_specs import Pod, PodSpecs
 from ganbalance.maintenance.doctor.checks import CheckResult
+from ganbalance.wording import plural
 
 NOT_ENDED = "status.phase!=Succeeded,status.phase!=Failed"
 
@@ -46,20 +47,18 @@ class NodeCapacity:
         if rejected:
             return CheckResult(f"not now: {_reasons(rejected)}", "warn", _fix(rejected))
         n = len(self.all_nodes)
-        return CheckResult(
-            f"each kind of pod fits {'the node' if n == 1 else f'one of {n} nodes'}, if nothing else runs there"
-        )
+        where = "the node" if n == 1 else f"one of {n} nodes"
+        return CheckResult(f"each kind of pod fits {where}, if nothing else runs there")
 
     def gpus(self) -> CheckResult:
         """How many there are, and how many nobody uses."""
         named = {name for pod in self._specs.pods for name in capacity.limits(pod.spec) if "/" in name}
-        found = capacity.devices(self.all_nodes, self.users, named)
-        if not found:
-            return CheckResult("no node has any, so GANs train on CPUs", "note")
-        nodes = [f"{one.nodes} node{'s' if one.nodes > 1 else ''}" for one in found]
-        free = ["use unknown, pods cannot be listed" if one.free is None else f"{one.free} free" for one in found]
-        rows = zip(found, free, nodes, strict=True)
-        return CheckResult(", ".join(f"{one.total} {one.resource} on {where} ({left})" for one, left, where in rows))
+        found = [
+            f"{one.total} {one.resource} on {plural(one.nodes, 'node')} "
+            f"({'use unknown, pods cannot be listed' if one.free is None else f'{one.free} free'})"
+            for one in capacity.devices(self.all_nodes, self.users, named)
+        ]
+        return CheckResult(", ".join(found)) if found else CheckResult("no node has any, so GANs train on CPUs", "note")
 
 
 def _reasons(rejected: dict[Unschedulable, list[Pod]]) -> str:

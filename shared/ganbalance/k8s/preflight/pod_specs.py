@@ -1,13 +1,14 @@
 """Collect what is to run on a cluster: Jobs, and the kinds of pods that they make."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ganbalance.config import PodResources
 from ganbalance.k8s import connection, manifest
 from ganbalance.k8s.client import Cluster
-from ganbalance.k8s.manifest import CONTAINER, DRIVER, GROUP, PART, PROGRAMS, Manifest
+from ganbalance.k8s.manifest import DRIVER, GROUP, PART, PROGRAMS, Manifest
 from ganbalance.keys import digest
+from ganbalance.maintenance.doctor.checks import CheckResult
 from ganbalance.pipeline.runs import Round, job_name
 
 TRIAL_RUN = "doctor-00000000"  # of Jobs that are never created
@@ -17,13 +18,8 @@ class Pod(NamedTuple):
     """One kind of pod; `program` is what runs in it, or "driver"."""
 
     program: str
+    spec: Manifest
     manifest: Manifest
-
-    @property
-    def spec(self) -> Manifest:
-        """What it is made of."""
-        spec: Manifest = self.manifest["spec"]
-        return spec
 
     @property
     def containers(self) -> list[Manifest]:
@@ -42,23 +38,24 @@ class PodSpecs:
 
     def __init__(self, cluster: Cluster, jobs: Sequence[Manifest]) -> None:
         self._cluster = cluster
-        self.is_given = bool(jobs)
-        self.jobs: list[Manifest] = list(jobs)
+        self.given = jobs
+        self.jobs = list(jobs)
 
-    def read_templates(self) -> int:
-        """Look the templates up, and how many there are. Raises ConfigError when one is missing."""
-        templates = connection.templates(self._cluster)
-        if not self.is_given:
-            self.jobs = list(_trials(templates))
-        return len(templates)
+    def templates(self) -> CheckResult:
+        """The manifests were applied."""
+        found = connection.templates(self._cluster)
+        self.jobs = list(self.given or _trials(found))
+        return CheckResult(f"all {len(found)} PodTemplates are there")
 
     @property
     def pods(self) -> list[Pod]:
         """One of each kind, whatever its arguments."""
         kinds: dict[str, Pod] = {}
         for job in self.jobs:
-            spec = job["spec"]["template"]["spec"]
-            kinds.setdefault(digest(_without_arguments(spec)), Pod(_program(job), _pod(job)))
+            template = job["spec"]["template"]
+            metadata = template.get("metadata", {}) | {"generateName": "ganbalance-preflight-"}
+            pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
+            kinds.setdefault(digest(_without_arguments(pod["spec"])), Pod(_program(job), pod["spec"], pod))
         return list(kinds.values())
 
 
@@ -70,20 +67,12 @@ def _trials(templates: dict[str, Manifest]) -> Iterator[Manifest]:
         yield manifest.stage_job(TRIAL_RUN, of, templates[program], PodResources(), parallelism=1)
 
 
-def _pod(job: Manifest) -> Manifest:
-    template = job["spec"]["template"]
-    metadata = template.get("metadata", {}) | {"generateName": "ganbalance-preflight-"}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
-
-
 def _program(job: Manifest) -> str:
     """The program that a Job runs; a group's name begins with that of its stage, which may be another."""
     labels: dict[str, str] = job["metadata"]["labels"]
     if labels.get(PART) == DRIVER:
         return DRIVER
-    containers: list[dict[str, Any]] = job["spec"]["template"]["spec"]["containers"]
-    commands = [one.get("command", [""])[0] for one in containers if one["name"] == CONTAINER]
-    return next((str(command) for command in commands if command in PROGRAMS), labels.get(GROUP, "a stage"))
+    return manifest.program_of(job["spec"]["template"]) or labels.get(GROUP, "a stage")
 
 
 def _without_arguments(spec: Manifest) -> Manifest:

@@ -1,0 +1,6 @@
+"""Words of messages and pages."""
+
+
+def plural(count: int, noun: str) -> str:
+    """'1 seed', '5 seeds'."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
