@@ -1,7 +1,7 @@
-"""Parse the flags that name a cluster, and reach the store that goes with it."""
+"""Add commands and the flags that name a cluster, and reach the store that goes with it."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ganbalance.k8s.client import Access, Cluster
@@ -9,6 +9,22 @@ from ganbalance.k8s.connection import reach
 from ganbalance.store import Store, open_store
 
 FLAGS = ("namespace", "context", "kubeconfig")
+
+
+def add_command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    command: Callable[[argparse.Namespace], int],
+    help_: str,
+    example: str,
+) -> argparse.ArgumentParser:
+    """Add a command whose help page shows an example."""
+    parser = commands.add_parser(
+        name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.\n\nganbalance {name} {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.set_defaults(command=command)
+    return parser
 
 
 def add_access(parser: argparse.ArgumentParser) -> None:

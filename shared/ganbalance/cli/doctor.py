@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Protocol
 
 from ganbalance.cli.access import FLAGS, access, add_access, is_named
 from ganbalance.errors import GanbalanceError
@@ -42,75 +41,48 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 def examine(flags: argparse.Namespace) -> int:
     """Print every check as it is made, then the verdict."""
-    target: _Target = _OfCluster(flags) if flags.cluster or is_named(flags) else _OfStore(flags)
+    where = {"store": flags.store}  # of a cluster the checks find it out
+    of_cluster = flags.cluster or is_named(flags)
     found: list[Finding] = []
-    for finding in target.findings():
+    for finding in _of_cluster(flags, where) if of_cluster else doctor.examine(flags.store):
         found.append(finding)
         if not flags.json:
             print(_line(finding), flush=True)
-    verdict, code = target.verdict(found)
+    if of_cluster:
+        given = " ".join(f"--{name} {value}" for name in FLAGS if (value := getattr(flags, name)))
+        then = f"ganbalance submit jobs/experiments/quick.yaml {given}".rstrip()
+        again = f"ganbalance doctor {given or '--cluster'}"
+        verdict, code = doctor.judged(found, "the cluster", then, again=again)
+    else:
+        verdict, code = doctor.verdict(flags.store, found)
     if flags.json:
+        named = where | {"store": doctor.redacted(where["store"])}
         checks = [dataclasses.asdict(finding) for finding in found]
-        print(json.dumps({**target.names(), "checks": checks, "verdict": verdict, "exit_code": code}, indent=1))
+        print(json.dumps({**named, "checks": checks, "verdict": verdict, "exit_code": code}, indent=1))
     else:
         print(f"\n{verdict}")
     return code
 
 
-class _Target(Protocol):
-    def findings(self) -> Iterator[Finding]: ...
+def _of_cluster(flags: argparse.Namespace, where: dict[str, str]) -> Iterator[Finding]:
+    """The checks of a namespace of a cluster, and after it of its store; both go to `where`."""
+    where |= {"namespace": "", "store": ""}
+    try:
+        cluster = Cluster(access(flags), attempts=ATTEMPTS)
+    except GanbalanceError as error:
+        yield doctor.failure("cluster", error)
+        return
+    where["namespace"] = cluster.namespace
+    with ExitStack() as stack:
 
-    def names(self) -> dict[str, str]: ...
+        def reach_store() -> CheckResult:
+            where["store"] = stack.enter_context(reach(cluster, access(flags)))
+            return CheckResult(f"{where['store']}, checked from this machine in what follows")
 
-    def verdict(self, found: list[Finding]) -> tuple[str, int]: ...
-
-
-class _OfStore:
-    def __init__(self, flags: argparse.Namespace) -> None:
-        self._url: str = flags.store
-
-    def findings(self) -> Iterator[Finding]:
-        return doctor.examine(self._url)
-
-    def names(self) -> dict[str, str]:
-        return {"store": doctor.redacted(self._url)}
-
-    def verdict(self, found: list[Finding]) -> tuple[str, int]:
-        return doctor.verdict(self._url, found)
-
-
-class _OfCluster:
-    """A namespace of a cluster, and after it its store."""
-
-    def __init__(self, flags: argparse.Namespace) -> None:
-        self._access = access(flags)
-        self._given = " ".join(f"--{name} {value}" for name in FLAGS if (value := getattr(flags, name)))
-        self._url = self._namespace = ""
-
-    def findings(self) -> Iterator[Finding]:
-        try:
-            cluster = Cluster(self._access, attempts=ATTEMPTS)
-        except GanbalanceError as error:
-            yield doctor.failure("cluster", error)
-            return
-        self._namespace = cluster.namespace
-        with ExitStack() as stack:
-            way = Check("store", lambda: self._reach(cluster, stack), ["templates", "environment"])
-            yield from doctor.findings([*preflight.checks(cluster, []), way])
-            if self._url:
-                yield from doctor.examine(self._url)
-
-    def names(self) -> dict[str, str]:
-        return {"namespace": self._namespace, "store": doctor.redacted(self._url)}
-
-    def verdict(self, found: list[Finding]) -> tuple[str, int]:
-        then = f"ganbalance submit jobs/experiments/quick.yaml {self._given}".rstrip()
-        return doctor.judged(found, "the cluster", then, again=f"ganbalance doctor {self._given or '--cluster'}")
-
-    def _reach(self, cluster: Cluster, stack: ExitStack) -> CheckResult:
-        """Reach the store from here while the stack lasts."""
-        self._url = stack.enter_context(reach(cluster, self._access))
-        return CheckResult(f"{self._url}, checked from this machine in what follows")
+        way = Check("store", reach_store, ["templates", "environment"])
+        yield from doctor.findings([*preflight.checks(cluster, []), way])
+        if where["store"]:
+            yield from doctor.examine(where["store"])
 
 
 def _line(finding: Finding) -> str:

@@ -2,30 +2,28 @@
 
 import argparse
 import importlib
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
 
 import yaml
 
 from ganbalance.cli import experiments, sweeps
-from ganbalance.cli.access import add_access, connected
-from ganbalance.cli.text import counted, seconds
+from ganbalance.cli.access import add_access, add_command, connected
+from ganbalance.cli.text import seconds
 from ganbalance.config import OwnImages
 from ganbalance.errors import EXIT_DONE, ConfigError, DataError, GanbalanceError, Stopped
 from ganbalance.k8s import manifest, preflight, rendering, submissions
 from ganbalance.k8s.client import Access, Cluster
-from ganbalance.k8s.connection import templates
+from ganbalance.k8s.connection import stoppable, templates
 from ganbalance.k8s.driver import Driver, Failure
 from ganbalance.k8s.operations import check_is_known, is_under_way
 from ganbalance.k8s.submissions import Submission
 from ganbalance.maintenance.doctor.checks import findings
 from ganbalance.pipeline import pod, request, runs
 from ganbalance.pipeline.plan import make_plan
-from ganbalance.pipeline.state import State, open_state
+from ganbalance.pipeline.state import State
 from ganbalance.store import Store, open_store
+from ganbalance.store.artifacts import Artifacts
+from ganbalance.wording import plural
 
 PARALLEL = 4
 PENDING_S = 24 * 3600
@@ -33,60 +31,37 @@ PENDING_S = 24 * 3600
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add these commands."""
-    submitter = _add(
-        commands, "submit", "run an experiment on a cluster; the same again resumes it",
+    submitter = add_command(
+        commands, "submit", submit, "run an experiment on a cluster; the same again resumes it",
         'jobs/experiments/honest.yaml --gan "dcgan wgan-gp" --seeds 0..9 --parallel 8',
     )  # fmt: skip
     experiments.add_request(submitter)
-    submitter.set_defaults(command=submit)
-    resumer = _add(
-        commands, "resume", "resume a run that was cancelled or has failed stages", "--run quick-1a2b3c4d"
-    )  # fmt: skip
+    help_ = "resume a run that was cancelled or has failed stages"
+    resumer = add_command(commands, "resume", resume, help_, "--run quick-1a2b3c4d")
     resumer.add_argument("--run", required=True, help="a run that was submitted before")
-    resumer.set_defaults(command=resume)
+    help_ = "the manifests that submit would create, as YAML; creates nothing"
+    renderer = add_command(commands, "render", render, help_, "jobs/experiments/quick.yaml --gan dcgan")
+    experiments.add_request(renderer)
+    for parser in (submitter, resumer, renderer):
+        parser.add_argument(
+            "--parallel", type=experiments.positive, default=PARALLEL, metavar="N",
+            help=f"pods of stages at a time (default: {PARALLEL})",
+        )  # fmt: skip
+        parser.add_argument(
+            "--pending", type=_positive_seconds, default=PENDING_S, metavar="SECONDS",
+            help=f"give a stage up whose pod cannot start for so long (default: {PENDING_S}, a day)",
+        )  # fmt: skip
+        add_access(parser)
     for parser in (submitter, resumer):
-        _add_settings(parser)
         parser.add_argument(
             "--driver", choices=("cluster", "local"), default="cluster",
             help="where the driver runs: as a Job, or here in the foreground (default: cluster)",
         )  # fmt: skip
-        add_access(parser)
-    renderer = _add(
-        commands, "render", "the manifests that submit would create, as YAML; creates nothing",
-        "jobs/experiments/quick.yaml --gan dcgan",
-    )  # fmt: skip
-    experiments.add_request(renderer)
-    _add_settings(renderer)
-    add_access(renderer)
-    renderer.set_defaults(command=render)
     drive_ = commands.add_parser("drive", help="what the driver's pod runs")
     drive_.add_argument("--run", required=True)
     drive_.add_argument("--submission", type=int, required=True)
     request.add_store(drive_)
     drive_.set_defaults(command=drive)
-
-
-def _add(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, help_: str, example: str
-) -> argparse.ArgumentParser:
-    return commands.add_parser(
-        name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.\n\nganbalance {name} {example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
-
-
-def _add_settings(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--parallel", type=experiments.positive, default=PARALLEL, metavar="N",
-        help=f"pods of stages at a time (default: {PARALLEL})",
-    )  # fmt: skip
-    parser.add_argument(
-        "--pending",
-        type=_positive_seconds,
-        default=PENDING_S,
-        metavar="SECONDS",
-        help=f"give a stage up whose pod cannot start for so long (default: {PENDING_S}, a day)",
-    )
 
 
 def _positive_seconds(text: str) -> float:
@@ -119,52 +94,55 @@ def render(flags: argparse.Namespace) -> int:
     """Print the Jobs that submit would create, if all goes well."""
     experiment = experiments.requested(flags)
     plan = make_plan(experiment)
-    with connected(flags) as (cluster, store), open_state(plan, store) as state:
+    with connected(flags) as (cluster, store):
         submission = _new_submission(flags, cluster, store, plan.run)
-        print(yaml.safe_dump_all(rendering.jobs(experiment, state, submission), sort_keys=False, width=200), end="")
+        jobs = rendering.jobs(experiment, State(plan, Artifacts(store)), submission)
+    print(yaml.safe_dump_all(jobs, sort_keys=False, width=200), end="")
     return EXIT_DONE
 
 
 def drive(flags: argparse.Namespace) -> int:
     """Drive a submission to its end; the exit code says whether every stage has a result."""
-    signal.signal(signal.SIGTERM, _stop)
-    store = open_store(flags.store)
-    with pod.Log() as log, _termination_message():
+    with stoppable("stopped; another driver goes on from here"), pod.Log() as log:
+        store = open_store(flags.store)
         log.keep_in(store, flags.run, manifest.driver_name(flags.run, flags.submission))
-        with runs.opened(store, flags.run) as (record, state):
-            submission = submissions.load(store, flags.run, flags.submission)
+        try:
+            record, submission = runs.load(store, flags.run), submissions.load(store, flags.run, flags.submission)
+            state = State(record.plan, Artifacts(store))
             return _report_failures(Driver(Cluster(Access()), record.experiment, state, submission).run())
+        except GanbalanceError as error:  # for `status`, which reads it of the driver's pod
+            pod.write_termination_message(error.exit_code, str(error))
+            raise
 
 
 def _start(flags: argparse.Namespace, cluster: Cluster, store: Store, record: runs.Record, *, is_new: bool) -> int:
-    run = record.plan.run
-    with open_state(record.plan, store) as state:
-        missing = [node for node in record.plan.nodes if not state.is_settled(node.name)]
-        print(f"run {run}: {counted(len(record.plan.nodes), 'stage')}, {len(missing)} to run, store {store.url}")
-        if not missing:
-            print(f"already done; next: ganbalance fetch-report --run {run} {cluster.flags}")
-            return EXIT_DONE
-        check_is_known(cluster, store, run)
-        if name := is_under_way(cluster, run):
-            print(f"under way already, driven by the Job {name}; next: {_watch(cluster, run)}")
-            return EXIT_DONE
-        new = _new_submission(flags, cluster, store, run)
-        _preflight(cluster, rendering.jobs(record.experiment, state, new))
-        here = [stage for stage in _only_here(record) if state.commit(stage) is None]
-        if is_new:
-            runs.submit(store, record)
-            _make(here, record, state)
-        elif here:
-            raise ConfigError(
-                f"the {here[0]} of run {run} is made of files that no pod has; "
-                "submit its experiment again where they are"
-            )
-        submission = submissions.record(store, new)  # of two that submit at one moment, both use the first one's
-        if flags.driver == "local":
-            return _drive_here(cluster, record, state, submission)
+    run, state = record.plan.run, State(record.plan, Artifacts(store))
+    missing = [node for node in record.plan.nodes if not state.is_settled(node.name)]
+    print(f"run {run}: {plural(len(record.plan.nodes), 'stage')}, {len(missing)} to run, store {store.url}")
+    if not missing:
+        print(f"already done; next: ganbalance fetch-report --run {run} {cluster.flags}")
+        return EXIT_DONE
+    then = f"next: ganbalance watch --run {run} {cluster.flags}"
+    check_is_known(cluster, store, run)
+    if name := is_under_way(cluster, run):
+        print(f"under way already, driven by the Job {name}; {then}")
+        return EXIT_DONE
+    new = _new_submission(flags, cluster, store, run)
+    _preflight(cluster, rendering.jobs(record.experiment, state, new))
+    here = [stage for stage in _only_here(record) if state.commit(stage) is None]
+    if is_new:
+        runs.submit(store, record)
+        _make(here, record, state)
+    elif here:
+        raise ConfigError(
+            f"the {here[0]} of run {run} is made of files that no pod has; submit its experiment again where they are"
+        )
+    submission = submissions.record(store, new)  # of two that submit at one moment, both use the first one's
+    if flags.driver == "local":
+        return _drive_here(cluster, record, state, submission)
     job = manifest.driver_job(run, submission.number, submission.templates[manifest.DRIVER])
     cluster.create(job)
-    print(f"submitted: the Job {job['metadata']['name']} drives it; next: {_watch(cluster, run)}")
+    print(f"submitted: the Job {job['metadata']['name']} drives it; {then}")
     return EXIT_DONE
 
 
@@ -216,22 +194,4 @@ def _report_failures(failures: list[Failure]) -> int:
         return EXIT_DONE
     for failure in failures:
         print(f"failed: {failure.stage}: {failure.cause}", file=sys.stderr)
-    raise DataError(f"{counted(len(failures), 'stage')} without a result; fix that and resume the run")
-
-
-def _watch(cluster: Cluster, run: str) -> str:
-    return f"ganbalance watch --run {run} {cluster.flags}"
-
-
-@contextmanager
-def _termination_message() -> Iterator[None]:
-    """Write what an error says where `status` reads it of the driver's pod."""
-    try:
-        yield
-    except GanbalanceError as error:
-        pod.write_termination_message(error.exit_code, str(error))
-        raise
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    raise Stopped("stopped; another driver goes on from here")
+    raise DataError(f"{plural(len(failures), 'stage')} without a result; fix that and resume the run")

@@ -40,6 +40,13 @@ def as_age(duration: timedelta) -> str:
     return f"{duration // UNITS[unit]}{unit}"
 
 
+def rough_age(duration: timedelta) -> str:
+    """5s, 12m, 3h, 2d: in the largest unit that goes into it twice, as kubectl writes it."""
+    fitting = [unit for unit, length in UNITS.items() if duration >= 2 * length]
+    unit = fitting[-1] if fitting else "s"
+    return f"{max(duration, timedelta(0)) // UNITS[unit]}{unit}"
+
+
 def seconds(text: str) -> float:
     """The type of a flag: a number of seconds."""
     if not re.fullmatch(r"\d{1,9}(\.\d+)?", text):

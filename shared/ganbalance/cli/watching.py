@@ -3,21 +3,21 @@
 import argparse
 import json
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
+from functools import cache, partial
 
 from ganbalance.cli import text
-from ganbalance.cli.access import add_access, connected
+from ganbalance.cli.access import add_access, add_command, connected
+from ganbalance.cli.stores import KEY_CHARS
 from ganbalance.errors import EXIT_DONE, DataError
 from ganbalance.frozen import dump
 from ganbalance.k8s import operations, status
 from ganbalance.k8s.advice import advised
 from ganbalance.k8s.client import Cluster
-from ganbalance.k8s.snapshot import drivers, name_of, observe
+from ganbalance.k8s.snapshot import observe
 from ganbalance.k8s.status import DriverRow, Row
 from ganbalance.maintenance import gc as garbage
 from ganbalance.pipeline import runs
@@ -26,7 +26,6 @@ from ganbalance.store import Store
 from ganbalance.store.artifacts import Artifacts
 
 EVERY_S = 2.0
-KEY_CHARS = 12
 CLEAR = "\033[H\033[J"
 OVER = ("done", "failed", "none")
 UNDER_WAY = ("running", "pending", "queued")
@@ -42,16 +41,12 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         (clean, "cancel a run and delete what the store holds for it alone", "--run quick-1a2b3c4d"),
     ):
         name = command.__name__.removeprefix("show_")
-        parser = commands.add_parser(
-            name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.\n\nganbalance {name} {example}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )  # fmt: skip
+        parser = add_command(commands, name, command, help_, example)
         parser.add_argument(
             "--run", required=name == "clean",
             help="a run" + ("" if name == "clean" else " (default: the one that was submitted last)"),
         )  # fmt: skip
         add_access(parser)
-        parser.set_defaults(command=command)
         if name == "status":
             parser.add_argument("--json", action="store_true", help="the same as data")
         if name == "logs":
@@ -66,8 +61,7 @@ def show_status(flags: argparse.Namespace) -> int:
     """Print a table of the run's stages."""
     with connected(flags) as (cluster, store):
         run = flags.run or operations.latest(cluster)
-        with _Watched(cluster, store, run) as watched:
-            rows, driver = watched.observe()
+        rows, driver = _Watched(cluster, store, run).observe()
     if flags.json:
         print(json.dumps({"run": run, "driver": dump(driver), "stages": [dump(row) for row in rows]}, indent=1))
     else:
@@ -79,17 +73,17 @@ def watch(flags: argparse.Namespace) -> int:
     """Show the table until the run is over; where there is no terminal, a line per change."""
     with connected(flags) as (cluster, store):
         run = flags.run or operations.latest(cluster)
-        with _Watched(cluster, store, run) as watched:
-            shown: dict[str, str] = {}
-            while True:
-                rows, driver = watched.observe()
-                if sys.stdout.isatty():
-                    print(CLEAR + _page(run, rows, driver, cluster.flags), flush=True)
-                else:
-                    _print_changes(rows, shown)
-                if _is_over(rows, driver):
-                    break
-                time.sleep(EVERY_S)
+        watched = _Watched(cluster, store, run)
+        shown: dict[str, str] = {}
+        while True:
+            rows, driver = watched.observe()
+            if sys.stdout.isatty():
+                print(CLEAR + _page(run, rows, driver, cluster.flags), flush=True)
+            else:
+                _print_changes(rows, shown)
+            if _is_over(rows, driver):
+                break
+            time.sleep(EVERY_S)
     if not sys.stdout.isatty():
         print(_summary(run, rows, driver, cluster.flags))
     if any(row.state == "failed" for row in rows) or driver.state == "failed":
@@ -144,35 +138,18 @@ class _Watched:
         self._cluster, self._store, self._run = cluster, store, run
         self._plan = runs.load(store, run).plan
         operations.check_is_known(cluster, store, run)
-        self._scratch = tempfile.TemporaryDirectory(prefix="ganbalance-")
-        self._rounds: dict[str, runs.Round] = {}
-
-    def __enter__(self) -> "_Watched":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._scratch.cleanup()
+        self._round = cache(partial(runs.load_round, store, run))
 
     def observe(self) -> tuple[list[Row], DriverRow]:
         """The rows as they are now."""
         snapshot = observe(self._cluster, self._run)
-        state = State(self._plan, Artifacts(self._store, Path(self._scratch.name)))
-        rows = status.rows(state, snapshot, self._round)
         causes = status.better_causes(self._cluster, snapshot)
-        better = [
-            causes[row.job] if row.job in causes and row.state in ("pending", "queued") else advised(row.cause)
-            for row in rows
-        ]
-        rows = [row.model_copy(update={"cause": cause}) for row, cause in zip(rows, better, strict=True)]
-        jobs = drivers(self._cluster, self._run)
-        pods = operations.driver_pods(self._cluster, self._run)
-        mine = [pod for pod in pods if jobs and operations.job_of(pod) == name_of(jobs[-1])]
-        return rows, status.driver_row(jobs, mine)
-
-    def _round(self, job: str) -> runs.Round:
-        if job not in self._rounds:
-            self._rounds[job] = runs.load_round(self._store, self._run, job)
-        return self._rounds[job]
+        rows = []
+        for row in status.rows(State(self._plan, Artifacts(self._store)), snapshot, self._round):
+            is_waiting = row.job in causes and row.state in ("pending", "queued")
+            cause = causes[str(row.job)] if is_waiting else advised(row.cause)
+            rows.append(row.model_copy(update={"cause": cause}))
+        return rows, status.driver_row(self._cluster, self._run)
 
 
 def _page(run: str, rows: Sequence[Row], driver: DriverRow, cluster: str) -> str:
@@ -180,8 +157,8 @@ def _page(run: str, rows: Sequence[Row], driver: DriverRow, cluster: str) -> str
     cells = [
         (
             row.stage, text.NOTHING if row.index is None else str(row.index), row.state,
-            status.age(row.since, now) or text.NOTHING, row.node or text.NOTHING, row.key[:KEY_CHARS],
-            row.cause,
+            text.rough_age(now - row.since) if row.since else text.NOTHING, row.node or text.NOTHING,
+            row.key[:KEY_CHARS], row.cause,
         )
         for row in rows
     ]  # fmt: skip

@@ -13,13 +13,14 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from functools import cache, partial
 
 from ganbalance.config import Experiment
 from ganbalance.errors import DataError
 from ganbalance.k8s import diagnosis, manifest
 from ganbalance.k8s.client import Cluster
-from ganbalance.k8s.manifest import GROUP, QUEUE
+from ganbalance.k8s.manifest import GROUP, QUEUE, Manifest
+from ganbalance.k8s.operations import keep_log, log_name
 from ganbalance.k8s.rendering import pod_resources
 from ganbalance.k8s.snapshot import ClusterSnapshot, completed, name_of, observe
 from ganbalance.k8s.submissions import Submission
@@ -28,8 +29,7 @@ from ganbalance.pipeline import runs, stages
 from ganbalance.pipeline.plan import Node
 from ganbalance.pipeline.runs import Group, Round
 from ganbalance.pipeline.state import State
-
-Object = dict[str, Any]
+from ganbalance.wording import plural
 
 POLL_S = 3.0
 STUCK_AFTER_S = 1  # a deadline that has passed: how a Job is ended so that it says Failed
@@ -50,9 +50,8 @@ class Driver:
         self._cluster, self._state, self._submission = cluster, state, submission
         self._experiment, self._run = experiment, state.plan.run
         self._groups = runs.groups(state.plan)
-        self._home = {node.name: group for group, nodes in self._groups.items() for node in nodes}
         # what follows only spares requests: all of it can be asked for again
-        self._rounds: dict[str, Round] = {}
+        self._round = cache(partial(runs.load_round, state.artifacts.store, self._run))
         self._emitted: set[str] = set()
         self._kept_logs: set[str] = set()
 
@@ -95,16 +94,16 @@ class Driver:
         """Start the next round of every group that can have one; whether any was, or will be."""
         free = self._submission.parallel - sum(_width(job) for job in snapshot.active())
         active = {job["metadata"]["labels"][GROUP] for job in snapshot.active()}
-        unsettled: set[Group] = set()
+        unsettled: set[str] = set()
         wanted = False
         for group, nodes in self._groups.items():
-            if str(group) in active or any(self._home[parent] in unsettled for parent in _parents(nodes)):
-                unsettled.add(group)
+            if str(group) in active or any(parent in unsettled for node in nodes for parent in node.inputs.values()):
+                unsettled |= {node.name for node in nodes}
                 continue
             ran = self._ran(snapshot, group)
             ready = [node for node in nodes if node.name not in ran and self._is_ready(node)]
             if ready:
-                unsettled.add(group)
+                unsettled |= {node.name for node in nodes}
                 wanted = True
             if ready and (allowed := self._allowed_pods(ready[0], free)) > 0:
                 width = min(allowed, len(ready))
@@ -154,7 +153,7 @@ class Driver:
                 and (job in snapshot.jobs or job in old)]  # fmt: skip
         return 1 + max(mine, default=0)
 
-    def _adopt(self, wanted: Object) -> None:
+    def _adopt(self, wanted: Manifest) -> None:
         """A Job of that name is there: another driver's, if it is the same. Raises DataError when it is not."""
         name = name_of(wanted)
         found = self._cluster.find("Job", name)
@@ -164,11 +163,6 @@ class Driver:
                 f"there is another Job {name}, made from other templates or settings; delete it (kubectl delete job "
                 f"{name}) and resume the run"
             )
-
-    def _round(self, job: str) -> Round:
-        if job not in self._rounds:
-            self._rounds[job] = runs.load_round(self._state.artifacts.store, self._run, job)
-        return self._rounds[job]
 
     def _widen(self, snapshot: ClusterSnapshot) -> None:
         """Let Jobs have more pods at a time when others have ended; never fewer, since that would kill some."""
@@ -200,7 +194,7 @@ class Driver:
                 change = {"metadata": annotated, "spec": {"activeDeadlineSeconds": STUCK_AFTER_S}}
                 self._cluster.patch("Job", name, change)
 
-    def _causes(self, snapshot: ClusterSnapshot, job: Object) -> Iterator[tuple[str, str]]:
+    def _causes(self, snapshot: ClusterSnapshot, job: Manifest) -> Iterator[tuple[str, str]]:
         """The stages of a Job that have no result though it is over with them, each with its cause."""
         stages = self._round(name_of(job)).stages
         for index, cause in snapshot.failed(job):
@@ -213,17 +207,18 @@ class Driver:
         """Put an Event on each Job at its milestones, for `kubectl describe`."""
         for name, job in snapshot.jobs.items():
             of = self._round(name)
+            stages = plural(len(of.stages), "stage")
             if diagnosis.terminal(job) is None:
-                self._emit(job, "Started", f"{of.group}, round {of.number}: {_counted(len(of.stages))}")
+                self._emit(job, "Started", f"{of.group}, round {of.number}: {stages}")
             elif of.submission != self._submission.number and f"{name}.started" not in self._emitted:
                 pass  # an older driver has emitted it; what the Job left behind may have been deleted since
             elif failed := dict(self._causes(snapshot, job)):
                 stage, cause = next(iter(failed.items()))
-                self._emit(job, "StagesFailed", f"{len(failed)} of {_counted(len(of.stages))} failed; {stage}: {cause}")
+                self._emit(job, "StagesFailed", f"{len(failed)} of {stages} failed; {stage}: {cause}")
             else:
-                self._emit(job, "StagesDone", f"{_counted(len(of.stages))} of {of.group} done")
+                self._emit(job, "StagesDone", f"{stages} of {of.group} done")
 
-    def _emit(self, job: Object, reason: str, message: str) -> None:
+    def _emit(self, job: Manifest, reason: str, message: str) -> None:
         name = f"{name_of(job)}.{reason.lower()}"
         if name in self._emitted:
             return
@@ -246,32 +241,20 @@ class Driver:
         store = self._state.artifacts.store
         for job, pods in snapshot.pods.items():
             for pod in pods:
-                name = f"{in_pod.log_folder(self._run, job)}/{name_of(pod)}.log"
+                name = log_name(self._run, pod)
                 if diagnosis.phase(pod) != "Failed" or name in self._kept_logs:
                     continue
                 if name not in set(store.names(in_pod.log_folder(self._run, job))):
-                    log = self._cluster.log(name_of(pod))
-                    if log is not None:
-                        store.create(name, log)
+                    keep_log(self._cluster, store, self._run, pod)
                 self._kept_logs.add(name)
 
 
-def _parents(nodes: Sequence[Node]) -> Iterator[str]:
-    names = {node.name for node in nodes}
-    return (parent for node in nodes for parent in node.inputs.values() if parent not in names)
-
-
-def _left(job: Object) -> int:
+def _left(job: Manifest) -> int:
     """The indexes of a Job that have not ended."""
-    status = job.get("status", {})
-    ended = diagnosis.indexes(status.get("completedIndexes")) | diagnosis.indexes(status.get("failedIndexes"))
-    return int(job["spec"]["completions"]) - len(ended)
+    failed = diagnosis.indexes(job.get("status", {}).get("failedIndexes"))
+    return int(job["spec"]["completions"]) - len(completed(job) | failed)
 
 
-def _width(job: Object) -> int:
+def _width(job: Manifest) -> int:
     """How many pods a Job may have now."""
     return min(int(job["spec"]["parallelism"]), _left(job))
-
-
-def _counted(n: int) -> str:
-    return f"{n} stage" if n == 1 else f"{n} stages"

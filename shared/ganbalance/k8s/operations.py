@@ -3,18 +3,17 @@
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from ganbalance.errors import ConfigError, UnavailableError
 from ganbalance.k8s import diagnosis, submissions
 from ganbalance.k8s.client import Cluster
-from ganbalance.k8s.manifest import DRIVER, PART, RUN, driver_name
+from ganbalance.k8s.manifest import DRIVER, PART, RUN, Manifest, driver_name
 from ganbalance.k8s.snapshot import JOB_NAME, drivers, index_of, name_of
 from ganbalance.pipeline import pod as in_pod
 from ganbalance.pipeline import runs
 from ganbalance.store import Store
+from ganbalance.wording import plural
 
-Object = dict[str, Any]
 Say = Callable[[str], object]
 
 GONE_WITHIN_S = 180.0  # a pod has two minutes to write its checkpoint
@@ -36,7 +35,7 @@ def cancel(cluster: Cluster, store: Store, run: str, say: Say) -> int:
         jobs = cluster.list("Job", {RUN: run, PART: part})
         pods = cluster.list("Pod", {RUN: run, PART: part})
         for pod in pods:
-            _keep_log(cluster, store, run, pod)
+            keep_log(cluster, store, run, pod)
         for job in jobs:
             cluster.delete("Job", name_of(job))
         found += len(jobs)
@@ -46,11 +45,15 @@ def cancel(cluster: Cluster, store: Store, run: str, say: Say) -> int:
     return found
 
 
-def _keep_log(cluster: Cluster, store: Store, run: str, pod: Object) -> None:
+def log_name(run: str, pod: Manifest) -> str:
+    """Where the store keeps the log of a pod."""
+    return f"{in_pod.log_folder(run, job_of(pod))}/{name_of(pod)}.log"
+
+
+def keep_log(cluster: Cluster, store: Store, run: str, pod: Manifest) -> None:
     """Keep what a pod has printed so far; a stage that ends by itself replaces it by the whole."""
-    log = cluster.log(name_of(pod))
-    if log:
-        store.create(f"{in_pod.log_folder(run, job_of(pod))}/{name_of(pod)}.log", log)
+    if log := cluster.log(name_of(pod)):
+        store.create(log_name(run, pod), log)
 
 
 def _wait_for_end(cluster: Cluster, run: str, part: str, say: Say) -> None:
@@ -64,7 +67,7 @@ def _wait_for_end(cluster: Cluster, run: str, part: str, say: Say) -> None:
             )
         if reported != len(pods):
             reported = len(pods)
-            say(f"waiting for {reported} pod{'' if reported == 1 else 's'} to end; those that run write a checkpoint")
+            say(f"waiting for {plural(reported, 'pod')} to end; those that run write a checkpoint")
         time.sleep(POLL_S)
 
 
@@ -74,7 +77,8 @@ def logs(cluster: Cluster, store: Store, run: str, stage: str) -> Iterator[tuple
     A stage is named as in `status`, or by the start of its name. A live pod's log comes from the pod, another's from
     the store. Raises ConfigError when nothing of that name has run.
     """
-    wanted = _driver_jobs(cluster, run) if stage == DRIVER else _places(store, run, stage)
+    by_driver: list[tuple[str, int | None]] = [(name_of(job), None) for job in drivers(cluster, run)]
+    wanted = by_driver if stage == DRIVER else _places(store, run, stage)
     if not wanted:
         runs.load(store, run)
         raise ConfigError(
@@ -97,10 +101,6 @@ def logs(cluster: Cluster, store: Store, run: str, stage: str) -> Iterator[tuple
                 yield name, log
 
 
-def _driver_jobs(cluster: Cluster, run: str) -> list[tuple[str, int | None]]:
-    return [(name_of(job), None) for job in drivers(cluster, run)]
-
-
 def _places(store: Store, run: str, stage: str) -> list[tuple[str, int | None]]:
     """Job and index of every round that ran a stage of that name."""
     found: list[tuple[int, str, int | None]] = []
@@ -111,7 +111,7 @@ def _places(store: Store, run: str, stage: str) -> list[tuple[str, int | None]]:
     return [(job, index) for _, job, index in sorted(found, key=lambda one: (one[0], one[1], one[2] or 0))]
 
 
-def job_of(pod: Object) -> str:
+def job_of(pod: Manifest) -> str:
     """The Job of a pod."""
     return str(pod["metadata"]["labels"].get(JOB_NAME, ""))
 
@@ -132,8 +132,3 @@ def check_is_known(cluster: Cluster, store: Store, run: str) -> None:
             f"or held more; 'ganbalance cancel --run {run} {cluster.flags}' deletes the run's Jobs, "
             "then submit it again"
         )
-
-
-def driver_pods(cluster: Cluster, run: str) -> list[Object]:
-    """The pods of a run's drivers."""
-    return cluster.list("Pod", {RUN: run, PART: DRIVER})

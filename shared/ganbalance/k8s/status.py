@@ -1,7 +1,7 @@
 """Show a run as rows: what each stage is doing, where, since when, and why not."""
 
-from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from itertools import chain
 from typing import Any, Literal
 
@@ -9,13 +9,13 @@ from ganbalance.errors import ConfigError, DataError
 from ganbalance.frozen import Frozen
 from ganbalance.k8s import capacity, diagnosis
 from ganbalance.k8s.client import Cluster
-from ganbalance.k8s.snapshot import ClusterSnapshot, name_of
+from ganbalance.k8s.manifest import DRIVER, PART, RUN, Manifest
+from ganbalance.k8s.snapshot import JOB_NAME, ClusterSnapshot, drivers, name_of
 from ganbalance.pipeline import runs
 from ganbalance.pipeline.plan import Node
 from ganbalance.pipeline.runs import Round
 from ganbalance.pipeline.state import State
 
-Object = dict[str, Any]
 # how a driver ends that did its work: the rows of the stages say what failed
 STAGES_FAILED = f"exit {DataError.exit_code} ({diagnosis.MEANING[DataError.exit_code]}): "
 StageState = Literal["done", "diverged", "running", "pending", "queued", "failed", "blocked", "not started"]
@@ -44,7 +44,7 @@ class DriverRow(Frozen):
 
 def rows(state: State, snapshot: ClusterSnapshot, round_of: Callable[[str], Round]) -> list[Row]:
     """A row per stage of the plan, group by group as its Jobs run them."""
-    where: dict[str, tuple[Object, int]] = {}
+    where: dict[str, tuple[Manifest, int]] = {}
     failed: dict[str, str] = {}
     for name, job in snapshot.jobs.items():  # the latest round counts
         stages = round_of(name).stages
@@ -65,7 +65,7 @@ def rows(state: State, snapshot: ClusterSnapshot, round_of: Callable[[str], Roun
 
 
 def _row(
-    node: Node, state: State, snapshot: ClusterSnapshot, place: tuple[Object, int] | None, failed: dict[str, str]
+    node: Node, state: State, snapshot: ClusterSnapshot, place: tuple[Manifest, int] | None, failed: dict[str, str]
 ) -> Row:  # fmt: skip
     key = state.key(node)
     job, index = place or (None, None)
@@ -84,10 +84,10 @@ def _row(
     return Row(**at, **_live(job, pods, last, snapshot))
 
 
-def _live(job: Object, pods: Sequence[Object], last: Object | None, snapshot: ClusterSnapshot) -> dict[str, Any]:
+def _live(job: Manifest, pods: Sequence[Manifest], last: Manifest | None, snapshot: ClusterSnapshot) -> dict[str, Any]:
     """A stage whose Job is not over with it."""
-    before = sum(diagnosis.phase(pod) == "Failed" for pod in pods)
-    again = f"try {before + 1}; before: {diagnosis.cause(job, _failed(pods), snapshot.events)}" if before else ""
+    failed = [pod for pod in pods if diagnosis.phase(pod) == "Failed"]
+    again = f"try {len(failed) + 1}; before: {diagnosis.cause(job, failed, snapshot.events)}" if failed else ""
     if last is None or diagnosis.phase(last) in ("Failed", "Succeeded"):
         suspended = "suspended: its queue has not let it in" if job["spec"].get("suspend") else ""
         return {"state": "queued", "cause": suspended or diagnosis.cause(job, [], snapshot.events) or again}
@@ -99,24 +99,22 @@ def _live(job: Object, pods: Sequence[Object], last: Object | None, snapshot: Cl
     return {"state": "pending", "cause": met.cause if met else again, "since": created}
 
 
-def _failed(pods: Iterable[Object]) -> list[Object]:
-    return [pod for pod in pods if diagnosis.phase(pod) == "Failed"]
-
-
-def _ended(thing: Object | None) -> datetime | None:
+def _ended(thing: Manifest | None) -> datetime | None:
     """When a pod or a Job that is over came to be as it is."""
     conditions = thing.get("status", {}).get("conditions", ()) if thing else ()
     return max((diagnosis.when(one["lastTransitionTime"]) for one in conditions), default=None)
 
 
-def driver_row(jobs: Sequence[Object], pods: Sequence[Object]) -> DriverRow:
-    """The last of a run's driver Jobs and its pods."""
+def driver_row(cluster: Cluster, run: str) -> DriverRow:
+    """The last of a run's driver Jobs."""
+    jobs = drivers(cluster, run)
     if not jobs:
         return DriverRow(state="none")
     job = jobs[-1]
     name = name_of(job)
     if (condition := diagnosis.terminal(job)) and condition["type"] == "Complete":
         return DriverRow(job=name, state="done")
+    pods = cluster.list("Pod", {RUN: run, PART: DRIVER, JOB_NAME: name})
     cause = diagnosis.cause(job, pods, ()).removeprefix(STAGES_FAILED)
     if condition:
         return DriverRow(job=name, state="failed", cause=cause)
@@ -155,24 +153,12 @@ def _of_nodes(cluster: Cluster, snapshot: ClusterSnapshot) -> dict[str, str]:
     }
 
 
-def _is_unscheduled(pod: Object) -> bool:
+def _is_unscheduled(pod: Manifest) -> bool:
     return diagnosis.phase(pod) == "Pending" and not pod["spec"].get("nodeName")
 
 
-def _if_allowed(cluster: Cluster, kind: str) -> list[Object]:
+def _if_allowed(cluster: Cluster, kind: str) -> list[Manifest]:
     try:
         return cluster.list(kind)
     except ConfigError:
         return []  # no permission, or no such kind here
-
-
-def age(since: datetime | None, now: datetime) -> str:
-    """5s, 12m, 3h, 2d, as kubectl writes it."""
-    if since is None:
-        return ""
-    past = max(now - since, timedelta(0))
-    for unit, length in (("d", timedelta(days=2)), ("h", timedelta(hours=2)), ("m", timedelta(minutes=2))):
-        if past >= length:
-            one = length / 2
-            return f"{past // one}{unit}"
-    return f"{past.seconds}s"

@@ -10,6 +10,7 @@ Two attempts at one key never touch each other's files; the loser of the commit 
 import datetime
 import json
 import secrets
+import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -122,11 +123,11 @@ class Artifact:
 
 
 class Artifacts:
-    """The artifacts of one store."""
+    """The artifacts of one store; `scratch` is where files are fetched to, of no use to those who only look."""
 
-    def __init__(self, store: Store, scratch: Path) -> None:
+    def __init__(self, store: Store, scratch: Path | None = None) -> None:
         self.store = store
-        self._scratch = scratch
+        self._scratch = scratch or Path(tempfile.gettempdir())
         self._verified: dict[str, Path] = {}  # attempts never change: what was verified once need not be again
 
     def find(self, stage: str, key: str) -> Commit | None:
