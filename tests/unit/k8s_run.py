@@ -105,8 +105,7 @@ class KubernetesRun:
         driving = driving or self.driver()
         for _ in range(STEPS):
             if driving.step():
-                failures = driving.failures(observe(self.cluster(), self.name))
-                return {failure.stage: failure.cause for failure in failures}
+                return driving.failures(observe(self.cluster(), self.name))
         raise AssertionError("the run does not settle")
 
     def is_done(self, stage: str) -> bool:

@@ -210,7 +210,7 @@ def test_drivers_here_run_one_after_the_other_and_repeat_nothing(
     sweeping: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     driven: list[str] = []
-    monkeypatch.setattr(Driver, "run", lambda driver: driven.append(driver._state.plan.run) or [])
+    monkeypatch.setattr(Driver, "run", lambda driver: driven.append(driver._state.plan.run) or {})
     code, said = sweeping.submit("--driver", "local")
     assert (code, len(driven)) == (0, 2), said
     assert "of GANs shared" not in said
@@ -272,7 +272,7 @@ def test_files_that_pods_have_are_not_looked_for_here(bench: Bench) -> None:
     """An authority of one's own, as in the overlay of k8s/README.md."""
     bench.change_template(env=[{"name": "AWS_CA_BUNDLE", "value": "/etc/ganbalance/ca.crt"}])
     access = Access(kubeconfig=str(bench.double.kubeconfig))
-    with connection.reach(Cluster(access), access):
+    with connection.reach(Cluster(access)):
         assert "AWS_ENDPOINT_URL" in os.environ
         assert "AWS_CA_BUNDLE" not in os.environ
 
@@ -301,7 +301,7 @@ def test_a_port_forward_ends_with_its_command(bench: Bench, tmp_path: Path, monk
     before = signal.getsignal(signal.SIGTERM)
 
     def use() -> None:
-        with connection.reach(Cluster(access), access):
+        with connection.reach(Cluster(access)):
             assert os.environ["AWS_ENDPOINT_URL"] == "http://127.0.0.1:1234"
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(1)

@@ -100,7 +100,7 @@ def test_another_driver_goes_on_wherever_one_died(fresh: Fresh, first: int) -> N
             life = Life(effects)
             with suppress(Died):
                 mortal(run, life).run()
-            assert run.driver().run() == []
+            assert run.driver().run() == {}
             run.check_ran_once()
             if not life.is_over:  # it had no more than that many effects
                 break
@@ -119,7 +119,7 @@ def test_a_driver_that_comes_back_after_another_took_over_does_no_harm(fresh: Fr
     for effects in itertools.count(2, 8):
         with fresh() as run:
             life = Life(effects, then=partial(take_over, run.driver()))
-            assert mortal(run, life).run() == []
+            assert mortal(run, life).run() == {}
             run.check_ran_once()
             if not life.is_over:
                 break
@@ -128,14 +128,14 @@ def test_a_driver_that_comes_back_after_another_took_over_does_no_harm(fresh: Fr
 def test_a_driver_that_always_dies_soon_is_enough_if_another_always_follows(run: KubernetesRun) -> None:
     for _ in range(STEPS):
         with suppress(Died):  # in 25 effects it can tell of all that is over, and start something
-            assert mortal(run, Life(25)).run() == []
+            assert mortal(run, Life(25)).run() == {}
             break
     run.check_ran_once()
 
 
 def test_two_drivers_at_a_time_run_nothing_twice(run: KubernetesRun) -> None:
     with ThreadPoolExecutor() as pool:
-        assert list(pool.map(Driver.run, [run.driver(), run.driver()])) == [[], []]
+        assert list(pool.map(Driver.run, [run.driver(), run.driver()])) == [{}, {}]
     run.check_ran_once()
 
 

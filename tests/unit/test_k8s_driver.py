@@ -53,7 +53,7 @@ def test_a_run_that_is_complete_creates_no_job(run: KubernetesRun) -> None:
     run.drive()
     run.submit()
     asked = run.double.count("POST .*/jobs")
-    assert run.driver().run() == []
+    assert run.driver().run() == {}
     assert run.double.count("POST .*/jobs") == asked
     assert not [job for job in run.jobs() if job["metadata"]["labels"][SUBMISSION] == "2"]
 

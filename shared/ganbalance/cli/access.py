@@ -49,7 +49,7 @@ def is_named(flags: argparse.Namespace) -> bool:
 def connected(flags: argparse.Namespace) -> Iterator[tuple[Cluster, Store]]:
     """The cluster that the flags name, and its store."""
     cluster = Cluster(access(flags))
-    with reach(cluster, access(flags)) as url:
+    with reach(cluster) as url:
         yield cluster, open_store(url)
 
 
@@ -58,7 +58,7 @@ def store_of_the_cluster(flags: argparse.Namespace) -> Iterator[None]:
     """Set `flags.store` to the store of the cluster that the flags name, for the commands that take a store."""
     reaches_itself = hasattr(flags, "cluster")  # doctor, which says why a store is out of reach
     if hasattr(flags, "store") and is_named(flags) and not reaches_itself:
-        with reach(Cluster(access(flags)), access(flags)) as url:
+        with reach(Cluster(access(flags))) as url:
             flags.store = url
             yield
     else:

@@ -76,7 +76,7 @@ def _of_cluster(flags: argparse.Namespace, where: dict[str, str]) -> Iterator[Fi
     with ExitStack() as stack:
 
         def reach_store() -> CheckResult:
-            where["store"] = stack.enter_context(reach(cluster, access(flags)))
+            where["store"] = stack.enter_context(reach(cluster))
             return CheckResult(f"{where['store']}, checked from this machine in what follows")
 
         way = Check("store", reach_store, ["templates", "environment"])

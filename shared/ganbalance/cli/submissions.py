@@ -14,16 +14,16 @@ from ganbalance.errors import EXIT_DONE, ConfigError, DataError, GanbalanceError
 from ganbalance.k8s import manifest, preflight, rendering, submissions
 from ganbalance.k8s.client import Access, Cluster
 from ganbalance.k8s.connection import stoppable, templates
-from ganbalance.k8s.driver import Driver, Failure
+from ganbalance.k8s.driver import Driver
 from ganbalance.k8s.operations import check_is_known, is_under_way
 from ganbalance.k8s.submissions import Submission
 from ganbalance.maintenance.doctor.checks import findings
 from ganbalance.pipeline import pod, request, runs
 from ganbalance.pipeline.plan import make_plan
 from ganbalance.pipeline.state import State
+from ganbalance.plurals import plural
 from ganbalance.store import Store, open_store
 from ganbalance.store.artifacts import Artifacts
-from ganbalance.wording import plural
 
 PARALLEL = 4
 PENDING_S = 24 * 3600
@@ -187,11 +187,11 @@ def _preflight(cluster: Cluster, jobs: list[manifest.Manifest]) -> None:
     preflight.refuse(found)
 
 
-def _report_failures(failures: list[Failure]) -> int:
+def _report_failures(failures: dict[str, str]) -> int:
     """Print the stages without a result. Raises DataError when there are any."""
     if not failures:
         print("every stage has its result")
         return EXIT_DONE
-    for failure in failures:
-        print(f"failed: {failure.stage}: {failure.cause}", file=sys.stderr)
+    for stage, cause in failures.items():
+        print(f"failed: {stage}: {cause}", file=sys.stderr)
     raise DataError(f"{plural(len(failures), 'stage')} without a result; fix that and resume the run")

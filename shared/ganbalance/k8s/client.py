@@ -97,14 +97,14 @@ class Cluster:
     """
 
     def __init__(self, access: Access, *, attempts: int = ATTEMPTS) -> None:
-        self._access, self._attempts = access, attempts
+        self.access, self._attempts = access, attempts
         self._client: Any  # an ApiClient
         self._client, self.namespace = _load(access)
 
     @property
     def flags(self) -> str:
         """The flags that lead here again, for the commands in messages."""
-        return shlex.join(["--namespace", self.namespace, *self._access.kubectl()])
+        return shlex.join(["--namespace", self.namespace, *self.access.kubectl()])
 
     def list(
         self, kind: str, labels: Mapping[str, str] | None = None, fields: str = "", *, everywhere: bool = False
@@ -204,7 +204,7 @@ class Cluster:
         try:
             answer = self._ask(method, path, **request)
             if answer.status == UNAUTHORIZED:
-                self._client = _load(self._access)[0]
+                self._client = _load(self.access)[0]
                 answer = self._ask(method, path, **request)
         except (HTTPError, OSError) as error:
             raise _unavailable(what, str(getattr(error, "reason", error))) from error

@@ -17,7 +17,7 @@ from types import FrameType
 from urllib.parse import urlsplit, urlunsplit
 
 from ganbalance.errors import ConfigError, Stopped, UnavailableError
-from ganbalance.k8s.client import IN_CLUSTER, Access, Cluster, ForbiddenError
+from ganbalance.k8s.client import IN_CLUSTER, Cluster, ForbiddenError
 from ganbalance.k8s.environment import Source, Values, data, variables
 from ganbalance.k8s.manifest import DRIVER, TEMPLATES, Manifest, container_of
 from ganbalance.store import S3_SCHEME
@@ -46,7 +46,7 @@ def templates(cluster: Cluster) -> dict[str, Manifest]:
 
 
 @contextmanager
-def reach(cluster: Cluster, access: Access) -> Iterator[str]:
+def reach(cluster: Cluster) -> Iterator[str]:
     """The URL of the namespace's store; while the block lasts this process has the settings to reach it."""
     settings = _settings(cluster, templates(cluster)[DRIVER])
     url = settings.get(STORE, "")
@@ -56,7 +56,7 @@ def reach(cluster: Cluster, access: Access) -> Iterator[str]:
             "a cluster is s3://bucket/prefix; set it in the ConfigMap of the overlay and apply it again"
         )
     ours = {name: value for name, value in settings.items() if name.startswith(("AWS_", "GANBALANCE_"))}
-    with _forwarded(cluster, access, settings.get(ENDPOINT, "")) as endpoint, _environment(ours | endpoint):
+    with _forwarded(cluster, settings.get(ENDPOINT, "")) as endpoint, _environment(ours | endpoint):
         yield url
 
 
@@ -100,7 +100,7 @@ def _environment(settings: Mapping[str, str]) -> Iterator[None]:
 
 
 @contextmanager
-def _forwarded(cluster: Cluster, access: Access, endpoint: str) -> Iterator[dict[str, str]]:
+def _forwarded(cluster: Cluster, endpoint: str) -> Iterator[dict[str, str]]:
     """The endpoint as reached from here: itself, or the near end of a port-forward."""
     address = urlsplit(endpoint)
     service = _service(address.hostname or "", cluster.namespace)
@@ -109,7 +109,8 @@ def _forwarded(cluster: Cluster, access: Access, endpoint: str) -> Iterator[dict
         return
     name, namespace = service
     far = address.port or (443 if address.scheme == "https" else 80)
-    command = ["kubectl", *access.kubectl(), "--namespace", namespace, "port-forward", f"service/{name}", f":{far}"]
+    where = [*cluster.access.kubectl(), "--namespace", namespace]
+    command = ["kubectl", *where, "port-forward", f"service/{name}", f":{far}"]
     with tempfile.NamedTemporaryFile() as output:
         try:
             process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
@@ -164,7 +165,7 @@ def _near_port(process: "subprocess.Popen[bytes]", output: Path, what: str) -> i
     while True:
         has_ended = process.poll() is not None
         printed = output.read_text()
-        if matched := re.search(r"Forwarding from 127\.0\.0\.1:(\d+)", printed):
+        if matched := re.search(r"Forwarding from 127\.0\.0\.1:(\d+) ", printed):
             return int(matched[1])
         if has_ended or time.monotonic() > deadline:
             message = " ".join(printed.split()) or f"no answer within {READY_S:.0f} s"

@@ -189,8 +189,7 @@ def _created(thing: Manifest) -> datetime:
 
 def _warnings(about: Manifest, events: Iterable[Manifest]) -> list[Manifest]:
     """The Warning events about an object, the last one last."""
-    warned = [event for event in events if event.get("type") == "Warning"]
-    mine = [event for event in warned if event["involvedObject"].get("uid") == about["metadata"]["uid"]]
+    mine = [event for event in events if event["involvedObject"].get("uid") == about["metadata"]["uid"]]
     return sorted(mine, key=_last_seen)
 
 

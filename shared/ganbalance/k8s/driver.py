@@ -11,7 +11,6 @@ Jobs and COMMITs alone decide, so a driver that dies after any call is followed 
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, partial
 
@@ -29,18 +28,10 @@ from ganbalance.pipeline import runs, stages
 from ganbalance.pipeline.plan import Node
 from ganbalance.pipeline.runs import Group, Round
 from ganbalance.pipeline.state import State
-from ganbalance.wording import plural
+from ganbalance.plurals import plural
 
 POLL_S = 3.0
 STUCK_AFTER_S = 1  # a deadline that has passed: how a Job is ended so that it says Failed
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A stage without a result, and why."""
-
-    stage: str
-    cause: str
 
 
 class Driver:
@@ -55,8 +46,8 @@ class Driver:
         self._emitted: set[str] = set()
         self._kept_logs: set[str] = set()
 
-    def run(self) -> list[Failure]:
-        """Drive until nothing is left that could run; return the stages without a result."""
+    def run(self) -> dict[str, str]:
+        """Drive until nothing is left that could run; return the stages without a result, each with its cause."""
         store = self._state.artifacts.store
         runs.note(store, self._run, "driver started", submission=self._submission.number)
         while not self.step():
@@ -65,8 +56,7 @@ class Driver:
         failures = self.failures(snapshot)
         runs.note(
             store, self._run, "driver ended", submission=self._submission.number,
-            failed={failure.stage: failure.cause for failure in failures},
-            images=snapshot.images(),
+            failed=failures, images=snapshot.images(),
         )  # fmt: skip
         return failures
 
@@ -80,13 +70,12 @@ class Driver:
         self._widen(snapshot)
         return not started and not snapshot.active()
 
-    def failures(self, snapshot: ClusterSnapshot) -> list[Failure]:
-        """List the stages without a result, the ones that failed before those blocked by them."""
+    def failures(self, snapshot: ClusterSnapshot) -> dict[str, str]:
+        """The stages without a result, each with its cause: the ones that failed before those blocked by them."""
         causes = {name: cause for job in snapshot.jobs.values() for name, cause in self._causes(snapshot, job)}
-        missing = [node for node in self._state.plan.nodes if self._state.commit(node.name) is None]
-        failed = [Failure(node.name, causes[node.name]) for node in missing if node.name in causes]
-        blocked = [Failure(node.name, "upstream failed") for node in missing if node.name not in causes]
-        return failed + blocked
+        missing = [node.name for node in self._state.plan.nodes if self._state.commit(node.name) is None]
+        failed = {name: causes[name] for name in missing if name in causes}
+        return failed | {name: "upstream failed" for name in missing if name not in causes}
 
     # ---- starting --------------------------------------------------------------------------------------------------
 
@@ -102,19 +91,17 @@ class Driver:
                 continue
             ran = self._ran(snapshot, group)
             ready = [node for node in nodes if node.name not in ran and self._is_ready(node)]
-            if ready:
-                unsettled |= {node.name for node in nodes}
-                wanted = True
-            if ready and (allowed := self._allowed_pods(ready[0], free)) > 0:
-                width = min(allowed, len(ready))
+            if not ready:
+                continue
+            unsettled |= {node.name for node in nodes}
+            wanted = True
+            # what the run's other Jobs leave; where Jobs queue, the queue sees to that
+            is_queued = QUEUE in self._submission.templates[nodes[0].program]["metadata"].get("labels", {})
+            width = min(self._submission.parallel if is_queued else free, len(ready))
+            if width > 0:
                 self._start_round(snapshot, group, ready, width)
                 free -= width
         return wanted
-
-    def _allowed_pods(self, node: Node, free: int) -> int:
-        """How many pods a new Job may have: what the run's others leave. Where Jobs queue, the queue sees to that."""
-        labels = self._submission.templates[node.program]["metadata"].get("labels", {})
-        return self._submission.parallel if QUEUE in labels else free
 
     def _is_ready(self, node: Node) -> bool:
         if self._state.commit(node.name) is not None:

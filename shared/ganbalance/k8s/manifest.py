@@ -5,7 +5,6 @@ template is copied, given its arguments and its resources, and put into a Job th
 """
 
 import copy
-from collections.abc import Mapping
 from typing import Any
 
 from ganbalance.config import PodResources
@@ -84,22 +83,21 @@ def _job(  # noqa: PLR0913 - what a Job is made of
 ) -> Manifest:  # fmt: skip
     given = template["metadata"]
     common = {name: value for name, value in given.get("labels", {}).items() if name != TEMPLATE} | labels
+    # without those that are about the template as an object
+    annotations = {
+        name: value for name, value in given.get("annotations", {}).items()
+        if "kubernetes.io/" not in name and name != GPU_RESOURCE
+    }  # fmt: skip
     pods = _pod_template(template, arguments, resources)
     pods["metadata"] = {**pods.get("metadata", {}), "labels": pods.get("metadata", {}).get("labels", {}) | common}
     manifest: Manifest = {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"name": name, "labels": common, "annotations": _kept_annotations(given)},
+        "metadata": {"name": name, "labels": common, "annotations": annotations},
         "spec": spec | {"podReplacementPolicy": "Failed", "ttlSecondsAfterFinished": KEPT_S, "template": pods},
     }
-    manifest["metadata"]["annotations"][SPEC_HASH] = spec_hash(manifest)
+    annotations[SPEC_HASH] = spec_hash(manifest)
     return manifest
-
-
-def _kept_annotations(metadata: Mapping[str, Any]) -> dict[str, str]:
-    """A template's annotations without those that apply to the template as an object."""
-    given: dict[str, str] = metadata.get("annotations", {})
-    return {name: value for name, value in given.items() if "kubernetes.io/" not in name and name != GPU_RESOURCE}
 
 
 def _pod_template(template: Manifest, arguments: list[str], resources: PodResources) -> Manifest:

@@ -11,8 +11,8 @@ from ganbalance.k8s.manifest import DRIVER, PART, RUN, Manifest, driver_name
 from ganbalance.k8s.snapshot import JOB_NAME, drivers, index_of, name_of
 from ganbalance.pipeline import pod as in_pod
 from ganbalance.pipeline import runs
+from ganbalance.plurals import plural
 from ganbalance.store import Store
-from ganbalance.wording import plural
 
 Say = Callable[[str], object]
 
@@ -52,7 +52,7 @@ def log_name(run: str, pod: Manifest) -> str:
 
 def keep_log(cluster: Cluster, store: Store, run: str, pod: Manifest) -> None:
     """Keep what a pod has printed so far; a stage that ends by itself replaces it by the whole."""
-    if log := cluster.log(name_of(pod)):
+    if (log := cluster.log(name_of(pod))) is not None:
         store.create(log_name(run, pod), log)
 
 
@@ -77,8 +77,7 @@ def logs(cluster: Cluster, store: Store, run: str, stage: str) -> Iterator[tuple
     A stage is named as in `status`, or by the start of its name. A live pod's log comes from the pod, another's from
     the store. Raises ConfigError when nothing of that name has run.
     """
-    by_driver: list[tuple[str, int | None]] = [(name_of(job), None) for job in drivers(cluster, run)]
-    wanted = by_driver if stage == DRIVER else _places(store, run, stage)
+    wanted = [(name_of(job), None) for job in drivers(cluster, run)] if stage == DRIVER else _places(store, run, stage)
     if not wanted:
         runs.load(store, run)
         raise ConfigError(
@@ -103,12 +102,13 @@ def logs(cluster: Cluster, store: Store, run: str, stage: str) -> Iterator[tuple
 
 def _places(store: Store, run: str, stage: str) -> list[tuple[str, int | None]]:
     """Job and index of every round that ran a stage of that name."""
-    found: list[tuple[int, str, int | None]] = []
-    for job, number in runs.round_numbers(store, run).items():
-        for index, name in enumerate(runs.load_round(store, run, job).stages):
-            if name == stage or name.startswith(f"{stage}/"):
-                found.append((number, job, index))
-    return [(job, index) for _, job, index in sorted(found, key=lambda one: (one[0], one[1], one[2] or 0))]
+    found = [
+        (number, job, index)
+        for job, number in runs.round_numbers(store, run).items()
+        for index, name in enumerate(runs.load_round(store, run, job).stages)
+        if name == stage or name.startswith(f"{stage}/")
+    ]
+    return [(job, index) for _, job, index in sorted(found)]
 
 
 def job_of(pod: Manifest) -> str:

@@ -45,18 +45,13 @@ def jobs(experiment: Experiment, state: State, submission: Submission) -> list[M
 
 def gpu_hours(experiment: Experiment, templates: dict[str, Manifest], nodes: list[Node]) -> float:
     """GPU-hours that these stages take if each runs up to its pod's deadline, once: a bound from above."""
-    return sum(
-        _gpus(experiment, templates[node.program], node.program) * _hours(templates[node.program]) for node in nodes
-    )
+    return sum(_gpu_hours(experiment, templates[node.program], node.program) for node in nodes)
 
 
-def _gpus(experiment: Experiment, template: Manifest, program: str) -> int:
+def _gpu_hours(experiment: Experiment, template: Manifest, program: str) -> float:
     resource = template["metadata"].get("annotations", {}).get(GPU_RESOURCE)
-    asked = pod_resources(experiment, program).gpus
-    if resource is None or asked is not None:
-        return asked or 0
-    return int(manifest.container_of(template["template"]).get("resources", {}).get("limits", {}).get(resource, 0))
-
-
-def _hours(template: Manifest) -> float:
-    return float(template["template"]["spec"].get("activeDeadlineSeconds", 0)) / SECONDS_PER_HOUR
+    gpus = pod_resources(experiment, program).gpus
+    if gpus is None:
+        granted = manifest.container_of(template["template"]).get("resources", {})
+        gpus = int(granted.get("limits", {}).get(resource, 0))
+    return gpus * float(template["template"]["spec"].get("activeDeadlineSeconds", 0)) / SECONDS_PER_HOUR

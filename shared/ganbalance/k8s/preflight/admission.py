@@ -8,7 +8,7 @@ from ganbalance.k8s.client import KINDS, Cluster, RefusedError
 from ganbalance.k8s.manifest import QUEUE, Manifest
 from ganbalance.k8s.preflight.pod_specs import Pod, PodSpecs
 from ganbalance.maintenance.doctor.checks import CheckResult
-from ganbalance.wording import plural
+from ganbalance.plurals import plural
 
 EXCEEDED = "exceeded quota"
 SUBJECT = re.compile(r'^\S+ "[^"]*" is (?:forbidden|invalid): ')

@@ -9,7 +9,7 @@ from ganbalance.k8s.client import Cluster, ForbiddenError
 from ganbalance.k8s.manifest import Manifest
 from ganbalance.k8s.preflight.pod_specs import Pod, PodSpecs
 from ganbalance.maintenance.doctor.checks import CheckResult
-from ganbalance.wording import plural
+from ganbalance.plurals import plural
 
 NOT_ENDED = "status.phase!=Succeeded,status.phase!=Failed"
 

@@ -7,7 +7,6 @@ from ganbalance.config import PodResources
 from ganbalance.k8s import connection, manifest
 from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.manifest import DRIVER, GROUP, PART, PROGRAMS, Manifest
-from ganbalance.keys import digest
 from ganbalance.maintenance.doctor.checks import CheckResult
 from ganbalance.pipeline.runs import Round, job_name
 
@@ -49,14 +48,9 @@ class PodSpecs:
 
     @property
     def pods(self) -> list[Pod]:
-        """One of each kind, whatever its arguments."""
-        kinds: dict[str, Pod] = {}
-        for job in self.jobs:
-            template = job["spec"]["template"]
-            metadata = template.get("metadata", {}) | {"generateName": "ganbalance-preflight-"}
-            pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
-            kinds.setdefault(digest(_without_arguments(pod["spec"])), Pod(_program(job), pod["spec"], pod))
-        return list(kinds.values())
+        """One for each program: its others differ in their arguments alone."""
+        templates = {_program(job): job["spec"]["template"] for job in self.jobs}
+        return [Pod(program, template["spec"], _pod(template)) for program, template in templates.items()]
 
 
 def _trials(templates: dict[str, Manifest]) -> Iterator[Manifest]:
@@ -67,14 +61,14 @@ def _trials(templates: dict[str, Manifest]) -> Iterator[Manifest]:
         yield manifest.stage_job(TRIAL_RUN, of, templates[program], PodResources(), parallelism=1)
 
 
+def _pod(template: Manifest) -> Manifest:
+    metadata = template.get("metadata", {}) | {"generateName": "ganbalance-preflight-"}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
+
+
 def _program(job: Manifest) -> str:
     """The program that a Job runs; a group's name begins with that of its stage, which may be another."""
     labels: dict[str, str] = job["metadata"]["labels"]
     if labels.get(PART) == DRIVER:
         return DRIVER
     return manifest.program_of(job["spec"]["template"]) or labels.get(GROUP, "a stage")
-
-
-def _without_arguments(spec: Manifest) -> Manifest:
-    containers = [{name: value for name, value in one.items() if name != "args"} for one in spec["containers"]]
-    return spec | {"containers": containers}

@@ -1,4 +1,4 @@
-"""Words of messages and pages."""
+"""Count things in messages and pages."""
 
 
 def plural(count: int, noun: str) -> str:
