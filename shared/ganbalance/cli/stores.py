@@ -21,6 +21,7 @@ from ganbalance.maintenance.ls import RunRow, StageRow, runs_of, stages_of
 from ganbalance.maintenance.show import describe
 from ganbalance.maintenance.verify import verify_artifacts
 from ganbalance.pipeline import request
+from ganbalance.plurals import plural
 from ganbalance.store import Store, make_store, open_store
 from ganbalance.store.base import MARKER
 
@@ -123,7 +124,7 @@ def _run_lines(rows: Sequence[RunRow], inventory: Inventory) -> str:
     head = ("run", "recorded (UTC)", "done", "size", "report")
     lines = [text.table(head, cells, right=("done", "size"))] if rows else []
     lines += [row.problem for row in rows if row.problem]
-    counted = f"{text.counted(len(rows), 'run')}, {text.counted(len(inventory.committed), 'artifact')}"
+    counted = f"{plural(len(rows), 'run')}, {plural(len(inventory.committed), 'artifact')}"
     return "\n".join([*lines, f"{counted}, {text.size(inventory.n_bytes)} in the store {inventory.store.url}"])
 
 
@@ -168,12 +169,12 @@ def cp(flags: argparse.Namespace) -> int:
     source, target = open_store(flags.source), open_store(flags.target)
     copied = copy_run(flags.run, source, target)
     print(
-        f"copied {text.counted(copied.artifacts, 'artifact')} ({text.size(copied.n_bytes)}) and "
-        f"{text.counted(copied.events, 'event')} of run {flags.run} to {target.url}; "
+        f"copied {plural(copied.artifacts, 'artifact')} ({text.size(copied.n_bytes)}) and "
+        f"{plural(copied.events, 'event')} of run {flags.run} to {target.url}; "
         f"{copied.there_already:,} were there already"
     )
     if copied.missing:
-        missing = text.counted(copied.missing, "stage")
+        missing = plural(copied.missing, "stage")
         print(f"{missing} of the run not done in {source.url}, and so not here either")
     print(f"next: ganbalance fetch-report --run {flags.run} --store {target.url}")
     return EXIT_DONE
@@ -212,7 +213,7 @@ def _garbage_lines(found: ScanResults, kept: Sequence[Garbage], then: str | None
     lines = [text.table(("garbage", "size", "last written (UTC)", "why"), cells, right=("size",))] if cells else []
     lines += [f"left alone: {error}" for error in found.unreadable]
     if found.young:
-        young = text.counted(len(found.young), "piece")
+        young = plural(len(found.young), "piece")
         lines.append(f"{young} of garbage ({text.size(_size(found.young))}) younger than that, left alone")
     if not found.old:
         lines.append("no garbage that is old enough")
@@ -225,7 +226,7 @@ def _garbage_lines(found: ScanResults, kept: Sequence[Garbage], then: str | None
 
 
 def _amount(pieces: Sequence[Garbage]) -> str:
-    return f"{text.counted(len(pieces), 'piece')} of garbage, {text.size(_size(pieces))}"
+    return f"{plural(len(pieces), 'piece')} of garbage, {text.size(_size(pieces))}"
 
 
 def _size(pieces: Sequence[Garbage]) -> int:
@@ -242,11 +243,11 @@ def verify(flags: argparse.Namespace) -> int:
         for at, reasons in problems.items():
             print("\n  ".join([f"{what}: {at}", *reasons]))
     print(
-        f"verified {text.counted(verified.artifacts, 'artifact')}, {text.size(verified.n_bytes)}: "
+        f"verified {plural(verified.artifacts, 'artifact')}, {text.size(verified.n_bytes)}: "
         f"{len(verified.broken):,} corrupt, {len(verified.stale):,} out of date"
     )
     if verified.broken:
-        raise DataError(f"{text.counted(len(verified.broken), 'artifact')} of the store {store.url} corrupt, see above")
+        raise DataError(f"{plural(len(verified.broken), 'artifact')} of the store {store.url} corrupt, see above")
     return EXIT_DONE
 
 

@@ -18,6 +18,7 @@ from ganbalance.pipeline.plan import Node, Plan, make_plan
 from ganbalance.pipeline.runs import Record
 from ganbalance.pipeline.stages import TrainGan
 from ganbalance.pipeline.state import open_state
+from ganbalance.plurals import plural
 from ganbalance.store import Store, open_store
 from ganbalance.sweep import Member
 
@@ -79,7 +80,7 @@ def made_twice(store: Store, of_runs: Sequence[Record]) -> str:
     if not shared or not (left := shared.difference(*(settled(store, record.plan) for record in of_runs))):
         return ""
     return (
-        f"note: {text.counted(len(left), 'training')} of GANs shared by several of these runs, which each may do as "
+        f"note: {plural(len(left), 'training')} of GANs shared by several of these runs, which each may do as "
         "they run side by side; '--driver local' runs them one after the other"
     )
 

@@ -64,11 +64,6 @@ def when(time: datetime | None) -> str:
     return NOTHING if time is None else f"{time.astimezone(UTC):%Y-%m-%d %H:%M}"
 
 
-def counted(n: int, noun: str) -> str:
-    """1 file, 2 files."""
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
-
-
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> str:
     """Columns side by side; those whose heads are named in `right` end at the same place."""
     widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]

@@ -22,6 +22,7 @@ from ganbalance.k8s.status import DriverRow, Row
 from ganbalance.maintenance import gc as garbage
 from ganbalance.pipeline import runs
 from ganbalance.pipeline.state import State
+from ganbalance.plurals import plural
 from ganbalance.store import Store
 from ganbalance.store.artifacts import Artifacts
 
@@ -109,7 +110,7 @@ def cancel(flags: argparse.Namespace) -> int:
         if not found:
             runs.load(store, run)  # or it is none
     print(
-        f"cancelled {run}: {text.counted(found, 'Job')} deleted, what is committed is kept; "
+        f"cancelled {run}: {plural(found, 'Job')} deleted, what is committed is kept; "
         f"to resume: ganbalance resume --run {run} {cluster.flags}"
     )
     return EXIT_DONE
@@ -125,7 +126,7 @@ def clean(flags: argparse.Namespace) -> int:
         size = sum(piece.size for piece in mine.old if piece not in kept)
         garbage.forget(store, flags.run)
     print(
-        f"cleaned {flags.run}: {text.counted(found, 'Job')}, {text.counted(len(mine.old) - len(kept), 'artifact')} "
+        f"cleaned {flags.run}: {plural(found, 'Job')}, {plural(len(mine.old) - len(kept), 'artifact')} "
         f"({text.size(size)}) and its record are gone; what other runs need is kept"
     )
     return EXIT_DONE

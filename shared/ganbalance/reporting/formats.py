@@ -106,11 +106,6 @@ def listed(names: Sequence[str], word: str = "and") -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {word} {names[-1]}" if names else ""
 
 
-def plural(count: int, noun: str) -> str:
-    """'1 seed', '5 seeds'."""
-    return f"{count:,} {noun}{'s' * (count != 1)}"
-
-
 def variance_shares(components: Mapping[str, Any] | None) -> dict[str, float]:
     """Each source's share of a variance by name; nothing where there is no variance to share."""
     parts = {part: float(components[part]) for part in ("seeds", "images", "interaction")} if components else {}

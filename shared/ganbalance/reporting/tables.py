@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Callable, Iterable
 
 from ganbalance.metrics.results import MIN_SEEDS_INTERVAL
+from ganbalance.plurals import plural
 from ganbalance.reporting.formats import (
     BALANCED_AS_TRAINED,
     BALANCED_FAIR,
@@ -19,7 +20,6 @@ from ganbalance.reporting.formats import (
     mean,
     p_value,
     percent,
-    plural,
     primary_name,
     shown_change,
     tested_units,

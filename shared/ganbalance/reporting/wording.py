@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from ganbalance.metrics.results import MIN_SEEDS_INTERVAL
+from ganbalance.plurals import plural
 from ganbalance.reporting.formats import (
     BALANCED_AS_TRAINED,
     BALANCED_FAIR,
@@ -13,7 +14,6 @@ from ganbalance.reporting.formats import (
     interval,
     number,
     percent,
-    plural,
     primary_name,
 )
 from ganbalance.reporting.layout import Summary

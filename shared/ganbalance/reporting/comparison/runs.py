@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ganbalance.errors import ConfigError
+from ganbalance.plurals import plural
 from ganbalance.reporting.comparison import axis
 from ganbalance.reporting.comparison.axis import Axis
 from ganbalance.reporting.comparison.differences import PLACES, differences, text
-from ganbalance.reporting.formats import FAMILIES, listed, metric_name, plural
+from ganbalance.reporting.formats import FAMILIES, listed, metric_name
 from ganbalance.reporting.layout import Summary
 from ganbalance.reporting.wording import is_paper
 

@@ -3,8 +3,9 @@
 from itertools import pairwise
 
 from ganbalance.metrics import verdicts
+from ganbalance.plurals import plural
 from ganbalance.reporting.comparison.runs import Comparison
-from ganbalance.reporting.formats import arm_name, capitalised, listed, plural, verdict_label
+from ganbalance.reporting.formats import arm_name, capitalised, listed, verdict_label
 from ganbalance.reporting.layout import Summary
 from ganbalance.reporting.verdict_text import shut
 from ganbalance.reporting.wording import classifier

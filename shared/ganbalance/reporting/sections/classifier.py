@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from ganbalance.metrics.classification import AS_TRAINED, FAIR
 from ganbalance.metrics.scores import PAIR
+from ganbalance.plurals import plural
 from ganbalance.reporting.figures import FEW_CLASSES
 from ganbalance.reporting.files import confusions
-from ganbalance.reporting.formats import arm_name, plural, rule_name
+from ganbalance.reporting.formats import arm_name, rule_name
 from ganbalance.reporting.layout import Picture, Report, Section
 from ganbalance.reporting.plotting import BLUE, INK, MUTED, ORANGE, panels_of, picture, seeds_and_mean
 

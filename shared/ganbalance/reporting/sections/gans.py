@@ -5,9 +5,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from ganbalance.plurals import plural
 from ganbalance.reporting import figures
 from ganbalance.reporting.collect import Columns, GanRun
-from ganbalance.reporting.formats import NOTHING, arm_name, by_family, capitalised, listed, metric_name, number, plural
+from ganbalance.reporting.formats import NOTHING, arm_name, by_family, capitalised, listed, metric_name, number
 from ganbalance.reporting.layout import Entry, Group, Picture, Report, Section, Table
 from ganbalance.reporting.plotting import BLUE, ORANGE, picture, seeds_and_mean, single
 from ganbalance.reporting.sections.metrics import REPORTED

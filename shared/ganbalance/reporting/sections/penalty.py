@@ -7,7 +7,8 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from ganbalance.metrics.scores import PAIR
-from ganbalance.reporting.formats import NOTHING, arm_name, capitalised, cell, change, number, plural, primary_name
+from ganbalance.plurals import plural
+from ganbalance.reporting.formats import NOTHING, arm_name, capitalised, cell, change, number, primary_name
 from ganbalance.reporting.layout import Entry, Group, Item, Picture, Report, Section, Summary, Table
 from ganbalance.reporting.plotting import INK, MUTED, blank, legend_below, line_styles, picture, styled
 from ganbalance.reporting.tables import of_arms
