@@ -129,13 +129,15 @@ def test_it_knows_the_version_and_its_rights(cluster: Cluster, cluster_double: C
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, None])
-def test_servers_and_connections_that_break_are_asked_again(
-    cluster: Cluster, cluster_double: ClusterDouble, naps: list[float], status: int | None
-) -> None:
+def test_servers_and_connections_that_break_are_asked_again_without_a_word(
+    cluster: Cluster, cluster_double: ClusterDouble, naps: list[float], status: int | None,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
     cluster_double.faults.append(Fault(status=status, times=3))
     assert cluster.list("Job") == []
     assert len(cluster_double.requests) == 4
     assert len(naps) == 2  # the first time at once
+    assert caplog.text == ""
     assert all(2**i <= nap <= 2**i + 1 for i, nap in enumerate(naps))  # longer each time, and never in step
 
 

@@ -165,6 +165,15 @@ def test_credentials_that_cannot_work_are_named_without_their_value(
     assert "hush" not in repr(found)
 
 
+def test_credentials_may_have_keys_of_their_own_in_a_secret(double: ClusterDouble) -> None:
+    double.add(secret(user="someone", phrase="hush-hush "))
+    keys = {"AWS_ACCESS_KEY_ID": "user", "AWS_SECRET_ACCESS_KEY": "phrase"}
+    sources = {name: {"secretKeyRef": {"name": "ganbalance-s3", "key": key}} for name, key in keys.items()}
+    named = [{"name": name, "valueFrom": source} for name, source in sources.items()]
+    change_template(double, "report", env=named)
+    assert preflight_findings(double)["environment"].text == "AWS_SECRET_ACCESS_KEY begins or ends with white space"
+
+
 def test_without_credentials_a_service_account_provides_them(double: ClusterDouble) -> None:
     double.add(secret(OTHER="x"))
     assert preflight_findings(double)["environment"].state == "ok"

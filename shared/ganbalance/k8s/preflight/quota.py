@@ -5,7 +5,6 @@ from what has to wait, nor what does not fit beside the driver.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
 
 from ganbalance.errors import ConfigError
 from ganbalance.k8s.capacity import THOUSANDTHS, Amounts, amounts, holds, limits, requests, shown
@@ -25,25 +24,23 @@ SCOPES: dict[str, Callable[[Manifest, Manifest], bool]] = {
 }  # no pod of ours has the affinity or the volumes that the others are about
 
 
-class QuotaShortfall(NamedTuple):
-    """What a quota does not allow, whatever else runs."""
-
-    text: str
-    quota: str
-    setting: str | None = None  # what asks for too much; None: it is the number of Jobs
-
-
 def quotas(cluster: Cluster, specs: PodSpecs) -> CheckResult:
     """Every pod fits the quotas of the namespace."""
-    listed = cluster.list("ResourceQuota")
-    if found := [one for quota in listed for one in shortfalls(quota, specs.pods, len(specs.given))]:
-        raise ConfigError(f"{', '.join(one.text for one in found)}; {_fix(found)}")
-    names = ", ".join(quota["metadata"]["name"] for quota in listed)
-    return CheckResult(f"there is room in {names}, if nothing else runs" if names else "none in this namespace")
+    listed = {quota["metadata"]["name"]: quota for quota in cluster.list("ResourceQuota")}
+    found = {name: list(shortfalls(quota, specs.pods, len(specs.given))) for name, quota in listed.items()}
+    if short := [one for of_quota in found.values() for one in of_quota]:
+        ways = dict.fromkeys(way for _, way in short)
+        raising = f"raise the quota (kubectl edit quota {' '.join(name for name in found if found[name])})"
+        raise ConfigError(f"{', '.join(text for text, _ in short)}; {', or '.join([*ways, raising])}")
+    room = f"there is room in {', '.join(listed)}, if nothing else runs"
+    return CheckResult(room if listed else "none in this namespace")
 
 
-def shortfalls(quota: Manifest, pods: Sequence[Pod], jobs: int) -> Iterator[QuotaShortfall]:
-    """Find what a quota does not allow these pods one by one, each beside the driver's, and so many Jobs."""
+def shortfalls(quota: Manifest, pods: Sequence[Pod], jobs: int) -> Iterator[tuple[str, str]]:
+    """Find what a quota does not allow these pods one by one, each beside the driver's, and so many Jobs.
+
+    Yields what is short, and a way out other than to raise the quota.
+    """
     hard, name = amounts(quota["spec"].get("hard", {})), quota["metadata"]["name"]
     counted = [(pod, _counted(pod.spec)) for pod in pods if _covers(quota, pod.spec)]
     driver = next((need for pod, need in counted if pod.program == DRIVER), Amounts())
@@ -54,19 +51,10 @@ def shortfalls(quota: Manifest, pods: Sequence[Pod], jobs: int) -> Iterator[Quot
             if resource in need and whole > most:
                 who = f"a pod of {pod.program}" + (" beside the driver's" if beside[resource] else "")
                 text = f"of {resource} quota {name} allows {shown(bare, most)}, and {who} needs {shown(bare, whole)}"
-                yield QuotaShortfall(text, name, pod.setting)
+                yield text, f"ask for less in {pod.setting}"
     if JOBS in hard and jobs * THOUSANDTHS > hard[JOBS]:
-        yield QuotaShortfall(f"quota {name} allows {shown(JOBS, hard[JOBS])} Jobs, and the run has {jobs}", name)
-
-
-def _fix(found: Sequence[QuotaShortfall]) -> str:
-    """Name every way out once."""
-    settings = dict.fromkeys(one.setting for one in found if one.setting)
-    ways = [f"ask for less in {' and '.join(settings)}"] if settings else []
-    if any(one.setting is None for one in found):
-        ways.append("run fewer GANs and arms at a time")
-    names = " ".join(dict.fromkeys(one.quota for one in found))
-    return ", or ".join([*ways, f"raise the quota (kubectl edit quota {names})"])
+        text = f"quota {name} allows {shown(JOBS, hard[JOBS])} Jobs, and the run has {jobs}"
+        yield text, "run fewer GANs and arms at a time"
 
 
 def _counted(spec: Manifest) -> Amounts:
