@@ -14,6 +14,10 @@ from ganbalance.k8s.advice import advised
         ('CreateContainerConfigError: secret "x" not found', "k8s/README.md"),
         ('timed out after 15 s; FailedCreate: pods "x" is forbidden: exceeded quota: small', "kubectl describe quota"),
         ("Unschedulable: 0/3 nodes are available: 3 Insufficient cpu", "ask for less in resources.pods"),
+        ("Unschedulable: 0/1 nodes are available: 1 node(s) had untolerated taint {a: b}", "toleration"),
+        ("Unschedulable: 0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector", "label a node"),
+        ("Unschedulable: 0/1 nodes are available: 1 node(s) were unschedulable", "kubectl uncordon"),
+        ('FailedCreate: pods "x" is forbidden: maximum memory usage per Pod is 1Gi, but limit is 2Gi', "LimitRange"),
     ],
 )
 def test_what_kubernetes_says_is_followed_by_what_to_do(cause: str, fix: str) -> None:

@@ -21,6 +21,9 @@ FIXES = {
     "denied the request": "ask whoever runs the cluster what this webhook wants",
     "serviceaccount": "apply the manifests (make deploy)",
     "Insufficient": "ask for less in {setting}, or add a node, unless others end soon",
+    "untolerated taint": "give the pod template a toleration for it (kubectl explain pod.spec.tolerations)",
+    "node affinity/selector": "label a node (kubectl label node), or change the template's nodeSelector or affinity",
+    "were unschedulable": "let a node take pods again (kubectl uncordon)",
 }
 
 
