@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 
 from ganbalance import arms
 from ganbalance.arms import Examples
-from ganbalance.config import Classifier, Recipe
+from ganbalance.config import LinearHead, Recipe
 from ganbalance.data.split import Split, draw, training_rows
 from ganbalance.keys import digest
 from ganbalance.metrics.classification import Settings, ranking
@@ -27,7 +27,7 @@ from ganbalance.seeding import derive, numpy_rng
 from ganbalance.training import head
 from tests.simulation import features
 
-GRID = tuple(sorted(Classifier().l2, reverse=True))
+GRID = tuple(sorted(LinearHead().l2, reverse=True))
 SETTINGS = Settings(rare=(1,), deployment_prior=np.array([0.9, 0.1]))
 VARIANTS = 6
 """Arms that differ in their noise alone, so that any one may be the baseline: it and two families of 3 and 2."""
