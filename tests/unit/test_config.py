@@ -209,7 +209,7 @@ def test_how_many_images_are_added_is_a_number_or_a_word(tiny: dict[str, Any], n
 
 
 def test_the_grid_of_penalties_spans_six_decades_up_to_100() -> None:
-    grid = config.Classifier().l2
+    grid = config.LinearHead().l2
     assert (grid[0], grid[-1]) == (100.0, 1e-4)
     steps = [high / low for high, low in pairwise(grid)]
     assert all(2.9 < step < 3.4 for step in steps)

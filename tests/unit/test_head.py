@@ -14,7 +14,7 @@ from ganbalance.training import head
 from ganbalance.training.head import Head, fit, fit_scaler
 
 RNG = np.random.default_rng(0)
-DEFAULT_GRID = config.Classifier().l2
+DEFAULT_GRID = config.LinearHead().l2
 PLAIN = arms.objective("cross-entropy")
 Losses = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
