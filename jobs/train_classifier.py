@@ -172,6 +172,8 @@ def grid(ctx: JobContext) -> None:
         validation=np.isin(split.held_out, split.validation),
         prior=priors[0],
         rare=declared.rare,
+        test_groups=data.groups_of(split.test),
+        held_out_groups=data.groups_of(split.held_out),
     ).save(ctx.folder / "scores.npz")
     converged = [network.commit.metrics["converged"] for network in networks]
     rows = ({"setting": number, "converged": right} for number, right in enumerate(converged, start=1))

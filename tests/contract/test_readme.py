@@ -64,25 +64,32 @@ def test_every_make_target_in_the_readme_exists(target: str) -> None:
 
 
 def test_the_example_experiment_of_the_readme_is_valid() -> None:
-    example, _, _ = EXAMPLES
+    example, *_ = EXAMPLES
     experiment = config.check(example, where="README")
     assert set(gans.names()) >= {"dcgan", "wgan-gp"}
     assert experiment.imbalance.keep == {"melanoma": 1.0}
 
 
 def test_the_recipes_of_the_readme_are_valid() -> None:
-    example, _, recipes = EXAMPLES
+    example, _, recipes, _ = EXAMPLES
     experiment = config.check(example | {"arms": ["none", *recipes["arms"]]}, where="README")
     families = [arms.resolve(recipe).family for recipe in experiment.arms]
     assert families == ["baseline", "cheap", "generative", "generative", "generative", "generative"]
 
 
 def test_the_groups_of_the_readme_are_valid() -> None:
-    example, data, _ = EXAMPLES
+    example, data, *_ = EXAMPLES
     config.check(example | data, where="README")
     for name, given in (("folder", 'groups: {pattern: "(?P<group>[^_]+)_"}'), ("npz", "groups: {array: patient}")):
         assert given in README
         config.check(example | {"dataset": data["dataset"] | {"name": name} | yaml.safe_load(given)}, where="README")
+
+
+def test_the_classifiers_of_the_readme_are_valid() -> None:
+    *_, block = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    given = [yaml.safe_load(line.replace("9aa1...", "9" * 64)) for line in block.splitlines()]
+    checked = [config.check(EXAMPLES[0] | one, where="README").classifier for one in given]
+    assert [one.kind for one in checked] == ["network", "network", "linear-head"]
 
 
 def test_every_preset_is_in_the_readme() -> None:

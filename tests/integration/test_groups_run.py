@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ganbalance.data.split import PARTS
+from ganbalance.data.images import TaskImages
+from ganbalance.data.split import PARTS, Split
 from ganbalance.metrics.scores import Scores
-from ganbalance.pipeline import reading
 from tests.conftest import Lab
 
 PER_GROUP = 5
@@ -38,11 +38,11 @@ def test_no_group_is_on_two_sides_and_the_report_says_how_many_were_tested(finis
     def artifact(name: str) -> Any:
         return state.artifacts.open(state.commit(name))
 
-    data = reading.task_images(artifact("dataset"))
+    data = TaskImages.load(artifact("dataset").path)
     assert data.groups is not None
     assert np.bincount(np.unique(data.groups, return_inverse=True)[1]).tolist() == [PER_GROUP] * 46
     for seed in (0, 1):
-        split = reading.split(artifact(f"imbalance/seed-{seed}"))
+        split = Split.load(artifact(f"imbalance/seed-{seed}").path("split.npz"))
         of_part = {part: set(data.groups[getattr(split, part)]) for part in PARTS}
         assert sum(map(len, of_part.values())) == len(set.union(*of_part.values())) == 46
         scores = Scores.load(artifact(f"train-classifier/oracle/seed-{seed}").path("scores.npz"))

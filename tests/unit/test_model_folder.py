@@ -132,7 +132,7 @@ def test_a_folder_that_is_no_model_is_reported(images: Path, capsys: Said) -> No
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 2}, "is of format 2, and this ganbalance reads format 1; export the model again, or predict with"),
+        ({"format": 1}, "is of format 1, and this ganbalance reads format 2; export the model again, or predict with"),
         ({"format": None}, "is of format None"),
         ({"classes": ["one"]}, "a rule has one offset for each class"),
         ({"seed": "first"}, "seed = 'first'"),

@@ -154,6 +154,8 @@ def of_networks(  # noqa: PLR0913
     validation: NDArray[np.bool_],
     prior: Floats,
     rare: Iterable[int],
+    test_groups: Ints | None = None,
+    held_out_groups: Ints | None = None,
 ) -> Scores:
     """Scores from the logits of a network at each of G settings, whose numbers from 1 take the place of strengths.
 
@@ -180,4 +182,6 @@ def of_networks(  # noqa: PLR0913
             )
             for low, high in ranked(rare, classes)
         },
+        test_groups=test_groups,
+        held_out_groups=held_out_groups,
     )

@@ -20,18 +20,22 @@ class SmallCnn(Backbone):
     features = WIDTHS[-1]
     mean = std = (0.5, 0.5, 0.5)
     code = """from torch import nn
-def convolution(inputs, width):
-    return nn.Conv2d(inputs, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
 layers, inputs = [], 3
 for width in (16, 32, 64):
-    layers += [*convolution(inputs, width), *convolution(width, width), nn.MaxPool2d(2)]
-    inputs = width
+    for _ in range(2):
+        layers += [nn.Conv2d(inputs, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+        inputs = width
+    layers.append(nn.MaxPool2d(2))
 network = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())"""
 
     def build(self) -> nn.Module:
         layers: list[nn.Module] = []
-        for inputs, width in zip((3, *WIDTHS), WIDTHS, strict=False):
-            layers += [*_convolution(inputs, width), *_convolution(width, width), nn.MaxPool2d(2)]
+        inputs = 3
+        for width in WIDTHS:
+            for _ in range(2):
+                layers += [nn.Conv2d(inputs, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+                inputs = width
+            layers.append(nn.MaxPool2d(2))
         return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
     def download(self) -> Path:
@@ -42,7 +46,3 @@ network = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())"""
 
     def convert(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return dict(state)
-
-
-def _convolution(inputs: int, width: int) -> tuple[nn.Module, nn.Module, nn.Module]:
-    return nn.Conv2d(inputs, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
