@@ -264,3 +264,35 @@ def test_seeds_are_lists_or_ranges() -> None:
     assert config.parse_seeds("2..4") == [2, 3, 4]
     with pytest.raises(ConfigError, match="0,1,2"):
         config.parse_seeds("a few")
+
+
+def test_a_file_from_before_there_were_kinds_says_the_same(tiny: dict[str, Any]) -> None:
+    old = {"side_px": 16, "l2": [1.0, 0.1], "paper": {"epochs": 3}}
+    honest = config.check(tiny | {"protocol": "honest", "classifier": old}, where="old")
+    assert honest == config.check(tiny | {"classifier": {"side_px": 16, "l2": [1.0, 0.1]}}, where="new")
+    paper = config.check(tiny | {"protocol": "paper", "classifier": old}, where="old")
+    new = {"kind": "paper", "side_px": 16, "training": {"epochs": 3}}
+    assert paper == config.check(tiny | {"classifier": new}, where="new")
+    with pytest.raises(ConfigError, match="unknown key 'protocol'"):
+        config.check(tiny | {"protocol": "paper", "classifier": {"kind": "network"}}, where="both")
+
+
+@pytest.mark.parametrize(
+    ("classifier", "said"),
+    [
+        ({"kind": "tree"}, "classifier = .*its kind is one of 'linear-head', 'network', 'paper'"),
+        ({"kind": "network", "l2": [1.0]}, "unknown key 'classifier.l2'"),
+        ({"kind": "network", "train": "all"}, "small-cnn has no published weights: set classifier.train to scratch"),
+        ({"kind": "network", "backbone": "resnet18", "weights": "w.pth"}, "set classifier.train to last-block or all"),
+        ({"kind": "network", "lr": []}, "classifier.lr"),
+        ({"kind": "network", "training": {"batch_size": 1}}, "classifier.training.batch_size = 1"),
+    ],
+)
+def test_a_classifier_that_cannot_be_is_refused(tiny: dict[str, Any], classifier: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        config.check(tiny | {"classifier": classifier}, where="here")
+
+
+def test_the_settings_of_a_network_come_strongest_first() -> None:
+    network = config.Network(kind="network", lr=(1e-2, 1e-4), weight_decay=(0.0, 0.5))
+    assert network.grid == ((1e-4, 0.5), (1e-4, 0.0), (1e-2, 0.5), (1e-2, 0.0))
