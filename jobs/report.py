@@ -27,6 +27,7 @@ from ganbalance.reporting.summary import analyse, summarise
 
 S = TypeVar("S", bound=stages.Stage)
 
+TRAININGS = (stages.TrainGan, stages.TrainNetwork)
 PRESETS = Path(__file__).parent / "experiments"
 
 
@@ -66,8 +67,8 @@ def _inputs(ctx: JobContext) -> Iterator[collect.Input]:
         declared = node.declared()
         if role in cells:
             arm, seed = cells[role]
-            gans = (made[one] for one in plan.upstream(name) if plan.node(one).kind is stages.TrainGan)
-            trained = [gan for gan in gans if gan]
+            trainings = (made[one] for one in plan.upstream(name) if plan.node(one).kind in TRAININGS)
+            trained = [training for training in trainings if training]
             yield collect.CellInput(role=role, artifact=made[name], arm=arm, seed=seed, trained=trained)
         elif isinstance(declared, stages.TrainGan) and node.seed is not None:
             arm, label = plan.first_arm(name), labels[declared.class_index]

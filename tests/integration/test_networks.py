@@ -81,6 +81,7 @@ def test_the_report_names_the_network_and_its_settings(finished: Lab, tmp_path: 
     assert "learning rate 0.01, weight decay 0.1" in text
     assert "end of the grid" not in text
     assert "Settings and fair thresholds are chosen on" in text
+    assert summary["provenance"]["seconds"]["train-network"] > 0
 
 
 def test_an_exported_network_predicts_what_it_did_in_the_run(finished: Lab, tiny_npz: Path, tmp_path: Path) -> None:

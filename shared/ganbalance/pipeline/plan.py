@@ -18,8 +18,8 @@ from ganbalance.frozen import Frozen, dump, parse
 from ganbalance.keys import digest, stage_key
 from ganbalance.pipeline import grouping, resolution, stages
 
-# read for their pictures or, the last two, for the time they took
-REPORTED = {stages.TrainGan.stage, stages.Synthesize.stage, stages.Features.stage}
+# read for their pictures or, all but the first, for the time they took
+REPORTED = {stages.TrainGan.stage, stages.Synthesize.stage, stages.Features.stage, stages.TrainNetwork.stage}
 
 
 class Node(Frozen):

@@ -54,7 +54,7 @@ class Input:
 
 @dataclass(frozen=True, kw_only=True)
 class CellInput(Input):
-    """The scores of an arm at a seed, and the GANs that they rest on."""
+    """The scores of an arm at a seed, and the GANs and networks that they rest on."""
 
     arm: str
     seed: int

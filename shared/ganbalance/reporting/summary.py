@@ -248,6 +248,6 @@ def _machines(results: Results) -> list[str]:
     if not mixed:
         return []
     return [
-        f"Several kinds of processors or accelerators made the cells of {', '.join(mixed)}. What a GAN draws differs "
-        "between them as between seeds; the numbers of other arms agree."
+        f"Several kinds of processors or accelerators made the cells of {', '.join(mixed)}. What a GAN draws and "
+        "what a network learns differ between them as between seeds; the numbers of other arms agree."
     ]
