@@ -235,7 +235,6 @@ def test_without_an_arm_that_helps_it_is_the_baseline_at_the_first_seed(lab: Lab
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "none at seed 3: no arm is shown to help, so the baseline with the fair threshold"
     assert "A run of a test." in said
-    assert any(line.startswith("no model.onnx: ") for line in said)
     assert json.loads((tmp_path / "kept/model.json").read_text())["verdict"] is None
 
 
@@ -274,12 +273,45 @@ def test_a_folder_that_holds_something_is_left_alone(lab: Lab, kept: Path, tmp_p
         assert (code, line) == (78, f"ganbalance: --model {taken}: it is not an empty folder; name a new one")
 
 
+def test_model_onnx_says_what_predict_does(
+    lab: Lab, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said
+) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    model, files = tmp_path / "kept", image_files(images / "test")
+    assert cli.main(flags(lab, model, "--onnx", "--arm", "class-weight")) == 0
+    assert f"wrote {model} with model.onnx; next: ganbalance predict" in capsys.readouterr().out
+    pixels = np.stack([np.array(Image.open(path))[None] for path in files])
+    _, found = onnxruntime.InferenceSession(model / "model.onnx").run(None, {"images": pixels})
+    expected = probabilities(predicted(model, [images / "test"], tmp_path))
+    assert np.abs(found - expected).max() < ROUNDED
+    assert np.ptp(expected) > 0.9
+    shutil.copyfile(files[7], model / "image.png")
+    _, code = re.findall(r"```python\n(.*?)```", (model / "README.md").read_text(), re.DOTALL)
+    monkeypatch.chdir(model)
+    capsys.readouterr()
+    exec(code, {})  # noqa: S102 - of this project
+    assert printed(capsys.readouterr().out, ("T-shirt", "shirt")) == pytest.approx(expected[7], abs=ROUNDED)
+
+
+def test_without_its_packages_onnx_is_refused_before_a_run_is_looked_for(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    command = ["export", "--run", "none", "--store", tmp_path / "none", "--model", tmp_path / "kept", "--onnx"]
+    message = "--onnx: the package onnxscript is not installed here; install ganbalance[onnx]"
+    assert refused(capsys, *command) == (78, f"ganbalance: {message}")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_images_and_a_classifier_are_exported_one_at_a_time(lab: Lab, tmp_path: Path, capsys: Said) -> None:
     run = ["export", "--run", lab.plan.run, "--store", lab.store]
     assert "not allowed with" in refused(capsys, *run, "--to", tmp_path / "a", "--model", tmp_path / "b")[1]
     assert "--to --model" in refused(capsys, *run)[1]
     code, line = refused(capsys, *run, "--to", tmp_path / "a", "--arm", "none")
     assert (code, line) == (78, "ganbalance: --arm chooses a classifier; name its folder with --model")
+    code, line = refused(capsys, *run, "--to", tmp_path / "a", "--onnx")
+    assert (code, line) == (78, "ganbalance: --onnx writes a classifier; name its folder with --model")
 
 
 def recorded(settings: dict[str, Any], folder: Path) -> list[str]:

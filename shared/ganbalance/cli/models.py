@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from ganbalance.training.model_folder import Classifier
 
 BATCH = 256  # as many as features are made of at a time
-NO_ONNX = "no model.onnx: torch writes one only with the package onnx, which ganbalance does not depend on"
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -42,13 +41,13 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 def export(flags: argparse.Namespace, record: Record, state: State) -> None:
     """Write a run's classifier as a folder."""
-    model, why = export_model(state, record.experiment, arm=flags.arm, seed=flags.seed, to=flags.model)
+    model, why = export_model(state, record.experiment, arm=flags.arm, seed=flags.seed, to=flags.model, onnx=flags.onnx)
     print(f"{model.arm} at seed {model.seed}: {why}")
     print(model.caveat)
     if model.note:
         print(model.note)
-    print(NO_ONNX)
-    print(f"wrote {flags.model}; next: ganbalance predict {flags.model} IMAGES")
+    wrote = f"{flags.model} with model.onnx" if flags.onnx else flags.model
+    print(f"wrote {wrote}; next: ganbalance predict {flags.model} IMAGES")
 
 
 def predict(flags: argparse.Namespace) -> int:

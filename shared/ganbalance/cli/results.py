@@ -1,6 +1,7 @@
 """Commands that take the results of a run: fetch-report, export, table."""
 
 import argparse
+import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -37,6 +38,9 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     what.add_argument("--to", type=Path, metavar="FOLDER", help="images: a folder that is empty or new")
     what.add_argument("--model", type=Path, metavar="DIR", help="a classifier: a folder that is empty or new")
     exporter.add_argument("--arm", help="whose classifier (default: of the arms that help the one that gains most)")
+    exporter.add_argument(
+        "--onnx", action="store_true", help="with --model: also model.onnx; needs the packages of ganbalance[onnx]"
+    )
     exporter.set_defaults(command=export_run)
 
     printer = commands.add_parser("table", help="a report's table in markdown")
@@ -65,10 +69,13 @@ def fetch_report(flags: argparse.Namespace) -> int:
 
 def export_run(flags: argparse.Namespace) -> int:
     """Write training images as PNG files, a folder per class, or a classifier as one folder."""
-    if flags.to and flags.arm:
-        raise ConfigError("--arm chooses a classifier; name its folder with --model")
+    if flags.to and (flags.arm or flags.onnx):
+        given = "--arm chooses" if flags.arm else "--onnx writes"
+        raise ConfigError(f"{given} a classifier; name its folder with --model")
     if flags.model and (flags.gan or flags.split):
         raise ConfigError("--gan and --split choose images; name their folder with --to")
+    if flags.onnx and importlib.util.find_spec("onnxscript") is None:
+        raise ConfigError("--onnx: the package onnxscript is not installed here; install ganbalance[onnx]")
     with runs.opened(open_store(flags.store), flags.run) as (record, state):
         if flags.model:
             models.export(flags, record, state)

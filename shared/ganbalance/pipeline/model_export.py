@@ -28,13 +28,14 @@ if TYPE_CHECKING:
 RULES = (FAIR, DEPLOYMENT, AS_TRAINED)
 
 
-def export_model(
-    state: State, experiment: Experiment, *, arm: str | None, seed: int | None, to: Path
+def export_model(  # noqa: PLR0913
+    state: State, experiment: Experiment, *, arm: str | None, seed: int | None, to: Path, onnx: bool
 ) -> tuple[Model, str]:
     """Write the classifier of an arm at a seed; returns what it is, and why this arm.
 
-    Without `arm` the one that helps and gains most, else the baseline; without `seed` the first with a result. Raises
-    ConfigError when `to` holds something already or there is no such cell, DataError when a stage is not done.
+    Without `arm` the one that helps and gains most, else the baseline; without `seed` the first with a result; with
+    `onnx` also as model.onnx. Raises ConfigError when `to` holds something already or there is no such cell, DataError
+    when a stage is not done or torch cannot export the network.
     """
     from ganbalance.training import model_folder, saved_head
     from ganbalance.training.saved_head import LinearHead
@@ -70,7 +71,7 @@ def export_model(
         commit=kept.commit.provenance.get("git_commit"),
         **statements(summary, chosen.arm, seed),
     )
-    return model_folder.write(to, model, head, weights), chosen.why
+    return model_folder.write(to, model, head, weights, onnx=onnx), chosen.why
 
 
 def _chosen(summary: Summary, arm: str | None) -> Chosen:

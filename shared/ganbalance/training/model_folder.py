@@ -4,6 +4,7 @@ model.json            what it is: `Model`; written last, so that half a folder i
 head.safetensors      the linear head at one strength: `saved_head.LinearHead`
 backbone.safetensors  the weights of the network below it
 README.md             what it is in words, and the lines of PyTorch that use it without this project
+model.onnx            where it was asked for: all of it under one rule, for other runtimes: `onnx_export.graph`
 """
 
 import json
@@ -25,7 +26,7 @@ from ganbalance.keys import sha256_file
 from ganbalance.metrics.calibration import Floats, Rule
 from ganbalance.models import backbones
 from ganbalance.models.backbones.base import Backbone
-from ganbalance.training import device, model_readme, weights
+from ganbalance.training import device, model_readme, onnx_export, weights
 from ganbalance.training.features import extract
 from ganbalance.training.saved_head import LinearHead
 
@@ -34,6 +35,7 @@ FORMAT = 2
 LEAST = 32
 """Images in a batch: for a few, torch takes other convolutions than in a run, and probabilities move by 1e-5."""
 MODEL, HEAD, BACKBONE, README = "model.json", "head.safetensors", "backbone.safetensors", "README.md"
+ONNX = "model.onnx"
 
 
 class Image(Frozen):
@@ -72,8 +74,8 @@ class Model(Frozen):
     """model.json.
 
     `seed` is of the classifier; `rules`, `strength`, `verdict` and `evidence` come from all `seeds` of the run.
-    `note` is the experiment's own caveat, `commit` of the code that trained the head, `files` the sha256 of the two
-    files of weights.
+    `note` is the experiment's own caveat, `commit` of the code that trained the head, `files` the sha256 of the
+    files of weights, and of model.onnx where there is one.
     """
 
     format: int
@@ -130,12 +132,20 @@ class Classifier:
         return self.head.logits(found[: len(images_NCHW)])
 
 
-def write(folder: Path, model: Model, head: LinearHead, backbone: Path) -> Model:
-    """Make the folder from a head and the file of the backbone's weights; returns the model with its `files`."""
+def write(folder: Path, model: Model, head: LinearHead, backbone: Path, *, onnx: bool = False) -> Model:
+    """Make the folder from a head and the file of the backbone's weights; returns the model with its `files`.
+
+    With `onnx` also model.onnx. Raises DataError, and writes nothing, for a network that torch cannot export.
+    """
+    graph = onnx_export.graph(_classifier(model, head, backbone)) if onnx else None
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(backbone, folder / BACKBONE)
     head.save(folder / HEAD)
-    whole = model.model_copy(update={"files": {name: sha256_file(folder / name) for name in (HEAD, BACKBONE)}})
+    files = [HEAD, BACKBONE]
+    if graph is not None:
+        graph.save(folder / ONNX, external_data=False)
+        files.append(ONNX)
+    whole = model.model_copy(update={"files": {name: sha256_file(folder / name) for name in files}})
     code = backbones.find(model.backbone.name).code
     (folder / README).write_text(model_readme.text(dump(whole), code))
     (folder / MODEL).write_text(json.dumps(dump(whole), indent=1, ensure_ascii=False) + "\n")
@@ -148,10 +158,14 @@ def open_model(folder: Path) -> Classifier:
     for name in (HEAD, BACKBONE):
         if not (folder / name).is_file() or sha256_file(folder / name) != model.files.get(name):
             raise DataError(f"{folder / name} is not the file that {MODEL} was written with; export the model again")
+    return _classifier(model, LinearHead.load(folder / HEAD), folder / BACKBONE)
+
+
+def _classifier(model: Model, head: LinearHead, of_backbone: Path) -> Classifier:
     backbone = backbones.find(model.backbone.name)
     network = backbone.build()
-    network.load_state_dict(weights.load(folder / BACKBONE))
-    return Classifier(model, LinearHead.load(folder / HEAD), backbone, network)
+    network.load_state_dict(weights.load(of_backbone))
+    return Classifier(model, head, backbone, network)
 
 
 def _read(path: Path) -> Model:

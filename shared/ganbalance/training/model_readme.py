@@ -42,6 +42,32 @@ ones enlarged with BILINEAR, transparent ones on black. Logits are float64; the 
 softmax(scale * logits + offsets). `model.json` has the rest. Nothing in this folder is a pickle.
 """
 
+_ONNX = """
+`model.onnx` has all of it in float32: from such pixels, of any number of images, to logits and the probabilities of the
+rule `{rule}`. With `pip install onnxruntime numpy pillow`:
+
+```python
+import json
+
+import numpy as np
+import onnxruntime
+from PIL import Image
+
+{read_image}
+images = np.array(image).reshape(1, {side_px}, {side_px}, {channels}).transpose(0, 3, 1, 2)
+session = onnxruntime.InferenceSession("model.onnx")
+logits, probabilities = session.run(None, {{"images": images}})
+classes = json.loads(session.get_modelmeta().custom_metadata_map["classes"])
+print(dict(zip(classes, probabilities[0].tolist())))
+```
+"""
+
+_READ_IMAGE = """\
+image = Image.open("image.png").convert("{mode}")
+resampling = Image.Resampling.BOX if image.width > {side_px} else Image.Resampling.BILINEAR
+image = image.resize(({side_px}, {side_px}), resampling)\
+"""
+
 _CODE = """\
 import json
 from pathlib import Path
@@ -56,9 +82,7 @@ model, head = json.loads(Path("model.json").read_text()), load_file("head.safete
 network.load_state_dict(load_file("backbone.safetensors"))
 mean, std = (torch.tensor(model["backbone"][part]).view(3, 1, 1) for part in ("mean", "std"))
 
-image = Image.open("image.png").convert("{mode}")
-resampling = Image.Resampling.BOX if image.width > {side_px} else Image.Resampling.BILINEAR
-image = image.resize(({side_px}, {side_px}), resampling)
+{read_image}
 pixels = torch.from_numpy(np.array(image)).view(1, {side_px}, {side_px}, {channels}).permute(0, 3, 1, 2) / 255
 pixels = torch.nn.functional.interpolate(pixels, ({input_px}, {input_px}), mode="bilinear", antialias=True)
 with torch.inference_mode():
@@ -76,21 +100,16 @@ def text(model: Mapping[str, Any], network: str) -> str:
     """The README of a model.json; `network` are the lines that make the network."""
     image, rules = model["image"], [rule for rule in RULES if rule in model["rules"]]
     sizes = {"side_px": image["side_px"], "mode": MODES[image["channels"]]}
-    code = _CODE.format(
-        network=network,
-        channels=image["channels"],
-        input_px=model["backbone"]["side_px"],
-        rule=rules[0],
-        **sizes,
-    )
-    return _TEXT.format(
+    lines = sizes | {"channels": image["channels"], "rule": rules[0], "read_image": _READ_IMAGE.format(**sizes)}
+    whole = _TEXT.format(
         arm=model["arm"],
         seed=model["seed"],
         classes=" or ".join(model["classes"]),
         backbone=TRAINED[model["backbone"]["trained"]].format(model["backbone"]["name"]),
         run=model["run"],
         remarks="\n\n".join(filter(None, (model["caveat"], model["evidence"], model["note"]))),
-        code=code,
+        code=_CODE.format(network=network, input_px=model["backbone"]["side_px"], **lines),
         rules="\n".join(f"| `{rule}` | {RULES[rule]} |" for rule in rules),
         **sizes,
     )
+    return whole + _ONNX.format(**lines) if "model.onnx" in model["files"] else whole
