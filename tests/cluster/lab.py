@@ -21,6 +21,7 @@ BACKBONE, SEED_0, SEED_1 = "backbone", "imbalance/seed-0", "imbalance/seed-1"
 FIRST = {BACKBONE, SEED_0, SEED_1}  # the stages that wait for no pod; `submit` makes the dataset itself
 BLOCKED = {"features/real", "train-classifier/none/seed-0", "train-classifier/none/seed-1", "report"}
 PROGRAMS = ("imbalance", "train-classifier")  # of the first stages
+OF_PODS = ("nodeSelector",)  # what of a change is about the pod and not about its container
 
 SMALL: Manifest = {
     "requests": {"cpu": "10m", "memory": "32Mi", "ephemeral-storage": "16Mi"},
@@ -74,7 +75,10 @@ class Lab:
         template = copy.deepcopy(self.templates[program])
         del template["metadata"]["resourceVersion"]
         template["metadata"]["annotations"] = annotations
-        (container,) = template["template"]["spec"]["containers"]
+        pod = template["template"]["spec"]
+        (container,) = pod["containers"]
+        pod |= {name: change[name] for name in OF_PODS if name in change}
+        change = {name: value for name, value in change.items() if name not in OF_PODS}
         more = {name: container[name] + change[name] for name in ("env", "envFrom") if name in change}
         container |= {"image": self.image} | change | more
         return template

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from ganbalance.k8s import capacity, diagnosis, preflight
+from ganbalance.k8s import diagnosis, preflight
 from ganbalance.k8s.client import Access, Cluster
 from ganbalance.k8s.manifest import GPU_RESOURCE, PART
+from ganbalance.k8s.preflight import nodes
 from ganbalance.maintenance.doctor import Finding
 from tests import manifests
 from tests.cluster.deployment import RUN_LABEL, Deployment
@@ -149,7 +150,7 @@ def test_a_pod_that_finds_no_bucket_ends_its_job_at_once_and_says_so(lab: Lab, f
 
 
 def _skip_where_nodes_come_and_go() -> None:
-    if capacity.may_grow(Cluster(Access()).list("Node")):
+    if nodes.may_grow(Cluster(Access()).list("Node")):
         pytest.skip("this cluster may grow a node that has one")
 
 
@@ -162,38 +163,45 @@ def test_a_gpu_that_no_node_has_is_refused_with_the_most_there_is(lab: Lab) -> N
     said = lab.submit("gpu-refused", _on_a_gpu(), **{GPU_RESOURCE: GPU})
     assert said.code == 78
     assert "the cluster cannot run this, and nothing was submitted:" in said.err
-    assert re.search(rf"nodes: .*no node has {GPU} >= 1; the most is 0 on .* -> fix: ask for less {GPU}", said.err)
+    assert re.search(
+        rf"nodes: .*no node has {GPU} >= 1; the most is 0 on .* -> fix: ask for less in resources.pods", said.err
+    )
     assert "submitted" not in said.out
 
 
-def test_a_pod_that_no_node_can_ever_hold_says_so_and_is_given_up_in_the_end(
+def test_a_pod_that_no_node_is_large_enough_for_says_so_and_is_given_up_in_the_end(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _skip_where_nodes_come_and_go()
     monkeypatch.setattr(preflight, "refuse", lambda found: None)  # as where nobody may list nodes
     run = lab.submitted("gpu-pending", _on_a_gpu(), f"--pending={PENDING_S}", **{GPU_RESOURCE: GPU})
-    waiting = lab.wait_for_causes(run, "will never run")
-    for said in waiting.values():
-        assert re.fullmatch(
-            rf"will never run: no node has {GPU} >= 1; the most is 0 on .*; ask for less {GPU}, or add a node .*", said
-        )
+    cause = (
+        rf"Unschedulable: .* Insufficient {GPU}.*; ask for less in resources.pods of the experiment, or add a node.*"
+    )
+    lab.wait_for_causes(run, cause)
     for said in lab.failed(run).values():
-        assert re.fullmatch(rf"timed out after {PENDING_S} s; Unschedulable: .* Insufficient {GPU}; ask for .*", said)
+        assert re.fullmatch(rf"timed out after {PENDING_S} s; {cause}", said)
+
+
+def test_a_pod_that_selects_nodes_which_are_not_there_says_so_and_is_given_up_in_the_end(lab: Lab) -> None:
+    run = lab.submitted("selector", script(SLEEP, nodeSelector={"no-such": "node"}), f"--pending={PENDING_S}")
+    cause = r"Unschedulable: .* didn't match Pod's node affinity/selector.*; label a node \(kubectl label node\), or .*"
+    lab.wait_for_causes(run, cause)
+    for said in lab.failed(run).values():
+        assert re.fullmatch(rf"timed out after {PENDING_S} s; {cause}", said)
 
 
 def test_a_quota_that_can_never_hold_the_pods_is_refused(neighbour: Lab) -> None:
-    _make_quota(neighbour)
+    _make_quota(neighbour, "48Mi")
     said = neighbour.submit("quota-refused", script(SLEEP))
     assert said.code == 78
-    assert re.search(r"quota: of limits.memory quota small allows 1056Mi, and a pod of .* needs 1088Mi", said.err)
-    assert said.err.count("kubectl edit quota small") == 1  # though it is too small for several pods
+    assert re.search(r"pods: no pod is made of .*exceeded quota: small, .*limited: limits.memory=48Mi", said.err)
+    assert said.err.count("kubectl describe quota") == 1  # though it is too small for several pods
     assert neighbour.is_empty()
 
 
-def test_a_quota_that_comes_later_is_reported_and_given_up_in_the_end(
-    neighbour: Lab, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    after_the_checks(monkeypatch, lambda: _make_quota(neighbour))
+def test_a_quota_that_has_no_room_beside_the_driver_is_reported_and_given_up_in_the_end(neighbour: Lab) -> None:
+    _make_quota(neighbour, "1056Mi")  # for the driver and half a stage
     run = neighbour.submitted("quota-later", script(SLEEP), f"--pending={PENDING_S}")
     cause = r"FailedCreate: .*exceeded quota: small, requested: .*=64Mi, .*limited: .*=1056Mi; ask for less in .*"
     neighbour.wait_for_causes(run, cause)
@@ -202,9 +210,8 @@ def test_a_quota_that_comes_later_is_reported_and_given_up_in_the_end(
         assert re.fullmatch(rf"timed out after {PENDING_S} s; {cause}", said)
 
 
-def _make_quota(lab: Lab) -> None:
-    """A quota for the driver and half a stage."""
-    lab.namespace.kubectl("create", "quota", "small", "--hard=limits.memory=1056Mi")
+def _make_quota(lab: Lab, memory: str) -> None:
+    lab.namespace.kubectl("create", "quota", "small", f"--hard=limits.memory={memory}")
     lab.namespace.kubectl("wait", "resourcequota/small", "--for=jsonpath={.status.hard}", "--timeout=60s")
 
 
@@ -218,9 +225,7 @@ def test_without_credentials_for_the_store_nothing_is_submitted(neighbour: Lab) 
     neighbour.namespace.kubectl("delete", "secret", "ganbalance-s3")
     said = neighbour.submit("keys-refused", script(SLEEP))
     assert said.code == 78
-    assert f"namespace {neighbour.namespace.name} has no Secret ganbalance-s3; apply the manifests (make deploy)" in (
-        said.err
-    )
+    assert f"no Secret ganbalance-s3 in namespace {neighbour.namespace.name}; make it (k8s/README.md), or " in said.err
     assert neighbour.is_empty()
 
 

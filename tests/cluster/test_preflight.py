@@ -9,8 +9,9 @@ import pytest
 
 from ganbalance.config import PodResources
 from ganbalance.errors import ConfigError
-from ganbalance.k8s import capacity, connection, manifest, preflight
+from ganbalance.k8s import connection, manifest, preflight
 from ganbalance.k8s.client import Access, Cluster
+from ganbalance.k8s.preflight import nodes
 from ganbalance.maintenance.doctor import Finding, findings
 from ganbalance.pipeline.runs import Round
 from tests import manifests
@@ -80,21 +81,19 @@ def test_a_template_that_violates_pod_security_is_reported_with_what_is_missing(
 
 
 def test_a_quota_that_is_too_small_for_good_fails(deployed: Namespace) -> None:
-    deployed.kubectl("create", "quota", "small", "--hard=limits.memory=1536Mi")
+    deployed.kubectl("create", "quota", "small", "--hard=limits.memory=768Mi")
     deployed.kubectl("wait", "resourcequota/small", "--for=jsonpath={.status.hard}", "--timeout=60s")
     failed = _failure(_findings(deployed))
-    assert failed.check == "quota"
-    assert (
-        "of limits.memory quota small allows 1536Mi, and a pod of train-gan beside the driver's needs 2Gi"
-        in failed.text
-    )
-    assert "kubectl edit quota small" in failed.fix
+    assert failed.check == "pods"
+    amounts = "requested: limits.memory=1Gi, used: limits.memory=0, limited: limits.memory=768Mi"
+    assert f"driver, train-gan: exceeded quota: small, {amounts}" in failed.text
+    assert "raise the quota (kubectl describe quota)" in failed.fix
 
 
 def test_a_quota_that_is_used_up_now_is_a_note(deployed: Namespace) -> None:
     deployed.kubectl("create", "quota", "full", "--hard=limits.memory=3Gi")
     deployed.kubectl("wait", "resourcequota/full", "--for=jsonpath={.status.hard}", "--timeout=60s")
-    assert _findings(deployed)["quota"].state == "ok"
+    assert _findings(deployed)["pods"].state == "ok"
     pod = deployed.get("podtemplate", "report")["template"]
     pod["spec"] |= {"nodeSelector": {"no-such": "node"}}  # it uses the quota and never starts
     pod["spec"]["containers"][0]["resources"] = {"limits": {"memory": "2560Mi"}}
@@ -105,7 +104,6 @@ def test_a_quota_that_is_used_up_now_is_a_note(deployed: Namespace) -> None:
         "wait", "resourcequota/full", "--for=jsonpath={.status.used.limits\\.memory}=2560Mi", "--timeout=60s"
     )
     found = _findings(deployed)
-    assert (found["quota"].state, found["quota"].text) == ("ok", "there is room in full, if nothing else runs")
     assert found["pods"].state == "note"
     used = "requested: limits.memory=1Gi, used: limits.memory=2560Mi, limited: limits.memory=3Gi"
     assert f"exceeded quota: full, {used}" in found["pods"].text
@@ -138,7 +136,7 @@ def test_a_gpu_that_no_node_has_fails_with_the_most_there_is(deployed: Namespace
     message = f"train-gan: no node has {NO_SUCH_GPU} >= 2; the most is 0 on node"
     assert found["nodes"].text.startswith(message)
     assert "resources.pods.train-gan of the experiment" in found["nodes"].fix
-    if capacity.may_grow(Cluster(Access()).list("Node")):
+    if nodes.may_grow(Cluster(Access()).list("Node")):
         assert found["nodes"].state == "warn"
     else:
         assert _failure(found).check == "nodes"
@@ -212,7 +210,7 @@ def test_the_role_edit_and_the_templates_are_enough_and_what_it_cannot_see_is_a_
     found = {finding.check: finding for finding in findings(preflight.checks(cluster, []))}
     assert not [finding for finding in found.values() if finding.state == "FAIL"], found
     assert found["nodes"].state == found["GPUs"].state == "note"
-    assert {found[name].state for name in ("environment", "jobs", "pods", "quota")} == {"ok"}
+    assert {found[name].state for name in ("environment", "jobs", "pods")} == {"ok"}
 
 
 def test_missing_permissions_are_named(deployed: Namespace, tmp_path: Path) -> None:

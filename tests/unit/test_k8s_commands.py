@@ -23,8 +23,8 @@ from ganbalance.pipeline.state import State
 from ganbalance.store import Store, open_store
 from ganbalance.store.artifacts import Artifacts
 from tests import servers
-from tests.cluster_double import ClusterDouble, Object
-from tests.job_controller import Runs
+from tests.cluster_double import KUEUE, ClusterDouble, Object
+from tests.job_controller import Runs, Waits
 from tests.loading import loaded_by_command
 from tests.stage_pods import StagePods
 from tests.unit.k8s_run import template
@@ -129,6 +129,47 @@ def test_jobs_that_the_store_knows_nothing_of_are_reported_and_cancelled(bench: 
     assert bench.type("cancel", "--run", run)[0] == 0
     code, said = bench.submit()
     assert (code, len(bench.driver_jobs())) == (0, 1), said
+
+
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        ("3 Insufficient cpu", "ask for less in resources.pods of the experiment, or add a node"),
+        ("3 Insufficient nvidia.com/gpu", "ask for less in resources.pods of the experiment, or add a node"),
+        ("3 node(s) had untolerated taint(s)", "give the pod template a toleration for it"),
+        ("3 node(s) didn't match Pod's node affinity/selector", "label a node"),
+        ("3 node(s) were unschedulable", "let a node take pods again (kubectl uncordon)"),
+    ],
+)
+def test_a_pod_without_a_node_is_shown_with_the_schedulers_sentence_and_what_to_do(
+    bench: Bench, said: str, advice: str
+) -> None:
+    sentence = f"0/3 nodes are available: {said}"
+    bench.pods.fates["dataset"] = Waits("Unschedulable", f"{sentence}. preemption: 0/3 nodes are available: none.")
+    bench.submit()
+    bench.step(bench.run)
+    code, shown = bench.type("status", "--run", bench.run)
+    (line,) = [line for line in shown.splitlines() if line.startswith("dataset ")]
+    assert code == 0
+    assert " pending " in line
+    assert f"Unschedulable: {sentence}; {advice}" in line
+
+
+def test_a_job_that_waits_in_a_queue_says_what_the_queue_says(bench: Bench) -> None:
+    bench.double.ticks_on_list = False
+    bench.submit()
+    bench.step(bench.run)
+    job = bench.double.object("Job", f"{bench.run}-dataset-1")
+    bench.double.add(job | {"spec": job["spec"] | {"suspend": True}})
+    assert "suspended: its queue has not let it in" in bench.type("status", "--run", bench.run)[1]
+    bench.double.kinds |= KUEUE
+    owner = {"kind": "Job", "uid": job["metadata"]["uid"]}
+    pending = {"type": "QuotaReserved", "status": "False", "reason": "Pending", "message": "insufficient unused quota"}
+    bench.double.add({
+        "kind": "Workload", "metadata": {"name": "job-dataset", "ownerReferences": [owner]},
+        "status": {"conditions": [pending]},
+    })  # fmt: skip
+    assert "Pending: insufficient unused quota" in bench.type("status", "--run", bench.run)[1]
 
 
 def test_what_a_driver_outside_of_the_cluster_does_is_watched_to_its_end(

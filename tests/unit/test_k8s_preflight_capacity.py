@@ -1,13 +1,11 @@
-"""What is said before a run of what a cluster has for it: nodes, quotas, images, queues."""
-
-from typing import Any
+"""What is said before a run of what a cluster has for it: nodes, images, queues."""
 
 import pytest
 
 from ganbalance.errors import ConfigError
 from ganbalance.k8s import preflight
 from tests import cluster_double
-from tests.cluster_double import ClusterDouble, Object
+from tests.cluster_double import ClusterDouble
 from tests.unit.preflighted import change_template, failed, jobs, node, preflight_findings
 
 # ---- nodes -----------------------------------------------------------------------------------------------------------
@@ -29,70 +27,19 @@ def test_a_pool_may_grow_a_node_that_is_not_there(double: ClusterDouble) -> None
     assert preflight_findings(double, jobs(double, gpus=2))["nodes"].state == "warn"
 
 
-def test_a_cordoned_node_is_a_warning(double: ClusterDouble) -> None:
-    double.add(node(gpu="1") | {"spec": {"unschedulable": True}})
+def test_without_nodes_nothing_runs(double: ClusterDouble) -> None:
+    double.remove("Node", "x")
     found = preflight_findings(double)["nodes"]
-    assert found.state == "warn"
-    assert "uncordon" in found.fix
+    assert (found.state, found.text) == ("FAIL", "the cluster has no nodes")
 
 
-def test_what_a_daemon_set_takes_of_a_node_is_not_free(double: ClusterDouble) -> None:
-    daemon = {"containers": [{"name": "a", "resources": {"requests": {"cpu": "500m"}}}], "nodeName": "x"}
-    metadata = {"name": "d", "namespace": "kube-system", "ownerReferences": [{"kind": "DaemonSet", "uid": "u"}]}
-    double.ticks_on_list = False
-    double.add({"kind": "Pod", "metadata": metadata, "spec": daemon, "status": {"phase": "Running"}})
-    found = preflight_findings(double, jobs(double, cpu="8"))["nodes"]
-    assert found.text == "train-gan: no node has cpu >= 8; the most is 7.5 on node x"
-
-
-def quota(hard: dict[str, str], used: dict[str, str] | None = None, **more: Any) -> Object:
-    return {
-        "kind": "ResourceQuota", "metadata": {"name": "small"}, "spec": {"hard": hard, **more},
-        "status": {"used": used or {}},
-    }  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("hard", "used", "state", "problem"),
-    [
-        ({"limits.memory": "100Gi"}, {}, "ok", "room in small"),
-        ({"limits.memory": "4Gi"}, {}, "FAIL", "of limits.memory quota small allows 4Gi"),
-        ({"limits.memory": "8Gi"}, {}, "FAIL", "a pod of train-gan beside the driver's needs 9Gi"),
-        ({"limits.memory": "9Gi"}, {}, "ok", "room in small"),
-        ({"memory": "2Gi"}, {}, "FAIL", "of memory quota small allows 2Gi"),
-        ({"requests.nvidia.com/gpu": "0"}, {}, "FAIL", "of requests.nvidia.com/gpu quota small allows 0"),
-        ({"requests.nvidia.com/gpu": "1"}, {"requests.nvidia.com/gpu": "1"}, "ok", "if nothing else runs"),
-        ({"pods": "1"}, {}, "FAIL", "of pods quota small allows 1, and a pod of train-gan beside the driver's needs 2"),
-        ({"count/jobs.batch": "1"}, {}, "FAIL", "quota small allows 1 Jobs, and the run has 2"),
-        ({"services": "0"}, {}, "ok", "room in small"),
-    ],
-)
-def test_a_quota_that_can_never_do_is_not_one_that_is_in_use_now(
-    double: ClusterDouble, hard: dict[str, str], used: dict[str, str], state: str, problem: str
-) -> None:
-    double.add(quota(hard, used))
-    found = preflight_findings(double, jobs(double))["quota"]
-    assert (found.state, problem in found.text) == (state, True), found
-    assert ("kubectl edit quota small" in found.fix) == (state == "FAIL")
-
-
-@pytest.mark.parametrize(
-    ("more", "state"),
-    [
-        ({"scopes": ["NotTerminating"]}, "ok"),  # stages have a deadline, and the driver fits
-        ({"scopes": ["Terminating"]}, "FAIL"),
-        ({"scopes": ["BestEffort"]}, "ok"),
-        ({"scopes": ["NotBestEffort"]}, "FAIL"),
-        ({"scopeSelector": {"matchExpressions": [{"scopeName": "PriorityClass", "operator": "Exists"}]}}, "ok"),
-        (
-            {"scopeSelector": {"matchExpressions": [{"scopeName": "PriorityClass", "operator": "DoesNotExist"}]}},
-            "FAIL",
-        ),
-    ],
-)
-def test_a_quota_of_other_pods_is_none(double: ClusterDouble, more: dict[str, Any], state: str) -> None:
-    double.add(quota({"limits.memory": "4Gi"}, **more))
-    assert preflight_findings(double, jobs(double))["quota"].state == state
+def test_where_a_pod_may_go_is_left_to_the_scheduler(double: ClusterDouble) -> None:
+    """Labels, taints and cordons: what it says of them after a submission, `status` shows with what to do."""
+    elsewhere = node(gpu="1")
+    elsewhere["metadata"]["labels"] = {}
+    taint = {"key": "team", "value": "other", "effect": "NoSchedule"}
+    double.add(elsewhere | {"spec": {"unschedulable": True, "taints": [taint]}})
+    assert preflight_findings(double, jobs(double))["nodes"].state == "ok"
 
 
 # ---- images and queues -----------------------------------------------------------------------------------------------

@@ -144,12 +144,11 @@ class _Watched:
     def observe(self) -> tuple[list[Row], DriverRow]:
         """The rows as they are now."""
         snapshot = observe(self._cluster, self._run)
-        causes = status.better_causes(self._cluster, snapshot)
+        causes = status.queue_causes(self._cluster, snapshot)
         rows = []
         for row in status.rows(State(self._plan, Artifacts(self._store)), snapshot, self._round):
-            is_waiting = row.job in causes and row.state in ("pending", "queued")
-            cause = causes[str(row.job)] if is_waiting else advised(row.cause)
-            rows.append(row.model_copy(update={"cause": cause}))
+            of_queue = causes.get(row.job or "") if row.state == "queued" else None
+            rows.append(row.model_copy(update={"cause": of_queue or advised(row.cause)}))
         return rows, status.driver_row(self._cluster, self._run)
 
 

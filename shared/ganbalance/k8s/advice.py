@@ -1,5 +1,7 @@
 """Add the fix to what Kubernetes says, which is what is wrong and not what to change here."""
 
+DEPLOY = "apply the manifests (make deploy), or name another --namespace"
+MAKE_SECRET = "make it (k8s/README.md), or let make deploy do so"  # noqa: S105 - no password
 TEMPLATE = "in the pod template (k8s/base, or a patch in your overlay) and apply it again (make deploy)"
 IMAGE = "name another in the overlay, or by IMAGE, TAG and REGISTRY of make deploy"
 REACHABLE = "copy it into the nodes (make load), or push it where they reach it (make push deploy REGISTRY=...)"

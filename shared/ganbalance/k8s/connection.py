@@ -17,8 +17,9 @@ from types import FrameType
 from urllib.parse import urlsplit, urlunsplit
 
 from ganbalance.errors import ConfigError, Stopped, UnavailableError
+from ganbalance.k8s.advice import DEPLOY
 from ganbalance.k8s.client import IN_CLUSTER, Cluster, ForbiddenError
-from ganbalance.k8s.environment import Source, Values, data, variables
+from ganbalance.k8s.environment import Environment, Values
 from ganbalance.k8s.manifest import DRIVER, TEMPLATES, Manifest, container_of
 from ganbalance.store import S3_SCHEME
 
@@ -31,7 +32,6 @@ FILES = {
     "AWS_CA_BUNDLE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
 }  # fmt: skip
-DEPLOY = "apply the manifests (make deploy), or name another --namespace"
 
 
 def templates(cluster: Cluster) -> dict[str, Manifest]:
@@ -69,18 +69,15 @@ def _plain(template: Manifest) -> Manifest:
 
 
 def _settings(cluster: Cluster, template: Manifest) -> Values:
-    """The environment of a template's program, without what only a pod can know, such as the files in it."""
+    """The environment of a template's program, without what only a pod can know, such as the files in it.
 
-    def read(source: Source) -> Values:
-        try:
-            values = data(cluster, source.kind, source.name)
-        except ForbiddenError:
-            return {}  # then the user's own credentials have to do
-        if values is None and not source.optional:
-            raise ConfigError(f"namespace {cluster.namespace} has no {source}; {DEPLOY}, or make it: k8s/README.md")
-        return values or {}
-
-    given = variables(container_of(template["template"]), read)
+    What may not be read is left out, and the user's own credentials have to do.
+    """
+    environment = Environment(cluster)
+    given = environment.variables(container_of(template["template"]))
+    if environment.problems:
+        problem, fix = next(iter(environment.problems.items()))
+        raise ConfigError(f"{problem}; {fix}")
     return {name: value for name, value in given.items() if name not in FILES}
 
 

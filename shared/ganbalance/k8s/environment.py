@@ -1,10 +1,10 @@
-"""Read what a container takes from ConfigMaps and Secrets."""
+"""Read what containers take from ConfigMaps and Secrets, and say what is missing there. No value is shown."""
 
 import base64
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from functools import cache, partial
 
-from ganbalance.k8s.client import Cluster
+from ganbalance.k8s.advice import DEPLOY, MAKE_SECRET
+from ganbalance.k8s.client import Cluster, ForbiddenError
 from ganbalance.k8s.manifest import Manifest
 
 Values = dict[str, str]
@@ -14,42 +14,47 @@ KINDS = {
 }  # fmt: skip
 
 
-class Source(NamedTuple):
-    """Where values come from; all of it, unless a `variable` gets the value of one `key`."""
+class Environment:
+    """What containers are given. `problems` is what keeps their pods from starting, each with its fix."""
 
-    kind: str
-    name: str
-    optional: bool
-    variable: str | None = None
-    key: str | None = None
+    def __init__(self, cluster: Cluster) -> None:
+        self._namespace, self._data = cluster.namespace, cache(partial(_data, cluster))
+        self.sources: dict[str, None] = {}
+        self.hidden: dict[str, None] = {}  # those of the sources that whoever asks may not read
+        self.problems: dict[str, str] = {}
 
-    def __str__(self) -> str:
-        return f"{self.kind} {self.name}"
+    def variables(self, container: Manifest) -> Values:
+        """A container's environment, as far as it can be read."""
+        given: Values = {}
+        for one in (*container.get("envFrom", ()), *container.get("env", ())):
+            for ref, found in (one.get("valueFrom") or one).items():
+                if ref not in KINDS:
+                    continue
+                values = self._read(KINDS[ref], found)
+                if "key" not in found:
+                    given |= values
+                elif found["key"] in values:
+                    given[one["name"]] = values[found["key"]]
+        return given | {one["name"]: one["value"] for one in container.get("env", ()) if "value" in one}
+
+    def _read(self, kind: str, ref: Manifest) -> Values:
+        source, key = f"{kind} {ref['name']}", ref.get("key")
+        self.sources[source] = None
+        try:
+            values = self._data(kind, ref["name"])
+        except ForbiddenError:
+            self.hidden[source] = None
+            return {}
+        if not ref.get("optional") and values is None:
+            self.problems[f"no {source} in namespace {self._namespace}"] = MAKE_SECRET if kind == "Secret" else DEPLOY
+        elif not ref.get("optional") and key and key not in (values or {}):
+            self.problems[f"{source} has no key {key}"] = f"add the key, or {DEPLOY}"
+        return values or {}
 
 
-def variables(container: Manifest, read: Callable[[Source], Values]) -> Values:
-    """A container's environment; `read` returns all of a ConfigMap or a Secret, and what it likes for one not there."""
-    given: Values = {}
-    for source in _sources(container):
-        values = read(source)
-        if source.variable is None:
-            given |= values
-        elif source.key in values:
-            given[source.variable] = values[source.key]
-    return given | {one["name"]: one["value"] for one in container.get("env", ()) if "value" in one}
-
-
-def data(cluster: Cluster, kind: str, name: str) -> Values | None:
+def _data(cluster: Cluster, kind: str, name: str) -> Values | None:
     """What a ConfigMap or a Secret holds, decoded; None when there is none of that name."""
     found = cluster.find(kind, name)
     if found is None or kind == "ConfigMap":
         return found and found.get("data", {})
     return {key: base64.b64decode(one).decode(errors="replace") for key, one in found.get("data", {}).items()}
-
-
-def _sources(container: Manifest) -> Iterator[Source]:
-    for one in (*container.get("envFrom", ()), *container.get("env", ())):
-        for ref, found in (one.get("valueFrom") or one).items():
-            if ref in KINDS:
-                optional = found.get("optional", False)
-                yield Source(KINDS[ref], found["name"], optional, one.get("name"), found.get("key"))

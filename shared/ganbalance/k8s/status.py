@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from ganbalance.errors import ConfigError, DataError
 from ganbalance.frozen import Frozen
-from ganbalance.k8s import capacity, diagnosis
+from ganbalance.k8s import diagnosis
 from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.manifest import DRIVER, PART, RUN, Manifest
 from ganbalance.k8s.snapshot import JOB_NAME, ClusterSnapshot, drivers, name_of
@@ -122,43 +122,17 @@ def driver_row(cluster: Cluster, run: str) -> DriverRow:
     return DriverRow(job=name, state="running" if is_running else "pending", cause=cause)
 
 
-def better_causes(cluster: Cluster, snapshot: ClusterSnapshot) -> dict[str, str]:
-    """Why Jobs wait, where it takes more permissions than the driver has: their queue, or no node is large enough."""
-    return _of_queues(cluster, snapshot) | _of_nodes(cluster, snapshot)
-
-
-def _of_queues(cluster: Cluster, snapshot: ClusterSnapshot) -> dict[str, str]:
-    """Why Kueue has not admitted suspended Jobs: Job -> what its Workload says."""
+def queue_causes(cluster: Cluster, snapshot: ClusterSnapshot) -> dict[str, str]:
+    """Why Kueue has not admitted suspended Jobs: Job -> what its Workload says. The driver may not read Workloads."""
     suspended = {job["metadata"]["uid"]: name for name, job in snapshot.jobs.items() if job["spec"].get("suspend")}
+    try:
+        workloads = cluster.list("Workload") if suspended else []
+    except ConfigError:
+        return {}  # no permission, or no Kueue here
     found = {}
-    for workload in _if_allowed(cluster, "Workload") if suspended else ():
+    for workload in workloads:
         owner = next((one["uid"] for one in workload["metadata"].get("ownerReferences", ())), None)
         for condition in workload.get("status", {}).get("conditions", ()):
             if owner in suspended and condition["type"] == "QuotaReserved" and condition["status"] == "False":
-                found[suspended[owner]] = f"{condition.get('reason', 'Pending')}: {condition.get('message', '')}"
+                found[suspended[owner]] = f"{condition['reason']}: {condition['message']}"
     return found
-
-
-def _of_nodes(cluster: Cluster, snapshot: ClusterSnapshot) -> dict[str, str]:
-    """Which Jobs no node can ever hold, though the scheduler only says that none can now."""
-    unscheduled = [job for job in snapshot.active() if any(_is_unscheduled(pod) for pod in snapshot.pods[name_of(job)])]
-    nodes = _if_allowed(cluster, "Node") if unscheduled else []
-    if not nodes or capacity.may_grow(nodes):
-        return {}
-    found = {name_of(job): capacity.unschedulable(job["spec"]["template"]["spec"], nodes) for job in unscheduled}
-    return {
-        name: f"will never run: {reason.text}; {reason.fix}"
-        for name, reason in found.items()
-        if reason and not reason.transient
-    }
-
-
-def _is_unscheduled(pod: Manifest) -> bool:
-    return diagnosis.phase(pod) == "Pending" and not pod["spec"].get("nodeName")
-
-
-def _if_allowed(cluster: Cluster, kind: str) -> list[Manifest]:
-    try:
-        return cluster.list(kind)
-    except ConfigError:
-        return []  # no permission, or no such kind here

@@ -4,17 +4,12 @@ submit checks the Jobs that it is about to create; doctor, which has none, what 
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from functools import cache, partial
 
 from ganbalance.errors import ConfigError, UnavailableError
 from ganbalance.k8s.client import Cluster, ForbiddenError
 from ganbalance.k8s.manifest import Manifest
-from ganbalance.k8s.preflight import admission, api_access
-from ganbalance.k8s.preflight.environment import environment
-from ganbalance.k8s.preflight.images import images
-from ganbalance.k8s.preflight.node_capacity import NodeCapacity
-from ganbalance.k8s.preflight.pod_specs import PodSpecs
-from ganbalance.k8s.preflight.quota import quotas
+from ganbalance.k8s.preflight import namespace, nodes, objects
 from ganbalance.maintenance.doctor.checks import Check, CheckResult, Finding
 
 __all__ = ["checks", "refuse"]
@@ -22,22 +17,21 @@ __all__ = ["checks", "refuse"]
 
 def checks(cluster: Cluster, jobs: Sequence[Manifest]) -> list[Check]:
     """The checks of a cluster for Jobs, or for its templates when there are none."""
-    specs = PodSpecs(cluster, jobs)
-    nodes = NodeCapacity(cluster, specs)
+    specs = objects.PodSpecs(cluster, jobs)
+    listed = cache(partial(cluster.list, "Node"))
     found = [
-        Check("cluster", partial(api_access.version, cluster)),
-        Check("namespace", _if_allowed(api_access.namespace, cluster), ["cluster"]),
-        Check("permissions", partial(api_access.permissions, cluster), ["namespace"]),
+        Check("cluster", partial(namespace.version, cluster)),
+        Check("namespace", _if_allowed(namespace.namespace, cluster), ["cluster"]),
+        Check("permissions", partial(namespace.permissions, cluster), ["namespace"]),
         Check("templates", specs.templates, ["namespace"]),
-        Check("environment", _if_allowed(environment, cluster, specs), ["templates"]),
-        Check("jobs", partial(admission.jobs, cluster, specs), ["templates", "permissions"]),
-        Check("pods", _if_allowed(admission.pods, cluster, specs), ["templates"]),
-        Check("queue", _if_allowed(admission.queue, cluster, specs), ["templates"]),
-        Check("quota", _if_allowed(quotas, cluster, specs), ["templates"]),
-        Check("nodes", _if_allowed(nodes.fit), ["templates"]),
-        Check("images", partial(images, specs, nodes), ["templates"]),
+        Check("environment", _if_allowed(namespace.environment, cluster, specs), ["templates"]),
+        Check("jobs", partial(objects.jobs, cluster, specs), ["templates", "permissions"]),
+        Check("pods", _if_allowed(objects.pods, cluster, specs), ["templates"]),
+        Check("queue", _if_allowed(objects.queue, cluster, specs), ["templates"]),
+        Check("nodes", _if_allowed(nodes.fit, listed, specs), ["templates"]),
+        Check("images", partial(nodes.images, listed, specs), ["templates"]),
     ]
-    return found if jobs else [*found, Check("GPUs", _if_allowed(nodes.gpus), ["cluster"])]
+    return found if jobs else [*found, Check("GPUs", _if_allowed(nodes.gpus, listed), ["cluster"])]
 
 
 def refuse(found: Iterable[Finding]) -> None:

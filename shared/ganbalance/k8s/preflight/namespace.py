@@ -1,9 +1,13 @@
-"""Check the API server, the namespace, the permissions of whoever asks, and that the manifests were applied."""
+"""Check the API server, the namespace, the permissions of whoever asks, and what pods take from the namespace."""
 
 from ganbalance.errors import ConfigError
+from ganbalance.k8s.advice import DEPLOY
 from ganbalance.k8s.client import Cluster
-from ganbalance.k8s.connection import DEPLOY
+from ganbalance.k8s.connection import STORE
+from ganbalance.k8s.environment import Environment, Values
+from ganbalance.k8s.preflight.objects import Pod, PodSpecs
 from ganbalance.maintenance.doctor.checks import CheckResult
+from ganbalance.store import S3_SCHEME
 
 OLDEST = (1, 34)
 ENFORCED = "pod-security.kubernetes.io/enforce"
@@ -15,6 +19,7 @@ PERMISSIONS = {
     "cancel and clean": [("list", "Pod"), ("delete", "Job")],
     "a driver outside the cluster": [("patch", "Job"), ("create", "Event")],
 }
+CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
 def version(cluster: Cluster) -> CheckResult:
@@ -51,3 +56,35 @@ def permissions(cluster: Cluster) -> CheckResult:
     if missing[SUBMIT]:
         raise ConfigError(f"{message}; {fix}")
     return CheckResult(message, "warn", fix) if message else CheckResult(f"enough for {', '.join(PERMISSIONS)}")
+
+
+def environment(cluster: Cluster, specs: PodSpecs) -> CheckResult:
+    """Every pod's environment can be made, since a pod waits for what is missing, and leads to a store."""
+    found = Environment(cluster)
+    of_store: dict[str, str] = {}
+    for pod in specs.pods:
+        for container in pod.containers:
+            given = found.variables(container)
+            if not (found.hidden or found.problems or of_store):
+                of_store = _of_store(given, pod)
+    if problems := found.problems | of_store:
+        raise ConfigError(f"{', '.join(problems)}; {', and '.join(dict.fromkeys(problems.values()))}")
+    if found.hidden:
+        return CheckResult(f"not checked, permission denied: {', '.join(found.hidden)}", "note")
+    return CheckResult(f"{', '.join(found.sources)}: there, with what the programs need")
+
+
+def _of_store(given: Values, pod: Pod) -> dict[str, str]:
+    """What is wrong with a program's way to its store."""
+    if not given.get(STORE, "").startswith(S3_SCHEME):
+        message = f"{STORE} of {pod.program} is {given[STORE]!r}" if STORE in given else f"{pod.program} has no {STORE}"
+        return {message: "set it to s3://bucket/prefix in the overlay's ConfigMap, and apply it again (make deploy)"}
+    if len(present := [name for name in CREDENTIALS if name in given]) == 1:
+        (other,) = set(CREDENTIALS) - set(present)
+        return {f"{present[0]} is given to {pod.program} and {other} is not": f"add {other} to the Secret"}
+    for name in present:
+        if given[name] != given[name].strip():
+            return {f"{name} begins or ends with white space": "make the Secret again, without (echo -n)"}
+        if not given[name]:
+            return {f"{name} is empty": "make the Secret again"}
+    return {}
