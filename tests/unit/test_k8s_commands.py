@@ -24,7 +24,7 @@ from ganbalance.store import Store, open_store
 from ganbalance.store.artifacts import Artifacts
 from tests import servers
 from tests.cluster_double import KUEUE, ClusterDouble, Object
-from tests.job_controller import Runs, Waits
+from tests.job_controller import Outcome, Runs, Unmade, Waits
 from tests.loading import loaded_by_command
 from tests.stage_pods import StagePods
 from tests.unit.k8s_run import template
@@ -153,6 +153,41 @@ def test_a_pod_without_a_node_is_shown_with_the_schedulers_sentence_and_what_to_
     assert code == 0
     assert " pending " in line
     assert f"Unschedulable: {sentence}; {advice}" in line
+
+
+@pytest.mark.parametrize(
+    ("outcome", "line"),
+    [
+        (
+            Waits("ImagePullBackOff", "not found"),
+            "driver: pending (ImagePullBackOff: not found; copy it into the nodes",
+        ),
+        (
+            Waits("Unschedulable", "1 Insufficient cpu"),
+            "driver: pending (Unschedulable: 1 Insufficient cpu; ask for less",
+        ),
+        (Unmade("exceeded quota: small"), "driver: pending (FailedCreate: exceeded quota: small; ask for less in"),
+    ],
+)
+def test_a_driver_that_does_not_start_says_why_and_what_to_do(bench: Bench, outcome: Outcome, line: str) -> None:
+    bench.double.pods = lambda job, index: outcome
+    bench.submit()
+    bench.double.tick()
+    assert line in bench.type("status", "--run", bench.run)[1]
+
+
+def test_a_stage_whose_artifact_is_gone_waits_for_nothing(bench: Bench) -> None:
+    bench.submit()
+    run = bench.run
+    for _ in range(4):
+        bench.step(run)
+    bench.double.ticks_on_list = False  # what reads it is not run any more
+    (commit,) = [name for name in bench.store.names("stages/backbone") if name.endswith("COMMIT.json")]
+    bench.store.delete(commit)
+    said = bench.type("status", "--run", run)[1]
+    (line,) = [one for one in said.splitlines() if one.startswith("backbone ")]
+    assert " failed " in line
+    assert "its artifact is gone from the store; resume the run" in line
 
 
 def test_a_job_that_waits_in_a_queue_says_what_the_queue_says(bench: Bench) -> None:

@@ -80,7 +80,7 @@ def test_a_seed_that_fails_blocks_only_what_reads_it(run: KubernetesRun) -> None
     run.pods.fates[GAN_0] = Exits(65)
     failed = run.drive()
     assert failed.keys() == {GAN_0, *BLOCKED}
-    assert {failed[stage] for stage in BLOCKED} == {"upstream failed"}
+    assert {failed[stage] for stage in BLOCKED} == {f"upstream failed: {GAN_0}"}
     assert all(run.is_done(stage) for stage in run.stages - failed.keys())
     assert run.is_done("report")
     assert next(iter(failed)) == GAN_0  # what failed comes before what that blocked
@@ -225,7 +225,7 @@ def test_what_failed_by_itself_is_reported_so_also_when_the_rest_of_its_job_is_g
     failed = run.drive()
     assert failed[GAN_0] == "exit 65 (bad or corrupt data): corrupt"
     assert failed[GAN_1].startswith("timed out after 600 s; Unschedulable")
-    assert {failed[stage] for stage in BLOCKED} == {"upstream failed"}
+    assert {failed[stage] for stage in BLOCKED} == {f"upstream failed: {GAN_0}"}
 
 
 def test_a_volume_that_cannot_be_mounted_is_reported_with_the_event_about_it(run: KubernetesRun) -> None:

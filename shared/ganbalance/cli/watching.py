@@ -171,7 +171,7 @@ def _summary(run: str, rows: Sequence[Row], driver: DriverRow, cluster: str) -> 
     counted = ", ".join(f"{n} {state}" for state, n in counts.most_common())
     cause = f" ({driver.cause})" if driver.cause else ""
     where = f"--run {run} {cluster}"
-    is_whole = all(row.state in ("done", "diverged") for row in rows)
+    is_whole = all(row.state in status.HAS_RESULT for row in rows)
     if is_whole:
         then = f"next: ganbalance fetch-report {where}"
     elif _is_over(rows, driver):

@@ -10,23 +10,22 @@ Jobs and COMMITs alone decide, so a driver that dies after any call is followed 
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache, partial
 
 from ganbalance.config import Experiment
 from ganbalance.errors import DataError
-from ganbalance.k8s import diagnosis, manifest
+from ganbalance.k8s import diagnosis, manifest, rendering, status
 from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.manifest import GROUP, QUEUE, Manifest
 from ganbalance.k8s.operations import keep_log, log_name
-from ganbalance.k8s.rendering import pod_resources
 from ganbalance.k8s.snapshot import ClusterSnapshot, completed, name_of, observe
 from ganbalance.k8s.submissions import Submission
 from ganbalance.pipeline import pod as in_pod
 from ganbalance.pipeline import runs, stages
 from ganbalance.pipeline.plan import Node
-from ganbalance.pipeline.runs import Group, Round
+from ganbalance.pipeline.runs import Group
 from ganbalance.pipeline.state import State
 from ganbalance.plurals import plural
 
@@ -72,10 +71,8 @@ class Driver:
 
     def failures(self, snapshot: ClusterSnapshot) -> dict[str, str]:
         """The stages without a result, each with its cause: the ones that failed before those blocked by them."""
-        causes = {name: cause for job in snapshot.jobs.values() for name, cause in self._causes(snapshot, job)}
-        missing = [node.name for node in self._state.plan.nodes if self._state.commit(node.name) is None]
-        failed = {name: causes[name] for name in missing if name in causes}
-        return failed | {name: "upstream failed" for name in missing if name not in causes}
+        rows = [row for row in status.rows(self._state, snapshot, self._round) if row.state not in status.HAS_RESULT]
+        return {row.stage: row.cause for row in sorted(rows, key=lambda row: row.state != "failed")}
 
     # ---- starting --------------------------------------------------------------------------------------------------
 
@@ -118,19 +115,13 @@ class Driver:
 
     def _start_round(self, snapshot: ClusterSnapshot, group: Group, ready: Sequence[Node], width: int) -> None:
         number = self._next_number(snapshot, group)
-        job = runs.job_name(self._run, str(group), number)
-        proposed = Round(
-            job=job, group=str(group), number=number, submission=self._submission.number,
-            stages=tuple(node.name for node in ready), keys=tuple(self._state.key(node) for node in ready),
-        )  # fmt: skip
+        proposed = rendering.next_round(self._state, self._submission, group, number, ready)
         # one that is there already is this driver's, which died before it made the Job, or another one's
         standing = runs.record_round(self._state.artifacts.store, self._run, proposed)
-        program = ready[0].program
-        template, asked = self._submission.templates[program], pod_resources(self._experiment, program)
-        made = manifest.stage_job(self._run, standing, template, asked, parallelism=width)
+        made = rendering.stage_job(self._experiment, self._state, self._submission, standing, parallelism=width)
         if self._cluster.create(made) is None:
             self._adopt(made)
-        snapshot.jobs[job] = made
+        snapshot.jobs[standing.job] = made
 
     def _next_number(self, snapshot: ClusterSnapshot, group: Group) -> int:
         """One more than any round of the group whose Job was seen, or is of an older submission and may be gone."""
@@ -181,15 +172,6 @@ class Driver:
                 change = {"metadata": annotated, "spec": {"activeDeadlineSeconds": STUCK_AFTER_S}}
                 self._cluster.patch("Job", name, change)
 
-    def _causes(self, snapshot: ClusterSnapshot, job: Manifest) -> Iterator[tuple[str, str]]:
-        """The stages of a Job that have no result though it is over with them, each with its cause."""
-        stages = self._round(name_of(job)).stages
-        for index, cause in snapshot.failed(job):
-            yield stages[index], cause
-        for index in completed(job):
-            if self._state.commit(stages[index]) is None:
-                yield stages[index], "it was done, and its artifact is gone from the store; resume the run"
-
     def _emit_events(self, snapshot: ClusterSnapshot) -> None:
         """Put an Event on each Job at its milestones, for `kubectl describe`."""
         for name, job in snapshot.jobs.items():
@@ -199,7 +181,7 @@ class Driver:
                 self._emit(job, "Started", f"{of.group}, round {of.number}: {stages}")
             elif of.submission != self._submission.number and f"{name}.started" not in self._emitted:
                 pass  # an older driver has emitted it; what the Job left behind may have been deleted since
-            elif failed := dict(self._causes(snapshot, job)):
+            elif failed := status.failures(self._state, snapshot, job, of):
                 stage, cause = next(iter(failed.items()))
                 self._emit(job, "StagesFailed", f"{len(failed)} of {stages} failed; {stage}: {cause}")
             else:

@@ -1,5 +1,6 @@
 """Render what a submission would create, before anything is created: for preflight, `render` and `plan`."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from ganbalance.config import Experiment, PodResources
@@ -8,7 +9,7 @@ from ganbalance.k8s.manifest import GPU_RESOURCE, Manifest
 from ganbalance.k8s.submissions import Submission
 from ganbalance.pipeline import runs
 from ganbalance.pipeline.plan import Node
-from ganbalance.pipeline.runs import Round
+from ganbalance.pipeline.runs import Group, Round
 from ganbalance.pipeline.state import State
 
 SECONDS_PER_HOUR = 3600
@@ -32,15 +33,25 @@ def jobs(experiment: Experiment, state: State, submission: Submission) -> list[M
         number = 1
         while runs.job_name(run, str(group), number) in known:
             number += 1
-        of = Round(
-            job=runs.job_name(run, str(group), number), group=str(group), number=number, submission=submission.number,
-            stages=tuple(node.name for node in missing), keys=tuple(node.key for node in missing),
-        )  # fmt: skip
-        program = missing[0].program
-        template, asked = submission.templates[program], pod_resources(experiment, program)
-        width = min(submission.parallel, len(missing))
-        made.append(manifest.stage_job(run, of, template, asked, parallelism=width))
+        of = next_round(state, submission, group, number, missing)
+        made.append(stage_job(experiment, state, submission, of, parallelism=min(submission.parallel, len(missing))))
     return made
+
+
+def next_round(state: State, submission: Submission, group: Group, number: int, nodes: Sequence[Node]) -> Round:
+    """A round of these nodes, as it is known before its Job is made."""
+    return Round(
+        job=runs.job_name(state.plan.run, str(group), number), group=str(group), number=number,
+        submission=submission.number, stages=tuple(node.name for node in nodes),
+        keys=tuple(state.key(node) for node in nodes),
+    )  # fmt: skip
+
+
+def stage_job(experiment: Experiment, state: State, submission: Submission, of: Round, *, parallelism: int) -> Manifest:
+    """The Job of a round, as the submission's template and the experiment have it."""
+    program = state.plan.node(of.stages[0]).program
+    template, asked = submission.templates[program], pod_resources(experiment, program)
+    return manifest.stage_job(state.plan.run, of, template, asked, parallelism=parallelism)
 
 
 def gpu_hours(experiment: Experiment, templates: dict[str, Manifest], nodes: list[Node]) -> float:

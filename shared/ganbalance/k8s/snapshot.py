@@ -1,9 +1,8 @@
 """Observe the Jobs and pods of a run at one moment: all that the driver and `status` know of the cluster."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 from ganbalance.k8s import diagnosis
 from ganbalance.k8s.client import Cluster
@@ -90,7 +89,7 @@ def name_of(thing: Manifest) -> str:
     return str(thing["metadata"]["name"])
 
 
-def index_of(pod: Mapping[str, Any]) -> int:
+def index_of(pod: Manifest) -> int:
     """Which index of its Job a pod runs."""
     return int(pod["metadata"].get("annotations", {}).get(JOB_INDEX, -1))
 

@@ -8,9 +8,10 @@ from typing import Any, Literal
 from ganbalance.errors import ConfigError, DataError
 from ganbalance.frozen import Frozen
 from ganbalance.k8s import diagnosis
+from ganbalance.k8s.advice import advised
 from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.manifest import DRIVER, PART, RUN, Manifest
-from ganbalance.k8s.snapshot import JOB_NAME, ClusterSnapshot, drivers, name_of
+from ganbalance.k8s.snapshot import JOB_NAME, ClusterSnapshot, completed, drivers, name_of
 from ganbalance.pipeline import runs
 from ganbalance.pipeline.plan import Node
 from ganbalance.pipeline.runs import Round
@@ -18,6 +19,7 @@ from ganbalance.pipeline.state import State
 
 # how a driver ends that did its work: the rows of the stages say what failed
 STAGES_FAILED = f"exit {DataError.exit_code} ({diagnosis.MEANING[DataError.exit_code]}): "
+HAS_RESULT = ("done", "diverged")
 StageState = Literal["done", "diverged", "running", "pending", "queued", "failed", "blocked", "not started"]
 
 
@@ -47,10 +49,10 @@ def rows(state: State, snapshot: ClusterSnapshot, round_of: Callable[[str], Roun
     where: dict[str, tuple[Manifest, int]] = {}
     failed: dict[str, str] = {}
     for name, job in snapshot.jobs.items():  # the latest round counts
-        stages = round_of(name).stages
-        where |= {stage: (job, index) for index, stage in enumerate(stages)}
-        failed = {stage: cause for stage, cause in failed.items() if stage not in stages}
-        failed |= {stages[index]: cause for index, cause in snapshot.failed(job)}
+        of = round_of(name)
+        where |= {stage: (job, index) for index, stage in enumerate(of.stages)}
+        failed = {stage: cause for stage, cause in failed.items() if stage not in of.stages}
+        failed |= failures(state, snapshot, job, of)
     made: list[Row] = []
     lost: dict[str, str] = {}  # stage without a result to come -> the stage that failed
     for node in chain.from_iterable(runs.groups(state.plan).values()):
@@ -62,6 +64,13 @@ def rows(state: State, snapshot: ClusterSnapshot, round_of: Callable[[str], Roun
             lost[node.name] = causes[0] if row.state == "blocked" else node.name
         made.append(row)
     return made
+
+
+def failures(state: State, snapshot: ClusterSnapshot, job: Manifest, of: Round) -> dict[str, str]:
+    """The stages that a Job is over with and that have no result, each with its cause."""
+    gone = "it was done, and its artifact is gone from the store; resume the run"
+    lost = {of.stages[index]: gone for index in completed(job) if state.commit(of.stages[index]) is None}
+    return {of.stages[index]: cause for index, cause in snapshot.failed(job)} | lost
 
 
 def _row(
@@ -86,8 +95,8 @@ def _row(
 
 def _live(job: Manifest, pods: Sequence[Manifest], last: Manifest | None, snapshot: ClusterSnapshot) -> dict[str, Any]:
     """A stage whose Job is not over with it."""
-    failed = [pod for pod in pods if diagnosis.phase(pod) == "Failed"]
-    again = f"try {len(failed) + 1}; before: {diagnosis.cause(job, failed, snapshot.events)}" if failed else ""
+    tries = sum(diagnosis.phase(pod) == "Failed" for pod in pods)
+    again = f"try {tries + 1}; before: {diagnosis.last_end(pods)}" if tries else ""
     if last is None or diagnosis.phase(last) in ("Failed", "Succeeded"):
         suspended = "suspended: its queue has not let it in" if job["spec"].get("suspend") else ""
         return {"state": "queued", "cause": suspended or diagnosis.cause(job, [], snapshot.events) or again}
@@ -115,7 +124,8 @@ def driver_row(cluster: Cluster, run: str) -> DriverRow:
     if (condition := diagnosis.terminal(job)) and condition["type"] == "Complete":
         return DriverRow(job=name, state="done")
     pods = cluster.list("Pod", {RUN: run, PART: DRIVER, JOB_NAME: name})
-    cause = diagnosis.cause(job, pods, ()).removeprefix(STAGES_FAILED)
+    events = [] if pods else cluster.list("Event", fields="type=Warning")
+    cause = advised(diagnosis.cause(job, pods, events).removeprefix(STAGES_FAILED))
     if condition:
         return DriverRow(job=name, state="failed", cause=cause)
     is_running = any(diagnosis.phase(pod) == "Running" for pod in pods)
