@@ -4,15 +4,16 @@ from typing import Any
 
 import pytest
 
-from ganbalance.k8s.client import quantity
+from ganbalance.k8s.client import Cluster, quantity
 from ganbalance.k8s.preflight import nodes
 from ganbalance.k8s.preflight.nodes import shortage
+from tests.cluster_double import ClusterDouble
 
 GPU = "nvidia.com/gpu"
 
 
 def node(name: str = "a", *, labels: dict[str, str] | None = None, **has: str) -> dict[str, Any]:
-    given = {"cpu": "4", "memory": "8130712Ki"} | {key.replace("gpu", GPU): amount for key, amount in has.items()}
+    given = {"cpu": "4", "memory": "8130712Ki"} | {GPU if key == "gpu" else key: amount for key, amount in has.items()}
     return {"metadata": {"name": name, "labels": labels or {}}, "spec": {}, "status": {"allocatable": given}}
 
 
@@ -64,13 +65,14 @@ def test_no_two_nodes_together_make_one() -> None:
     assert shortage(wanted, [node("a", cpu="16"), node("b", gpu="1")]) == said
 
 
-def test_gpus_are_counted_by_resource() -> None:
-    found = [node("a", gpu="2"), node("b", gpu="4"), node("c", gpu="0")]
-    found[1]["status"]["allocatable"] |= {"nvidia.com/mig-1g.10gb": "7", "example.com/tpu": "1", "hugepages-2Mi": "0"}
-    said = "6 nvidia.com/gpu on 2 nodes, 7 nvidia.com/mig-1g.10gb on 1 node"
-    assert nodes.gpus(lambda: found).text == said
-    without = nodes.gpus(lambda: [node()])
+def test_gpus_are_counted_by_resource(cluster: Cluster, cluster_double: ClusterDouble) -> None:
+    cluster_double.add({"kind": "Node"} | node("c", gpu="0"))
+    without = nodes.gpus(cluster)
     assert (without.state, without.text) == ("note", "no node has any, so GANs train on CPUs")
+    others = {"nvidia.com/mig-1g.10gb": "7", "example.com/tpu": "1", "hugepages-2Mi": "0"}
+    for one in (node("a", gpu="2"), node("b", gpu="4", **others)):
+        cluster_double.add({"kind": "Node"} | one)
+    assert nodes.gpus(cluster).text == "6 nvidia.com/gpu on 2 nodes, 7 nvidia.com/mig-1g.10gb on 1 node"
 
 
 def test_nodes_of_a_pool_may_be_followed_by_others() -> None:

@@ -145,8 +145,11 @@ def test_an_optional_secret_may_be_missing(double: ClusterDouble) -> None:
     ("data", "problem"),
     [
         ({"AWS_ACCESS_KEY_ID": "someone"}, "AWS_SECRET_ACCESS_KEY is not"),
-        (CREDENTIALS | {"AWS_SECRET_ACCESS_KEY": "hush-hush\n"}, "AWS_SECRET_ACCESS_KEY begins or ends with"),
-        (CREDENTIALS | {"AWS_ACCESS_KEY_ID": ""}, "AWS_ACCESS_KEY_ID is empty"),
+        (
+            CREDENTIALS | {"AWS_SECRET_ACCESS_KEY": "hush-hush\n"},
+            "AWS_SECRET_ACCESS_KEY is empty, or begins or ends with white space",
+        ),
+        (CREDENTIALS | {"AWS_ACCESS_KEY_ID": ""}, "AWS_ACCESS_KEY_ID is empty, or begins or ends with white space"),
     ],
 )
 def test_credentials_that_cannot_work_are_named_without_their_value(
@@ -165,7 +168,8 @@ def test_credentials_may_have_keys_of_their_own_in_a_secret(double: ClusterDoubl
     sources = {name: {"secretKeyRef": {"name": "ganbalance-s3", "key": key}} for name, key in keys.items()}
     named = [{"name": name, "valueFrom": source} for name, source in sources.items()]
     change_template(double, "report", env=named)
-    assert preflight_findings(double)["environment"].text == "AWS_SECRET_ACCESS_KEY begins or ends with white space"
+    said = "AWS_SECRET_ACCESS_KEY is empty, or begins or ends with white space"
+    assert preflight_findings(double)["environment"].text == said
 
 
 def test_without_credentials_a_service_account_provides_them(double: ClusterDouble) -> None:

@@ -50,8 +50,6 @@ KINDS = {
     "ConfigMap": _Kind("api/v1", "configmaps"),
     "Secret": _Kind("api/v1", "secrets"),
     "Event": _Kind("api/v1", "events"),
-    "ServiceAccount": _Kind("api/v1", "serviceaccounts"),
-    "ResourceQuota": _Kind("api/v1", "resourcequotas"),
     "Namespace": _Kind("api/v1", "namespaces", namespaced=False),
     "Node": _Kind("api/v1", "nodes", namespaced=False),
     "LocalQueue": _Kind("apis/kueue.x-k8s.io/v1beta2", "localqueues"),
@@ -106,18 +104,15 @@ class Cluster:
         """The flags that lead here again, for the commands in messages."""
         return shlex.join(["--namespace", self.namespace, *self.access.kubectl()])
 
-    def list(
-        self, kind: str, labels: Mapping[str, str] | None = None, fields: str = "", *, everywhere: bool = False
-    ) -> list[Manifest]:
-        """Every object of a kind with these labels, of this namespace or of all."""
-        path = f"/{KINDS[kind].group}/{KINDS[kind].plural}" if everywhere else self._path(kind)
+    def list(self, kind: str, labels: Mapping[str, str] | None = None, fields: str = "") -> list[Manifest]:
+        """Every object of a kind with these labels; of what has namespaces, those of this one."""
         query = {"limit": PAGE, "labelSelector": ",".join(f"{name}={value}" for name, value in (labels or {}).items())}
         if fields:
             query["fieldSelector"] = fields
         found: list[Manifest] = []
         token = ""
         while True:
-            url = f"{path}?{urlencode(query | {'continue': token})}"
+            url = f"{self._path(kind)}?{urlencode(query | {'continue': token})}"
             page = self._send("GET", url, f"list {KINDS[kind].plural}").json()
             found += page["items"]
             token = page["metadata"].get("continue", "")

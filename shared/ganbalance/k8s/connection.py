@@ -11,14 +11,14 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from urllib.parse import urlsplit, urlunsplit
 
 from ganbalance.errors import ConfigError, Stopped, UnavailableError
 from ganbalance.k8s.advice import DEPLOY
-from ganbalance.k8s.client import IN_CLUSTER, Cluster, ForbiddenError
+from ganbalance.k8s.client import IN_CLUSTER, Cluster
 from ganbalance.k8s.environment import Environment, Values
 from ganbalance.k8s.manifest import DRIVER, TEMPLATES, Manifest, container_of
 from ganbalance.store import S3_SCHEME
@@ -38,9 +38,6 @@ def templates(cluster: Cluster) -> dict[str, Manifest]:
     """The PodTemplates of the namespace by name. Raises ConfigError when one is missing."""
     found = {one["metadata"]["name"]: one for one in cluster.list("PodTemplate")}
     if missing := [name for name in TEMPLATES if name not in found]:
-        with suppress(ForbiddenError):
-            if not found and cluster.find("Namespace", cluster.namespace) is None:
-                raise ConfigError(f"there is no namespace {cluster.namespace}; {DEPLOY}")
         raise ConfigError(f"namespace {cluster.namespace} has no PodTemplate {', '.join(missing)}; {DEPLOY}")
     return {name: _plain(found[name]) for name in TEMPLATES}
 
@@ -62,10 +59,8 @@ def reach(cluster: Cluster) -> Iterator[str]:
 
 def _plain(template: Manifest) -> Manifest:
     """A template without what the API server adds."""
-    metadata = {name: template["metadata"].get(name, {}) for name in ("labels", "annotations")}
-    applied = "kubectl.kubernetes.io/last-applied-configuration"
-    metadata["annotations"] = {name: value for name, value in metadata["annotations"].items() if name != applied}
-    return {"metadata": {"name": template["metadata"]["name"]} | metadata, "template": template["template"]}
+    metadata = {name: template["metadata"].get(name, {}) for name in ("name", "labels", "annotations")}
+    return {"metadata": metadata, "template": template["template"]}
 
 
 def _settings(cluster: Cluster, template: Manifest) -> Values:

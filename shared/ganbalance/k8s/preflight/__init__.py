@@ -4,7 +4,7 @@ submit checks the Jobs that it is about to create; doctor, which has none, what 
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache, partial
+from functools import partial
 
 from ganbalance.errors import ConfigError, UnavailableError
 from ganbalance.k8s.client import Cluster, ForbiddenError
@@ -18,7 +18,6 @@ __all__ = ["checks", "refuse"]
 def checks(cluster: Cluster, jobs: Sequence[Manifest]) -> list[Check]:
     """The checks of a cluster for Jobs, or for its templates when there are none."""
     specs = objects.PodSpecs(cluster, jobs)
-    listed = cache(partial(cluster.list, "Node"))
     found = [
         Check("cluster", partial(namespace.version, cluster)),
         Check("namespace", _if_allowed(namespace.namespace, cluster), ["cluster"]),
@@ -28,10 +27,10 @@ def checks(cluster: Cluster, jobs: Sequence[Manifest]) -> list[Check]:
         Check("jobs", partial(objects.jobs, cluster, specs), ["templates", "permissions"]),
         Check("pods", _if_allowed(objects.pods, cluster, specs), ["templates"]),
         Check("queue", _if_allowed(objects.queue, cluster, specs), ["templates"]),
-        Check("nodes", _if_allowed(nodes.fit, listed, specs), ["templates"]),
-        Check("images", partial(nodes.images, listed, specs), ["templates"]),
+        Check("nodes", _if_allowed(nodes.fit, cluster, specs), ["templates"]),
+        Check("images", partial(nodes.images, specs), ["templates"]),
     ]
-    return found if jobs else [*found, Check("GPUs", _if_allowed(nodes.gpus, listed), ["cluster"])]
+    return found if jobs else [*found, Check("GPUs", _if_allowed(nodes.gpus, cluster), ["cluster"])]
 
 
 def refuse(found: Iterable[Finding]) -> None:

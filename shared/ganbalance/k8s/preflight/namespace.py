@@ -83,8 +83,6 @@ def _of_store(given: Values, pod: Pod) -> dict[str, str]:
         (other,) = set(CREDENTIALS) - set(present)
         return {f"{present[0]} is given to {pod.program} and {other} is not": f"add {other} to the Secret"}
     for name in present:
-        if given[name] != given[name].strip():
-            return {f"{name} begins or ends with white space": "make the Secret again, without (echo -n)"}
-        if not given[name]:
-            return {f"{name} is empty": "make the Secret again"}
+        if not given[name] or given[name] != given[name].strip():
+            return {f"{name} is empty, or begins or ends with white space": "make the Secret again (echo -n)"}
     return {}

@@ -1,21 +1,19 @@
-"""Check what the nodes have: resources for the pods, GPUs, images. No registry is asked.
+"""Check how large the nodes are for the pods, their GPUs, and what the names and pull policies of images lead to.
 
-Only what no node has at all is known before a run. Where a pod may go, and when, is the scheduler's to say, and
-`status` shows what it says.
+Only what no node has at all is known before a run. Where a pod may go, and when, is the scheduler's to say, whether an
+image is there the kubelet's; `status` shows what they say.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from ganbalance.errors import ConfigError
-from ganbalance.k8s.client import ForbiddenError, quantity
+from ganbalance.k8s.client import Cluster, quantity
 from ganbalance.k8s.manifest import Manifest
 from ganbalance.k8s.preflight.objects import Pod, PodSpecs
 from ganbalance.maintenance.doctor.checks import CheckResult
 from ganbalance.plurals import plural
-
-Listed = Callable[[], list[Manifest]]  # every node; raises ForbiddenError to those who may not list them
 
 MEBI = 2**20
 # labels of nodes that come out of a pool, which may grow another one
@@ -24,13 +22,12 @@ POOLS = {
     "karpenter.sh/nodepool",
 }  # fmt: skip
 HUB = "docker.io"
-IMAGES_PER_NODE = 50  # images that a kubelet lists at most
 QUALIFY = "name your registry (make push deploy REGISTRY=...)"
 
 
-def fit(listed: Listed, specs: PodSpecs) -> CheckResult:
+def fit(cluster: Cluster, specs: PodSpecs) -> CheckResult:
     """Each kind of pod fits some node on which nothing else runs."""
-    nodes = listed()
+    nodes = cluster.list("Node")
     if not nodes:
         raise ConfigError("the cluster has no nodes; add one")
     short: dict[str, list[Pod]] = {}
@@ -74,11 +71,11 @@ def may_grow(nodes: Sequence[Manifest]) -> bool:
     return any(POOLS & node["metadata"].get("labels", {}).keys() for node in nodes)
 
 
-def gpus(listed: Listed) -> CheckResult:
+def gpus(cluster: Cluster) -> CheckResult:
     """How many there are, whoever uses them."""
     total: Counter[str] = Counter()
     having: Counter[str] = Counter()
-    for node in listed():
+    for node in cluster.list("Node"):
         for name, amount in node["status"]["allocatable"].items():
             if "/" in name and ("gpu" in name or "/mig-" in name) and (n := int(quantity(amount))):
                 total[name] += n
@@ -87,12 +84,12 @@ def gpus(listed: Listed) -> CheckResult:
     return CheckResult(", ".join(found)) if found else CheckResult("no node has any, so GANs train on CPUs", "note")
 
 
-def images(listed: Listed, specs: PodSpecs) -> CheckResult:
+def images(specs: PodSpecs) -> CheckResult:
     """Every pod of a run gets the same program, from where it can be had."""
     named = dict.fromkeys((one["image"], one.get("imagePullPolicy")) for pod in specs.pods for one in pod.containers)
     found: dict[tuple[str, str], list[str]] = {}
     for name, policy in named:
-        for warning in _warnings(name, policy, listed):
+        for warning in _warnings(name, policy):
             found.setdefault(warning, []).append(name)
     if found:
         message = "; ".join(f"{text}: {', '.join(names)}" for (text, _), names in found.items())
@@ -100,7 +97,7 @@ def images(listed: Listed, specs: PodSpecs) -> CheckResult:
     return CheckResult(", ".join(dict.fromkeys(name for name, _ in named)))
 
 
-def _warnings(name: str, policy: str | None, listed: Listed) -> Iterator[tuple[str, str]]:
+def _warnings(name: str, policy: str | None) -> Iterator[tuple[str, str]]:
     """What may go wrong with an image, each with its fix."""
     registry, parted, _ = name.partition("/")
     is_qualified = bool(parted) and ("." in registry or ":" in registry or registry == "localhost")
@@ -116,24 +113,6 @@ def _warnings(name: str, policy: str | None, listed: Listed) -> Iterator[tuple[s
     elif is_always_pulled and not is_by_digest:
         text = f"asked for at {registry} at every start, so pods wait while that is away"
         yield text, "set imagePullPolicy: IfNotPresent in the overlay"
-    elif not is_qualified and _is_nowhere(name, listed):
-        yield f"on no node, so looked for at {HUB}", f"make load, or {QUALIFY}"
-
-
-def _is_nowhere(image: str, listed: Listed) -> bool:
-    """Whether all nodes list their images, and this is not among them."""
-    try:
-        of_nodes = [node["status"].get("images", []) for node in listed()]
-    except ForbiddenError:
-        return False
-    if any(not 0 < len(one) < IMAGES_PER_NODE for one in of_nodes):
-        return False
-    return _plain(image) not in {_plain(name) for one in of_nodes for each in one for name in each.get("names") or ()}
-
-
-def _plain(name: str) -> str:
-    name = name.removeprefix(f"{HUB}/").removeprefix("library/")
-    return name if ":" in name.rpartition("/")[2] or "@" in name else f"{name}:latest"
 
 
 def _allocatable(node: Manifest, resource: str) -> Decimal:

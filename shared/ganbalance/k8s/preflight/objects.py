@@ -96,16 +96,11 @@ def queue(cluster: Cluster, specs: PodSpecs) -> CheckResult:
             "install or upgrade Kueue, or deploy without the component kueue (make deploy)"
         )
     for name in names:
-        found = cluster.find("LocalQueue", name)
-        if found is None:
+        if cluster.find("LocalQueue", name) is None:
             raise ConfigError(
                 f"namespace {cluster.namespace} has no LocalQueue {name}; make it "
                 "(kubectl get clusterqueue lists what it can lead to), or name another in the component kueue"
             )
-        for condition in found.get("status", {}).get("conditions", ()):
-            if condition["type"] == "Active" and condition["status"] == "False":
-                message = " ".join(condition.get("message", "").split())
-                return CheckResult(f"LocalQueue {name} admits nothing: {message}", "warn", "see to its ClusterQueue")
     return CheckResult(f"LocalQueue {', '.join(names)}" if names else "Jobs wait in none")
 
 
