@@ -108,11 +108,9 @@ def cause(job: Manifest, pods: Sequence[Manifest], events: Sequence[Manifest]) -
     """One line for a Job, or for one index of it when `pods` are of that: why it failed, or does not run."""
     if by_us := ended_by_us(job):
         return by_us
-    pending = [diagnosis.cause for pod in pods if phase(pod) == "Pending" and (diagnosis := waiting(pod, events))]
-    if pending:
-        return pending[0]
-    if ended := last_end(pods):
-        return ended
+    pending = (diagnosis.cause for pod in pods if phase(pod) == "Pending" and (diagnosis := waiting(pod, events)))
+    if found := next(pending, "") or last_end(pods):
+        return found
     if not pods and (diagnosis := unmade(job, events)):
         return diagnosis.cause
     condition = terminal(job)

@@ -16,13 +16,12 @@ from ganbalance.maintenance.doctor.checks import CheckResult
 from ganbalance.plurals import plural
 
 MEBI = 2**20
+IF_NOT_PRESENT = "set imagePullPolicy: IfNotPresent in the overlay"
 # labels of nodes that come out of a pool, which may grow another one
 POOLS = {
     "cloud.google.com/gke-nodepool", "eks.amazonaws.com/nodegroup", "kubernetes.azure.com/agentpool",
     "karpenter.sh/nodepool",
 }  # fmt: skip
-HUB = "docker.io"
-QUALIFY = "name your registry (make push deploy REGISTRY=...)"
 
 
 def fit(cluster: Cluster, specs: PodSpecs) -> CheckResult:
@@ -108,11 +107,11 @@ def _warnings(name: str, policy: str | None) -> Iterator[tuple[str, str]]:
         text = "whatever was pushed last, so pods of one run may differ"
         yield text, "name a version: newTag in the overlay, or make push deploy TAG=..."
     if is_always_pulled and not is_qualified:
-        text = f"pulled from {HUB} at every start, whatever the nodes have"
-        yield text, f"set imagePullPolicy: IfNotPresent in the overlay and make load, or {QUALIFY}"
+        text = "pulled from docker.io at every start, whatever the nodes have"
+        yield text, f"{IF_NOT_PRESENT} and make load, or name your registry (make push deploy REGISTRY=...)"
     elif is_always_pulled and not is_by_digest:
         text = f"asked for at {registry} at every start, so pods wait while that is away"
-        yield text, "set imagePullPolicy: IfNotPresent in the overlay"
+        yield text, IF_NOT_PRESENT
 
 
 def _allocatable(node: Manifest, resource: str) -> Decimal:
