@@ -57,6 +57,11 @@ class LocalStore(Store):
                 os.link(temporary, target)  # unlike a rename, a link never replaces
             except FileExistsError:
                 return False
+            except PermissionError as error:
+                raise ConfigError(
+                    f"the store {self.url} is on a file system that makes no hard links, which refuse the second of "
+                    "two writers; choose a store on another file system (not FAT, not every network's)"
+                ) from error
             return True
 
     def read(self, name: str) -> bytes:

@@ -1,14 +1,11 @@
 """Make the S3 client that the environment and the profile ask for; the only file that imports boto3."""
 
 import os
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import boto3
-from botocore import UNSIGNED
 from botocore.config import Config
-from botocore.httpsession import where as authorities_file
 from botocore.loaders import Loader
 from s3transfer.manager import TransferConfig
 
@@ -30,7 +27,7 @@ TRANSFER = TransferConfig(
 
 
 def make_client(attempts: int | None = None, **more: Any) -> Any:
-    """A client as the environment asks for it."""
+    """A client as the environment asks for it, with `more` settings of botocore's."""
     attempts = attempts or attempts_set()
     session = boto3.Session()
     session._session.register_component("data_loader", _descriptions())
@@ -52,11 +49,10 @@ def make_client(attempts: int | None = None, **more: Any) -> Any:
         # what is read is held against its sha256; else every download asks for the checksum first, with a HEAD, whose
         # refusal has no body that says why
         response_checksum_validation="when_required",
-        **more,
     )
     if not is_amazon:  # many servers know nothing of the newer checksums
         config = config.merge(Config(request_checksum_calculation="when_required"))
-    return session.client("s3", config=config)
+    return session.client("s3", config=config.merge(Config(**more)))
 
 
 @cache
@@ -86,33 +82,9 @@ def _addressing(session: boto3.Session, *, is_amazon: bool) -> str:
     return str(of_profile.get("addressing_style", default)) if isinstance(of_profile, dict) else default
 
 
-@dataclass(frozen=True)
-class Setup:
-    """What the environment and the profile amount to for one bucket; holds no secret."""
-
-    endpoint: str
-    address: str  # of the bucket
-    region: str
-    authorities: str  # the file with the certificates that are trusted
-    profile: str
-
-
-def setup(bucket: str) -> Setup:
-    """How the bucket will be reached. Asks nobody."""
-    with translate_errors("cannot use the S3 settings"):
-        session, client = boto3.Session(), make_client(signature_version=UNSIGNED)
-        bundle = session._session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")
-        return Setup(
-            endpoint=client.meta.endpoint_url,
-            address=client.generate_presigned_url("list_objects_v2", {"Bucket": bucket}).partition("?")[0],
-            region=client.meta.region_name,
-            authorities=bundle or authorities_file(),
-            profile=session.profile_name,
-        )
-
-
 def credentials_source() -> str | None:
     """Which of the client's sources has credentials, by the client's name for it; None when none has."""
     with translate_errors("cannot get credentials"):
-        found = boto3.Session().get_credentials()
-        return None if found is None else str(found.method)
+        session = boto3.Session()
+        found = session.get_credentials()
+        return found and f"{found.method}, profile {session.profile_name}"

@@ -1,5 +1,6 @@
 """Turn an S3 server's and the client's errors into one line for a user, with the setting to change."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,6 +11,23 @@ from ganbalance.errors import ConfigError, GanbalanceError, UnavailableError
 from ganbalance.store.base import MissingError, redacted
 
 CREDENTIALS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, to credentials that this server knows"
+SCHEME = "fix AWS_ENDPOINT_URL: http:// for a port without TLS, https:// for one with it"
+BUNDLE = "set AWS_CA_BUNDLE (now {bundle}) to the file of the authority that signed the server's certificate"
+OTHER_NAME = "name the server in AWS_ENDPOINT_URL as its certificate does, or set GANBALANCE_S3_ADDRESSING=path"
+# what is said of a connection -> what to change; the first that fits
+CONNECTION = {
+    "has expired": "renew the server's certificate",
+    "doesn't match": OTHER_NAME,
+    "is not valid for": OTHER_NAME,
+    "CERTIFICATE_VERIFY_FAILED": BUNDLE,
+    "No such file": BUNDLE,
+    "NO_CERTIFICATE": BUNDLE,
+    "[SSL: ": SCHEME,
+    "Connection was closed": f"see that the server is up, or {SCHEME}",
+    "Failed to connect to proxy": "see that http_proxy, https_proxy and no_proxy are right",
+    "Failed to resolve": "fix AWS_ENDPOINT_URL, or set GANBALANCE_S3_ADDRESSING=path if it knows no names for buckets",
+    "": "see that AWS_ENDPOINT_URL is right and the server is up, and no firewall is between",
+}
 MISSING = {"NoSuchKey", "404"}
 PERMISSIONS = "s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket"
 UPLOAD_PERMISSIONS = "s3:ListBucketMultipartUploads and s3:AbortMultipartUpload"
@@ -63,14 +81,21 @@ def translate_errors(what: str, permissions: str = PERMISSIONS) -> Iterator[None
         raise UnavailableError(f"{what}: {error.last_exception}; try again later") from error.last_exception
     except NO_CREDENTIALS as error:
         raise ConfigError(f"{what}: {error}; {CREDENTIALS}") from error
-    except failures.SSLError as error:
-        advice = "set AWS_CA_BUNDLE to the file of the authority that signed the server's certificate"
-        raise ConfigError(f"{what}: {error}; {advice}, or fix AWS_ENDPOINT_URL") from error
     except (failures.ConnectionError, failures.HTTPClientError, failures.IncompleteReadError, ConnectionError) as error:
-        raise UnavailableError(f"{what}: {error}; see that AWS_ENDPOINT_URL is right and the server is up") from error
+        raise _unreachable(what, error) from error
     except (failures.BotoCoreError, ValueError) as error:
         advice = "fix AWS_ENDPOINT_URL and the other AWS_ settings"
         raise ConfigError(f"{what}: {redacted(str(error))}; {advice}") from error
+
+
+def _unreachable(what: str, error: Exception) -> GanbalanceError:
+    """Return the error that a connection which failed means to a user."""
+    said = str(error)
+    if isinstance(error, failures.EndpointConnectionError):  # which does not say why
+        said += f" ({str(error.kwargs['error']).rpartition(': ')[2]})"
+    advice = next(fix for sign, fix in CONNECTION.items() if sign in said)
+    kind = ConfigError if isinstance(error, failures.SSLError) else UnavailableError
+    return kind(f"{what}: {said}; {advice.format(bundle=os.environ.get('AWS_CA_BUNDLE') or 'not set')}")
 
 
 def _refused(what: str, error: failures.ClientError, permissions: str) -> GanbalanceError:

@@ -1,15 +1,15 @@
 """Diagnose a store: one finding per check, a check after those it rests on, each failure with its fix.
 
-Nothing is left behind: trials are written to a store of their own, `.doctor/<token>` inside the examined one, and
-removed whatever happens. So no marker is written to the examined store, and no writer is disturbed.
+Nothing is left behind: what is written is a store of its own inside the examined one. So no marker is written to the
+examined store, and no writer is disturbed.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
 
 from ganbalance.errors import EXIT_DONE
 from ganbalance.maintenance.doctor.checks import Check, CheckResult, Finding, failure, findings
 from ganbalance.maintenance.doctor.folder import Folder
+from ganbalance.maintenance.doctor.target import Target
 from ganbalance.store import S3_SCHEME
 from ganbalance.store.base import redacted
 
@@ -47,13 +47,7 @@ def judged(found: Sequence[Finding], what: str, next_command: str, *, again: str
     return f"{what} is OK; next: {next_command}", EXIT_DONE
 
 
-class _Target(Protocol):
-    def checks(self) -> Sequence[Check]: ...
-
-    def clean_up(self) -> None: ...
-
-
-def _target(url: str) -> _Target:
+def _target(url: str) -> Target:
     if not url.startswith(S3_SCHEME):
         return Folder(url)
     from ganbalance.maintenance.doctor.bucket import Bucket

@@ -7,13 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from ganbalance.errors import EXIT_DONE, ConfigError, DataError, GanbalanceError, UnavailableError
+from ganbalance.errors import EXIT_DONE, GanbalanceError, UnavailableError
 from ganbalance.store.base import redacted
-from ganbalance.store.local import REFUSED
 
 State = Literal["ok", "note", "warn", "FAIL", "skipped"]
 TRIALS = ".doctor"  # where trials are written, inside the store
-CONTENT = b"written by ganbalance doctor"
 ANOTHER = "choose another store (--store, STORE=...)"
 
 
@@ -68,13 +66,6 @@ def failure(check: str, error: Exception) -> Finding:
     return Finding(check, "FAIL", redacted(" ".join(text.split())), redacted(fix), known.exit_code)
 
 
-def same(content: bytes) -> CheckResult:
-    """Check that a trial reads back as it was written. Raises DataError."""
-    if content != CONTENT:
-        raise DataError("other bytes came back than were written; see what lies between, a proxy or a cache")
-    return CheckResult("the same bytes came back")
-
-
 def _run(check: Check) -> Finding:
     try:
         result = check.run()
@@ -86,7 +77,5 @@ def _run(check: Check) -> Finding:
 def _typed(error: Exception) -> GanbalanceError:
     """Give an OSError, or an error that nobody foresaw, an exit code and a fix."""
     if isinstance(error, OSError):
-        kind = ConfigError if error.errno in REFUSED else UnavailableError
-        message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        return kind(f"{message}; {ANOTHER}, or see to its permissions and its disk")
+        return UnavailableError(f"{error}; {ANOTHER}, or see to its permissions and its disk")
     return GanbalanceError(f"{type(error).__name__}: {error}; a bug, please report it")
