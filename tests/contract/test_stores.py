@@ -170,7 +170,7 @@ def test_a_corrupt_file_is_a_typed_error_that_says_what_to_delete(
 def test_a_vanished_file_is_a_typed_error(artifacts: Artifacts, tmp_path: Path) -> None:
     made = commit(artifacts, a_folder(tmp_path, file=b"content"))
     artifacts.store.delete(f"stages/stage/k/attempts/{made.attempt}/file")
-    with pytest.raises(DataError, match="is gone"):
+    with pytest.raises(DataError, match="is missing"):
         artifacts.open(made).path("file")
 
 

@@ -35,8 +35,10 @@ def test_every_damaged_file_is_found_and_what_to_delete_is_said(stocked: Stocked
     stocked.replace(commit_name(torn.stage, torn.key), b"{")
     assert store("verify", "--store", stocked.url) == 65
     said = capsys.readouterr()
-    for commit, says in ((flipped, "is corrupt"), (gone, "is missing"), (cut, "is corrupt")):
-        assert f"{file_of(commit)} {says}" in said.out
+    assert f"is missing: the store {stocked.url} holds no {file_of(gone)}" in said.out
+    for commit in (flipped, cut):
+        assert f"{file_of(commit)} is corrupt" in said.out
+    for commit in (flipped, gone, cut, edited):
         assert f"delete {commit_name(commit.stage, commit.key)} in the store" in said.out
     assert "contradicts itself" in said.out
     assert f"{commit_name(torn.stage, torn.key)} in the store {stocked.url} is corrupt; delete it" in said.out

@@ -148,20 +148,8 @@ def _stage_lines(rows: Sequence[StageRow]) -> str:
 def show(flags: argparse.Namespace) -> int:
     """Show all there is to know about a run, an artifact, or a stage of a run."""
     described = describe(Inventory(_opened(flags)), flags.what)
-    shown = {name: _readable(name, value) for name, value in described.items()}
-    _print(flags, described, yaml.safe_dump(shown, sort_keys=False, allow_unicode=True, width=200).rstrip())
+    _print(flags, described, yaml.safe_dump(described, sort_keys=False, allow_unicode=True, width=200).rstrip())
     return EXIT_DONE
-
-
-def _readable(name: str, value: Any) -> Any:
-    """A size for people, files and inputs with a line each, anything else as it is."""
-    if name == "size":
-        return text.size(value)
-    if name == "files":
-        return {file["path"]: f"{text.size(file['size'])}, sha256 {file['sha256']}" for file in value}
-    if name == "inputs":
-        return {role: f"{ref['stage']}/{ref['key']}, digest {ref['digest']}" for role, ref in value.items()}
-    return value
 
 
 def cp(flags: argparse.Namespace) -> int:

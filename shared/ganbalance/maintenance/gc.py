@@ -34,12 +34,18 @@ OWN = ("stages/", "runs/", f"{TRIALS}/", f"{TEMPORARY}/")
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Garbage:
-    """Files under `what` that can go, in that order, and why; those named in `spared` stay."""
+    """Files under `what` that can go, in that order, and why; those named in `spared` stay.
+
+    Of a stage, `commit` is what stood at the address `at` when they were found. `write` is one that never ended.
+    """
 
     what: str
     reason: str
     entries: tuple[Entry, ...]
     spared: frozenset[str] = frozenset()
+    at: Address | None = None
+    commit: Commit | None = None
+    write: Unfinished | None = None
 
     @property
     def size(self) -> int:
@@ -52,38 +58,19 @@ class Garbage:
         return max(entry.modified for entry in self.entries)
 
     def delete(self, store: Store) -> bool:
-        """Delete it, unless it was written to since it was found; True if it is gone."""
+        """Delete it, unless it was written to or committed since it was found; True if it is gone."""
+        if self.write:
+            store.discard(self.write)  # nothing happens where it has ended by now
+            return True
+        try:
+            if self.at and Artifacts(store, Path()).find(*self.at) != self.commit:
+                return False
+        except DataError:
+            return False
         if {entry for entry in store.entries(self.what) if entry.name not in self.spared} != set(self.entries):
             return False
         for entry in self.entries:
             store.delete(entry.name)
-        return True
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class OfStage(Garbage):
-    """Files of a stage; `commit` is what stood at its address when they were found."""
-
-    at: Address
-    commit: Commit | None
-
-    def delete(self, store: Store) -> bool:
-        """An attempt may also have been committed in between; then it stays."""
-        try:
-            return Artifacts(store, Path()).find(*self.at) == self.commit and super().delete(store)
-        except DataError:
-            return False
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Write(Garbage):
-    """A write that was begun and never ended."""
-
-    write: Unfinished
-
-    def delete(self, store: Store) -> bool:
-        """One that has ended by now is no longer there to be given up."""
-        store.discard(self.write)
         return True
 
 
@@ -106,7 +93,7 @@ def collect(store: Store, older_than: timedelta) -> ScanResults:
         for name, files in inventory.trials.items()
     ]
     found += [
-        Write(what=write.name, reason="write that never ended", entries=(write,), write=write)
+        Garbage(what=write.name, reason="write that never ended", entries=(write,), write=write)
         for write in store.unfinished()
         if write.name.startswith(OWN)
     ]
@@ -158,7 +145,7 @@ def _under(inventory: Inventory, addresses: Sequence[Address], *, needed: Set[Ad
 
 def _pieces(at: Address, holding: Holding, commit: Commit | None, *, is_needed: bool) -> Iterator[Garbage]:
     """The garbage under one address."""
-    piece = partial(OfStage, at=at, commit=commit)
+    piece = partial(Garbage, at=at, commit=commit)
     if commit is not None and holding.committed is not None and not is_needed:
         everything = (holding.committed, *chain.from_iterable(holding.attempts.values()))
         yield piece(what=f"stages/{at}", reason="no run references it", entries=everything)

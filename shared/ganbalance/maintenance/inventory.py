@@ -63,14 +63,17 @@ class Inventory:
         self.store = store
         self.n_bytes = 0
         self.runs: dict[str, list[Entry]] = {}
+        self.recorded: list[str] = []  # the runs that have a record
         self.holdings: dict[Address, Holding] = {}
         self.trials: dict[str, list[Entry]] = {}  # of a doctor
         self.problems: dict[str | Address, DataError] = {}  # by run or address, of what was read so far
         for entry in store.entries(prefix):
             self.n_bytes += entry.size
             match entry.name.split("/"):
-                case ["runs", run, *_]:
+                case ["runs", run, *rest]:
                     self.runs.setdefault(run, []).append(entry)
+                    if rest == ["run.json"]:
+                        self.recorded.append(run)
                 case [top, trial, _, *_] if top == TRIALS:
                     self.trials.setdefault(trial, []).append(entry)
                 case ["stages", stage, key, "COMMIT.json"]:
@@ -80,11 +83,6 @@ class Inventory:
 
     def _holding(self, stage: str, key: str) -> Holding:
         return self.holdings.setdefault(Address(stage, key), Holding())
-
-    @property
-    def recorded(self) -> list[str]:
-        """The runs that have a record."""
-        return [run for run, files in self.runs.items() if any(file.name == f"runs/{run}/run.json" for file in files)]
 
     @property
     def committed(self) -> list[Address]:

@@ -11,8 +11,8 @@ from pathlib import Path
 from ganbalance.errors import DataError
 from ganbalance.maintenance.inventory import Address, Inventory, references
 from ganbalance.progress import Progress
-from ganbalance.store import MissingError, Store
-from ganbalance.store.artifacts import Commit, File, result_digest
+from ganbalance.store import Store
+from ganbalance.store.artifacts import Artifacts, Commit, result_digest
 from ganbalance.store.transfer import side_by_side
 
 UNREADABLE = {errno.EACCES, errno.EIO}  # of a file in place; others are about this machine, not about the file
@@ -65,30 +65,26 @@ def _check_all(store: Store, commits: Mapping[Address, Commit]) -> dict[Address,
 
 def _check(store: Store, commit: Commit) -> list[str]:
     """What is wrong with an artifact, and what to delete."""
-    problems = [problem for file in commit.files if (problem := _check_file(store, commit, file))]
+    problems = [problem for file in commit.files if (problem := _check_file(store, commit, file.path))]
     if result_digest(commit.files, commit.outcome, commit.metrics) != commit.digest:
-        problems.append("its COMMIT contradicts itself: the digest is not that of its files and metrics")
-    if problems:
-        problems.append(f"delete {commit.name} in the store {store.url} and run again to make it anew")
+        problems.append(
+            "its COMMIT contradicts itself: the digest is not that of its files and metrics; "
+            f"delete {commit.name} in the store {store.url} and run again to make it anew"
+        )
     return problems
 
 
-def _check_file(store: Store, commit: Commit, file: File) -> str | None:
-    name = commit.file_name(file.path)
-    for _ in range(2):  # bytes that were damaged in transit are fetched again
-        with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
-            try:
-                if file.is_at(store.fetch(name, Path(scratch))):
-                    return None
-            except MissingError:
-                return f"{name} is missing"
-            except DataError as error:
-                return f"{name} is unreadable: {error}"
-            except OSError as error:
-                if error.errno not in UNREADABLE:
-                    raise
-                return f"{name} is unreadable: {error.strerror}"
-    return f"{name} is corrupt: its sha256 is not the committed one"
+def _check_file(store: Store, commit: Commit, path: str) -> str | None:
+    with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
+        try:
+            Artifacts(store, Path(scratch)).open(commit).path(path)
+        except DataError as error:
+            return str(error)
+        except OSError as error:
+            if error.errno not in UNREADABLE:
+                raise
+            return f"{commit.file_name(path)} is unreadable: {error.strerror}; fix that, or delete {commit.name}"
+    return None
 
 
 def _changed_inputs(commit: Commit, commits: Mapping[Address, Commit]) -> list[str]:

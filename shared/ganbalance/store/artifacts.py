@@ -161,7 +161,7 @@ class Artifacts:
             try:
                 found = transfer.fetch_all(self.store, wanted, self._scratch, str(commit))
             except MissingError as error:
-                raise DataError(f"a file of a committed artifact is gone: {error}; {advice}") from error
+                raise DataError(f"a file of a committed artifact is missing: {error}; {advice}") from error
             self._verified |= {name: path for name, path in found.items() if named[name].is_at(path)}
             if last and (corrupt := wanted.keys() - self._verified.keys()):
                 raise DataError(f"{min(corrupt)} is corrupt: its sha256 is not the committed one; {advice}")
