@@ -35,7 +35,8 @@ def test_every_damaged_file_is_found_and_what_to_delete_is_said(stocked: Stocked
     stocked.replace(commit_name(torn.stage, torn.key), b"{")
     assert store("verify", "--store", stocked.url) == 65
     said = capsys.readouterr()
-    assert f"is missing: the store {stocked.url} holds no {file_of(gone)}" in said.out
+    (missing,) = [line for line in said.out.splitlines() if "is missing: " in line]
+    assert file_of(gone) in missing
     for commit in (flipped, cut):
         assert f"{file_of(commit)} is corrupt" in said.out
     for commit in (flipped, gone, cut, edited):

@@ -5,30 +5,26 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ganbalance.cli.access import add_access
+from ganbalance.cli.access import add_access, add_command
 from ganbalance.errors import EXIT_DONE, DataError
 from ganbalance.pipeline import request, runs
 from ganbalance.reporting.comparison import runs as comparing
 from ganbalance.reporting.comparison import tables
 from ganbalance.store import Store, open_store
 
-EXAMPLE = "ganbalance compare keep-ratio-shirt-0-2-1a2b3c4d keep-ratio-shirt-0-02-5e6f7a8b --out out/keep-ratio"
+EXAMPLE = "keep-ratio-shirt-0-2-1a2b3c4d keep-ratio-shirt-0-02-5e6f7a8b --out out/keep-ratio"
 NEEDED = {"primary", "gate", "margins", "dataset", "arms", "levels", "provenance", "missing_results"}
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add this command."""
     help_ = "one report over several runs: curves along what differs between them, and where verdicts change"
-    parser = commands.add_parser(
-        "compare", help=help_, description=f"{help_[0].upper()}{help_[1:]}.\n\n{EXAMPLE}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    parser = add_command(commands, "compare", compare, help_, EXAMPLE)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="two runs or more that have reports")
     out = Path("out/compare")
     parser.add_argument("--out", type=Path, default=out, metavar="DIR", help=f"where it is written (default: {out})")
     request.add_store(parser)
     add_access(parser)
-    parser.set_defaults(command=compare)
 
 
 def compare(flags: argparse.Namespace) -> int:

@@ -14,8 +14,6 @@ from tqdm import tqdm
 
 from ganbalance.pipeline.state import State
 
-TAIL_BYTES = 4096
-
 
 @dataclass(frozen=True)
 class Running:
@@ -97,16 +95,9 @@ class Estimate:
 
 def _fraction(log: Path) -> float | None:
     """How far a stage says it is, from the last progress line of its log."""
-    if not log.is_file():
+    lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
+    said = [line for line in lines if line.startswith('{"stage"') and line.endswith("}")]  # one is still being written
+    if not said:
         return None
-    with log.open("rb") as file:
-        file.seek(max(log.stat().st_size - TAIL_BYTES, 0))
-        lines = file.read().decode(errors="replace").splitlines()
-    for line in reversed(lines):
-        if line.startswith('{"stage"'):
-            try:
-                row = json.loads(line)
-            except ValueError:
-                continue  # the line is still being written
-            return float(row["done"]) / float(row["total"]) or None
-    return None
+    row = json.loads(said[-1])
+    return float(row["done"]) / float(row["total"]) or None

@@ -56,7 +56,7 @@ class LocalRunner:
         self._logs, self._workers = logs, workers
         self._running: dict[str, Running] = {}
         self._failures: dict[str, Failure] = {}
-        self._stopping = False
+        self._stopping = self._is_passed_on = False
         self._processes = multiprocessing.get_context("forkserver")
         self._processes.set_forkserver_preload([*PRELOADED, type(state.artifacts.store).__module__])
         _start_forkserver()
@@ -69,6 +69,7 @@ class LocalRunner:
         with self._signals(), closing(estimate):
             while waiting or self._running:
                 self._start_ready(waiting)
+                self._pass_on_stop()
                 if not self._running:
                     break
                 for name, entry, outcome in self._reap():
@@ -91,8 +92,7 @@ class LocalRunner:
                 # the stage that failed is reported; this one only counts as not done
                 self._failures[name] = Failure(name, EXIT_DONE, f"upstream failed: {failed[0]}", Path())
             elif not self._state.commit(name):
-                with _signals_blocked():
-                    self._running[name] = self._start(node)
+                self._running[name] = self._start(node)
 
     def _start(self, node: Node) -> Running:
         log = self._logs / f"{node.name.replace('/', '.')}.log"
@@ -117,14 +117,19 @@ class LocalRunner:
             else:
                 yield name, entry, "done" if self._state.commit(name) else "stopped"
 
+    def _pass_on_stop(self) -> None:
+        """Send the stages SIGTERM, once; a second Ctrl-C is not needed."""
+        if self._stopping and not self._is_passed_on:
+            self._is_passed_on = True
+            for entry in self._running.values():
+                entry.process.terminate()
+
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        """Pass SIGTERM and Ctrl-C on to the stages as SIGTERM, once; a second Ctrl-C is not needed."""
+        """Take note of SIGTERM and Ctrl-C."""
 
         def stop(number: int, frame: FrameType | None) -> None:
             self._stopping = True
-            for entry in self._running.values():
-                entry.process.terminate()
 
         before = {number: signal.signal(number, stop) for number in STOP_SIGNALS}
         try:
@@ -141,20 +146,9 @@ def _start_forkserver() -> None:
     signal.signal(signal.SIGINT, before)
 
 
-@contextmanager
-def _signals_blocked() -> Iterator[None]:
-    """Block signals: a stage that is being started cannot be stopped yet."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def _child(program: str, argv: list[str], log: str) -> None:
     """The body of a stage's process: its output goes to a file, Ctrl-C reaches it only by way of the runner."""
     os.setsid()
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     with open(log, "a", buffering=1) as file:  # noqa: PTH123 - a file descriptor is what is wanted
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)

@@ -5,7 +5,7 @@ import os
 import platform
 import subprocess
 import sys
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +21,9 @@ def here() -> dict[str, Any]:
         "cpu": _cpu(),
         "cores": os.cpu_count(),
         "accelerator": _accelerator(),
-        "versions": {name: found for name in PACKAGES if (found := _version(name))},
+        "versions": {name: found.version for name in PACKAGES for found in [*distributions(name=name)][:1]},
         "git_commit": os.environ.get("GANBALANCE_COMMIT") or _git_commit(),
     }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def _accelerator() -> str | None:

@@ -10,7 +10,7 @@ import random
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -48,21 +48,16 @@ class S3Store(Store):
 
     def _put(self, name: str, source: Path, on_bytes: OnBytes) -> None:
         with self._translate_errors("write", name):
-            _wait(self._transfers.upload(str(source), self.bucket, self._key(name), subscribers=[_Progress(on_bytes)]))
+            self._transfers.upload(str(source), self.bucket, self._key(name), None, [_Progress(on_bytes)]).result()
 
     def _create(self, name: str, data: bytes) -> bool:
         if name == MARKER or self.conditional_writes:
             return self._put_if_absent(name, data)
-        if self._holds(name):
+        with suppress(MissingError):
+            self.read(name)
             return False
         self._put_bytes(name, data)
         return self.read(name) == data  # a writer that raced us may have been later
-
-    def _holds(self, name: str) -> bool:
-        """Ask the list and not the object: a refusal has a body there that says why."""
-        with self._translate_errors("read", name):
-            first = self.client.list_objects_v2(Bucket=self.bucket, Prefix=self._key(name), MaxKeys=1)
-        return any(item["Key"] == self._key(name) for item in first.get("Contents", ()))
 
     @cached_property
     def conditional_writes(self) -> bool:
@@ -110,7 +105,7 @@ class S3Store(Store):
         path = folder / name.rpartition("/")[2]
         with self._translate_errors("read", name):
             # written under a temporary name, then renamed
-            _wait(self._transfers.download(self.bucket, self._key(name), str(path), subscribers=[_Progress(on_bytes)]))
+            self._transfers.download(self.bucket, self._key(name), str(path), None, [_Progress(on_bytes)]).result()
         return path
 
     def entries(self, prefix: str) -> Iterator[Entry]:
@@ -156,13 +151,10 @@ class S3Store(Store):
             )
         return key
 
-    @contextmanager
-    def _translate_errors(self, verb: str, name: str, permissions: str = s3_failures.PERMISSIONS) -> Iterator[None]:
-        try:
-            with translate_errors(f"cannot {verb} {name} in the store {self.url} ({self.endpoint})", permissions):
-                yield
-        except MissingError as error:
-            raise MissingError(f"the store {self.url} holds no {name}") from error.__cause__
+    def _translate_errors(
+        self, verb: str, name: str, permissions: str = s3_failures.PERMISSIONS
+    ) -> AbstractContextManager[None]:
+        return translate_errors(f"cannot {verb} {name} in the store {self.url} ({self.endpoint})", permissions)
 
 
 def make_bucket(url: str, attempts: int | None = None) -> bool:
@@ -209,15 +201,6 @@ class _Progress(BaseSubscriber):  # type: ignore[misc]
             self._on_bytes(bytes_transferred)
         except EndedError:
             future.cancel()
-
-
-def _wait(transfer: TransferFuture) -> None:
-    """Wait for a transfer; whatever interrupts the wait ends the transfer too."""
-    try:
-        transfer.result()
-    except BaseException:
-        transfer.cancel()
-        raise
 
 
 _BROKEN_OFF = (failures.ResponseStreamingError, failures.IncompleteReadError, failures.ReadTimeoutError)

@@ -102,7 +102,7 @@ def _refused(what: str, error: failures.ClientError, permissions: str) -> Ganbal
     """Return the error that the server's answer means to a user."""
     code, status = answer_of(error)
     if code in MISSING:
-        return MissingError(what)
+        return MissingError(f"{what}: it holds none")
     said = str(error.response.get("Error", {}).get("Message") or code).rstrip(".")
     if code in TRANSIENT:
         return UnavailableError(f"{what}: {said}; {TRANSIENT[code]}")
