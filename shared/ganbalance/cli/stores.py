@@ -79,26 +79,20 @@ def _add(
 
 def init(flags: argparse.Namespace) -> int:
     """Make the bucket or the folder of a store, unless it is there."""
-    made = _made(flags.store, flags.wait)
-    url = open_store(flags.store).url
-    print(f"made the store {url}" if made else f"the store {url} is there already")
-    return EXIT_DONE
-
-
-def _made(url: str, wait_s: float) -> bool:
-    """Call `make_store` until the server answers or the wait is over."""
-    deadline = time.monotonic() + wait_s
-    while True:
+    deadline, made = time.monotonic() + flags.wait, None
+    while made is None:
         try:
-            return make_store(url, attempts=1 if wait_s else None)
+            made = make_store(flags.store, attempts=1 if flags.wait else None)
         except UnavailableError as error:
             left_s = deadline - time.monotonic()
             if left_s <= 0:
-                if not wait_s:
-                    raise
-                raise UnavailableError(f"the store {url} did not answer within {wait_s:g} s: {error}") from error
-            print(f"waiting for the store {url} ({left_s:.0f} s left): {error}", file=sys.stderr, flush=True)
+                waited = f"the store {flags.store} did not answer within {flags.wait:g} s: " if flags.wait else ""
+                raise UnavailableError(f"{waited}{error}") from error
+            print(f"waiting for the store {flags.store} ({left_s:.0f} s left): {error}", file=sys.stderr, flush=True)
             time.sleep(min(WAIT_STEP_S, left_s))
+    url = open_store(flags.store).url
+    print(f"made the store {url}" if made else f"the store {url} is there already")
+    return EXIT_DONE
 
 
 def ls(flags: argparse.Namespace) -> int:

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ganbalance.errors import ConfigError, DataError
-from ganbalance.maintenance.inventory import Address, Inventory, load_record, references
+from ganbalance.maintenance.inventory import Address, load_record
 from ganbalance.pipeline import runs
 from ganbalance.pipeline.runs import Record
 from ganbalance.pipeline.stages import Report
+from ganbalance.pipeline.state import State
 from ganbalance.progress import Progress
 from ganbalance.store import Store
 from ganbalance.store.artifacts import Artifacts, Commit
@@ -65,10 +66,7 @@ def _same_folder(source: Store, target: Store) -> bool:
 
 def _current(record: Record, source: Store) -> list[Commit]:
     """The run's commits in the source that are current, inputs first. Raises DataError when one is unreadable."""
-    inventory = Inventory(source, "stages")
-    state = inventory.states({record.plan.run: record})[record.plan.run]
-    for problem in (inventory.problems[at] for at in references(state) if at in inventory.problems):
-        raise problem
+    state = State(record.plan, Artifacts(source))
     return [commit for node in record.plan.nodes if (commit := state.commit(node.name))]
 
 

@@ -1,5 +1,6 @@
 """List what a store holds: one listing, then the small records in it side by side; never a request per artifact."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -41,7 +42,7 @@ class Holding:
     """What lies under one address."""
 
     committed: Entry | None = None
-    attempts: dict[str, list[Entry]] = field(default_factory=dict)
+    attempts: dict[str, list[Entry]] = field(default_factory=lambda: defaultdict(list))
 
     @property
     def committed_at(self) -> datetime | None:
@@ -62,27 +63,24 @@ class Inventory:
     def __init__(self, store: Store, prefix: str = "") -> None:
         self.store = store
         self.n_bytes = 0
-        self.runs: dict[str, list[Entry]] = {}
+        self.runs: dict[str, list[Entry]] = defaultdict(list)
         self.recorded: list[str] = []  # the runs that have a record
-        self.holdings: dict[Address, Holding] = {}
-        self.trials: dict[str, list[Entry]] = {}  # of a doctor
+        self.holdings: dict[Address, Holding] = defaultdict(Holding)
+        self.trials: dict[str, list[Entry]] = defaultdict(list)  # of a doctor
         self.problems: dict[str | Address, DataError] = {}  # by run or address, of what was read so far
         for entry in store.entries(prefix):
             self.n_bytes += entry.size
             match entry.name.split("/"):
                 case ["runs", run, *rest]:
-                    self.runs.setdefault(run, []).append(entry)
+                    self.runs[run].append(entry)
                     if rest == ["run.json"]:
                         self.recorded.append(run)
                 case [top, trial, _, *_] if top == TRIALS:
-                    self.trials.setdefault(trial, []).append(entry)
+                    self.trials[trial].append(entry)
                 case ["stages", stage, key, "COMMIT.json"]:
-                    self._holding(stage, key).committed = entry
+                    self.holdings[Address(stage, key)].committed = entry
                 case ["stages", stage, key, "attempts", attempt, _, *_]:
-                    self._holding(stage, key).attempts.setdefault(attempt, []).append(entry)
-
-    def _holding(self, stage: str, key: str) -> Holding:
-        return self.holdings.setdefault(Address(stage, key), Holding())
+                    self.holdings[Address(stage, key)].attempts[attempt].append(entry)
 
     @property
     def committed(self) -> list[Address]:

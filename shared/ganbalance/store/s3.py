@@ -19,6 +19,7 @@ import botocore.exceptions as failures
 from s3transfer.futures import TransferFuture
 from s3transfer.manager import TransferManager
 from s3transfer.subscribers import BaseSubscriber
+from s3transfer.utils import S3_RETRYABLE_DOWNLOAD_ERRORS
 
 from ganbalance.errors import ConfigError, GanbalanceError, UnavailableError
 from ganbalance.store import s3_failures
@@ -94,7 +95,7 @@ class S3Store(Store):
                 body = self.client.get_object(Bucket=self.bucket, Key=self._key(name))["Body"]
                 try:
                     return bytes(body.read())
-                except _BROKEN_OFF:  # the client tries again what fails before the body, and waits then
+                except S3_RETRYABLE_DOWNLOAD_ERRORS:  # before the body the client itself tries again, and waits
                     left -= 1
                     if not left:
                         raise
@@ -201,6 +202,3 @@ class _Progress(BaseSubscriber):  # type: ignore[misc]
             self._on_bytes(bytes_transferred)
         except EndedError:
             future.cancel()
-
-
-_BROKEN_OFF = (failures.ResponseStreamingError, failures.IncompleteReadError, failures.ReadTimeoutError)
