@@ -23,7 +23,7 @@ from ganbalance.pipeline.plan import Plan
 from ganbalance.reporting import collect, files, page
 from ganbalance.reporting.layout import Report
 from ganbalance.reporting.origin import origin
-from ganbalance.reporting.summary import analyse, summarise
+from ganbalance.reporting.summarise import analyse, summarise
 
 S = TypeVar("S", bound=stages.Stage)
 
@@ -35,13 +35,13 @@ def report(ctx: JobContext) -> None:
     question = _question(ctx)
     results = collect.collect([*_inputs(ctx)], question)
     analysis = analyse(question, results)
-    summary = summarise(question, results, analysis)
-    summary["provenance"] = origin(question, ctx.inputs, provenance.here(), presets=PRESETS)
+    made = origin(question, ctx.inputs, provenance.here(), presets=PRESETS)
+    summary = summarise(question, results, analysis, made)
     files.write(ctx.folder, results, analysis, summary, ctx.experiment)
     page.write(ctx.folder, Report(question, results, analysis, summary))
-    judged = {arm: of_arm["verdict"] for arm, of_arm in summary["arms"].items() if of_arm["verdict"]}
-    ctx.metrics["verdicts"] = {arm: verdict["name"] for arm, verdict in judged.items()}
-    ctx.metrics["missing_results"] = len(summary["missing_results"])
+    judged = {arm: of_arm.verdict for arm, of_arm in summary.arms.items() if of_arm.verdict}
+    ctx.metrics["verdicts"] = {arm: verdict.name for arm, verdict in judged.items()}
+    ctx.metrics["missing_results"] = len(summary.missing_results)
 
 
 def _question(ctx: JobContext) -> collect.Question:

@@ -1,6 +1,5 @@
 """What the README says is what the project does."""
 
-import json
 import re
 import subprocess
 from pathlib import Path
@@ -12,6 +11,7 @@ from ganbalance import arms, cli, config
 from ganbalance.errors import ConfigError
 from ganbalance.models import gans
 from ganbalance.reporting import readme, tables
+from ganbalance.reporting.summary import Summary
 
 README = Path("README.md").read_text()
 EXAMPLES = [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)]
@@ -20,7 +20,7 @@ DOCUMENTS = [Path("README.md"), Path("CONTRIBUTING.md"), *sorted(Path("docs/adr"
 
 @pytest.mark.parametrize("name", ["quick", "trousers"])
 def test_the_result_tables_are_those_in_the_reports(name: str) -> None:
-    summary = json.loads(Path(f"reports/{name}/summary.json").read_text())
+    summary = Summary.read(Path(f"reports/{name}/summary.json"))
     assert readme.replace_table(README, name, tables.readme(summary)) == README, "run `make readme`"
 
 

@@ -9,6 +9,7 @@ from ganbalance import cli
 from ganbalance.pipeline.local import PRELOADED
 from tests.conftest import Lab
 from tests.loading import SLOW, loaded_by, loaded_by_command
+from tests.unit.known_reports import known
 
 
 def test_help_loads_nothing_slow() -> None:
@@ -21,7 +22,7 @@ def test_a_plan_loads_nothing_slow(preset: Path, tmp_path: Path) -> None:
 
 
 def test_a_printed_table_loads_nothing_slow() -> None:
-    assert not loaded_by_command("table", "reports/quick/summary.json")
+    assert not loaded_by_command("table", str(known().folder / "summary.json"))
 
 
 def test_a_run_that_is_all_done_loads_nothing_slow(finished_lab: Lab, tmp_path: Path) -> None:

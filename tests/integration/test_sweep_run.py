@@ -161,9 +161,10 @@ def test_runs_without_a_report_are_named_with_what_to_do(swept: Swept, capsys: S
 def test_a_report_of_another_version_is_told(once: Swept, monkeypatch: pytest.MonkeyPatch, capsys: Said) -> None:
     monkeypatch.setattr(Artifact, "json", lambda artifact, name: {"experiment": "old"})
     assert once.type("compare", *once.runs) == 65
-    assert (
-        f"the report of run {once.runs[0]} is of another version; run its experiment again" in capsys.readouterr().err
-    )
+    said = capsys.readouterr().err
+    assert f"the report of run {once.runs[0]} is of another version (key 'note' is missing" in said
+    assert "run its experiment again: 'ganbalance run' makes the report anew" in said
+    assert said.count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -1,20 +1,13 @@
-"""Reports of several runs whose comparison is known: that of the quick preset, changed where a test wants it."""
+"""Reports of several runs whose comparison is known: that of a run whose GAN hurts, changed where a test wants it."""
 
 import copy
-import json
-from functools import cache
-from pathlib import Path
 from typing import Any
 
+from ganbalance.frozen import dump
 from ganbalance.metrics.verdicts import MOVES
 from ganbalance.reporting.comparison.runs import Comparison, compare
-
-Summary = dict[str, Any]
-
-
-@cache
-def _quick() -> str:
-    return Path("reports/quick/summary.json").read_text()
+from ganbalance.reporting.summary import Summary
+from tests.unit.known_reports import hurting
 
 
 def report(
@@ -27,7 +20,7 @@ def report(
     **changes: Any,
 ) -> Summary:
     """One report: `settings` by dotted key of its experiment, a verdict by arm, whether a gain could be seen."""
-    summary: Summary = json.loads(_quick()) | {"experiment": name}
+    summary = dump(hurting().summary) | {"experiment": name}
     experiment = summary["provenance"]["experiment"] | {"name": name}
     summary["provenance"]["experiment"] = experiment
     for key, value in (settings or {}).items():
@@ -42,7 +35,7 @@ def report(
         del summary["arms"][arm]
         experiment["arms"].remove(arm)
     summary["gate"] = None if gate is None else summary["gate"] | {"open": gate}
-    return summary | {"missing_results": []} | copy.deepcopy(changes)
+    return Summary.of(summary | copy.deepcopy(changes), where=name)
 
 
 def along(key: str, values: list[Any], **changes: Any) -> dict[str, Summary]:

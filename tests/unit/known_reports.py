@@ -46,6 +46,20 @@ def four():
     )
 
 
+@cache
+def hurting():
+    """Like the quick preset: a GAN that hurts, cheap arms that move the threshold, and a gain to be seen."""
+    return Outcome(
+        SyntheticRun(
+            _folder("hurting"),
+            arms=("none", "threshold", "class-weight", "oversample", "dcgan", "oracle"),
+            seeds=(10, 11, 12, 13, 14),
+            keep=0.01,
+            signal={"dcgan": 1.2, "oracle": 3.4},
+        )
+    )
+
+
 def _folder(name):
     """A folder that lasts as long as the process."""
     folder = Path(tempfile.mkdtemp(prefix=f"report-{name}-"))

@@ -3,9 +3,10 @@
 import csv
 import html
 import json
+import operator
 from contextlib import closing
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, reduce
 from types import SimpleNamespace
 
 import numpy as np
@@ -21,7 +22,8 @@ from ganbalance.pipeline.job import JobContext
 from ganbalance.pipeline.plan import Node, Plan
 from ganbalance.reporting import collect, sections
 from ganbalance.reporting.layout import Report
-from ganbalance.reporting.summary import analyse
+from ganbalance.reporting.summarise import analyse
+from ganbalance.reporting.summary import Summary
 from ganbalance.store.artifacts import Artifacts
 from ganbalance.store.local import LocalStore
 from jobs import report as job
@@ -324,7 +326,7 @@ class Outcome:
         self.folder = self.context.folder
         self.html = (self.folder / "report.html").read_text()
         self.md = (self.folder / "report.md").read_text()
-        self.summary = json.loads((self.folder / "summary.json").read_text())
+        self.summary = Summary.read(self.folder / "summary.json")
 
     @cached_property
     def report(self):
@@ -351,7 +353,17 @@ class Outcome:
             return list(csv.DictReader(file))
 
     def verdict(self, arm):
-        return self.summary["arms"][arm]["verdict"]["name"]
+        return self.summary.arms[arm].verdict.name
 
     def change(self, arm, metric=None):
-        return self.summary["arms"][arm]["metrics"][metric or self.summary["primary"]]["difference"]
+        return self.summary.arms[arm].metrics[metric or self.summary.primary].difference
+
+
+def changed(summary, changes):
+    """The summary with other values by path ("arms dcgan verdict name"), as if a report had written them."""
+    data = dump(summary)
+    for path, value in changes.items():
+        *parents, last = path.split()
+        part = reduce(operator.getitem, parents, data)
+        part[last] = part[last] | value if isinstance(value, dict) and part[last] else value
+    return Summary.of(data, where="changed")

@@ -1,6 +1,5 @@
 """Several runs are compared along what differs between them, with no claim that their reports do not make."""
 
-import copy
 import csv
 import html
 from pathlib import Path
@@ -9,14 +8,17 @@ from typing import Any
 import pytest
 
 from ganbalance.errors import ConfigError
+from ganbalance.frozen import dump
 from ganbalance.metrics import verdicts
+from ganbalance.metrics.results import Metric
 from ganbalance.reporting.comparison import curves, page, tables, wording
 from ganbalance.reporting.comparison.runs import Comparison, compare
-from tests.unit.known_comparisons import along, compared, report
+from ganbalance.reporting.formats import interval, mean, number
+from tests.unit.known_comparisons import compared, report
 from tests.unit.known_reports import Strict, four, row
-from tests.unit.report_run import coarse_pictures
+from tests.unit.report_run import changed, coarse_pictures
 
-KEEP = "imbalance.keep.shirt"
+KEEP = "imbalance.keep.1"
 
 
 # -- what differs ------------------------------------------------------------------------------------------------------
@@ -95,7 +97,7 @@ def test_a_title_lists_no_more_runs_than_one_can_read() -> None:
         ({"seeds": [1, 2, 3]}, "Their seeds differ (10, 11, 12, 13, 14 / 1, 2, 3): some of what changes is the draw"),
         (
             {"task.positive": "bag"},
-            "Their tasks differ, so their numbers are about different classes. task.positive: shirt",
+            "Their tasks differ, so their numbers are about different classes. task.positive: 1",
         ),
         (
             {"statistics.margin.share": 0.2},
@@ -132,7 +134,7 @@ def test_missing_results_are_told() -> None:
 
 
 def dataset(**changes: Any) -> dict[str, Any]:
-    return {"dataset": report("any")["dataset"] | changes}
+    return {"dataset": dump(report("any"))["dataset"] | changes}
 
 
 @pytest.mark.parametrize(
@@ -168,6 +170,10 @@ def test_a_comparison_needs_two_runs(runs: list[str]) -> None:
 
 
 # -- what is said ------------------------------------------------------------------------------------------------------
+
+
+def auc(arm: str = "dcgan") -> Metric:
+    return report("any").arms[arm].metrics["auc"]
 
 
 def judged(*of: str, key: str = KEEP, values: tuple[Any, ...] = (0.01, 0.05, 0.2)) -> Comparison:
@@ -217,7 +223,8 @@ def test_the_gate_of_each_run_is_told(of: list[Any], said: str) -> None:
     comparison = compared(KEEP, [0.1, 0.2], gate=of)
     assert wording.headline(comparison).startswith(said)
     entries = [row(tables.gates(comparison), label)["could a gain have been seen?"] for label in ("0.1", "0.2")]
-    shown = {True: "yes oracle +0.0377 [", False: "no oracle +0.0377 [", None: "not known"}
+    gain = interval(report("any").gate.gain, signed=True)
+    shown = {True: f"yes oracle {gain}", False: f"no oracle {gain}", None: "not known"}
     assert all(entry.startswith(shown[gate]) for entry, gate in zip(entries, of, strict=True))
 
 
@@ -248,15 +255,15 @@ def test_tables_have_the_numbers_of_the_reports() -> None:
     comparison = judged("hurts", "helps")
     assert row(tables.verdicts(comparison), "DCGAN") == {"arm": "DCGAN", "0.01": "hurts", "0.05": "helps"}
     ranking = row(tables.ranking(comparison), "DCGAN")
-    assert ranking["0.05"] == "0.8318 Δ -0.0542 [-0.0737, -0.0347]"
-    assert row(tables.ranking(comparison), "threshold")["0.01"] == "0.8859 Δ 0 by construction"
-    assert row(tables.ranking(comparison), "none")["0.01"].startswith("0.8859 [")
-    gates = row(tables.gates(comparison), "0.01")
-    assert (gates["rare images left"], gates["seeds"], gates["margin"]) == ("60 of 6,000 “shirt”", "5", "±0.0114")
+    assert ranking["0.05"] == f"{mean(auc())} Δ {interval(auc().difference, signed=True)}"
+    assert row(tables.ranking(comparison), "threshold")["0.01"] == f"{mean(auc('none'))} Δ 0 by construction"
+    assert row(tables.ranking(comparison), "none")["0.01"] == interval(auc("none"))
+    gates, margin = row(tables.gates(comparison), "0.01"), f"±{number(report('any').margins.ranking)}"
+    assert (gates["rare images left"], gates["seeds"], gates["margin"]) == ("100 of 500 “class 1”", "5", margin)
 
 
 def lines_of(comparison: Comparison) -> tuple[Any, ...]:
-    value = lambda summary, arm: summary["arms"][arm]["metrics"][summary["primary"]]  # noqa: E731
+    value = lambda summary, arm: summary.arms[arm].metrics[summary.primary]  # noqa: E731
     return tuple(curves.drawn(comparison, {"AUC": value}, columns=1).axes)
 
 
@@ -267,10 +274,10 @@ def test_a_curve_has_a_line_and_a_band_for_each_arm_that_ranks_anew() -> None:
     assert len(axes.collections) == len(arms)
     (dcgan,) = [line for line in axes.lines if line.get_label() == "DCGAN"]
     assert list(dcgan.get_xdata()) == [0.01, 0.2]
-    assert list(dcgan.get_ydata()) == pytest.approx([0.8318, 0.8318], abs=1e-4)
+    assert list(dcgan.get_ydata()) == [auc().mean] * 2
     assert axes.get_xscale() == "log"
     low, high = axes.collections[0].get_datalim(axes.transData).intervaly
-    assert (low, high) == pytest.approx((0.8127, 0.8508), abs=1e-4)
+    assert (low, high) == pytest.approx((auc().low, auc().high), abs=1e-4)
 
 
 def test_where_the_axis_has_no_numbers_nothing_is_joined() -> None:
@@ -281,18 +288,17 @@ def test_where_the_axis_has_no_numbers_nothing_is_joined() -> None:
 
 
 def test_one_seed_has_a_line_without_a_band_and_no_verdict_is_changed() -> None:
-    reports = along(KEEP, [0.1, 0.2])
-    for summary in reports.values():
-        for arm in summary["arms"].values():
-            arm["verdict"] = arm["verdict"] and arm["verdict"] | {"name": "too few seeds"}
-            for metric in arm["metrics"].values():
-                metric |= {"low": None, "high": None}
-                if metric["difference"]:
-                    metric["difference"] |= {"low": None, "high": None, "p": None, "p_holm": None}
-    comparison = compare(reports)
+    arms = dump(report("any"))["arms"]
+    for arm in arms.values():
+        arm["verdict"] = arm["verdict"] and arm["verdict"] | {"name": "too few seeds"}
+        for metric in arm["metrics"].values():
+            metric |= {"low": None, "high": None}
+            if metric["difference"]:
+                metric["difference"] |= {"low": None, "high": None, "p": None, "p_holm": None}
+    comparison = compared(KEEP, [0.1, 0.2], arms=[arms, arms])
     lines_of(comparison)
     curves.ranking(comparison)
-    assert "0.8318 Δ -0.0542" in row(tables.ranking(comparison), "DCGAN")["0.1"]
+    assert f"{mean(auc())} Δ {mean(auc().difference, signed=True)}" == row(tables.ranking(comparison), "DCGAN")["0.1"]
     assert "No verdict changes" in wording.headline(comparison)
 
 
@@ -340,14 +346,12 @@ def test_writing_again_into_the_same_folder_replaces_it(written: Path, tmp_path:
 def test_the_csv_has_a_row_per_run_arm_and_metric(written: Path) -> None:
     with (written / "compare.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    first = report("any")
-    assert len(rows) == 2 * sum(len(arm["metrics"]) for arm in first["arms"].values())
+    assert len(rows) == 2 * sum(len(arm.metrics) for arm in report("any").arms.values())
     (found,) = [one for one in rows if (one["run"], one["arm"], one["metric"]) == ("run-1", "dcgan", "auc")]
     assert (found[KEEP], found["verdict"], found["gate"]) == ("0.05", "no evidence", "open")
-    auc = first["arms"]["dcgan"]["metrics"]["auc"]
-    assert float(found["mean"]) == auc["mean"]
-    assert float(found["difference_low"]) == auc["difference"]["low"]
-    assert float(found["p_holm"]) == auc["difference"]["p_holm"]
+    assert float(found["mean"]) == auc().mean
+    assert float(found["difference_low"]) == auc().difference.low
+    assert float(found["p_holm"]) == auc().difference.p_holm
 
 
 def test_the_terminal_has_the_table_only_where_it_fits() -> None:
@@ -361,9 +365,12 @@ def test_the_terminal_has_the_table_only_where_it_fits() -> None:
 
 @pytest.mark.parametrize("kinds", [["paper", "paper"], ["linear-head", "paper"]])
 def test_what_the_paper_protocol_made_is_labelled(kinds: list[str]) -> None:
-    reports = along(KEEP, [0.1, 0.2])
-    for summary, kind in zip(reports.values(), kinds, strict=True):
-        summary["classifier"]["kind"] = summary["provenance"]["experiment"]["classifier"]["kind"] = kind
+    settings = [{KEEP: keep, "classifier.kind": kind} for keep, kind in zip((0.1, 0.2), kinds, strict=True)]
+    trained = dump(report("any"))["classifier"]
+    reports = {
+        f"run-{place}": report(f"run-{place}", of, classifier=trained | {"kind": of["classifier.kind"]})
+        for place, of in enumerate(settings)
+    }
     comparison = compare(reports)
     with coarse_pictures():
         shown = page.content(comparison)
@@ -377,9 +384,8 @@ def test_what_the_paper_protocol_made_is_labelled(kinds: list[str]) -> None:
 
 
 def test_runs_of_many_classes_are_compared_by_the_metric_of_their_verdicts() -> None:
-    reports = {name: copy.deepcopy(four().summary) for name in ("one", "two")}
-    reports["two"]["provenance"]["experiment"]["imbalance"]["keep"] = {"2": 0.2, "3": 0.1}
-    comparison = compare(reports)
+    first = four().summary
+    comparison = compare({"one": first, "two": changed(first, {"provenance experiment imbalance keep 3": 0.1})})
     assert (comparison.axis.title, comparison.axis.labels) == ("imbalance.keep.3", ("0.1", "0.2"))
     with coarse_pictures():
         shown = page.content(comparison)

@@ -1,17 +1,13 @@
 """Which arm is kept where none is named, and what is said beside its classifier."""
 
-import copy
-from typing import Any
-
 from ganbalance.reporting.kept_arm import best, statements
+from ganbalance.reporting.summary import Summary
 from tests.unit.known_reports import four, known, shut
+from tests.unit.report_run import changed
 
 
-def with_verdicts(summary: dict[str, Any], **verdicts: str) -> dict[str, Any]:
-    changed = copy.deepcopy(summary)
-    for arm, name in verdicts.items():
-        changed["arms"][arm.replace("_", "-")]["verdict"]["name"] = name
-    return changed
+def with_verdicts(summary: Summary, **verdicts: str) -> Summary:
+    return changed(summary, {f"arms {arm.replace('_', '-')} verdict name": name for arm, name in verdicts.items()})
 
 
 def test_the_arm_that_helps_is_kept() -> None:
@@ -24,15 +20,14 @@ def test_the_arm_that_helps_is_kept() -> None:
 def test_of_several_that_help_the_one_with_the_largest_gain_is_kept() -> None:
     summary = with_verdicts(known().summary, dcgan="helps", class_weight="helps")
     assert best(summary).arm == "wgan-gp"
-    gains = {arm: summary["arms"][arm]["metrics"]["auc"]["difference"] for arm in ("dcgan", "class-weight", "wgan-gp")}
-    gains["class-weight"]["mean"] = 0.2
+    summary = changed(summary, {"arms class-weight metrics auc difference mean": 0.2})
     assert best(summary).arm == "class-weight"
     assert best(summary).why.startswith("the largest gain of those that help, AUC +0.2000")
 
 
 def test_an_oracle_is_not_kept_though_it_helps_most() -> None:
     summary = with_verdicts(known().summary, wgan_gp="no evidence")
-    assert summary["arms"]["oracle"]["verdict"]["name"] == "helps"
+    assert summary.arms["oracle"].verdict.name == "helps"
     chosen = best(summary)
     assert (chosen.arm, chosen.why) == ("none", "no arm is shown to help, so the baseline with the fair threshold")
 
@@ -46,7 +41,7 @@ def test_a_gain_that_the_run_could_not_have_shown_is_called_unexpected() -> None
 def test_the_verdict_is_said_to_be_about_all_seeds() -> None:
     said = statements(known().summary, "wgan-gp", 2)
     assert said["verdict"] == "helps"
-    assert said["evidence"] == known().summary["arms"]["wgan-gp"]["verdict"]["sentence"]
+    assert said["evidence"] == known().summary.arms["wgan-gp"].verdict.sentence
     assert said["caveat"] == (
         "The verdict on WGAN-GP, “helps”, is about all seeds together, 0, 1, 2, 3 and 4. "
         "This is the classifier of seed 2, one draw of the images."
@@ -80,5 +75,5 @@ def test_of_many_classes_the_verdict_is_about_other_heads() -> None:
 
 
 def test_of_one_seed_nothing_is_said_to_be_about_several() -> None:
-    summary = known().summary | {"seeds": [2]}
+    summary = changed(known().summary, {"seeds": [2]})
     assert "is about seed 2 alone." in statements(summary, "wgan-gp", 2)["caveat"]

@@ -1,4 +1,3 @@
-import copy
 import html
 import io
 import re
@@ -11,7 +10,7 @@ from ganbalance.reporting.formats import interval, p_value
 from tests.loading import loaded_by
 from tests.unit import known_reports
 from tests.unit.known_reports import row
-from tests.unit.report_run import ARMS, Outcome, SyntheticRun
+from tests.unit.report_run import ARMS, Outcome, SyntheticRun, changed
 
 
 @pytest.fixture
@@ -46,13 +45,13 @@ def test_the_first_sentence_is_the_answer_on_the_generative_arms_where_a_gain_co
         assert "Vanilla GAN hurts: AUC -0." in words
         assert "DCGAN moves the threshold only, for better" in words
         assert "class-weight" not in words.partition("arm")[0]
-    gain = known.summary["gate"]["gain"]
+    gain = known.summary.gate.gain
     for page in known.pages:
-        assert f"A gain could have been seen: giving the removed images back changes AUC by +{gain['mean']:.4f}" in page
+        assert f"A gain could have been seen: giving the removed images back changes AUC by +{gain.mean:.4f}" in page
 
 
 def test_the_first_sentence_is_the_gate_where_no_gain_could_have_been_shown(shut):
-    assert not shut.summary["gate"]["open"]
+    assert not shut.summary.gate.open
     gain = interval(shut.change("oracle"), signed=True)
     for words in first_words(shut):
         assert words.startswith(
@@ -82,9 +81,8 @@ def test_the_first_sentence_is_the_gate_where_no_gain_could_have_been_shown(shut
     ],
 )
 def test_a_shut_gate_says_what_the_run_needs(shut, limit, images, said, unsaid):
-    summary = copy.deepcopy(shut.summary)
-    summary["gate"]["limited_by"] = limit
-    summary["gate"]["gain"]["components"] = {"seeds": 1e-6, "images": images, "interaction": 0.0}
+    shares = {"seeds": 1e-6, "images": images, "interaction": 0.0}
+    summary = changed(shut.summary, {"gate limited_by": limit, "gate gain components": shares})
     words = headline.headline(summary)
     assert f"It needs {said}" in words
     assert ("more seeds buy little" in words) == (limit == "test images")
@@ -119,20 +117,18 @@ def test_known_effects_are_stated_in_plain_words_on_both_pages(known):
 
 
 def test_every_verdict_is_followed_by_the_numbers_it_rests_on_also_of_arms_without_a_card(known):
-    verdicts = [of_arm["verdict"] for of_arm in known.summary["arms"].values() if of_arm["verdict"]]
+    verdicts = [of_arm.verdict for of_arm in known.summary.arms.values() if of_arm.verdict]
     assert len(verdicts) == len(ARMS) - 1
     for page in known.pages:
         evidence = page.partition("Evidence for each verdict")[2].partition("How a verdict is reached")[0]
-        assert all(verdict["sentence"] in evidence for verdict in verdicts)
+        assert all(verdict.sentence in evidence for verdict in verdicts)
 
 
 def test_no_evidence_names_the_differences_that_would_have_been_called(shut):
-    sentence = shut.summary["arms"]["vanilla"]["verdict"]["sentence"]
-    effect = shut.summary["arms"]["vanilla"]["detectable"]
+    sentence = shut.summary.arms["vanilla"].verdict.sentence
+    effect = shut.summary.arms["vanilla"].detectable
     assert shut.verdict("vanilla") == "no evidence"
-    assert (
-        f"a true difference of {effect['low']:.4f} to {effect['high']:.4f} would have been called in 80 %" in sentence
-    )
+    assert f"a true difference of {effect.low:.4f} to {effect.high:.4f} would have been called in 80 %" in sentence
 
 
 def test_an_arm_whose_penalty_lies_on_an_end_of_the_grid_has_that_in_its_evidence(tmp_path):
@@ -174,16 +170,16 @@ def test_the_main_table_groups_arms_by_family_and_explains_cheap_once(known):
 
 def test_the_main_table_holds_the_numbers_of_the_summary(known):
     found = row(tables.verdicts(known.summary), "WGAN-GP")
-    of_arm = known.summary["arms"]["wgan-gp"]
-    against, share = of_arm["reference_difference"], of_arm["gap_recovered"]
-    assert found["AUC"] == f"{of_arm['metrics']['auc']['mean']:.4f}"
+    of_arm = known.summary.arms["wgan-gp"]
+    against, share = of_arm.reference_difference, of_arm.gap_recovered
+    assert found["AUC"] == f"{of_arm.metrics['auc'].mean:.4f}"
     assert found["Δ to none"] == interval(known.change("wgan-gp"), signed=True)
-    assert found["balanced accuracy as trained"] == f"{of_arm['metrics']['balanced_accuracy@as-trained']['mean']:.4f}"
-    assert found["balanced accuracy, fair"] == f"{of_arm['metrics']['balanced_accuracy@fair']['mean']:.4f}"
+    assert found["balanced accuracy as trained"] == f"{of_arm.metrics['balanced_accuracy@as-trained'].mean:.4f}"
+    assert found["balanced accuracy, fair"] == f"{of_arm.metrics['balanced_accuracy@fair'].mean:.4f}"
     assert found["verdict"] == "helps"
-    assert found["beats class-weight?"] == f"yes: {interval(against, signed=True)} p {p_value(against['p_holm'])}"
-    assert found["share of the gap recovered"].startswith(f"{100 * share['mean']:.0f} % [")
-    assert found["p (Holm)"] == p_value(known.change("wgan-gp")["p_holm"])
+    assert found["beats class-weight?"] == f"yes: {interval(against, signed=True)} p {p_value(against.p_holm)}"
+    assert found["share of the gap recovered"].startswith(f"{100 * share.mean:.0f} % [")
+    assert found["p (Holm)"] == p_value(known.change("wgan-gp").p_holm)
     assert row(tables.verdicts(known.summary), "oracle")["p (Holm)"].endswith("unadjusted")
 
 
@@ -199,15 +195,15 @@ def test_the_threshold_has_no_verdict_and_one_line_says_why_and_what_it_gives(sh
     found = row(tables.verdicts(shut.summary), "threshold")
     assert (found["verdict"], found["Δ to none"]) == ("–", "0 by construction")
     gain = interval(shut.change("threshold", "balanced_accuracy@as-trained"), signed=True)
-    value = shut.summary["arms"]["threshold"]["metrics"]["balanced_accuracy@as-trained"]["mean"]
+    value = shut.summary.arms["threshold"].metrics["balanced_accuracy@as-trained"].mean
     for page in shut.pages:
         assert page.count("its difference in ranking is 0 by construction, so it gets no verdict") == 1
         assert f"Balanced accuracy as trained becomes {value:.4f}, {gain} against none." in page
 
 
 def test_both_margins_are_printed_with_their_unit_and_origin(known):
-    auc = known.summary["arms"]["none"]["metrics"]["auc"]["mean"]
-    fair = known.summary["arms"]["none"]["metrics"]["balanced_accuracy@fair"]["mean"]
+    auc = known.summary.arms["none"].metrics["auc"].mean
+    fair = known.summary.arms["none"].metrics["balanced_accuracy@fair"].mean
     ranking = f"±{0.1 * (1 - auc):.4f} AUC (10 % of what none still gets wrong, 1 − {auc:.4f})"
     threshold = f"±{0.1 * (1 - fair):.4f} balanced accuracy (10 % of 1 − {fair:.4f}, at the fair threshold)"
     for page in (*known.pages, tables.readme(known.summary)):
@@ -216,12 +212,11 @@ def test_both_margins_are_printed_with_their_unit_and_origin(known):
 
 
 def test_a_margin_that_the_oracle_caps_and_one_that_was_given_say_so(known):
-    summary = copy.deepcopy(known.summary)
-    summary["margins"] |= {"ranking": summary["gate"]["gain"]["mean"] / 2, "capped": True}
-    assert (
-        f"capped by half of the oracle’s gain of {summary['gate']['gain']['mean']:.4f}" in wording.margins(summary)[0]
-    )
-    given = known.summary | {"margin_share": None, "margins": {"ranking": 0.01, "threshold": 0.01, "capped": False}}
+    half = known.summary.gate.gain.mean / 2
+    summary = changed(known.summary, {"margins": {"ranking": half, "capped": True}})
+    assert f"capped by half of the oracle’s gain of {summary.gate.gain.mean:.4f}" in wording.margins(summary)[0]
+    margin = {"ranking": 0.01, "threshold": 0.01, "capped": False}
+    given = changed(known.summary, {"margin_share": None, "margins": margin})
     assert wording.margins(given) == ["Margin: ±0.0100, in AUC and in balanced accuracy, as the experiment sets it."]
 
 
@@ -236,12 +231,9 @@ def test_a_margin_that_the_oracle_caps_and_one_that_was_given_say_so(known):
     ],
 )
 def test_a_verdict_is_written_with_its_direction_and_a_sign(known, verdict, label):
-    summary = copy.deepcopy(known.summary)
-    arm = summary["arms"]["vanilla"]
-    arm |= {
-        "diverged_seeds": [1, 2],
-        "verdict": {"direction": 0, "measurable": False, "sentence": "It is so.", **verdict},
-    }
+    said = {"direction": 0, "measurable": False, "sentence": "It is so.", **verdict}
+    changes = {"arms vanilla diverged_seeds": [1, 2], "arms vanilla verdict": said}
+    summary = changed(known.summary, changes)
     entry = tables.verdict_entry(summary, "vanilla")
     assert (entry.text, entry.verdict) == (label, verdict["name"])
     assert f"{tables.SIGNS[verdict['name']]} **{label}**" in tables.markdown(tables.verdicts(summary))

@@ -3,8 +3,10 @@ import pytest
 from PIL import Image
 
 from ganbalance import config
+from ganbalance.frozen import dump
 from ganbalance.metrics.calibration import Rule
 from ganbalance.reporting import tables
+from ganbalance.reporting.summary import Rare, Summary
 from tests.unit import known_reports
 from tests.unit.report_run import ARMS, SEEDS, Outcome, SyntheticRun
 
@@ -25,13 +27,14 @@ def test_the_pages_do_not_promise_predictions_that_a_published_copy_leaves_out(k
 
 
 def test_an_accelerator_is_shown_beside_the_cpu_and_old_records_have_none(known, tmp_path):
-    assert known.summary["provenance"]["accelerator"] == []
+    assert known.summary.provenance.accelerator == []
     assert "a cpu; 2 cores" in known.html
     found = Outcome(SyntheticRun(tmp_path, seeds=(0,), arms=("none",), machine={"accelerator": "a gpu"}))
     for text in (found.html, found.md, tables.readme(found.summary)):
         assert "a cpu, a gpu;" in text
-    del found.summary["provenance"]["accelerator"]
-    assert "; a cpu; commit" in tables.readme(found.summary)
+    data = dump(found.summary)
+    del data["provenance"]["accelerator"]
+    assert "; a cpu; commit" in tables.readme(Summary.of(data, where="old"))
 
 
 @pytest.mark.parametrize(("channels", "mode"), [(1, "P"), (3, "RGB")])
@@ -80,21 +83,21 @@ def test_confusions_count_every_test_image_once_per_rule(known):
 
 def test_the_summary_holds_the_analysis_and_where_it_comes_from(known):
     summary = known.summary
-    assert set(summary["arms"]) == set(ARMS)
-    assert summary["dataset"]["after"] == {"class 0 & <co>": 400, "class 1": 100}
-    assert summary["dataset"]["rare"] == [{"class": "class 1", "keep": 0.2}]
-    assert summary["margin_share"] == 0.1
-    assert summary["arms"]["dcgan"]["metrics"]["auc"]["difference"]["p_holm"] <= 1
-    made = summary["provenance"]
-    assert made["seconds"] == {
+    assert set(summary.arms) == set(ARMS)
+    assert summary.dataset.after == {"class 0 & <co>": 400, "class 1": 100}
+    assert summary.dataset.rare == [Rare(class_name="class 1", keep=0.2)]
+    assert summary.margin_share == 0.1
+    assert summary.arms["dcgan"].metrics["auc"].difference.p_holm <= 1
+    made = summary.provenance
+    assert made.seconds == {
         "backbone": 1.5,
         "dataset": 1.5,
         "imbalance": 7.5,
         "train-classifier": 45.0,
         "train-gan": 22.5,
     }
-    assert made["command"].startswith("make run EXPERIMENT=")
-    assert "abc" in made["git_commit"]
+    assert made.command.startswith("make run EXPERIMENT=")
+    assert "abc" in made.git_commit
     assert known.context.metrics["verdicts"]["vanilla"] == "hurts"
 
 
@@ -102,7 +105,7 @@ def test_equal_inputs_give_equal_files_apart_from_the_provenance(known, tmp_path
     again = Outcome(SyntheticRun(tmp_path, note="A demonstration."))
     for name in ("results.csv", "confusion.csv", "predictions.npz"):
         assert (again.folder / name).read_bytes() == (known.folder / name).read_bytes()
-    assert {**again.summary, "provenance": 0} == {**known.summary, "provenance": 0}
+    assert again.summary.model_copy(update={"provenance": known.summary.provenance}) == known.summary
     for path in (known.folder / "figures").iterdir():
         assert (again.folder / "figures" / path.name).read_bytes() == path.read_bytes()
 

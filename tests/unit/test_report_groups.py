@@ -5,10 +5,11 @@ from functools import cache
 import numpy as np
 import pytest
 
+from ganbalance.frozen import dump
 from ganbalance.reporting import headline, wording
 from tests.unit import known_reports
 from tests.unit.known_reports import row
-from tests.unit.report_run import Outcome, SyntheticRun
+from tests.unit.report_run import Outcome, SyntheticRun, changed
 
 ARMS = ("none", "class-weight", "dcgan", "oracle")
 
@@ -32,15 +33,16 @@ def test_the_report_says_that_groups_were_split_and_drawn_and_how_many_rare_ones
 def test_a_report_on_images_that_stand_for_themselves_says_nothing_of_groups() -> None:
     known = known_reports.known()
     assert not [page for page in known.pages if " group" in page]
-    assert "tested_groups" not in known.summary["dataset"]
+    assert known.summary.dataset.tested_groups is None
+    assert "tested_groups" not in dump(known.summary)["dataset"]
     assert "groups" not in np.load(known.folder / "predictions.npz")
 
 
 def test_groups_are_counted_beside_test_images_and_listed_with_the_predictions() -> None:
     found = made(3)
-    assert found.summary["dataset"]["tested"]["class 1"] == 300
-    assert found.summary["dataset"]["tested_groups"] == {"class 0 & <co>": 100, "class 1": 100}
-    assert found.summary["smallest_class"] == 100
+    assert found.summary.dataset.tested["class 1"] == 300
+    assert found.summary.dataset.tested_groups == {"class 0 & <co>": 100, "class 1": 100}
+    assert found.summary.smallest_class == 100
     (table,) = found.section("Data").tables
     assert row(table, "class 1")["test groups"] == "100"
     with np.load(found.folder / "predictions.npz") as arrays:
@@ -50,9 +52,9 @@ def test_groups_are_counted_beside_test_images_and_listed_with_the_predictions()
 def test_too_few_groups_give_no_verdict_however_many_images_there_are() -> None:
     few = made(20)
     assert few.verdict("dcgan") == "too few test images"
-    sentence = few.summary["arms"]["dcgan"]["verdict"]["sentence"]
+    sentence = few.summary.arms["dcgan"].verdict.sentence
     assert sentence.startswith("The smallest class has 15 test groups; a verdict needs 20,")
-    assert any(remark.startswith("15 test groups in the smallest class") for remark in few.summary["remarks"])
+    assert any(remark.startswith("15 test groups in the smallest class") for remark in few.summary.remarks)
 
 
 def test_a_shut_gate_asks_for_groups_where_images_come_in_them() -> None:
@@ -60,8 +62,7 @@ def test_a_shut_gate_asks_for_groups_where_images_come_in_them() -> None:
     assert first.startswith("This run could not have shown a gain")
     said = {}
     for limit in ("test images", "both"):
-        summary = made(3).summary
-        said[limit] = headline.gate(summary | {"gate": summary["gate"] | {"limited_by": limit}})[1]
+        said[limit] = headline.gate(changed(made(3).summary, {"gate limited_by": limit}))[1]
     assert said["test images"].startswith(
         "It needs more test groups or a harder task: the test groups are what limits it"
     )

@@ -23,10 +23,10 @@ def test_a_missing_cell_is_shown_and_withholds_only_the_verdicts_that_need_it(tm
     found = Outcome(SyntheticRun(tmp_path, seeds=(0, 1, 2, 3, 4, 5), skip=("cell/vanilla/2", "cell/oracle/1")))
     assert found.verdict("vanilla") == "withheld"
     assert found.verdict("oracle") == "withheld"
-    assert found.summary["gate"] is None
+    assert found.summary.gate is None
     assert found.verdict("dcgan") == "moves the threshold only"
-    assert found.summary["arms"]["dcgan"]["gap_recovered"] is None
-    assert found.summary["arms"]["dcgan"]["beats_reference"] is False
+    assert found.summary.arms["dcgan"].gap_recovered is None
+    assert found.summary.arms["dcgan"].beats_reference is False
     for page in found.pages:
         assert "cell/vanilla/2" in page
         assert "No verdict on Vanilla GAN: results that it needs are missing." in page
@@ -58,18 +58,18 @@ def test_a_run_without_any_cell_of_the_baseline_still_has_a_page(tmp_path):
 
 def test_a_diverged_cell_counts_as_the_baseline_and_is_noted(four):
     assert four.verdict("dcgan") == "moves the threshold only"
-    assert four.summary["arms"]["dcgan"]["imputed_seeds"] == [3]
-    assert "Diverged at seed 3, counted as no difference" in four.summary["arms"]["dcgan"]["verdict"]["sentence"]
+    assert four.summary.arms["dcgan"].imputed_seeds == [3]
+    assert "Diverged at seed 3, counted as no difference" in four.summary.arms["dcgan"].verdict.sentence
     assert row(tables.verdicts(four.summary), "DCGAN")["arm"] == "DCGAN 4 of 5 seeds, 1 diverged"
     assert "dcgan diverged in 1 of 10 trainings" in four.md
     assert "a loss or a weight became infinite in epoch 3, step 21" in four.html
     assert "Training diverged at seed 3." in four.html
-    assert [one["kind"] for one in four.summary["missing_results"]] == ["diverged"] * 6
+    assert [one.kind for one in four.summary.missing_results] == ["diverged"] * 6
     assert not any(one["arm"] == "dcgan" and one["seed"] == "3" for one in four.rows("results.csv"))
 
 
 def test_an_arm_that_did_not_train_has_no_verdict_but_the_difference_where_it_did(four):
-    finished = interval(four.summary["arms"]["vanilla"]["finished_difference"], signed=True)
+    finished = interval(four.summary.arms["vanilla"].finished_difference, signed=True)
     assert four.verdict("vanilla") == "did not train"
     found = row(tables.verdicts(four.summary), "Vanilla GAN")
     assert found["verdict"] == "did not train (2 of 5)"
@@ -167,6 +167,6 @@ def test_the_report_s_own_backbone_is_no_deviation(tmp_path):
 )
 def test_an_arm_whose_seeds_ran_on_several_kinds_of_machines_is_named(tmp_path, elsewhere, mixed):
     found = Outcome(SyntheticRun(tmp_path, elsewhere=elsewhere))
-    said = [remark for remark in found.summary["remarks"] if "kinds of processors" in remark]
+    said = [remark for remark in found.summary.remarks if "kinds of processors" in remark]
     assert len(said) == (mixed is not None)
     assert mixed is None or f"the cells of {mixed}." in said[0]

@@ -1,4 +1,3 @@
-import copy
 import re
 from dataclasses import replace
 from types import SimpleNamespace
@@ -12,7 +11,7 @@ from ganbalance.reporting.formats import interval, metric_name
 from ganbalance.reporting.sections import answer, classifier, metrics, penalty, recipes
 from tests.unit import known_reports
 from tests.unit.known_reports import Strict, row
-from tests.unit.report_run import ARMS, SEEDS, STRENGTHS
+from tests.unit.report_run import ARMS, SEEDS, STRENGTHS, changed
 
 
 @pytest.fixture
@@ -41,8 +40,8 @@ def test_the_forest_shows_the_paired_difference_of_every_seed(known):
     dots = [line.get_xdata()[0] for line in axes.lines if line.get_markersize() < 4 and line.get_marker() == "o"]
     assert sorted(dots) == pytest.approx(sorted(value for arm in ARMS[1:] for value in seeds[arm].values()))
     low, high = axes.get_xlim()
-    assert low < known.change("vanilla")["low"]
-    assert high > known.change("oracle")["high"]
+    assert low < known.change("vanilla").low
+    assert high > known.change("oracle").high
     labels = [tick.get_text() for tick in axes.get_yticklabels()]
     assert labels == [
         "Generative arms",
@@ -70,11 +69,11 @@ def test_every_panel_of_the_metrics_fits_its_data_and_has_the_baseline_as_a_line
     panels = metrics.dots(known.summary).axes
     assert len(panels) == len(metrics.REPORTED)
     for axes, metric in zip(panels, metrics.REPORTED, strict=True):
-        found = [of_arm["metrics"][metric] for of_arm in known.summary["arms"].values()]
-        low, high = min(one["low"] for one in found), max(one["high"] for one in found)
+        found = [of_arm.metrics[metric] for of_arm in known.summary.arms.values()]
+        low, high = min(one.low for one in found), max(one.high for one in found)
         assert axes.get_xlim()[0] == pytest.approx(low, abs=0.1 * (high - low))
         assert axes.get_xlim()[1] == pytest.approx(high, abs=0.1 * (high - low))
-        base = known.summary["arms"]["none"]["metrics"][metric]["mean"]
+        base = known.summary.arms["none"].metrics[metric].mean
         assert any(list(line.get_xdata()) == [base, base] and list(line.get_ydata()) == [0, 1] for line in axes.lines)
 
 
@@ -84,7 +83,7 @@ def test_roc_curves_come_from_the_log_odds_and_their_area_is_the_auc(known):
     for line in roc.lines:
         arm = {"DCGAN": "dcgan", "Vanilla GAN": "vanilla", "WGAN-GP": "wgan-gp"}.get(line.get_label(), line.get_label())
         area = np.trapezoid(line.get_ydata(), line.get_xdata())
-        assert area == pytest.approx(known.summary["arms"][arm]["metrics"]["auc"]["mean"], abs=0.003)
+        assert area == pytest.approx(known.summary.arms[arm].metrics["auc"].mean, abs=0.003)
 
 
 # -- sections ----------------------------------------------------------------------------------------------------------
@@ -93,37 +92,36 @@ def test_roc_curves_come_from_the_log_odds_and_their_area_is_the_auc(known):
 def test_what_of_a_gain_is_threshold_stands_beside_balanced_accuracy_under_both_rules(known):
     found = row(known.section("Threshold or ranking?").tables[0], "DCGAN")
     trained, fair = (known.change("dcgan", f"balanced_accuracy@{rule}") for rule in ("as-trained", "fair"))
-    moved = known.summary["arms"]["dcgan"]["moved"]
+    moved = known.summary.arms["dcgan"].moved
     assert found["Δ to none, as trained"] == interval(trained, signed=True)
     assert found["Δ to none, fair"] == interval(fair, signed=True)
     assert found["threshold moved: as trained minus fair"] == interval(moved, signed=True)
-    assert moved["mean"] == pytest.approx(trained["mean"] - fair["mean"])
+    assert moved.mean == pytest.approx(trained.mean - fair.mean)
 
 
 def test_the_penalty_is_shown_along_the_grid_for_every_arm_with_the_chosen_strength_marked(known):
-    arms = {arm: found["sensitivity"] for arm, found in known.summary["arms"].items()}
+    arms = {arm: found.sensitivity for arm, found in known.summary.arms.items()}
     tuning, test, difference = penalty.along_grid(known.summary, arms).axes
     for axes, part in ((tuning, "tuning"), (test, "test"), (difference, "difference")):
         lines = {line.get_label(): line for line in axes.lines if len(line.get_xdata()) == len(STRENGTHS)}
         assert len(lines) == len(ARMS) - (part == "difference")
         assert list(lines["WGAN-GP"].get_xdata()) == list(STRENGTHS)
-        assert list(lines["WGAN-GP"].get_ydata()) == arms["wgan-gp"][part]
+        assert list(lines["WGAN-GP"].get_ydata()) == getattr(arms["wgan-gp"], part)
         marked = [(x, y) for line in axes.lines for x, y in line.get_xydata() if len(line.get_xdata()) == 1]
-        assert (1.0, arms["wgan-gp"][part][1]) in marked
+        assert (1.0, getattr(arms["wgan-gp"], part)[1]) in marked
         assert axes.get_xscale() == "log"
 
 
 def test_the_penalty_table_sets_the_choice_of_the_run_beside_that_of_each_seed(known):
     table = known.section("Penalty strength").tables[0]
     found = row(table, "WGAN-GP")
-    tuned = known.summary["arms"]["wgan-gp"]["sensitivity"]
+    tuned = known.summary.arms["wgan-gp"].sensitivity
     assert found["chosen for the run"] == "1"
     assert sum(map(int, re.findall(r"\((\d) seed", found["chosen by each seed alone"]))) == len(SEEDS)
     assert found["ΔAUC to none"] == interval(known.change("wgan-gp"), signed=True)
-    assert found["ΔAUC to none, each seed’s own"] == interval(tuned["per_seed_difference"], signed=True)
+    assert found["ΔAUC to none, each seed’s own"] == interval(tuned.per_seed_difference, signed=True)
     assert found["verdict vetoed?"] == "no"
-    summary = copy.deepcopy(known.summary)
-    summary["arms"]["wgan-gp"]["vetoed"] = True
+    summary = changed(known.summary, {"arms wgan-gp vetoed": True})
     (vetoed,) = penalty.sections(replace(known.report, summary=summary))
     assert row(vetoed.tables[0], "WGAN-GP")["verdict vetoed?"] == "vetoed"
 
@@ -134,8 +132,8 @@ def test_the_shares_of_the_variance_add_up_and_say_what_would_narrow_the_interva
         found = row(table, name)
         shares = [int(found[part].removesuffix(" %")) for part in ("seeds", "test images", "interaction")]
         assert sum(shares) == pytest.approx(100, abs=1)
-    effect = known.summary["arms"]["wgan-gp"]["detectable"]
-    assert row(table, "WGAN-GP")["difference that would be called"] == f"{effect['low']:.4f} to {effect['high']:.4f}"
+    effect = known.summary.arms["wgan-gp"].detectable
+    assert row(table, "WGAN-GP")["difference that would be called"] == f"{effect.low:.4f} to {effect.high:.4f}"
 
 
 @pytest.mark.parametrize(
@@ -154,14 +152,14 @@ def test_what_holds_most_of_the_variance_is_what_narrows_an_interval(shares, sai
 def test_calibration_is_shown_for_both_rules_and_is_right_where_the_rule_is(known):
     made = known.section("Calibration")
     found = row(made.tables[0], "none")
-    brier = known.summary["arms"]["none"]["metrics"]
+    brier = known.summary.arms["none"].metrics
     for rule, head in (("as-trained", "as trained"), ("fair", "fair")):
         assert found[f"Brier score, {head}"] == interval(brier[f"brier@{rule}"])
         assert found[f"log loss, {head}"] == interval(brier[f"log_loss@{rule}"])
     assert [picture.file for picture in made.figures] == ["reliability.png"]
     # no fifth of the test images is rarer than it is said to be where the threshold was never moved
-    assert brier["brier@fair"]["mean"] < brier["brier@as-trained"]["mean"]
-    for predicted, observed in known.summary["arms"]["none"]["reliability"]["as-trained"][2:6]:
+    assert brier["brier@fair"].mean < brier["brier@as-trained"].mean
+    for predicted, observed in known.summary.arms["none"].reliability["as-trained"][2:6]:
         assert observed > predicted
 
 
@@ -173,7 +171,7 @@ def test_at_deployment_shares_levels_are_named_in_words(known):
         "Precision at recall 0.5",
         "Precision at recall 0.8",
     )
-    metric = known.summary["arms"]["none"]["metrics"]
+    metric = known.summary.arms["none"].metrics
     assert row(fixed, "none")["Precision at recall 0.8"] == interval(metric["precision_at_recall_0.8"])
     assert row(ranked, "none")["F1, deployment"] == interval(metric["deployed_f1@deployment"])
     assert row(ranked, "none")["Precision, as trained"] == interval(metric["deployed_precision@as-trained"])
@@ -203,13 +201,13 @@ def test_a_metric_is_written_in_words(metric, name):
 def test_each_rare_class_has_rows_of_its_own_beside_the_means(four):
     means, second, third, pairs = four.section("Each rare class").tables
     assert (second.caption, third.caption) == ("“class 2” alone", "“class 3” alone")
-    found = four.summary["arms"]["none"]["metrics"]
+    found = four.summary.arms["none"].metrics
     assert row(third, "none")["Recall, fair"] == interval(found["recall/3@fair"])
     assert row(third, "none")["AUC, one-vs-rest"] == interval(found["auc/3"])
     assert row(third, "none")["pairwise AUC"] == interval(found["pairwise_auc/3"])
     assert row(means, "none")["F1, as trained"] == interval(found["f1@as-trained"])
     assert row(pairs, "none")["“class 2” and “class 3”"] == interval(found["pairwise_auc/2-3"])
-    assert found["recall@fair"]["mean"] != pytest.approx(found["recall/3@fair"]["mean"])
+    assert found["recall@fair"].mean != pytest.approx(found["recall/3@fair"].mean)
 
 
 def test_two_classes_have_no_section_for_rare_ones(known):
@@ -232,14 +230,14 @@ def test_confusions_are_drawn_under_both_rules_and_hold_every_test_image(known):
     assert set(matrices) == {"as-trained", "fair"}
     assert all(matrix.sum() == pytest.approx(600) for arms in matrices.values() for matrix in arms.values())
     recall = matrices["fair"]["none"][1, 1] / matrices["fair"]["none"][1].sum()
-    assert recall == pytest.approx(known.summary["arms"]["none"]["metrics"]["recall@fair"]["mean"])
+    assert recall == pytest.approx(known.summary.arms["none"].metrics["recall@fair"].mean)
     assert {"confusion-as-trained.png", "confusion-fair.png"} <= {
         path.name for path in (known.folder / "figures").iterdir()
     }
 
 
 def test_solutions_that_did_not_converge_are_counted(known):
-    assert known.summary["arms"]["vanilla"]["unsolved"] == len(SEEDS)
+    assert known.summary.arms["vanilla"].unsolved == len(SEEDS)
     assert "Vanilla GAN: 5 solutions of the head did not converge." in known.md
     assert "WGAN-GP: " not in known.section("Classifier").text
 

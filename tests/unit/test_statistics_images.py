@@ -1,7 +1,7 @@
 """Few test images, and test images that say little."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -87,7 +87,7 @@ def test_with_too_few_test_images_there_is_no_gate_and_still_plain_json():
     found = judge({name: cut(path, rare=1) for name, path in arms.items()})
     assert found.gate is None
     assert not found.margins.capped
-    json.dumps(found.to_json(), allow_nan=False)
+    json.dumps([asdict(one) for one in (found.margins, *found.arms.values())], allow_nan=False)
 
 
 def test_a_test_set_that_the_baseline_ranks_perfectly_gives_no_verdict():

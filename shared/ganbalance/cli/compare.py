@@ -3,17 +3,16 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from ganbalance.cli.access import add_access, add_command
 from ganbalance.errors import EXIT_DONE, DataError
 from ganbalance.pipeline import request, runs
 from ganbalance.reporting.comparison import runs as comparing
 from ganbalance.reporting.comparison import tables
+from ganbalance.reporting.summary import Summary
 from ganbalance.store import Store, open_store
 
 EXAMPLE = "keep-ratio-shirt-0-2-1a2b3c4d keep-ratio-shirt-0-02-5e6f7a8b --out out/keep-ratio"
-NEEDED = {"primary", "gate", "margins", "dataset", "arms", "levels", "provenance", "missing_results"}
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -37,12 +36,12 @@ def compare(flags: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
-def reports_of(store: Store, names: Sequence[str]) -> dict[str, Any]:
+def reports_of(store: Store, names: Sequence[str]) -> dict[str, Summary]:
     """The summaries of those runs that have a report, by run."""
     return {run: found for run in dict.fromkeys(names) if (found := _summary(store, run))}
 
 
-def write_comparison(reports: dict[str, Any], folder: Path) -> None:
+def write_comparison(reports: dict[str, Summary], folder: Path) -> None:
     """Write the comparison and print what it says. Raises ConfigError where it makes no sense."""
     from ganbalance.reporting.comparison import page
 
@@ -51,12 +50,9 @@ def write_comparison(reports: dict[str, Any], folder: Path) -> None:
     print(f"\n{tables.terminal(comparison)}\n\ncomparison: {path}")
 
 
-def _summary(store: Store, run: str) -> Any:
+def _summary(store: Store, run: str) -> Summary | None:
     """summary.json of a run's report; None where there is none yet. Raises ConfigError, DataError."""
     with runs.opened(store, run) as (_record, state):
         if (report := state.artifact("report")) is None:
             return None
-        summary = report.json("summary.json")
-    if NEEDED - summary.keys():
-        raise DataError(f"the report of run {run} is of another version; run its experiment again, then compare")
-    return summary
+        return Summary.of(report.json("summary.json"), where=f"the report of run {run}")

@@ -2,7 +2,6 @@
 
 import argparse
 import importlib.util
-import json
 import shutil
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from ganbalance.pipeline import request, runs
 from ganbalance.pipeline.export import export
 from ganbalance.pipeline.state import State
 from ganbalance.reporting import readme, tables
+from ganbalance.reporting.summary import Summary
 from ganbalance.store import open_store
 
 
@@ -88,15 +88,15 @@ def export_run(flags: argparse.Namespace) -> int:
 def table(flags: argparse.Namespace) -> int:
     """Print a report's table, or put it between the markers of a markdown file."""
     try:
-        summary = json.loads(flags.summary.read_text())
-        text = tables.readme(summary)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        summary = Summary.read(flags.summary)
+    except (OSError, ValueError) as error:
         raise ConfigError(f"{flags.summary} is not a summary.json that the report wrote ({error!r})") from error
+    text = tables.readme(summary)
     if flags.into is None:
         print(text)
     else:
-        flags.into.write_text(readme.replace_table(flags.into.read_text(), summary["experiment"], text))
-        print(f"wrote the table of {summary['experiment']} into {flags.into}")
+        flags.into.write_text(readme.replace_table(flags.into.read_text(), summary.experiment, text))
+        print(f"wrote the table of {summary.experiment} into {flags.into}")
     return EXIT_DONE
 
 
@@ -109,7 +109,7 @@ def write_report(state: State, folder: Path) -> bool:
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
-    print(f"\n{tables.terminal(json.loads((folder / 'summary.json').read_text()))}\n")
+    print(f"\n{tables.terminal(Summary.read(folder / 'summary.json'))}\n")
     print(f"report: {folder / 'report.html'}")
     return True
 

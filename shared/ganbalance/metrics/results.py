@@ -1,8 +1,7 @@
 """What is concluded of a run, as data: the question, and what `statistics.analyse` says of every arm."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from ganbalance.config import Family
 from ganbalance.metrics.classification import Settings, Settled
@@ -53,7 +52,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Summary:
+class Metric:
     """One metric of one arm: mean over its n seeds, 95 % interval, difference over the seeds it shares."""
 
     n: int
@@ -87,9 +86,9 @@ class Sensitivity:
     per_seed_difference: Difference | None
 
 
-@dataclass(frozen=True)
-class Arm:
-    """All that is said of one arm; `n_paired` counts the seeds shared with the baseline, imputed ones included.
+@dataclass(frozen=True, kw_only=True)
+class ArmNumbers:
+    """All that is measured of one arm; `n_paired` counts the seeds shared with the baseline, imputed ones included.
 
     `diverged_seeds` are all at which it diverged, `imputed_seeds` those of them that count as the baseline: none where
     it diverged too often, so that nothing of the baseline is shown as its own.
@@ -100,7 +99,6 @@ class Arm:
     n_paired: int
     diverged_seeds: list[int]
     imputed_seeds: list[int]
-    finding: Finding | None
     vetoed: bool
     detectable: Detectable | None
     components: Components | None
@@ -110,7 +108,14 @@ class Arm:
     finished_difference: Difference | None
     moved: Difference | None
     sensitivity: Sensitivity | None
-    metrics: dict[str, Summary]
+    metrics: dict[str, Metric]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm(ArmNumbers):
+    """The numbers of an arm, and what the rule says of them; None of the baseline and of what is exempt."""
+
+    finding: Finding | None
 
 
 @dataclass(frozen=True)
@@ -126,7 +131,7 @@ class Margins:
 class Analysis:
     """Every arm of a run, and how it was judged. `smallest_class` counts test images, or groups of them.
 
-    `settled` is what was chosen for each arm, `points` the metrics of each of its seeds; both stay out of the JSON.
+    `settled` is what was chosen for each arm, `points` the metrics of each of its seeds.
     """
 
     primary: str
@@ -139,17 +144,3 @@ class Analysis:
     arms: dict[str, Arm]
     settled: dict[str, Settled]
     points: dict[str, dict[int, dict[str, float]]]
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain dicts, strings, numbers and None; never NaN."""
-        kept = [item.name for item in fields(self) if item.name not in ("settled", "points")]
-        return {name: _plain(getattr(self, name)) for name in kept}
-
-
-def _plain(value: Any) -> Any:
-    """Dataclasses as dicts, an estimate with its interval."""
-    if isinstance(value, Estimate):
-        return asdict(value) | {"low": value.low, "high": value.high, "p": value.p}
-    if is_dataclass(value) and not isinstance(value, type):
-        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
-    return {key: _plain(one) for key, one in value.items()} if isinstance(value, dict) else value

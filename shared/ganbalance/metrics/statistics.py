@@ -10,7 +10,7 @@ from ganbalance.metrics.classification import AS_TRAINED, FAIR
 from ganbalance.metrics.crossed import Estimate, Sample, Share, holm, ratio
 from ganbalance.metrics.measured import MeasuredRun
 from ganbalance.metrics.penalty import sensitivity
-from ganbalance.metrics.results import MIN_SEEDS_INTERVAL, Analysis, Arm, Difference, Margins, Run, Summary
+from ganbalance.metrics.results import MIN_SEEDS_INTERVAL, Analysis, Arm, Difference, Margins, Metric, Run
 from ganbalance.metrics.scores import Scores
 from ganbalance.metrics.verdicts import Evidence, Finding, Gate
 
@@ -198,7 +198,7 @@ class _Analyst(MeasuredRun):
             return None
         return ratio(self.gain(arm, self.primary, seeds=seeds), self.gain(oracle, self.primary, seeds=seeds))
 
-    def _summary(self, arm: str, metric: str, adjusted: Mapping[str, float]) -> Summary:
+    def _summary(self, arm: str, metric: str, adjusted: Mapping[str, float]) -> Metric:
         found = self.sample(arm, metric, self.seeds(arm))
         difference = None
         if self.run.families[arm] != "baseline" and self.common(arm, self.run.baseline):
@@ -206,11 +206,11 @@ class _Analyst(MeasuredRun):
             difference = _difference(self.gain(arm, metric), p_holm)
         mean = float(found.values[:, 0].mean())
         if len(found.values) < MIN_SEEDS_INTERVAL:
-            return Summary(len(found.values), mean, None, None, difference)
+            return Metric(len(found.values), mean, None, None, difference)
         # a symmetric interval may leave the range in which the metric lies
         top = np.inf if metric.startswith("log_loss") else 1.0
         interval = found.estimate
-        return Summary(len(found.values), mean, max(0.0, interval.low), float(min(top, interval.high)), difference)
+        return Metric(len(found.values), mean, max(0.0, interval.low), float(min(top, interval.high)), difference)
 
 
 def _difference(sample: Sample, p_holm: float | None = None) -> Difference:

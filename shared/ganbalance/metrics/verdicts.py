@@ -21,6 +21,7 @@ gains, and of 1 - fair balanced accuracy for thresholds.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 from ganbalance.metrics.crossed import ALPHA, Estimate
 
@@ -112,6 +113,9 @@ def few_images(smallest_class: int, auc: float) -> bool:
     return smallest_class < FEW_TEST_IMAGES or (1 - auc) * smallest_class < FEW_MISRANKED
 
 
+Limit = Literal["seeds", "test images", "both"]
+
+
 @dataclass(frozen=True)
 class Gate:
     """Whether this run could have shown a gain: what the oracle gains, and what stands in the way where it is shut.
@@ -122,11 +126,13 @@ class Gate:
 
     open: bool
     gain: Estimate
-    limited_by: str
+    limited_by: Limit
 
 
 def gate(oracle_gain: Estimate) -> Gate:
     """Open where the interval of the oracle's gain lies above 0."""
     parts = oracle_gain.components
-    shares = {"seeds": parts.seeds, "test images": parts.images, "both": parts.interaction} if parts else {"both": 0.0}
+    shares: dict[Limit, float] = {"both": 0.0}
+    if parts:
+        shares = {"seeds": parts.seeds, "test images": parts.images, "both": parts.interaction}
     return Gate(oracle_gain.low > 0, oracle_gain, max(shares, key=lambda name: shares[name]))

@@ -17,11 +17,12 @@ from ganbalance.pipeline import resolution, stages
 from ganbalance.pipeline.export import check_is_new, done
 from ganbalance.pipeline.plan import Node, Plan
 from ganbalance.pipeline.state import State
+from ganbalance.reporting.formats import known
 from ganbalance.reporting.kept_arm import Chosen, best, statements
+from ganbalance.reporting.summary import Summary
 from ganbalance.store.artifacts import Artifact
 
 if TYPE_CHECKING:
-    from ganbalance.reporting.layout import Summary
     from ganbalance.training.model_folder import DecisionRule, Model
     from ganbalance.training.model_folder import Network as ModelNetwork
 
@@ -43,10 +44,10 @@ def export_model(  # noqa: PLR0913
     check_is_new("--model", to)
     _check_classifiers_are_kept(state.plan)
     report = done(state, "report")
-    summary = report.json("summary.json")
+    summary = Summary.of(report.json("summary.json"), where=f"the report of run {state.plan.run}")
     chosen = _chosen(summary, arm)
     seed = _seed(summary, chosen.arm, seed)
-    strength = summary["arms"][chosen.arm]["sensitivity"]["all_classes"]
+    strength = known(summary.arms[chosen.arm].sensitivity).all_classes
     cell = _trained(state.plan, chosen.arm, seed, strength)
     kept = done(state, cell.name)
     if "head.safetensors" not in kept.names:
@@ -77,19 +78,19 @@ def export_model(  # noqa: PLR0913
 def _chosen(summary: Summary, arm: str | None) -> Chosen:
     if arm is None:
         return best(summary)
-    if arm not in summary["arms"]:
-        raise ConfigError(f"--arm {arm}: the run has no such arm; choose among {', '.join(summary['arms'])}")
+    if arm not in summary.arms:
+        raise ConfigError(f"--arm {arm}: the run has no such arm; choose among {', '.join(summary.arms)}")
     return Chosen(arm, "as asked for")
 
 
 def _seed(summary: Summary, arm: str, seed: int | None) -> int:
     """The seed that was named, else the first at which the arm has a result."""
-    lost = {one["seed"]: one["because"] for one in summary["missing_results"] if one["arm"] == arm}
-    known = [one for one in summary["seeds"] if one not in lost]
-    if seed not in (None, *summary["seeds"]):
-        raise ConfigError(f"--seed {seed}: the run has no such seed, only {', '.join(map(str, summary['seeds']))}")
+    lost = {one.seed: one.because for one in summary.missing_results if one.arm == arm}
+    known = [one for one in summary.seeds if one not in lost]
+    if seed not in (None, *summary.seeds):
+        raise ConfigError(f"--seed {seed}: the run has no such seed, only {', '.join(map(str, summary.seeds))}")
     if not known:
-        raise DataError(f"{arm} has no classifier at any seed: {lost[summary['seeds'][0]]}")
+        raise DataError(f"{arm} has no classifier at any seed: {lost[summary.seeds[0]]}")
     if seed in lost:
         elsewhere = f"choose --seed among {', '.join(map(str, known))}"
         raise DataError(f"{arm} has no classifier at seed {seed}: {lost[seed]}; {elsewhere}")

@@ -1,7 +1,6 @@
 """Write the machine-readable files beside the report; each is equal byte for byte when its inputs are."""
 
 import csv
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,15 +16,16 @@ from ganbalance.metrics.results import Analysis
 from ganbalance.metrics.scores import Scores
 from ganbalance.reporting.collect import Results
 from ganbalance.reporting.origin import EXPERIMENT_FILE
+from ganbalance.reporting.summary import Summary
 
 
-def write(folder: Path, results: Results, analysis: Analysis, summary: dict[str, Any], experiment: Experiment) -> None:
+def write(folder: Path, results: Results, analysis: Analysis, summary: Summary, experiment: Experiment) -> None:
     """Write results.csv, confusion.csv, predictions.npz, summary.json and experiment.yaml."""
     _csv(folder / "results.csv", ("arm", "seed", "metric", "value"), _metric_rows(analysis))
     head = ("arm", "seed", "rule", "true", "predicted", "count")
     _csv(folder / "confusion.csv", head, _confusion_rows(results, analysis))
     np.savez_compressed(folder / "predictions.npz", **predictions(results, analysis))  # type: ignore[arg-type]
-    (folder / "summary.json").write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n")
+    summary.write(folder / "summary.json")
     (folder / EXPERIMENT_FILE).write_text(yaml.safe_dump(dump(experiment), sort_keys=False))
 
 

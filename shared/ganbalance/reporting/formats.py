@@ -1,11 +1,17 @@
 """Format numbers, arms, metrics, rules and verdicts, for every page and the terminal."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
 
+from ganbalance.errors import DataError
 from ganbalance.metrics import verdicts
 from ganbalance.metrics.classification import AS_TRAINED, DEPLOYMENT, FAIR
-from ganbalance.reporting.layout import Entry, Summary
+from ganbalance.metrics.crossed import Components
+from ganbalance.metrics.results import Difference
+from ganbalance.reporting.layout import Entry
+from ganbalance.reporting.summary import Summary
+
+T = TypeVar("T")
 
 NOTHING = "–"
 LEAST_P = 1e-4
@@ -48,8 +54,23 @@ _METRICS = {
 }
 _RULES = {AS_TRAINED: "as trained", FAIR: "fair", DEPLOYMENT: "deployment"}
 
-Number = Mapping[str, Any]
-"""A mean with the ends of its interval, which are None where one seed allows none."""
+
+class Number(Protocol):
+    """A mean with the ends of its interval, which are None where one seed allows none."""
+
+    @property
+    def mean(self) -> float: ...  # noqa: D102
+    @property
+    def low(self) -> float | None: ...  # noqa: D102
+    @property
+    def high(self) -> float | None: ...  # noqa: D102
+
+
+def known(found: T | None) -> T:
+    """What is there wherever this is asked, as a difference is for a verdict. Raises DataError where it is not."""
+    if found is None:
+        raise DataError("summary.json lacks a number that its verdicts rest on; 'ganbalance run' makes the report anew")
+    return found
 
 
 def number(value: float, *, signed: bool = False) -> str:
@@ -59,34 +80,34 @@ def number(value: float, *, signed: bool = False) -> str:
 
 def brackets(found: Number, *, signed: bool = False) -> str:
     """'[0.9921, 0.9970]', or nothing where there is no interval."""
-    if found["low"] is None:
+    if found.low is None or found.high is None:
         return ""
-    return f"[{number(found['low'], signed=signed)}, {number(found['high'], signed=signed)}]"
+    return f"[{number(found.low, signed=signed)}, {number(found.high, signed=signed)}]"
 
 
 def interval(found: Number | None, *, signed: bool = False) -> str:
     """'0.9948 [0.9921, 0.9970]', or the mean alone."""
     if not found:
         return NOTHING
-    return f"{number(found['mean'], signed=signed)} {brackets(found, signed=signed)}".rstrip()
+    return f"{number(found.mean, signed=signed)} {brackets(found, signed=signed)}".rstrip()
 
 
 def size(found: Number) -> str:
     """'0.0021 [0.0002, 0.0040]': how large a difference is, where a word says in which direction."""
-    if found["low"] is None:
-        return number(abs(found["mean"]))
-    low, high = sorted((abs(found["low"]), abs(found["high"])))
-    return f"{number(abs(found['mean']))} [{number(low)}, {number(high)}]"
+    if found.low is None or found.high is None:
+        return number(abs(found.mean))
+    low, high = sorted((abs(found.low), abs(found.high)))
+    return f"{number(abs(found.mean))} [{number(low)}, {number(high)}]"
 
 
 def cell(found: Number | None, *, signed: bool = False) -> Entry:
     """A mean with its interval below it."""
-    return Entry(number(found["mean"], signed=signed), brackets(found, signed=signed)) if found else Entry(NOTHING)
+    return Entry(number(found.mean, signed=signed), brackets(found, signed=signed)) if found else Entry(NOTHING)
 
 
 def mean(found: Number | None, *, signed: bool = False) -> str:
     """The mean alone."""
-    return number(found["mean"], signed=signed) if found else NOTHING
+    return number(found.mean, signed=signed) if found else NOTHING
 
 
 def p_value(p: float | None) -> str:
@@ -106,9 +127,9 @@ def listed(names: Sequence[str], word: str = "and") -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {word} {names[-1]}" if names else ""
 
 
-def variance_shares(components: Mapping[str, Any] | None) -> dict[str, float]:
+def variance_shares(components: Components | None) -> dict[str, float]:
     """Each source's share of a variance by name; nothing where there is no variance to share."""
-    parts = {part: float(components[part]) for part in ("seeds", "images", "interaction")} if components else {}
+    parts = {part: getattr(components, part) for part in ("seeds", "images", "interaction")} if components else {}
     total = sum(parts.values())
     return {part: value / total for part, value in parts.items()} if total else {}
 
@@ -144,62 +165,62 @@ def metric_name(metric: str, classes: Sequence[str] = ()) -> str:
 
 def primary_name(summary: Summary) -> str:
     """The metric that verdicts rest on."""
-    return metric_name(summary["primary"])
+    return metric_name(summary.primary)
 
 
 def tested_units(summary: Summary) -> str:
     """What is counted and drawn of the test: its images, or groups of them where they are grouped."""
-    return "test groups" if "tested_groups" in summary["dataset"] else "test images"
+    return "test groups" if summary.dataset.tested_groups else "test images"
 
 
-def change(summary: Summary, arm: str, metric: str | None = None) -> Any:
+def change(summary: Summary, arm: str, metric: str | None = None) -> Difference | None:
     """The difference of an arm to the baseline, in the primary metric unless another is named; None without one."""
-    found = summary["arms"][arm]["metrics"].get(metric or summary["primary"])
-    return found["difference"] if found else None
+    found = summary.arms[arm].metrics.get(metric or summary.primary)
+    return found.difference if found else None
 
 
-def shown_change(summary: Summary, arm: str) -> Any:
+def shown_change(summary: Summary, arm: str) -> Difference | None:
     """The difference in ranking that is shown of an arm: of one that did not train, over the seeds at which it did."""
-    finished = summary["arms"][arm]["finished_difference"]
+    finished = summary.arms[arm].finished_difference
     return finished if did_not_train(summary, arm) and finished else change(summary, arm)
 
 
 def verdict_label(summary: Summary, arm: str) -> str:
     """The verdict on an arm with its direction; '–' for the baseline and for what is exempt."""
-    verdict = summary["arms"][arm]["verdict"]
+    verdict = summary.arms[arm].verdict
     if verdict is None:
         return NOTHING
-    name: str = verdict["name"]
+    name = verdict.name
     if name == verdicts.MOVES:
-        return f"{name}, for {'better' if verdict['direction'] > 0 else 'worse'}"
+        return f"{name}, for {'better' if verdict.direction > 0 else 'worse'}"
     if name == verdicts.NO_DIFFERENCE:
         return name + measurably(summary, arm)
     if name == verdicts.DID_NOT_TRAIN:
-        return f"{name} ({len(summary['arms'][arm]['diverged_seeds'])} of {len(summary['seeds'])})"
+        return f"{name} ({len(summary.arms[arm].diverged_seeds)} of {len(summary.seeds)})"
     return name
 
 
 def verdict_entry(summary: Summary, arm: str) -> Entry:
     """The same as a field of a table."""
-    verdict = summary["arms"][arm]["verdict"]
-    return Entry(verdict_label(summary, arm), verdict=verdict["name"] if verdict else "")
+    verdict = summary.arms[arm].verdict
+    return Entry(verdict_label(summary, arm), verdict=verdict.name if verdict else "")
 
 
 def did_not_train(summary: Summary, arm: str) -> bool:
     """Whether too many of its cells diverged for a verdict."""
-    verdict = summary["arms"][arm]["verdict"]
-    return verdict is not None and verdict["name"] == verdicts.DID_NOT_TRAIN
+    verdict = summary.arms[arm].verdict
+    return verdict is not None and verdict.name == verdicts.DID_NOT_TRAIN
 
 
 def measurably(summary: Summary, arm: str, though: str = "") -> str:
     """', measurably above 0' after a difference inside the margin that is, with `though` before it; else nothing."""
-    if not summary["arms"][arm]["verdict"]["measurable"]:
+    if not known(summary.arms[arm].verdict).measurable:
         return ""
-    return f", {though}measurably {'above' if change(summary, arm)['mean'] > 0 else 'below'} 0"
+    return f", {though}measurably {'above' if known(change(summary, arm)).mean > 0 else 'below'} 0"
 
 
 def by_family(summary: Summary) -> dict[str, list[str]]:
     """Family -> its arms, in the order in which they are shown; families without arms are left out."""
-    arms = summary["arms"]
-    found = {family: [arm for arm, of_arm in arms.items() if of_arm["family"] == family] for family in FAMILIES}
+    arms = summary.arms
+    found = {family: [arm for arm, of_arm in arms.items() if of_arm.family == family] for family in FAMILIES}
     return {family: of_family for family, of_family in found.items() if of_family}

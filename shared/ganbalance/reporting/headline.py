@@ -7,13 +7,14 @@ from ganbalance.reporting.formats import (
     by_family,
     capitalised,
     interval,
+    known,
     percent,
     primary_name,
     tested_units,
     variance_shares,
     verdict_label,
 )
-from ganbalance.reporting.layout import Summary
+from ganbalance.reporting.summary import Summary
 from ganbalance.reporting.verdict_text import CONDITIONAL, clause, rare_by_nature, shut
 
 
@@ -27,8 +28,8 @@ def gate(summary: Summary) -> list[str]:
     """What keeps this run from showing a gain, and what it needs; nothing where the gate is open."""
     if not shut(summary):
         return []
-    gain, limit = summary["gate"]["gain"], summary["gate"]["limited_by"]
-    shares = variance_shares(gain["components"])
+    gate = known(summary.gate)
+    shares = variance_shares(gate.gain.components)
     share = f" ({percent(shares['images'])} of the variance)" if shares else ""
     tested = tested_units(summary)
     needs = {
@@ -36,19 +37,19 @@ def gate(summary: Summary) -> list[str]:
         "more seeds buy little.",
         "seeds": "It needs more seeds or a harder task: the draw of the seeds is what limits it.",
         "both": f"It needs more seeds, more {tested} or a harder task.",
-    }[limit]
+    }[gate.limited_by]
     return [
         f"This run could not have shown a gain: giving the removed images back changes {primary_name(summary)} by "
-        f"{interval(gain, signed=True)}.",
+        f"{interval(gate.gain, signed=True)}.",
         needs,
     ]
 
 
 def worth(summary: Summary) -> list[str]:
     """What the removed images are worth, where the gate is open."""
-    if summary["gate"] is None or shut(summary):
+    if summary.gate is None or shut(summary):
         return []
-    gain = interval(summary["gate"]["gain"], signed=True)
+    gain = interval(summary.gate.gain, signed=True)
     return [f"A gain could have been seen: giving the removed images back changes {primary_name(summary)} by {gain}."]
 
 
@@ -59,7 +60,7 @@ def in_short(summary: Summary) -> list[str]:
         return ["This run holds no balancing method to judge."]
 
     def order(arm: str) -> tuple[int, str]:
-        verdict = summary["arms"][arm]["verdict"]["name"]
+        verdict = known(summary.arms[arm].verdict).name
         return list(SIGNS).index(verdict), verdict_label(summary, arm).partition(" (")[0]
 
     said = "; ".join(clause(summary, list(alike)) for _, alike in groupby(sorted(arms, key=order), order))
@@ -71,4 +72,4 @@ def answered(summary: Summary) -> list[str]:
     """The arms that the answer speaks of: the generative ones, or the cheap ones where there are none."""
     families = by_family(summary)
     arms = families.get("generative") or families.get("cheap") or []
-    return [arm for arm in arms if summary["arms"][arm]["verdict"]]
+    return [arm for arm in arms if summary.arms[arm].verdict]

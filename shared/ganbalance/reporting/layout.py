@@ -3,18 +3,15 @@
 import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from ganbalance.metrics.results import Analysis
 from ganbalance.reporting.collect import Question, Results
-
-Summary = dict[str, Any]
-"""The content of summary.json."""
+from ganbalance.reporting.summary import Summary
 
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that a section may show. `summary` is summary.json, without its provenance until it is written."""
+    """Everything that a section may show."""
 
     question: Question
     results: Results

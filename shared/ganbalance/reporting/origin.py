@@ -10,35 +10,34 @@ from ganbalance.config import Experiment
 from ganbalance.errors import ConfigError
 from ganbalance.frozen import dump
 from ganbalance.reporting.collect import Question
+from ganbalance.reporting.summary import Provenance
 from ganbalance.store.artifacts import Artifact
 
 EXPERIMENT_FILE = "experiment.yaml"
 
 
-def origin(
-    question: Question, inputs: Mapping[str, Artifact], here: Mapping[str, Any], *, presets: Path
-) -> dict[str, Any]:
+def origin(question: Question, inputs: Mapping[str, Artifact], here: Mapping[str, Any], *, presets: Path) -> Provenance:
     """The `provenance` of summary.json; `here` describes the process that writes the report."""
     seconds: dict[str, float] = {}
     for artifact in inputs.values():
         spent = float(artifact.commit.provenance.get("seconds", 0.0))
         seconds[artifact.commit.stage] = round(seconds.get(artifact.commit.stage, 0.0) + spent, 2)
     made = [artifact.commit.provenance for artifact in inputs.values()]
-    return {
-        "command": command(question.experiment, presets),
-        "git_commit": _distinct([*(one.get("git_commit") for one in made), here.get("git_commit")]),
-        "cpu": _distinct(one.get("cpu") for one in made),
-        "accelerator": _distinct(one.get("accelerator") for one in made),
-        "cores": _distinct(one.get("cores") for one in made),
-        "threads": _distinct(one.get("threads") for one in made),
-        "python": _distinct(one.get("python") for one in made),
-        "platform": _distinct(one.get("platform") for one in made),
-        "versions": _versions([*(one.get("versions", {}) for one in made), here.get("versions", {})]),
-        "seconds": dict(sorted(seconds.items())),
-        "total_seconds": round(sum(seconds.values()), 2),
-        "weights_sha256": question.weights_sha256,
-        "experiment": dump(question.experiment),
-    }
+    return Provenance(
+        command=command(question.experiment, presets),
+        git_commit=_distinct([*(one.get("git_commit") for one in made), here.get("git_commit")]),
+        cpu=_distinct(one.get("cpu") for one in made),
+        accelerator=_distinct(one.get("accelerator") for one in made),
+        cores=_distinct(one.get("cores") for one in made),
+        threads=_distinct(one.get("threads") for one in made),
+        python=_distinct(one.get("python") for one in made),
+        platform=_distinct(one.get("platform") for one in made),
+        versions=_versions([*(one.get("versions", {}) for one in made), here.get("versions", {})]),
+        seconds=dict(sorted(seconds.items())),
+        total_seconds=round(sum(seconds.values()), 2),
+        weights_sha256=question.weights_sha256,
+        experiment=dump(question.experiment),
+    )
 
 
 def command(experiment: Experiment, presets: Path) -> str:

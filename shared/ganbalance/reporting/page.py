@@ -44,13 +44,13 @@ def content(report: Report) -> dict[str, Any]:
     """Everything the templates show."""
     summary = report.summary
     return {
-        "name": summary["experiment"],
-        "note": summary["note"],
+        "name": summary.experiment,
+        "note": summary.note,
         "label": wording.label(summary),
         "headline": headline.headline(summary),
         "asked": wording.asked(summary),
         "flaws": wording.flaws(summary),
         "deviation": wording.deviation(summary),
-        "remarks": summary["remarks"],
+        "remarks": summary.remarks,
         "sections": sections.all_of(report),
     }

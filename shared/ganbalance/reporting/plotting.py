@@ -1,7 +1,7 @@
 """What the figures share: a plain style, panels, rows of arms by family, a line style per arm, and the way to a PNG."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import cycle
 from typing import Any
 
@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from ganbalance.reporting.formats import FAMILIES, Number, arm_name, by_family
-from ganbalance.reporting.layout import Picture, Summary
+from ganbalance.reporting.layout import Picture
+from ganbalance.reporting.summary import Summary
 
 DPI = 130
 INK, MUTED, GRID = "#1f2933", "#7b8794", "#e4e7eb"
@@ -108,15 +109,15 @@ def label_rows(axes: Axes, rows: Sequence[tuple[str, str | None]]) -> None:
 
 def whisker(axes: Axes, row: float, value: Number, family: str) -> None:
     """A mean with its interval, in the colour and shape of a family."""
-    low, high = (value["mean"] if value[end] is None else value[end] for end in ("low", "high"))
+    low, high = (value.mean if end is None else end for end in (value.low, value.high))
     axes.plot((low, high), (row, row), color=COLOURS[family], linewidth=2, solid_capstyle="butt", zorder=2)
-    axes.plot(value["mean"], row, MARKERS[family], color=COLOURS[family], markersize=6, zorder=4)
+    axes.plot(value.mean, row, MARKERS[family], color=COLOURS[family], markersize=6, zorder=4)
 
 
-def line_styles(summary: Summary) -> dict[str, dict[str, Any]]:
+def line_styles(families: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Any]]:
     """What tells the line of each arm from the others: its family by the dashes, itself by the colour."""
     styles: dict[str, dict[str, Any]] = {}
-    for family, arms in by_family(summary).items():
+    for family, arms in families.items():
         for arm, colour in zip(arms, cycle(_SHADES[family]), strict=False):
             styles[arm] = {"color": colour, "linestyle": LINES[family], "linewidth": 1.5, "label": arm_name(arm)}
     return styles

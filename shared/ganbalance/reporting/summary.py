@@ -1,253 +1,189 @@
-"""Summarise the whole result as plain data, summary.json: the report, the terminal and the README all read it."""
+"""Define summary.json, the whole result as data: the report, the terminal, the README and a comparison read it.
 
-from dataclasses import asdict
-from typing import Any
+`docs/summary.schema.json` says the same to other programs: `python -m ganbalance.reporting.summary` prints it.
+"""
 
-import numpy as np
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
 
-from ganbalance.config import Classifier, LinearHead, Margin, Network
-from ganbalance.metrics import statistics, verdicts
-from ganbalance.metrics.classification import AS_TRAINED, FAIR, Settings
-from ganbalance.metrics.results import Analysis, Run
-from ganbalance.reporting.collect import BASELINE, ORACLE, Question, Results
-from ganbalance.reporting.formats import WITHHELD, listed
-from ganbalance.reporting.layout import Summary
-from ganbalance.reporting.verdict_text import sentence
+import pydantic
 
-RELIABILITY_BINS = 10
+from ganbalance.errors import ConfigError, DataError
+from ganbalance.frozen import Frozen, dump, parse
+from ganbalance.metrics.crossed import Components, Estimate
+from ganbalance.metrics.results import ArmNumbers, Margins
+from ganbalance.metrics.verdicts import Limit
+from ganbalance.reporting.collect import MissingResult
 
-
-def analyse(question: Question, results: Results) -> Analysis:
-    """Judge the run."""
-    return statistics.analyse(
-        _run(question, results),
-        {arm: {seed: cell.scores for seed, cell in of_arm.items()} for arm, of_arm in results.cells.items()},
-        {arm: results.diverged(arm) for arm in question.arms},
-    )
+Curve = list[tuple[float, float]]
 
 
-def summarise(question: Question, results: Results, analysis: Analysis) -> Summary:
-    """Everything but the provenance; JSON-ready, no NaN, equal for equal inputs."""
-    experiment, run = question.experiment, _run(question, results)
-    summary = {
-        "experiment": experiment.name,
-        "note": experiment.note,
-        "classifier": _classifier(experiment.classifier),
-        "dataset": _dataset(question, results),
-        "seeds": list(experiment.seeds),
-        "rule": verdicts.RULE,
-        "baseline": BASELINE,
-        "reference": run.reference,
-        "oracle": ORACLE,
-        "margin_share": None if run.margin is not None else run.margin_share,
-        "replicates": run.replicates,
-        "levels": {
-            "precision": list(run.settings.precision_levels),
-            "recall": list(run.settings.recall_levels),
-        },
-        **{name: value for name, value in analysis.to_json().items() if name != "arms"},
-        "arms": _arms(run, results, analysis),
-        "missing_results": [asdict(missing) for missing in results.missing_results],
-        "remarks": remarks(question, results, analysis),
-    }
-    for arm, of_arm in summary["arms"].items():
-        if of_arm["verdict"]:
-            of_arm["verdict"]["sentence"] = sentence(summary, arm, results.missing(arm, BASELINE))
-    return summary
+class Classifier(Frozen):
+    """What was trained: `train` is how much of a network (None: a head alone), `settings` what one was chosen among."""
+
+    kind: Literal["linear-head", "network", "paper"]
+    backbone: str
+    train: str | None
+    settings: list[str]
 
 
-def _classifier(settings: Classifier) -> dict[str, Any]:
-    """What was trained, and the settings that one was chosen among."""
-    grid = settings.grid if isinstance(settings, Network) else ()
-    return {
-        "kind": settings.kind,
-        "backbone": settings.backbone,
-        "train": settings.train if isinstance(settings, Network) else None,
-        "settings": [f"learning rate {lr:g}, weight decay {decay:g}" for lr, decay in grid],
-    }
+class Rare(Frozen):
+    """A rare class and the share of its images that was kept."""
+
+    model_config = pydantic.ConfigDict(validate_by_name=True, serialize_by_alias=True)
+
+    class_name: str = pydantic.Field(alias="class")
+    keep: float
 
 
-def _run(question: Question, results: Results) -> Run:
-    settings = question.experiment.statistics
-    share = settings.margin.share if isinstance(settings.margin, Margin) else None
-    return Run(
-        families=question.families,
-        seeds=question.experiment.seeds,
-        settings=Settings(
-            rare=tuple(sorted(question.keep)),
-            deployment_prior=results.prior,
-            precision_levels=settings.precision_levels,
-            recall_levels=settings.recall_levels,
-        ),
-        reference=settings.reference,
-        baseline=BASELINE,
-        oracle=ORACLE,
-        margin=None if isinstance(settings.margin, Margin) else settings.margin,
-        margin_share=share or 0.0,
-        replicates=settings.replicates,
-    )
+class Dataset(Frozen):
+    """The images: `classes` in order, then how many of each class there are, `test` in all.
 
-
-def _dataset(question: Question, results: Results) -> dict[str, Any]:
-    tested = np.bincount(results.labels, minlength=len(results.class_names)).tolist()
-    groups = results.tested_groups
-    return {
-        "name": question.experiment.dataset.name,
-        "classes": list(results.class_names),
-        "rare": [
-            {"class": results.class_names[index], "keep": share} for index, share in sorted(question.keep.items())
-        ],
-        **{name: dict(zip(results.class_names, counts, strict=True)) for name, counts in results.counts.items()},
-        "test": len(results.labels),
-        "tested": dict(zip(results.class_names, tested, strict=True)),
-        **({"tested_groups": dict(zip(results.class_names, groups, strict=True))} if groups else {}),
-        "fingerprint": question.fingerprint,
-    }
-
-
-def _arms(run: Run, results: Results, analysis: Analysis) -> dict[str, Any]:
-    """The analysis of each arm without the conclusions that need a missing cell."""
-    arms = {}
-    for arm, of_arm in analysis.to_json()["arms"].items():
-        verdict = of_arm.pop("finding")
-        if verdict and results.missing(arm, BASELINE):
-            verdict = {"name": WITHHELD, "direction": 0, "measurable": False}
-        arms[arm] = of_arm | {
-            "gan": run.families[arm] == "generative",
-            "verdict": verdict,
-            "reliability": _reliability(results, analysis, arm),
-            "unsolved": sum(cell.unsolved for cell in results.cells[arm].values()),
-        }
-        if results.missing(arm, run.reference):
-            arms[arm] |= {"beats_reference": None, "reference_difference": None}
-        if results.missing(arm, BASELINE, run.oracle):
-            arms[arm]["gap_recovered"] = None
-    return arms
-
-
-def _reliability(results: Results, analysis: Analysis, arm: str) -> dict[str, list[list[float]]]:
-    """Rule -> [mean predicted probability, observed share] per bin, of `results.shown` and the rest weighted equally.
-
-    Ten bins of equal width over the test images of all seeds; a bin without images is left out.
+    before, after                the imbalance
+    train, validation, tuning    the parts of the kept and removed ones at the first seed
+    tested, tested_groups        test images, and groups of them where images are grouped
     """
-    if arm not in analysis.settled:
-        return {}
-    settled = analysis.settled[arm]
-    shown = results.shown
-    curves: dict[str, list[list[float]]] = {}
-    for rule in (AS_TRAINED, FAIR):
-        predicted, truth = [], []
-        for cell in results.cells[arm].values():
-            rules = settled.rules(cell.scores, results.prior)
-            if rule in rules:
-                log_p = rules[rule].log_probabilities(cell.scores.test[settled.strength])
-                predicted.append(np.exp(log_p[:, shown]))
-                truth.append(cell.scores.test_labels == shown)
-        if predicted:
-            curves[rule] = _binned(np.concatenate(predicted), np.concatenate(truth))
-    return curves
+
+    name: str
+    classes: list[str]
+    rare: list[Rare]
+    before: dict[str, int]
+    after: dict[str, int]
+    train: dict[str, int]
+    validation: dict[str, int]
+    tuning: dict[str, int]
+    test: int
+    tested: dict[str, int]
+    tested_groups: dict[str, int] | None = pydantic.Field(None, exclude_if=lambda found: found is None)
+    fingerprint: str
 
 
-def _binned(predicted: np.ndarray, truth: np.ndarray) -> list[list[float]]:
-    # of one class against the rest, both sides weigh the same
-    weights = np.where(truth, 1 / truth.sum(), 1 / (~truth).sum())
-    places = np.minimum((predicted * RELIABILITY_BINS).astype(int), RELIABILITY_BINS - 1)
-    total, hits, said = (
-        np.bincount(places, weights * value, RELIABILITY_BINS) for value in (np.ones(len(truth)), truth, predicted)
-    )
-    return [[float(s / t), float(h / t)] for t, h, s in zip(total, hits, said, strict=True) if t > 0]
+class Levels(Frozen):
+    """The levels at which recall and precision are measured."""
+
+    precision: list[float]
+    recall: list[float]
 
 
-def remarks(question: Question, results: Results, analysis: Analysis) -> list[str]:
-    """What a reader has to know before the numbers, one sentence each."""
-    said = list(question.notes)
-    if ORACLE not in question.arms:
-        said.append("No oracle among the arms: how much there was to gain is not known.")
-    if natural := [results.class_names[index] for index, share in sorted(question.keep.items()) if share == 1]:
-        said.append(
-            f"Nothing was removed of {', '.join(natural)}: every seed splits the same images anew, so each statement "
-            "is conditional on these images. More seeds narrow an interval without saying more about new data."
-        )
-    seeds = len(question.experiment.seeds)
-    if seeds < verdicts.MIN_SEEDS:
-        said.append(f"Too few seeds: {seeds}, and a verdict needs {verdicts.MIN_SEEDS}. The numbers only describe.")
-    is_head = isinstance(question.experiment.classifier, LinearHead)
-    tuned = ("Penalties", "penalty") if is_head else ("Settings", "setting")
-    said += _by_group(results) + _test_images(results, analysis) + _tuned_on(results, *tuned)
-    if analysis.equality_within_reach is False and analysis.margins:
-        said.append(
-            f"Equality could not be shown by this run, whatever its arms do: half of every interval exceeds the margin "
-            f"of {analysis.margins.ranking:.4f}."
-        )
-    if lost := [one for one in results.missing_results if one.kind == "missing" and one.arm]:
-        said.append(
-            f"Cells missing: {len(lost)} of {len(question.arms) * seeds}. Verdicts that need them are withheld, and p "
-            "values are adjusted over the arms that are there."
-        )
-    return said + _divergence(results) + _machines(results)
+class Gain(Frozen):
+    """A mean over seeds with its standard error, its 95 % interval, and where its variance comes from."""
+
+    mean: float
+    se: float
+    df: float
+    components: Components | None
+    low: float
+    high: float
+    p: float
+
+    @classmethod
+    def of(cls, found: Estimate) -> "Gain":
+        """With its interval."""
+        return cls(**{name: getattr(found, name) for name in cls.model_fields})
 
 
-def _by_group(results: Results) -> list[str]:
-    """What is different where images are grouped."""
-    if results.tested_groups is None:
-        return []
-    rare = listed([f"{results.tested_groups[index]} of “{results.class_names[index]}”" for index in results.rare])
-    return [
-        "Images were split and resampled by group, since those of one group are not independent: no group is on two "
-        "sides of a split, shares are of groups, intervals draw whole groups of test images, and where a verdict needs "
-        f"a number of test images, groups are counted. Groups tested: {rare}. Seeds differ in their numbers of images; "
-        "the tables show those of the first."
-    ]
+class Gate(Frozen):
+    """Whether the run could have shown a gain: what the oracle gains, and what limits it."""
+
+    open: bool
+    gain: Gain
+    limited_by: Limit
 
 
-def _test_images(results: Results, analysis: Analysis) -> list[str]:
-    smallest, base = analysis.smallest_class, analysis.arms[BASELINE].metrics.get(analysis.primary)
-    if base is None or not analysis.few_images:
-        return []
-    wrong = (1 - base.mean) * smallest
-    what = "no verdict" if not analysis.enough_images else "verdicts with caution"
-    units = "test groups" if results.tested_groups else "test images"
-    return [
-        f"{smallest} {units} in the smallest class, of which {BASELINE} ranks about {wrong:.1f} wrong: {what}. "
-        f"A verdict needs {verdicts.MIN_TEST_IMAGES} and {verdicts.MIN_MISRANKED:g}; from "
-        f"{verdicts.FEW_TEST_IMAGES} and {verdicts.FEW_MISRANKED:g} on its error rates hold."
-    ]
+class Verdict(Frozen):
+    """A verdict, its direction (1 better, -1 worse, 0 none), whether it is measurably off 0, and its evidence."""
+
+    name: str
+    direction: int
+    measurable: bool
+    sentence: str = ""
 
 
-def _tuned_on(results: Results, several: str, one: str) -> list[str]:
-    """What penalties or settings, and fair thresholds, were chosen on; classes with as many images share a sentence."""
-    rare: dict[tuple[int, int], list[str]] = {}
-    for index, name in enumerate(results.class_names):
-        if extra := results.counts["tuning"][index]:
-            rare.setdefault((results.counts["validation"][index], extra), []).append(f"“{name}”")
-    return [
-        f"{several} and fair thresholds are chosen on {kept + extra} held-out images of {' and of '.join(names)} per "
-        f"seed, {extra} of them removed by the imbalance. Who has the imbalanced data alone has {kept}: the {one} "
-        "that those choose is shown beside it, and the fair threshold is better than theirs would be."
-        for (kept, extra), names in rare.items()
-    ]
+@dataclass(frozen=True, kw_only=True)
+class Arm(ArmNumbers):
+    """The numbers of an arm, its verdict, and reliability curves by rule: predicted and observed share of each bin.
+
+    `gan` says whether a generator draws images for it, `unsolved` counts solutions that did not converge.
+    """
+
+    gan: bool
+    verdict: Verdict | None
+    reliability: dict[str, Curve]
+    unsolved: int
 
 
-def _divergence(results: Results) -> list[str]:
-    runs = {gan: [run for run in results.gans if run.gan == gan] for gan in {run.gan for run in results.gans}}
-    return [
-        f"{gan} diverged in {sum(run.diverged for run in of_gan)} of {len(of_gan)} trainings: that is a result; such a "
-        "cell counts as what its user falls back to, no difference."
-        for gan, of_gan in sorted(runs.items())
-        if any(run.diverged for run in of_gan)
-    ]
+class Provenance(Frozen):
+    """Where the numbers come from: each list holds what was found over all stages."""
+
+    command: str
+    git_commit: list[str]
+    cpu: list[str]
+    accelerator: list[str] = pydantic.Field(default_factory=list)
+    cores: list[int]
+    threads: list[int]
+    python: list[str]
+    platform: list[str]
+    versions: dict[str, list[str]]
+    seconds: dict[str, float]
+    total_seconds: float
+    weights_sha256: str | None
+    experiment: dict[str, Any]
 
 
-def _machines(results: Results) -> list[str]:
-    """Arms for which one kind of stage ran on several kinds of machines."""
-    mixed = []
-    for arm, of_arm in results.cells.items():
-        made = frozenset[tuple[str, str]]().union(*(cell.machines for cell in of_arm.values()))
-        if len(made) > len({stage for stage, _ in made}):
-            mixed.append(arm)
-    if not mixed:
-        return []
-    return [
-        f"Several kinds of processors or accelerators made the cells of {', '.join(mixed)}. What a GAN draws and "
-        "what a network learns differ between them as between seeds; the numbers of other arms agree."
-    ]
+class Summary(Frozen):
+    """The content of summary.json."""
+
+    experiment: str
+    note: str
+    classifier: Classifier
+    dataset: Dataset
+    seeds: list[int]
+    rule: str
+    baseline: str
+    reference: str
+    oracle: str
+    margin_share: float | None
+    replicates: int
+    levels: Levels
+    primary: str
+    margins: Margins | None
+    gate: Gate | None
+    smallest_class: int
+    enough_images: bool
+    few_images: bool
+    equality_within_reach: bool | None
+    arms: dict[str, Arm]
+    missing_results: list[MissingResult]
+    remarks: list[str]
+    provenance: Provenance
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any], *, where: str) -> "Summary":
+        """Read what a report wrote. Raises DataError where it does not fit, as one of an older version does not."""
+        try:
+            return parse(cls, given, where=where)
+        except ConfigError as error:
+            first = str(error).removeprefix(f"{where}: ").partition(";")[0]
+            again = "run its experiment again: 'ganbalance run' makes the report anew"
+            raise DataError(f"{where} is of another version ({first}); {again}") from error
+
+    @classmethod
+    def read(cls, path: Path) -> "Summary":
+        """Read summary.json. Raises DataError where it does not fit."""
+        return cls.of(json.loads(path.read_text()), where=str(path))
+
+    def write(self, path: Path) -> None:
+        """Write it; equal bytes for equal content."""
+        path.write_text(json.dumps(dump(self), indent=1, allow_nan=False) + "\n")
+
+
+def schema() -> str:
+    """What docs/summary.schema.json holds."""
+    return json.dumps(Summary.model_json_schema(mode="serialization"), indent=1) + "\n"
+
+
+if __name__ == "__main__":
+    print(schema(), end="")

@@ -27,7 +27,8 @@ from ganbalance.reporting.formats import (
     verdict_label,
 )
 from ganbalance.reporting.headline import headline
-from ganbalance.reporting.layout import Entry, Group, Row, Summary, Table
+from ganbalance.reporting.layout import Entry, Group, Row, Table
+from ganbalance.reporting.summary import Summary
 from ganbalance.reporting.wording import error_rates, label, margins, threshold_alone
 
 TERMINAL_COLUMNS = 100
@@ -47,12 +48,12 @@ def verdicts(summary: Summary) -> Table:
     head = (
         "arm",
         primary_name(summary),
-        f"Δ to {summary['baseline']}",
+        f"Δ to {summary.baseline}",
         "p (Holm)",
         "balanced accuracy as trained",
         "balanced accuracy, fair",
         "verdict",
-        f"beats {arm_name(summary['reference'])}?",
+        f"beats {arm_name(summary.reference)}?",
         "share of the gap recovered",
     )
     table = of_arms(summary, "Every arm against doing nothing", head, lambda arm: _verdict_row(summary, arm))
@@ -64,9 +65,9 @@ def verdicts(summary: Summary) -> Table:
 
 
 def _verdict_row(summary: Summary, arm: str) -> tuple[Entry, ...]:
-    metrics = summary["arms"][arm]["metrics"]
+    metrics = summary.arms[arm].metrics
     return (
-        Entry(mean(metrics.get(summary["primary"]))),
+        Entry(mean(metrics.get(summary.primary))),
         _difference(summary, arm),
         _p(summary, arm),
         *(Entry(mean(metrics.get(name))) for name in (BALANCED_AS_TRAINED, BALANCED_FAIR)),
@@ -78,7 +79,7 @@ def _verdict_row(summary: Summary, arm: str) -> tuple[Entry, ...]:
 
 def _difference(summary: Summary, arm: str) -> Entry:
     """To the baseline; of an arm that did not train, over the seeds at which it did."""
-    if summary["arms"][arm]["family"] == "exempt":
+    if summary.arms[arm].family == "exempt":
         return Entry("0 by construction")
     shown = cell(shown_change(summary, arm), signed=True)
     over = " over the seeds that trained" if did_not_train(summary, arm) else ""
@@ -87,43 +88,43 @@ def _difference(summary: Summary, arm: str) -> Entry:
 
 def _p(summary: Summary, arm: str) -> Entry:
     """Adjusted within the family; of a control the plain one."""
-    found, family = change(summary, arm), summary["arms"][arm]["family"]
+    found, family = change(summary, arm), summary.arms[arm].family
     if not found or family == "exempt":
         return Entry(NOTHING)
-    return Entry(p_value(found["p"]), "unadjusted") if family == "control" else Entry(p_value(found["p_holm"]))
+    return Entry(p_value(found.p), "unadjusted") if family == "control" else Entry(p_value(found.p_holm))
 
 
 def _beats(summary: Summary, arm: str) -> Entry:
-    found = summary["arms"][arm]
-    against = found["reference_difference"]
-    if against is None or found["beats_reference"] is None:
+    found = summary.arms[arm]
+    against = found.reference_difference
+    if against is None or found.beats_reference is None:
         return Entry(NOTHING)
-    p = f" p {p_value(against['p_holm'])}" if against["p_holm"] is not None else ""
-    verdict = "yes" if found["beats_reference"] else "no"
+    p = f" p {p_value(against.p_holm)}" if against.p_holm is not None else ""
+    verdict = "yes" if found.beats_reference else "no"
     return Entry(f"{verdict}: {mean(against, signed=True)}", brackets(against, signed=True) + p)
 
 
 def _recovered(summary: Summary, arm: str) -> Entry:
-    share = summary["arms"][arm]["gap_recovered"]
+    share = summary.arms[arm].gap_recovered
     if share is None:
         return Entry(NOTHING)
-    return Entry(percent(share["mean"]), f"[{percent(share['low'])}, {percent(share['high'])}]")
+    return Entry(percent(share.mean), f"[{percent(share.low)}, {percent(share.high)}]")
 
 
 def _how_to_read(summary: Summary) -> list[str]:
     """What the numbers of the main table are."""
-    if len(summary["seeds"]) < MIN_SEEDS_INTERVAL:
+    if len(summary.seeds) < MIN_SEEDS_INTERVAL:
         return ["One seed: single values without intervals."]
     drawn = f"seeds and {tested_units(summary)}"
     said = [f"Means over seeds. In brackets 95 % intervals over {drawn}; differences are paired by seed."]
-    if summary["primary"] != "auc":
+    if summary.primary != "auc":
         said.append(
             "Pairwise AUC: how well two-class heads tell each rare class from every other class, averaged; no shift of "
             "a class’s scores changes it."
         )
     said += error_rates(summary)
     if "generative" in by_family(summary):
-        said.append(f"p against {arm_name(summary['reference'])} is adjusted within the generative arms.")
+        said.append(f"p against {arm_name(summary.reference)} is adjusted within the generative arms.")
     return [*said, *margins(summary), *threshold_alone(summary)]
 
 
@@ -131,13 +132,13 @@ def of_metrics(
     summary: Summary, caption: str, columns: Iterable[tuple[str, str]], *, notes: tuple[str, ...] = ()
 ) -> Table | None:
     """A column (head, metric) for each metric that some arm has, a row for each arm; None without any metric."""
-    measured = {name for found in summary["arms"].values() for name in found["metrics"]}
+    measured = {name for found in summary.arms.values() for name in found.metrics}
     shown = [(head, name) for head, name in columns if name in measured]
     if not shown:
         return None
 
     def row(arm: str) -> tuple[Entry, ...]:
-        metrics = summary["arms"][arm]["metrics"]
+        metrics = summary.arms[arm].metrics
         return tuple(cell(metrics.get(name)) for _, name in shown)
 
     return of_arms(summary, caption, ("arm", *(head for head, _ in shown)), row, notes=notes)
@@ -162,9 +163,9 @@ def of_arms(
 
 def arm_entry(summary: Summary, arm: str) -> Entry:
     """An arm's name, with its seeds where some are missing or diverged."""
-    found, seeds = summary["arms"][arm], len(summary["seeds"])
-    partial = f"{found['n_seeds']} of {seeds} seeds" if found["n_seeds"] < seeds else ""
-    diverged = f", {len(found['diverged_seeds'])} diverged" if found["diverged_seeds"] else ""
+    found, seeds = summary.arms[arm], len(summary.seeds)
+    partial = f"{found.n_seeds} of {seeds} seeds" if found.n_seeds < seeds else ""
+    diverged = f", {len(found.diverged_seeds)} diverged" if found.diverged_seeds else ""
     return Entry(arm_name(arm), partial + diverged)
 
 
@@ -190,9 +191,9 @@ def _marked(entry: Entry) -> str:
 
 def terminal(summary: Summary) -> str:
     """The headline and the main table in at most 100 columns of plain text."""
-    seeds = plural(len(summary["seeds"]), "seed")
-    title = f"{summary['experiment']}: {seeds}, {summary['classifier']['backbone']}, {primary_name(summary)}"
-    head = ("arm", "AUC", f"Δ to {summary['baseline']}", "bal. acc.", "fair", "verdict")
+    seeds = plural(len(summary.seeds), "seed")
+    title = f"{summary.experiment}: {seeds}, {summary.classifier.backbone}, {primary_name(summary)}"
+    head = ("arm", "AUC", f"Δ to {summary.baseline}", "bal. acc.", "fair", "verdict")
     lines = [head, *(_terminal_row(summary, arm) for of_family in by_family(summary).values() for arm in of_family)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     text = ["  ".join(field.ljust(width) for field, width in zip(line, widths, strict=True)) for line in lines]
@@ -208,12 +209,12 @@ def terminal(summary: Summary) -> str:
 
 
 def _terminal_row(summary: Summary, arm: str) -> tuple[str, ...]:
-    metrics, found = summary["arms"][arm]["metrics"], shown_change(summary, arm)
-    half = f" ±{(found['high'] - found['low']) / 2:.4f}" if found and found["low"] is not None else ""
-    exempt = summary["arms"][arm]["family"] == "exempt"
+    metrics, found = summary.arms[arm].metrics, shown_change(summary, arm)
+    half = f" ±{(found.high - found.low) / 2:.4f}" if found and found.low is not None and found.high is not None else ""
+    exempt = summary.arms[arm].family == "exempt"
     return (
         arm[:17],
-        mean(metrics.get(summary["primary"])),
+        mean(metrics.get(summary.primary)),
         NOTHING if exempt else mean(found, signed=True) + half,
         *(mean(metrics.get(name)) for name in (BALANCED_AS_TRAINED, BALANCED_FAIR)),
         verdict_label(summary, arm).replace("measurably ", ""),
@@ -221,18 +222,18 @@ def _terminal_row(summary: Summary, arm: str) -> tuple[str, ...]:
 
 
 def _lost(summary: Summary) -> str:
-    kinds = [one["kind"] for one in summary["missing_results"] if one["arm"]]
+    kinds = [one.kind for one in summary.missing_results if one.arm]
     counted = {kind: kinds.count(kind) for kind in ("missing", "diverged") if kind in kinds}
     return ", ".join(f"{plural(count, 'cell')} {kind}" for kind, count in counted.items())
 
 
 def readme(summary: Summary) -> str:
     """The headline and the main table in Markdown, with a line that says where they come from."""
-    main, made = verdicts(summary), summary["provenance"]
-    commits = ", ".join(made["git_commit"]) or "unknown"
-    machines = ", ".join([*made["cpu"], *made.get("accelerator", ())]) or "unknown"
-    seeds = ", ".join(map(str, summary["seeds"]))
-    name = summary["experiment"] + label(summary)
-    origin = f"Made by `{made['command']}`; {name}; seeds {seeds}; {machines}; commit {commits}."
+    main, made = verdicts(summary), summary.provenance
+    commits = ", ".join(made.git_commit) or "unknown"
+    machines = ", ".join([*made.cpu, *made.accelerator]) or "unknown"
+    seeds = ", ".join(map(str, summary.seeds))
+    name = summary.experiment + label(summary)
+    origin = f"Made by `{made.command}`; {name}; seeds {seeds}; {machines}; commit {commits}."
     said = escaped(" ".join(main.notes))
     return "\n\n".join([f"**{escaped(headline(summary))}**", markdown(main), said, origin]) + "\n"

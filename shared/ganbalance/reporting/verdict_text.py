@@ -14,6 +14,7 @@ from ganbalance.reporting.formats import (
     capitalised,
     change,
     interval,
+    known,
     listed,
     measurably,
     number,
@@ -24,7 +25,7 @@ from ganbalance.reporting.formats import (
     tested_units,
     verdict_label,
 )
-from ganbalance.reporting.layout import Summary
+from ganbalance.reporting.summary import Summary
 
 CONDITIONAL = "Conditional on these images"
 UNEXPECTED = "unexpected: confirm with fresh seeds"
@@ -48,17 +49,17 @@ def clause(summary: Summary, arms: Sequence[str]) -> str:
 
 def answer(summary: Summary, arm: str) -> str:
     """What the verdict on an arm means, in a few sentences."""
-    verdict, words = summary["arms"][arm]["verdict"], _words(summary, [arm])
-    if verdict["name"] == WITHHELD:
+    verdict, words = known(summary.arms[arm].verdict), _words(summary, [arm])
+    if verdict.name == WITHHELD:
         return f"No verdict on {arm_name(arm)}: results that it needs are missing."
-    if verdict["name"] in (verdicts.TOO_FEW_SEEDS, verdicts.TOO_FEW_IMAGES):
+    if verdict.name in (verdicts.TOO_FEW_SEEDS, verdicts.TOO_FEW_IMAGES):
         found, so_far = change(summary, arm), ""
         if found:
-            by = f"{number(found['mean'], signed=True)} against {summary['baseline']}"
+            by = f"{number(found.mean, signed=True)} against {summary.baseline}"
             so_far = f" So far {primary_name(summary)} changes by {by}."
-        return f"{capitalised(verdict['name'])} for a verdict on {arm_name(arm)}.{so_far}"
-    if verdict["name"] == verdicts.DID_NOT_TRAIN:
-        return f"{words.claim}. {verdict['sentence']}"
+        return f"{capitalised(verdict.name)} for a verdict on {arm_name(arm)}.{so_far}"
+    if verdict.name == verdicts.DID_NOT_TRAIN:
+        return f"{words.claim}. {verdict.sentence}"
     where = f"{CONDITIONAL}," if rare_by_nature(summary) else "On this data"
     return f"{where} {words.claim}{words.card}{_against_reference(summary, arm)}"
 
@@ -67,42 +68,42 @@ def sentence(summary: Summary, arm: str, missing: Sequence[str]) -> str:
     """The numbers that the verdict on an arm rests on; `missing` are the results that it lacks."""
     if missing:
         return f"Missing: {', '.join(missing)}. The verdict needs them all."
-    found, seeds, baseline = summary["arms"][arm], len(summary["seeds"]), summary["baseline"]
-    metric, finished = capitalised(primary_name(summary)), found["finished_difference"]
+    found, seeds, baseline = summary.arms[arm], len(summary.seeds), summary.baseline
+    metric, finished = capitalised(primary_name(summary)), found.finished_difference
     over_others = interval(finished, signed=True)
-    match found["verdict"]["name"]:
+    match known(found.verdict).name:
         case verdicts.TOO_FEW_SEEDS:
-            common = f"{found['n_paired']} of {seeds} seeds in common with {baseline}"
+            common = f"{found.n_paired} of {seeds} seeds in common with {baseline}"
             return f"{common}; a verdict needs {verdicts.MIN_SEEDS}."
         case verdicts.TOO_FEW_IMAGES:
-            smallest, least = summary["smallest_class"], verdicts.MIN_TEST_IMAGES
+            smallest, least = summary.smallest_class, verdicts.MIN_TEST_IMAGES
             needed = f"a verdict needs {least}, and one that {baseline} ranks wrong"
             return f"The smallest class has {smallest} {tested_units(summary)}; {needed}."
         case verdicts.DID_NOT_TRAIN:
             others = f" {metric} {over_others} against {baseline} over the others." if finished else ""
-            diverged = f"Training diverged at {len(found['diverged_seeds'])} of {seeds} seeds"
+            diverged = f"Training diverged at {len(found.diverged_seeds)} of {seeds} seeds"
             return f"{diverged}; at most one in five may.{others}"
-    difference = f"{metric} {_difference(summary, arm)} against {baseline} over {found['n_paired']} of {seeds} seeds"
-    imputed = ", ".join(map(str, found["imputed_seeds"]))
+    difference = f"{metric} {_difference(summary, arm)} against {baseline} over {found.n_paired} of {seeds} seeds"
+    imputed = ", ".join(map(str, found.imputed_seeds))
     note = f" Diverged at seed {imputed}, counted as no difference; over the others {over_others}." if imputed else ""
     return f"{difference}{_words(summary, [arm]).evidence}.{note}"
 
 
 def rare_by_nature(summary: Summary) -> bool:
     """Whether nothing was removed of a rare class, so that all seeds split its images and say nothing of new ones."""
-    return any(one["keep"] == 1 for one in summary["dataset"]["rare"])
+    return any(one.keep == 1 for one in summary.dataset.rare)
 
 
 def shut(summary: Summary) -> bool:
     """Whether not even the removed images given back made a gain, so that no arm could have shown one."""
-    return summary["gate"] is not None and not summary["gate"]["open"]
+    return summary.gate is not None and not summary.gate.open
 
 
 # -- each verdict ------------------------------------------------------------------------------------------------------
 
 
 def _words(summary: Summary, arms: Sequence[str]) -> Words:
-    verdict = summary["arms"][arms[0]]["verdict"]["name"]
+    verdict = known(summary.arms[arms[0]].verdict).name
     judged = {
         verdicts.HELPS: _helps,
         verdicts.HURTS: _hurts,
@@ -119,8 +120,8 @@ def _words(summary: Summary, arms: Sequence[str]) -> Words:
 
 
 def _helps(summary: Summary, arms: Sequence[str]) -> Words:
-    headline = f": {_numbers(summary, arms)} against {summary['baseline']}"
-    by = size(change(summary, arms[0]))
+    headline = f": {_numbers(summary, arms)} against {summary.baseline}"
+    by = size(known(change(summary, arms[0])))
     card = f": it raises {primary_name(summary)} by {by}, which no choice of threshold can do."
     if shut(summary):
         headline += f", {UNEXPECTED}"
@@ -129,8 +130,8 @@ def _helps(summary: Summary, arms: Sequence[str]) -> Words:
 
 
 def _hurts(summary: Summary, arms: Sequence[str]) -> Words:
-    headline = f": {_numbers(summary, arms)} against {summary['baseline']}"
-    plain, by = change(summary, arms[0], BALANCED_AS_TRAINED), size(change(summary, arms[0]))
+    headline = f": {_numbers(summary, arms)} against {summary.baseline}"
+    plain, by = known(change(summary, arms[0], BALANCED_AS_TRAINED)), size(known(change(summary, arms[0])))
     card, evidence = f": it lowers {primary_name(summary)} by {by}.", f", {_p(summary, arms[0])}"
     if _sign(plain) > 0:
         card += f" Balanced accuracy as trained still rises by {size(plain)}: a moved threshold."
@@ -139,14 +140,14 @@ def _hurts(summary: Summary, arms: Sequence[str]) -> Words:
 
 
 def _moves(summary: Summary, arms: Sequence[str]) -> Words:
-    arm, margins = arms[0], summary["margins"]
-    plain, fair = change(summary, arm, BALANCED_AS_TRAINED), change(summary, arm, BALANCED_FAIR)
-    ranking, threshold = number(margins["ranking"]), number(margins["threshold"])
-    better = summary["arms"][arm]["verdict"]["direction"] > 0
+    arm, margins = arms[0], known(summary.margins)
+    plain, fair = known(change(summary, arm, BALANCED_AS_TRAINED)), change(summary, arm, BALANCED_FAIR)
+    ranking, threshold = number(margins.ranking), number(known(margins.threshold))
+    better = known(summary.arms[arm].verdict).direction > 0
     return Words(
         claim=_claim(arms, "move") + verdict_label(summary, arm).removeprefix("moves"),
         headline=": so does the arm threshold, without training anything" if better else "",
-        card=f": balanced accuracy as trained {'rises' if plain['mean'] > 0 else 'falls'} by {size(plain)}, while the "
+        card=f": balanced accuracy as trained {'rises' if plain.mean > 0 else 'falls'} by {size(plain)}, while the "
         f"difference in {primary_name(summary)} lies within ±{ranking}{measurably(summary, arm)}, and with the fair "
         f"threshold for both that in balanced accuracy within ±{threshold}. A threshold can be chosen without "
         f"{arm_name(arm)}.",
@@ -156,7 +157,7 @@ def _moves(summary: Summary, arms: Sequence[str]) -> Words:
 
 
 def _no_difference(summary: Summary, arms: Sequence[str]) -> Words:
-    arm, margin = arms[0], number(summary["margins"]["ranking"])
+    arm, margin = arms[0], number(known(summary.margins).ranking)
     neither = ", nor do the removed images make one" if shut(summary) else ""
     return Words(
         claim=f"{_claim(arms, 'make')} {verdicts.NO_DIFFERENCE}",
@@ -168,18 +169,19 @@ def _no_difference(summary: Summary, arms: Sequence[str]) -> Words:
 
 
 def _no_evidence(summary: Summary, arms: Sequence[str]) -> Words:
-    arm, found = arms[0], summary["arms"][arms[0]]
-    low, high = (number(found["detectable"][end]) for end in ("low", "high"))
+    arm, found = arms[0], summary.arms[arms[0]]
+    effect = known(found.detectable)
+    low, high = number(effect.low), number(effect.high)
     card = f": {primary_name(summary)} changes by {_difference(summary, arm)}."
     evidence = f", {_p(summary, arm)}; a true difference of {low} to {high} would have been called in "
     evidence += f"{percent(POWER)} of such runs"
-    if found["vetoed"]:
-        own = interval(found["sensitivity"]["per_seed_difference"], signed=True)
-        tuned = "setting" if summary["classifier"]["settings"] else "penalty"
+    if found.vetoed:
+        own = interval(known(found.sensitivity).per_seed_difference, signed=True)
+        tuned = "setting" if summary.classifier.settings else "penalty"
         card += f" Which way depends on how the {tuned} is chosen."
         evidence += f"; with each seed’s own {tuned} the difference is {own}, on the other side of 0"
-    if _sign(found["moved"]):
-        moved = f"balanced accuracy as trained minus fair {interval(found['moved'], signed=True)}"
+    if _sign(found.moved):
+        moved = f"balanced accuracy as trained minus fair {interval(found.moved, signed=True)}"
         card += f" It moved the threshold: {moved}."
         evidence += f"; the threshold moved: {moved}"
     names = listed([arm_name(arm) for arm in arms], "or")
@@ -204,27 +206,27 @@ def _numbers(summary: Summary, arms: Sequence[str]) -> str:
 
 def _p(summary: Summary, arm: str) -> str:
     """The adjusted p of an arm in a family, the plain one of a control."""
-    found = change(summary, arm)
-    p = f"p {p_value(found['p'])}" if found["p_holm"] is None else f"Holm p {p_value(found['p_holm'])}"
+    found = known(change(summary, arm))
+    p = f"p {p_value(found.p)}" if found.p_holm is None else f"Holm p {p_value(found.p_holm)}"
     return p.replace("<", "< ")
 
 
 def _inside(summary: Summary, arm: str) -> str:
     off = measurably(summary, arm, "though ")
     p = f" ({_p(summary, arm)})" if off else ""
-    return f", inside the margin of {number(summary['margins']['ranking'])}{off}{p}"
+    return f", inside the margin of {number(known(summary.margins).ranking)}{off}{p}"
 
 
 def _against_reference(summary: Summary, arm: str) -> str:
-    found = summary["arms"][arm]
-    against = found["reference_difference"]
+    found = summary.arms[arm]
+    against = found.reference_difference
     if against is None:
         return ""
-    worse = against["mean"] < 0 and against["p_holm"] < ALPHA
-    verb = "beats" if found["beats_reference"] else "ranks worse than" if worse else "does not clearly beat"
-    return f" It {verb} {arm_name(summary['reference'])} ({interval(against, signed=True)})."
+    worse = against.mean < 0 and known(against.p_holm) < ALPHA
+    verb = "beats" if found.beats_reference else "ranks worse than" if worse else "does not clearly beat"
+    return f" It {verb} {arm_name(summary.reference)} ({interval(against, signed=True)})."
 
 
 def _sign(found: Number | None) -> int:
     """1 or -1 where the whole interval lies on that side of 0, else 0."""
-    return 0 if not found or found["low"] is None else int(found["low"] > 0) - int(found["high"] < 0)
+    return 0 if not found or found.low is None or found.high is None else int(found.low > 0) - int(found.high < 0)

@@ -12,11 +12,12 @@ from ganbalance.reporting.formats import (
     capitalised,
     change,
     interval,
+    known,
     number,
     percent,
     primary_name,
 )
-from ganbalance.reporting.layout import Summary
+from ganbalance.reporting.summary import Summary
 from ganbalance.reporting.verdict_text import CONDITIONAL, rare_by_nature
 
 PAPER = "paper protocol"
@@ -41,33 +42,33 @@ MOST = 0.5
 
 def asked(summary: Summary) -> str:
     """The question of the run in a few short sentences."""
-    data = summary["dataset"]
+    data = summary.dataset
     rare = ", ".join(
-        f"“{one['class']}” keeps {100 * one['keep']:.3g} % of its images "
-        f"({data['after'][one['class']]:,} of {data['before'][one['class']]:,})"
-        for one in data["rare"]
+        f"“{one.class_name}” keeps {100 * one.keep:.3g} % of its images "
+        f"({data.after[one.class_name]:,} of {data.before[one.class_name]:,})"
+        for one in data.rare
     )
     return (
-        f"{data['name']}, {len(data['classes'])} classes. Rare: {rare}. "
-        f"{capitalised(classifier(summary))}, {plural(len(summary['seeds']), 'seed')}, {data['test']:,} test images."
+        f"{data.name}, {len(data.classes)} classes. Rare: {rare}. "
+        f"{capitalised(classifier(summary))}, {plural(len(summary.seeds), 'seed')}, {data.test:,} test images."
     )
 
 
 def classifier(summary: Summary) -> str:
     """What was trained."""
-    found = summary["classifier"]
+    found = summary.classifier
     trained = {
         "scratch": "{} trained from scratch",
         "last-block": "last block of {} trained",
         "all": "all of {} trained",
         None: "{} under the " + PAPER if is_paper(summary) else "frozen {}",
     }
-    return trained[found["train"]].format(found["backbone"])
+    return trained[found.train].format(found.backbone)
 
 
 def is_paper(summary: Summary) -> bool:
     """Whether it was trained as the course report did."""
-    return bool(summary["classifier"]["kind"] == "paper")
+    return bool(summary.classifier.kind == "paper")
 
 
 def label(summary: Summary) -> str:
@@ -77,7 +78,7 @@ def label(summary: Summary) -> str:
 
 def deviation(summary: Summary) -> str | None:
     """What keeps a run under the paper protocol from being the course report's, if anything."""
-    backbone = summary["classifier"]["backbone"]
+    backbone = summary.classifier.backbone
     if not is_paper(summary) or backbone == PAPER_BACKBONE:
         return None
     return (
@@ -90,7 +91,7 @@ def flaws(summary: Summary) -> tuple[str, ...]:
     """What the paper protocol gets wrong, and how far this run repairs it; nothing of another classifier."""
     if not is_paper(summary):
         return ()
-    seeds = len(summary["seeds"])
+    seeds = len(summary.seeds)
     if seeds < MIN_SEEDS_INTERVAL:
         here = "So does this run: with one seed there is no mean and no interval."
     else:
@@ -103,20 +104,20 @@ def flaws(summary: Summary) -> tuple[str, ...]:
 
 def evidence(summary: Summary, arm: str) -> str:
     """The numbers that the verdict on an arm rests on, and where its penalty makes them less sure."""
-    verdict = summary["arms"][arm]["verdict"]
+    verdict = summary.arms[arm].verdict
     condition = [f"{CONDITIONAL}."] if verdict and rare_by_nature(summary) else []
-    return " ".join([*([verdict["sentence"]] if verdict else []), *condition, *at_end(summary, [arm])])
+    return " ".join([*([verdict.sentence] if verdict else []), *condition, *at_end(summary, [arm])])
 
 
 def at_end(summary: Summary, arms: Iterable[str]) -> list[str]:
     """A sentence for each arm whose penalty lies on an end of the grid."""
     said = []
     for arm in arms:
-        found = summary["arms"][arm]["sensitivity"]
-        if found and found["at_end"] and summary["arms"][arm]["family"] != "exempt":
-            direction = "stronger" if found["at_end"] == "strongest" else "weaker"
+        found = summary.arms[arm].sensitivity
+        if found and found.at_end and summary.arms[arm].family != "exempt":
+            direction = "stronger" if found.at_end == "strongest" else "weaker"
             said.append(
-                f"The penalty of {arm_name(arm)}, {found['chosen']:g}, is the {found['at_end']} of the grid: a "
+                f"The penalty of {arm_name(arm)}, {found.chosen:g}, is the {found.at_end} of the grid: a "
                 f"{direction} one might do better."
             )
     return said
@@ -126,13 +127,13 @@ def threshold_alone(summary: Summary) -> list[str]:
     """What moving the threshold of the baseline alone gives, and why it has no verdict."""
     said = []
     for arm in by_family(summary).get("exempt", []):
-        found = summary["arms"][arm]["metrics"].get(BALANCED_AS_TRAINED)
+        found = summary.arms[arm].metrics.get(BALANCED_AS_TRAINED)
         gain = change(summary, arm, BALANCED_AS_TRAINED)
         if found and gain:
             said.append(
-                f"{arm_name(arm)} keeps the scores of {summary['baseline']} and moves its threshold: its difference in "
+                f"{arm_name(arm)} keeps the scores of {summary.baseline} and moves its threshold: its difference in "
                 f"ranking is 0 by construction, so it gets no verdict. Balanced accuracy as trained becomes "
-                f"{number(found['mean'])}, {interval(gain, signed=True)} against {summary['baseline']}."
+                f"{number(found.mean)}, {interval(gain, signed=True)} against {summary.baseline}."
                 + (f" {CONDITIONAL}." if rare_by_nature(summary) else "")
             )
     return said
@@ -140,25 +141,23 @@ def threshold_alone(summary: Summary) -> list[str]:
 
 def margins(summary: Summary) -> list[str]:
     """Both margins, in the unit of what they bound, and how they come about."""
-    found, share = summary["margins"], summary["margin_share"]
+    found, share = summary.margins, summary.margin_share
     if found is None:
         return []
-    baseline = summary["arms"][summary["baseline"]]["metrics"]
+    baseline = summary.arms[summary.baseline].metrics
     metric = primary_name(summary)
-    auc = baseline[summary["primary"]]["mean"]
+    auc = baseline[summary.primary].mean
     if share is None:
-        return [
-            f"Margin: ±{number(found['ranking'])}, in {metric} and in balanced accuracy, as the experiment sets it."
-        ]
-    error = f"{percent(share)} of what {summary['baseline']} still gets wrong, 1 − {number(auc)}"
-    if found["capped"]:
-        gain = number(summary["gate"]["gain"]["mean"])
+        return [f"Margin: ±{number(found.ranking)}, in {metric} and in balanced accuracy, as the experiment sets it."]
+    error = f"{percent(share)} of what {summary.baseline} still gets wrong, 1 − {number(auc)}"
+    if found.capped:
+        gain = number(known(summary.gate).gain.mean)
         error = f"capped by half of the oracle’s gain of {gain}; {error}, would be {number(share * (1 - auc))}"
-    said = [f"Margin for ranking: ±{number(found['ranking'])} {metric} ({error})."]
-    if found["threshold"] is not None:
-        fair = number(baseline[BALANCED_FAIR]["mean"])
+    said = [f"Margin for ranking: ±{number(found.ranking)} {metric} ({error})."]
+    if found.threshold is not None:
+        fair = number(baseline[BALANCED_FAIR].mean)
         said.append(
-            f"Margin for thresholds: ±{number(found['threshold'])} balanced accuracy ({percent(share)} of 1 − {fair}, "
+            f"Margin for thresholds: ±{number(found.threshold)} balanced accuracy ({percent(share)} of 1 − {fair}, "
             "at the fair threshold)."
         )
     return said

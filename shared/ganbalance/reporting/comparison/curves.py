@@ -20,8 +20,9 @@ from ganbalance.reporting.formats import (
     primary_name,
     shown_change,
 )
-from ganbalance.reporting.layout import Picture, Summary
+from ganbalance.reporting.layout import Picture
 from ganbalance.reporting.plotting import GRID, INK, MARKERS, MUTED, legend_below, line_styles, panels_of, picture
+from ganbalance.reporting.summary import Summary
 
 Value = Callable[[Summary, str], Number | None]
 MOST_TICKS = 9
@@ -34,15 +35,13 @@ SPREAD = 0.5
 
 def ranking(comparison: Comparison) -> Picture:
     """The primary metric, and its difference to the baseline on the band of the margin."""
-    metric, baseline = primary_name(comparison.first), comparison.first["baseline"]
+    metric, baseline = primary_name(comparison.first), comparison.first.baseline
 
     def value(summary: Summary, arm: str) -> Number | None:
-        found: Number | None = summary["arms"][arm]["metrics"].get(summary["primary"])
-        return found
+        return summary.arms[arm].metrics.get(summary.primary)
 
     def difference(summary: Summary, arm: str) -> Number | None:
-        found: Number | None = None if did_not_train(summary, arm) else shown_change(summary, arm)
-        return found
+        return None if did_not_train(summary, arm) else shown_change(summary, arm)
 
     figure = drawn(
         comparison, {capitalised(metric): value, f"Difference in {metric} to {baseline}": difference}, columns=2
@@ -61,11 +60,11 @@ def ranking(comparison: Comparison) -> Picture:
 def other_metrics(comparison: Comparison) -> Picture | None:
     """Recall at each fixed precision that all runs have, and balanced accuracy at the fair threshold."""
     levels = [
-        level for level in comparison.first["levels"]["precision"]
-        if all(level in one["levels"]["precision"] for one in comparison.summaries)
+        level for level in comparison.first.levels.precision
+        if all(level in one.levels.precision for one in comparison.summaries)
     ]  # fmt: skip
     names = [*(f"recall_at_precision_{level:g}" for level in levels), BALANCED_FAIR]
-    measured = {name for one in comparison.summaries for found in one["arms"].values() for name in found["metrics"]}
+    measured = {name for one in comparison.summaries for found in one.arms.values() for name in found.metrics}
     panels = {capitalised(metric_name(name)): _metric(name) for name in names if name in measured}
     if not panels:
         return None
@@ -80,8 +79,7 @@ def other_metrics(comparison: Comparison) -> Picture | None:
 
 def _metric(name: str) -> Value:
     def value(summary: Summary, arm: str) -> Number | None:
-        found: Number | None = summary["arms"][arm]["metrics"].get(name)
-        return found
+        return summary.arms[arm].metrics.get(name)
 
     return value
 
@@ -90,7 +88,7 @@ def drawn(comparison: Comparison, panels: Mapping[str, Value], *, columns: int) 
     """A panel per value; arms that keep the scores of the baseline have its curve and are left out."""
     figure, places = panels_of(len(panels), columns, 10 / min(columns, len(panels)), 4.0)
     families = {family: arms for family, arms in comparison.arms.items() if family != "exempt"}
-    styles = line_styles({"arms": {arm: {"family": family} for family, arms in families.items() for arm in arms}})
+    styles = line_styles(families)
     markers = {arm: MARKERS[family] for family, arms in families.items() for arm in arms}
     shifts = dict(zip(styles, _beside(comparison.axis, len(styles)), strict=True))
     for axes, (title, value) in zip(places, panels.items(), strict=True):
@@ -99,7 +97,7 @@ def drawn(comparison: Comparison, panels: Mapping[str, Value], *, columns: int) 
             points = [
                 (place + shifts[arm], found)
                 for place, summary in zip(_places(comparison.axis), comparison.summaries, strict=True)
-                if arm in summary["arms"] and (found := value(summary, arm))
+                if arm in summary.arms and (found := value(summary, arm))
             ]
             _line(axes, points, style | {"marker": markers[arm]}, joined=comparison.axis.places is not None)
         _scaled(axes, comparison.axis)
@@ -112,8 +110,9 @@ def _line(axes: Axes, points: Sequence[tuple[float, Number]], style: dict[str, A
     if not points:
         return
     x, found = zip(*points, strict=True)
-    mean = [one["mean"] for one in found]
-    low, high = ([one["mean"] if one[end] is None else one[end] for one in found] for end in ("low", "high"))
+    mean = [one.mean for one in found]
+    low = [one.mean if one.low is None else one.low for one in found]
+    high = [one.mean if one.high is None else one.high for one in found]
     if joined:
         axes.plot(x, mean, markersize=4, **style)
         axes.fill_between(x, low, high, color=style["color"], alpha=BAND, linewidth=0)
@@ -131,9 +130,9 @@ def _margins(axes: Axes, comparison: Comparison) -> None:
     """The margin of each run, as a band behind the differences."""
     axes.axhline(0, color=MUTED, linewidth=1, zorder=1)
     known = [
-        (place, one["margins"]["ranking"])
+        (place, one.margins.ranking)
         for place, one in zip(_places(comparison.axis), comparison.summaries, strict=True)
-        if one["margins"]
+        if one.margins
     ]
     if not known:
         return

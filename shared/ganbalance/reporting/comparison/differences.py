@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ganbalance.reporting.layout import Summary
+from ganbalance.reporting.summary import Summary
 
 NOT_SET = object()
 """The value of a key that an experiment does not have."""
@@ -18,10 +18,10 @@ def differences(summaries: Sequence[Summary]) -> dict[str, list[Any]]:
 
     Arms that all runs have are compared part by part, the others as the value of `arms`.
     """
-    experiments = [summary["provenance"]["experiment"] for summary in summaries]
+    experiments = [summary.provenance.experiment for summary in summaries]
     common = set.intersection(*(set(_arms(experiment)) for experiment in experiments))
     flat = [dict(_flat(experiment, common)) for experiment in experiments]
-    same_data = len({summary["dataset"]["fingerprint"] for summary in summaries}) == 1
+    same_data = len({summary.dataset.fingerprint for summary in summaries}) == 1
     ignored = (*RESULTLESS, *(PLACES if same_data else ()))
     keys = [key for key in dict.fromkeys(key for one in flat for key in one) if not _in(key, ignored)]
     found = {key: [one.get(key, NOT_SET) for one in flat] for key in keys}

@@ -68,12 +68,12 @@ def _rows(comparison: Comparison) -> Iterator[tuple[Any, ...]]:
     """A row per run, arm and metric."""
     for place, (run, summary) in enumerate(zip(comparison.runs, comparison.summaries, strict=True)):
         values = tuple(text(of_key[place]) for of_key in comparison.differing.values())
-        gate = "" if summary["gate"] is None else "open" if summary["gate"]["open"] else "shut"
-        for arm, found in summary["arms"].items():
-            verdict = verdict_label(summary, arm) if found["verdict"] else ""
-            for metric, value in found["metrics"].items():
-                change = value["difference"] or {}
+        gate = "" if summary.gate is None else "open" if summary.gate.open else "shut"
+        for arm, found in summary.arms.items():
+            verdict = verdict_label(summary, arm) if found.verdict else ""
+            for metric, value in found.metrics.items():
+                change = value.difference
                 yield (
-                    run, *values, arm, found["family"], metric, *(value[part] for part in PARTS),
-                    *(change.get(part) for part in PARTS), change.get("p"), change.get("p_holm"), verdict, gate,
+                    run, *values, arm, found.family, metric, *(getattr(value, part) for part in PARTS),
+                    *(getattr(change, part, None) for part in (*PARTS, "p", "p_holm")), verdict, gate,
                 )  # fmt: skip

@@ -10,7 +10,7 @@ from ganbalance.reporting.comparison import axis
 from ganbalance.reporting.comparison.axis import Axis
 from ganbalance.reporting.comparison.differences import PLACES, differences, text
 from ganbalance.reporting.formats import FAMILIES, listed, metric_name
-from ganbalance.reporting.layout import Summary
+from ganbalance.reporting.summary import Summary
 from ganbalance.reporting.wording import is_paper
 
 LEAST = 2
@@ -34,7 +34,7 @@ class Comparison:
     @property
     def arms(self) -> dict[str, list[str]]:
         """Family -> every arm that some run has, in the order in which they are shown."""
-        family = {arm: of_arm["family"] for one in self.summaries for arm, of_arm in one["arms"].items()}
+        family = {arm: of_arm.family for one in self.summaries for arm, of_arm in one.arms.items()}
         found = {name: [arm for arm, of_arm in family.items() if of_arm == name] for name in FAMILIES}
         return {name: of_family for name, of_family in found.items() if of_family}
 
@@ -61,10 +61,10 @@ def _refuse(names: Sequence[str], summaries: Sequence[Summary], found: Mapping[s
     """What no page can put side by side."""
     for name, summary in zip(names, summaries, strict=True):
         of = f"{names[0]} and {name} cannot be compared"
-        metrics = [metric_name(one["primary"]) for one in (summaries[0], summary)]
+        metrics = [metric_name(one.primary) for one in (summaries[0], summary)]
         if metrics[0] != metrics[1]:
             raise ConfigError(f"{of}: verdicts rest on {metrics[0]} in one and on {metrics[1]} in the other")
-        if summaries[0]["dataset"]["fingerprint"] != summary["dataset"]["fingerprint"]:
+        if summaries[0].dataset.fingerprint != summary.dataset.fingerprint:
             keys = [key for key in found if key.startswith("dataset.")]
             if not keys or {"dataset.name", *PLACES} & set(keys):
                 raise ConfigError(f"{of}: their images are not the same; compare runs on one dataset")
@@ -92,7 +92,7 @@ def _warnings(summaries: Sequence[Summary], found: Mapping[str, Sequence[Any]]) 
         )
     if judged := _under(found, "statistics"):
         said.append(f"Their verdicts are reached differently. {_described(found, judged)}.")
-    if lost := [summary["experiment"] for summary in summaries if summary["missing_results"]]:
+    if lost := [summary.experiment for summary in summaries if summary.missing_results]:
         said.append(f"Results are missing or diverged in {listed(lost)}; the reports of these runs say which.")
     return said
 

@@ -22,7 +22,8 @@ from ganbalance.reporting.formats import (
     shown_change,
     verdict_label,
 )
-from ganbalance.reporting.layout import Entry, Group, Row, Summary, Table
+from ganbalance.reporting.layout import Entry, Group, Row, Table
+from ganbalance.reporting.summary import Summary
 from ganbalance.reporting.tables import TERMINAL_COLUMNS
 from ganbalance.reporting.verdict_text import shut
 from ganbalance.reporting.wording import is_paper, label
@@ -32,19 +33,19 @@ def verdicts(comparison: Comparison) -> Table:
     """The verdict on every arm in every run."""
 
     def entry(summary: Summary, arm: str) -> Entry:
-        found = summary["arms"][arm]["verdict"]
-        return Entry(verdict_label(summary, arm), verdict=found["name"]) if found else Entry(NOTHING)
+        found = summary.arms[arm].verdict
+        return Entry(verdict_label(summary, arm), verdict=found.name) if found else Entry(NOTHING)
 
     return _of_arms(comparison, "Verdicts", entry, but=("baseline", "exempt"))
 
 
 def ranking(comparison: Comparison) -> Table:
     """The primary metric of every arm in every run, and below it the difference to the baseline."""
-    metric, baseline = capitalised(primary_name(comparison.first)), comparison.first["baseline"]
+    metric, baseline = capitalised(primary_name(comparison.first)), comparison.first.baseline
 
     def entry(summary: Summary, arm: str) -> Entry:
-        value, found = summary["arms"][arm]["metrics"].get(summary["primary"]), shown_change(summary, arm)
-        if summary["arms"][arm]["family"] == "exempt":
+        value, found = summary.arms[arm].metrics.get(summary.primary), shown_change(summary, arm)
+        if summary.arms[arm].family == "exempt":
             return Entry(mean(value), "Δ 0 by construction")
         if arm == baseline or not found:
             return cell(value)
@@ -73,7 +74,7 @@ def _of_arms(
             rows: list[Row] = [
                 (
                     Entry(arm_name(arm)),
-                    *(entry(one, arm) if arm in one["arms"] else Entry(NOTHING) for one in comparison.summaries),
+                    *(entry(one, arm) if arm in one.arms else Entry(NOTHING) for one in comparison.summaries),
                 )
                 for arm in arms
             ]
@@ -92,7 +93,7 @@ def heads(comparison: Comparison) -> tuple[str, ...]:
 
 def gates(comparison: Comparison) -> Table:
     """What each run had to work with: images, baseline, margin, and whether a gain could have been seen."""
-    baseline, metric = comparison.first["baseline"], primary_name(comparison.first)
+    baseline, metric = comparison.first.baseline, primary_name(comparison.first)
     head = (
         comparison.axis.title, "run", "rare images left", "test images", "seeds", f"{metric} of {baseline}", "margin",
         "could a gain have been seen?",
@@ -104,10 +105,10 @@ def gates(comparison: Comparison) -> Table:
                 Entry(name),
                 Entry(run),
                 _left(summary),
-                Entry(f"{summary['dataset']['test']:,}"),
-                Entry(str(len(summary["seeds"]))),
-                cell(summary["arms"][baseline]["metrics"].get(summary["primary"])),
-                Entry(f"±{number(summary['margins']['ranking'])}" if summary["margins"] else NOTHING),
+                Entry(f"{summary.dataset.test:,}"),
+                Entry(str(len(summary.seeds))),
+                cell(summary.arms[baseline].metrics.get(summary.primary)),
+                Entry(f"±{number(summary.margins.ranking)}" if summary.margins else NOTHING),
                 _gate(summary),
             )
         )
@@ -115,17 +116,17 @@ def gates(comparison: Comparison) -> Table:
 
 
 def _left(summary: Summary) -> Entry:
-    data = summary["dataset"]
+    data = summary.dataset
     left = [
-        f"{data['after'][one['class']]:,} of {data['before'][one['class']]:,} “{one['class']}”" for one in data["rare"]
+        f"{data.after[one.class_name]:,} of {data.before[one.class_name]:,} “{one.class_name}”" for one in data.rare
     ]
     return Entry(", ".join(left))
 
 
 def _gate(summary: Summary) -> Entry:
-    if summary["gate"] is None:
+    if summary.gate is None:
         return Entry("not known", "no oracle, or no verdicts")
-    return Entry("no" if shut(summary) else "yes", f"oracle {interval(summary['gate']['gain'], signed=True)}")
+    return Entry("no" if shut(summary) else "yes", f"oracle {interval(summary.gate.gain, signed=True)}")
 
 
 def provenance(comparison: Comparison) -> Table:
@@ -133,9 +134,9 @@ def provenance(comparison: Comparison) -> Table:
     head = (comparison.axis.title, "run", "to make it again", "code", "machine", "seconds of all its stages")
     rows = []
     for name, run, summary in zip(heads(comparison), comparison.runs, comparison.summaries, strict=True):
-        made = summary["provenance"]
-        machine = ", ".join([*made["cpu"], *made.get("accelerator", ())])
-        texts = (name, run, made["command"], ", ".join(made["git_commit"]), machine, f"{made['total_seconds']:,.0f}")
+        made = summary.provenance
+        machine = ", ".join([*made.cpu, *made.accelerator])
+        texts = (name, run, made.command, ", ".join(made.git_commit), machine, f"{made.total_seconds:,.0f}")
         rows.append(tuple(Entry(text or "unknown") for text in texts))
     note = "Stages that several runs share are counted in each. Settings of a run: experiment.yaml of its own report."
     return Table("The runs", head, (Group("", tuple(rows)),), (note,), stacked=True)
@@ -148,7 +149,7 @@ def terminal(comparison: Comparison) -> str:
     lines = [*_wrapped(wording.title(comparison)), *_wrapped(wording.headline(comparison))]
     for warning in comparison.warnings:
         lines += _wrapped(f"note: {warning}")
-    metric, baseline = primary_name(comparison.first), comparison.first["baseline"]
+    metric, baseline = primary_name(comparison.first), comparison.first.baseline
     head = (f"Δ{metric} to {baseline}", *heads(comparison))
     rows = [(arm, *(_short(one, arm) for one in comparison.summaries)) for arm in arms if arm != baseline]
     widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
@@ -163,10 +164,10 @@ def terminal(comparison: Comparison) -> str:
 
 def _short(summary: Summary, arm: str) -> str:
     """'+0.0377 ▲'."""
-    found = summary["arms"].get(arm)
-    if not found or found["family"] == "exempt" or not change(summary, arm):
+    found = summary.arms.get(arm)
+    if not found or found.family == "exempt" or not change(summary, arm):
         return NOTHING
-    sign = SIGNS[found["verdict"]["name"]] if found["verdict"] else ""
+    sign = SIGNS[found.verdict.name] if found.verdict else ""
     return f"{mean(shown_change(summary, arm), signed=True)} {sign}".rstrip()
 
 
@@ -176,10 +177,5 @@ def _wrapped(text: str) -> list[str]:
 
 def signs(comparison: Comparison) -> str:
     """What the signs of the terminal's table mean, of those that stand in it."""
-    found = {
-        of_arm["verdict"]["name"]
-        for one in comparison.summaries
-        for of_arm in one["arms"].values()
-        if of_arm["verdict"]
-    }
+    found = {of_arm.verdict.name for one in comparison.summaries for of_arm in one.arms.values() if of_arm.verdict}
     return listed([f"{sign} {name}" for name, sign in SIGNS.items() if name in found])

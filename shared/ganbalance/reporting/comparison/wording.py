@@ -6,7 +6,7 @@ from ganbalance.metrics import verdicts
 from ganbalance.plurals import plural
 from ganbalance.reporting.comparison.runs import Comparison
 from ganbalance.reporting.formats import arm_name, capitalised, listed, verdict_label
-from ganbalance.reporting.layout import Summary
+from ganbalance.reporting.summary import Summary
 from ganbalance.reporting.verdict_text import shut
 from ganbalance.reporting.wording import classifier
 
@@ -49,12 +49,12 @@ def along(comparison: Comparison, arm: str) -> str:
 
 def _verdict(summary: Summary, arm: str) -> str:
     """Its name with its direction, without the details that differ from run to run; empty where there is none."""
-    found = summary["arms"].get(arm)
-    if not found or not found["verdict"]:
+    found = summary.arms.get(arm)
+    if not found or not found.verdict:
         return ""
-    if found["verdict"]["name"] == verdicts.MOVES:
+    if found.verdict.name == verdicts.MOVES:
         return verdict_label(summary, arm)
-    return str(found["verdict"]["name"])
+    return str(found.verdict.name)
 
 
 def title(comparison: Comparison) -> str:
@@ -80,7 +80,7 @@ def headline(comparison: Comparison) -> str:
 
 def gates(comparison: Comparison) -> str:
     """In which runs giving the removed images back makes a gain, so that an arm could have shown one."""
-    of = [("unknown" if one["gate"] is None else "shut" if shut(one) else "open") for one in comparison.summaries]
+    of = [("unknown" if one.gate is None else "shut" if shut(one) else "open") for one in comparison.summaries]
     where = {
         state: listed([label for label, found in zip(comparison.axis.labels, of, strict=True) if found == state])
         for state in dict.fromkeys(of)
@@ -97,12 +97,12 @@ def gates(comparison: Comparison) -> str:
 
 def asked(comparison: Comparison) -> str:
     """What all the runs have in common, in one line."""
-    data = [one["dataset"] for one in comparison.summaries]
+    data = [one.dataset for one in comparison.summaries]
     parts = {
-        "data": [f"{one['name']}, {listed([f'“{name}”' for name in one['classes']])}" for one in data],
+        "data": [f"{one.name}, {listed([f'“{name}”' for name in one.classes])}" for one in data],
         "classifier": [classifier(one) for one in comparison.summaries],
-        "seeds": [plural(len(one["seeds"]), "seed") for one in comparison.summaries],
-        "test": [f"{one['test']:,} test images" for one in data],
+        "seeds": [plural(len(one.seeds), "seed") for one in comparison.summaries],
+        "test": [f"{one.test:,} test images" for one in data],
     }
     common = [
         next(values) for values in (map(str, dict.fromkeys(found)) for found in parts.values() if len(set(found)) == 1)

@@ -16,8 +16,9 @@ from ganbalance.reporting.formats import (
     verdict_entry,
     verdict_label,
 )
-from ganbalance.reporting.layout import Item, Picture, Report, Section, Summary
+from ganbalance.reporting.layout import Item, Picture, Report, Section
 from ganbalance.reporting.plotting import COLOURS, GRID, INK, MUTED, arm_rows, label_rows, picture, single, whisker
+from ganbalance.reporting.summary import Summary
 
 Seeds = dict[str, dict[int, float | None]]
 """Arm -> seed -> its paired difference; None where the arm diverged and counts as the baseline."""
@@ -43,7 +44,7 @@ def sections(report: Report) -> Iterator[Section]:
 def _evidence(summary: Summary) -> Section:
     said = {arm: wording.evidence(summary, arm) for arms in by_family(summary).values() for arm in arms}
     items = [
-        Item(arm_name(arm), text, verdict_entry(summary, arm) if summary["arms"][arm]["verdict"] else None)
+        Item(arm_name(arm), text, verdict_entry(summary, arm) if summary.arms[arm].verdict else None)
         for arm, text in said.items()
         if text
     ]
@@ -51,9 +52,9 @@ def _evidence(summary: Summary) -> Section:
 
 
 def _rule(summary: Summary) -> Section:
-    draws, reference = f"{summary['replicates']:,} draws", arm_name(summary["reference"])
+    draws, reference = f"{summary.replicates:,} draws", arm_name(summary.reference)
     used = f"{draws} of the {tested_units(summary)}; reference arm: {reference}."
-    text = (*_paragraphs(summary["rule"]), used)
+    text = (*_paragraphs(summary.rule), used)
     return Section(title="How a verdict is reached", text=text, folded=True, measured=False)
 
 
@@ -72,14 +73,12 @@ def _paragraphs(text: str) -> list[str]:
 def _forest(report: Report) -> Picture:
     summary, metric = report.summary, primary_name(report.summary)
     differences = "; ".join(
-        f"{arm_name(arm)} {interval(change(summary, arm), signed=True)}"
-        for arm in summary["arms"]
-        if change(summary, arm)
+        f"{arm_name(arm)} {interval(change(summary, arm), signed=True)}" for arm in summary.arms if change(summary, arm)
     )
     return picture(
         forest(summary, seed_differences(report)),
         "differences.png",
-        f"Difference in {metric} to {summary['baseline']} with 95 % interval: {differences}.",
+        f"Difference in {metric} to {summary.baseline} with 95 % interval: {differences}.",
         f"Difference in {metric} to doing nothing: mean with its 95 % interval, and below it the paired difference of "
         "each seed as a small dot, hollow at 0 where the arm diverged and counts as the baseline. The grey band is the "
         "margin: an interval inside it is no difference worth having.",
@@ -89,12 +88,12 @@ def _forest(report: Report) -> Picture:
 def seed_differences(report: Report) -> Seeds:
     """The paired difference of each seed that an arm shares with the baseline."""
     summary, points = report.summary, report.analysis.points
-    metric, base = summary["primary"], points.get(summary["baseline"], {})
+    metric, base = summary.primary, points.get(summary.baseline, {})
     found: Seeds = {}
-    for arm, of_arm in summary["arms"].items():
+    for arm, of_arm in summary.arms.items():
         own = points.get(arm, {})
         shared: dict[int, float | None] = {seed: own[seed][metric] - base[seed][metric] for seed in own if seed in base}
-        found[arm] = shared | dict.fromkeys(of_arm["imputed_seeds"])
+        found[arm] = shared | dict.fromkeys(of_arm.imputed_seeds)
     return found
 
 
@@ -102,17 +101,17 @@ def forest(summary: Summary, seeds: Seeds) -> Figure:
     """The differences of all arms by family, on the band of the margin."""
     rows = arm_rows(summary, baseline=False)
     figure, axes = single(8.4, 0.4 * max(len(rows), 1) + 1.1)
-    if summary["margins"]:
-        margin = summary["margins"]["ranking"]
+    if summary.margins:
+        margin = summary.margins.ranking
         axes.axvspan(-margin, margin, color=GRID, zorder=0, label=f"margin ±{margin:.4f}")
         axes.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1))
     axes.axvline(0, color=MUTED, linewidth=1, zorder=1)
     for row, (_, arm) in enumerate(rows):
-        if arm is None or summary["arms"][arm]["family"] == "exempt" or not change(summary, arm):
+        if arm is None or summary.arms[arm].family == "exempt" or not (found := change(summary, arm)):
             continue
-        family = summary["arms"][arm]["family"]
+        family = summary.arms[arm].family
         if not did_not_train(summary, arm):
-            whisker(axes, row, change(summary, arm), family)
+            whisker(axes, row, found, family)
         for value in seeds[arm].values():
             face = "white" if value is None else COLOURS[family]
             axes.plot(
@@ -122,7 +121,7 @@ def forest(summary: Summary, seeds: Seeds) -> Figure:
     for row, (_, arm) in enumerate(rows):
         if arm is not None:
             place = ("axes fraction", "data")
-            said = "0 by construction" if summary["arms"][arm]["family"] == "exempt" else verdict_label(summary, arm)
+            said = "0 by construction" if summary.arms[arm].family == "exempt" else verdict_label(summary, arm)
             axes.annotate(said, (1.02, row), xycoords=place, va="center", fontsize=8, color=INK)
-    axes.set_xlabel(f"difference in {primary_name(summary)} to {summary['baseline']}, 95 % interval", fontsize=8)
+    axes.set_xlabel(f"difference in {primary_name(summary)} to {summary.baseline}, 95 % interval", fontsize=8)
     return figure

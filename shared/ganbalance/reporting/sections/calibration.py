@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from matplotlib.figure import Figure
 
 from ganbalance.metrics.classification import AS_TRAINED, FAIR
-from ganbalance.reporting.formats import capitalised, rule_name
-from ganbalance.reporting.layout import Picture, Report, Section, Summary
+from ganbalance.reporting.formats import by_family, capitalised, rule_name
+from ganbalance.reporting.layout import Picture, Report, Section
 from ganbalance.reporting.plotting import INK, MUTED, blank, legend_below, line_styles, picture, styled
+from ganbalance.reporting.summary import Summary
 from ganbalance.reporting.tables import of_metrics
 
 RULES = (AS_TRAINED, FAIR)
@@ -16,7 +17,7 @@ RULES = (AS_TRAINED, FAIR)
 def sections(report: Report) -> Iterator[Section]:
     """Brier score and log loss of both rules, and the reliability curves."""
     summary = report.summary
-    rules = [rule for rule in RULES if any(rule in found["reliability"] for found in summary["arms"].values())]
+    rules = [rule for rule in RULES if any(rule in found.reliability for found in summary.arms.values())]
     table = of_metrics(
         summary,
         "Calibration on the test images",
@@ -52,14 +53,14 @@ def _picture(summary: Summary, rare: str, rules: list[str]) -> Picture:
 
 def reliability(summary: Summary, rules: list[str]) -> Figure:
     """A panel per rule, a line per arm, and the diagonal."""
-    styles = line_styles(summary)
+    styles = line_styles(by_family(summary))
     figure = blank(4.6 * len(rules), 4.6)
     panels = figure.subplots(1, len(rules), sharex=True, sharey=True, squeeze=False)[0]
     for axes, rule in zip(panels, rules, strict=True):
         styled(axes)
         axes.plot((0, 1), (0, 1), color=MUTED, linewidth=1)
-        for arm, found in summary["arms"].items():
-            if curve := found["reliability"].get(rule):
+        for arm, found in summary.arms.items():
+            if curve := found.reliability.get(rule):
                 predicted, observed = zip(*curve, strict=True)
                 axes.plot(predicted, observed, marker="o", markersize=3, **styles[arm])
         axes.set_title(capitalised(rule_name(rule)), fontsize=9, color=INK)

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from ganbalance.metrics.scores import PAIR
 from ganbalance.reporting.formats import capitalised, listed, metric_name
-from ganbalance.reporting.layout import Report, Section, Summary, Table
+from ganbalance.reporting.layout import Report, Section, Table
+from ganbalance.reporting.summary import Summary
 from ganbalance.reporting.tables import of_metrics
 
 DECIDED = ("recall", "precision", "f1")

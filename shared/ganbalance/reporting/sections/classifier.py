@@ -23,7 +23,7 @@ def sections(report: Report) -> Iterator[Section]:
     """Confusion matrices under both rules, and the curves of figure 7 of the course report."""
     by_rule = mean_confusions(report)
     shown = [_confusion(report, rule, matrices) for rule, matrices in by_rule.items()]
-    unsolved = {arm: found["unsolved"] for arm, found in report.summary["arms"].items() if found["unsolved"]}
+    unsolved = {arm: found.unsolved for arm, found in report.summary.arms.items() if found.unsolved}
     said = [
         f"{arm_name(arm)}: {plural(count, 'solution')} of the head did not converge." for arm, count in unsolved.items()
     ]
@@ -101,5 +101,5 @@ def _losses(report: Report) -> Iterator[Picture]:
         figure,
         "classifier-losses.png",
         "Training and validation loss of the classifier against epochs, a panel per arm; baseline: none.",
-        f"Classifier: epochs against loss; the baseline is “{report.summary['baseline']}”.",
+        f"Classifier: epochs against loss; the baseline is “{report.summary.baseline}”.",
     )

@@ -11,18 +11,18 @@ COUNTED = ("before", "after", "train", "validation", "tuning", "tested")
 
 def sections(report: Report) -> Iterator[Section]:
     """The counts as a figure and as a table."""
-    data = report.summary["dataset"]
-    names = data["classes"]
-    counts = ", ".join(f"{name} {data['before'][name]} before and {data['after'][name]} after" for name in names)
+    data = report.summary.dataset
+    names = data.classes
+    counts = ", ".join(f"{name} {data.before[name]} before and {data.after[name]} after" for name in names)
     head = ["class", "before", "kept", "trained on", "validation", "removed, for tuning", "test"]
     counted = [*COUNTED]
-    if "tested_groups" in data:
+    if data.tested_groups:
         head.append("test groups")
         counted.append("tested_groups")
-    rows = [(Entry(name), *(Entry(f"{data[part][name]:,}") for part in counted)) for name in names]
+    rows = [(Entry(name), *(Entry(f"{getattr(data, part)[name]:,}") for part in counted)) for name in names]
     table = Table("Images per class", tuple(head), (Group("", tuple(rows)),))
     shown = picture(
-        figures.class_counts(names, list(data["before"].values()), list(data["after"].values())),
+        figures.class_counts(names, list(data.before.values()), list(data.after.values())),
         "class-counts.png",
         f"Training images per class: {counts}.",
         "Training images per class, before and after the imbalance.",

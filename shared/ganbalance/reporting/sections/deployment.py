@@ -18,9 +18,9 @@ def sections(report: Report) -> Iterator[Section]:
         for rule_head, rule in RULES
         for head, metric in (("Precision", "precision"), ("F1", "f1"))
     ]
-    levels = summary["levels"]
-    fixed = [f"recall_at_precision_{level:g}" for level in levels["precision"]]
-    fixed += [f"precision_at_recall_{level:g}" for level in levels["recall"]]
+    levels = summary.levels
+    fixed = [f"recall_at_precision_{level:g}" for level in levels.precision]
+    fixed += [f"precision_at_recall_{level:g}" for level in levels.recall]
     many = len(report.results.class_names) > PAIR
     averaged = ("Average precision is the mean over the rare classes, precision and F1 over all.",) if many else ()
     tables = (

@@ -34,7 +34,7 @@ def sections(report: Report) -> Iterator[Section]:
 
 def against_baseline(report: Report, arm: str) -> Table | None:
     """One arm beside the baseline as the course report shows it, over the seeds that both finished."""
-    points, baseline = report.analysis.points, report.summary["baseline"]
+    points, baseline = report.analysis.points, report.summary.baseline
     base, other = points.get(baseline, {}), points.get(arm, {})
     seeds = sorted(set(base) & set(other))
     if not seeds:

@@ -8,8 +8,8 @@ from matplotlib.ticker import MaxNLocator
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from ganbalance.metrics.scores import PAIR
-from ganbalance.reporting.formats import capitalised, metric_name
-from ganbalance.reporting.layout import Picture, Report, Section, Summary
+from ganbalance.reporting.formats import by_family, capitalised, metric_name
+from ganbalance.reporting.layout import Picture, Report, Section
 from ganbalance.reporting.plotting import (
     INK,
     MUTED,
@@ -22,6 +22,7 @@ from ganbalance.reporting.plotting import (
     styled,
     whisker,
 )
+from ganbalance.reporting.summary import Summary
 from ganbalance.reporting.tables import of_metrics
 
 REPORTED = ("accuracy@as-trained", "precision@as-trained", "recall@as-trained", "f1@as-trained", "auc")
@@ -34,9 +35,9 @@ FIRST_RECALL = 0.02
 def sections(report: Report) -> Iterator[Section]:
     """One section; curves for a pair of classes only."""
     summary = report.summary
-    more = ("average_precision", *([summary["primary"]] if summary["primary"] != "auc" else []))
+    more = ("average_precision", *([summary.primary] if summary.primary != "auc" else []))
     columns = [(capitalised(metric_name(name)), name) for name in (*REPORTED, *more)]
-    notes = () if summary["primary"] == "auc" else ("Macro averages; AUC and average precision are one-vs-rest.",)
+    notes = () if summary.primary == "auc" else ("Macro averages; AUC and average precision are one-vs-rest.",)
     table = of_metrics(summary, "All arms, the reported metrics", columns, notes=notes)
     figures = [_dots(summary), *([_curves(report)] if len(report.results.class_names) == PAIR else [])]
     yield Section(title="The reported metrics", tables=(table,) if table else (), figures=tuple(figures))
@@ -49,7 +50,7 @@ def _dots(summary: Summary) -> Picture:
         "metrics.png",
         f"{capitalised(names)} of every arm with 95 % intervals; the table of all arms holds the same numbers.",
         "The reported metrics with 95 % intervals. Each axis fits its metric; the vertical line is the baseline, "
-        f"{summary['baseline']}.",
+        f"{summary.baseline}.",
     )
 
 
@@ -62,10 +63,10 @@ def dots(summary: Summary) -> Figure:
         styled(axes).grid(axis="y", visible=False)
         axes.tick_params(axis="y", length=0)
         for row, (_, arm) in enumerate(rows):
-            if arm is not None and (value := summary["arms"][arm]["metrics"].get(metric)):
-                whisker(axes, row, value, summary["arms"][arm]["family"])
-        if base := summary["arms"][summary["baseline"]]["metrics"].get(metric):
-            axes.axvline(base["mean"], color=MUTED, linewidth=1, zorder=1)
+            if arm is not None and (value := summary.arms[arm].metrics.get(metric)):
+                whisker(axes, row, value, summary.arms[arm].family)
+        if base := summary.arms[summary.baseline].metrics.get(metric):
+            axes.axvline(base.mean, color=MUTED, linewidth=1, zorder=1)
         axes.set_title(capitalised(metric_name(metric)), fontsize=9, color=INK)
         axes.xaxis.set_major_locator(MaxNLocator(3))
     label_rows(panels[0], rows)
@@ -80,14 +81,14 @@ def _curves(report: Report) -> Picture:
 
 def curves(report: Report) -> Figure:
     """ROC and precision-recall curves of a pair task, one line per arm: the mean over seeds at each x."""
-    styles = line_styles(report.summary)
+    styles = line_styles(by_family(report.summary))
     figure = blank(9, 4.6)
     roc, precision = (styled(axes) for axes in figure.subplots(1, 2))
     x = np.linspace(0, 1, CURVE_POINTS)
     recall = x[x >= FIRST_RECALL]
     for arm, cells in report.results.cells.items():
         # what only moves the threshold has the curve of the baseline
-        if not cells or report.summary["arms"][arm]["family"] == "exempt":
+        if not cells or report.summary.arms[arm].family == "exempt":
             continue
         logits = [cell.scores.test[report.analysis.settled[arm].strength] for cell in cells.values()]
         scores = [log_odds[:, 1] - log_odds[:, 0] for log_odds in logits]

@@ -6,11 +6,13 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from ganbalance.metrics.results import Sensitivity
 from ganbalance.metrics.scores import PAIR
 from ganbalance.plurals import plural
-from ganbalance.reporting.formats import NOTHING, arm_name, capitalised, cell, change, number, primary_name
-from ganbalance.reporting.layout import Entry, Group, Item, Picture, Report, Section, Summary, Table
+from ganbalance.reporting.formats import NOTHING, arm_name, by_family, capitalised, cell, change, number, primary_name
+from ganbalance.reporting.layout import Entry, Group, Item, Picture, Report, Section, Table
 from ganbalance.reporting.plotting import INK, MUTED, blank, legend_below, line_styles, picture, styled
+from ganbalance.reporting.summary import Summary
 from ganbalance.reporting.tables import of_arms
 from ganbalance.reporting.wording import at_end
 
@@ -18,7 +20,9 @@ from ganbalance.reporting.wording import at_end
 def sections(report: Report) -> Iterator[Section]:
     """One section; none where no classifier had a grid, as the course report's has none."""
     summary = report.summary
-    arms = {arm: found["sensitivity"] for arm, found in summary["arms"].items() if _has_grid(found)}
+    arms = {
+        arm: tuned for arm, found in summary.arms.items() if (tuned := found.sensitivity) and len(tuned.strengths) > 1
+    }
     if not arms:
         return
     yield Section(
@@ -37,7 +41,7 @@ def sections(report: Report) -> Iterator[Section]:
 
 def _settings(summary: Summary) -> list[str]:
     """Those of a network, whose numbers from 1 take the place of strengths; none of a head."""
-    return list(summary["classifier"]["settings"])
+    return list(summary.classifier.settings)
 
 
 def _tried(summary: Summary) -> str:
@@ -49,30 +53,26 @@ def _grid(summary: Summary) -> str:
 
 
 def _how(summary: Summary) -> str:
-    if all(one["keep"] == 1 for one in summary["dataset"]["rare"]):
+    if all(one.keep == 1 for one in summary.dataset.rare):
         return "most bootstraps of the validation images rank first over all seeds of the run"
     return "is best on held-out images over all seeds of the run"
 
 
-def _has_grid(found: dict[str, Any]) -> bool:
-    return found["sensitivity"] is not None and len(found["sensitivity"]["strengths"]) > 1
-
-
-def _table(summary: Summary, arms: dict[str, Any]) -> Table:
-    difference = f"Δ{primary_name(summary)} to {summary['baseline']}"
-    many = len(summary["dataset"]["classes"]) > PAIR
+def _table(summary: Summary, arms: dict[str, Sensitivity]) -> Table:
+    difference = f"Δ{primary_name(summary)} to {summary.baseline}"
+    many = len(summary.dataset.classes) > PAIR
 
     def row(arm: str) -> tuple[Entry, ...] | None:
-        if arm not in arms or summary["arms"][arm]["family"] == "exempt":
+        if arm not in arms or summary.arms[arm].family == "exempt":
             return None
-        tuned, judged = arms[arm], summary["arms"][arm]["components"] is not None
-        vetoed = "vetoed" if summary["arms"][arm]["vetoed"] else "no"
+        tuned, judged = arms[arm], summary.arms[arm].components is not None
+        vetoed = "vetoed" if summary.arms[arm].vetoed else "no"
         return (
-            _strength(tuned["chosen"], tuned["at_end"]),
-            *([_strength(tuned["all_classes"], tuned["all_classes_at_end"])] if many else []),
-            Entry(_counted(tuned["per_seed"])),
+            _strength(tuned.chosen, tuned.at_end),
+            *([_strength(tuned.all_classes, tuned.all_classes_at_end)] if many else []),
+            Entry(_counted(tuned.per_seed)),
             cell(change(summary, arm), signed=True),
-            cell(tuned["per_seed_difference"], signed=True),
+            cell(tuned.per_seed_difference, signed=True),
             Entry(vetoed if judged else NOTHING),
         )
 
@@ -87,22 +87,22 @@ def _strength(value: float, at_end: str | None) -> Entry:
     return Entry(f"{value:g}", f"the {at_end} of the grid" if at_end else "")
 
 
-def _along(summary: Summary, arms: dict[str, Any]) -> Table:
+def _along(summary: Summary, arms: dict[str, Sensitivity]) -> Table:
     """A row per strength: each arm's metric on test images, on tuning images, and its difference to the baseline."""
-    shown = [arm for arm in arms if summary["arms"][arm]["family"] != "exempt"]
-    grid = arms[shown[0]]["strengths"]
+    shown = [arm for arm in arms if summary.arms[arm].family != "exempt"]
+    grid = arms[shown[0]].strengths
 
-    def entry(tuned: dict[str, Any], place: int) -> Entry:
-        text = number(tuned["test"][place]) + (" •" if tuned["strengths"][place] == tuned["chosen"] else "")
-        change = f", Δ {number(tuned['difference'][place], signed=True)}" if tuned["difference"] else ""
-        return Entry(text, f"tuning {number(tuned['tuning'][place])}{change}")
+    def entry(tuned: Sensitivity, place: int) -> Entry:
+        text = number(tuned.test[place]) + (" •" if tuned.strengths[place] == tuned.chosen else "")
+        change = f", Δ {number(tuned.difference[place], signed=True)}" if tuned.difference else ""
+        return Entry(text, f"tuning {number(tuned.tuning[place])}{change}")
 
     rows = [
         (Entry(f"{strength:g}"), *(entry(arms[arm], place) for arm in shown)) for place, strength in enumerate(grid)
     ]
     notes = (
         f"Means over seeds. Large: on test images; small: on the images that tuning uses, and the difference to "
-        f"{summary['baseline']} on test images at the same {_grid(summary)}. • marks the one chosen for the run.",
+        f"{summary.baseline} on test images at the same {_grid(summary)}. • marks the one chosen for the run.",
     )
     head = (_grid(summary), *map(arm_name, shown))
     return Table(f"{capitalised(primary_name(summary))} along the grid", head, (Group("", tuple(rows)),), notes)
@@ -114,16 +114,16 @@ def _counted(per_seed: dict[Any, float]) -> str:
     return ", ".join(f"{strength:g} ({plural(count, 'seed')})" for strength, count in counts) or NOTHING
 
 
-def _picture(summary: Summary, arms: dict[str, Any]) -> Picture:
+def _picture(summary: Summary, arms: dict[str, Sensitivity]) -> Picture:
     metric = primary_name(summary)
-    strengths = "; ".join(f"{arm_name(arm)} {tuned['chosen']:g}" for arm, tuned in arms.items())
+    strengths = "; ".join(f"{arm_name(arm)} {tuned.chosen:g}" for arm, tuned in arms.items())
     return picture(
         along_grid(summary, arms),
         "penalty.png",
         f"{capitalised(metric)} of every arm against the {_axis(summary)} on held-out images and on test "
-        f"images, and its difference to {summary['baseline']}; chosen: {strengths}.",
+        f"images, and its difference to {summary.baseline}; chosen: {strengths}.",
         f"{capitalised(metric)} along the grid, mean over seeds: on the images that tuning uses, on the test images, "
-        f"and on these the difference to {summary['baseline']} at the same {_grid(summary)}. A dot marks the one "
+        f"and on these the difference to {summary.baseline} at the same {_grid(summary)}. A dot marks the one "
         "chosen for the run.",
     )
 
@@ -132,13 +132,13 @@ def _axis(summary: Summary) -> str:
     return "setting of the network" if _settings(summary) else "strength of the L2 penalty"
 
 
-def along_grid(summary: Summary, arms: dict[str, Any]) -> Figure:
+def along_grid(summary: Summary, arms: dict[str, Sensitivity]) -> Figure:
     """Three panels over one axis of strengths, a line per arm."""
-    styles, metric = line_styles(summary), primary_name(summary)
+    styles, metric = line_styles(by_family(summary)), primary_name(summary)
     figure = blank(10, 4.2)
     tuning, test, difference = figure.subplots(1, 3, sharex=True)
     test.sharey(tuning)
-    titles = (f"{metric}, tuning images", f"{metric}, test images", f"difference to {summary['baseline']}, test images")
+    titles = (f"{metric}, tuning images", f"{metric}, test images", f"difference to {summary.baseline}, test images")
     for axes, part, title in zip((tuning, test, difference), ("tuning", "test", "difference"), titles, strict=True):
         styled(axes)
         axes.set_title(title, fontsize=9, color=INK)
@@ -146,11 +146,11 @@ def along_grid(summary: Summary, arms: dict[str, Any]) -> Figure:
         if _settings(summary):
             axes.set_xticks(range(1, len(_settings(summary)) + 1))
         for arm, tuned in arms.items():
-            if tuned[part] is None or summary["arms"][arm]["family"] == "exempt":
+            if getattr(tuned, part) is None or summary.arms[arm].family == "exempt":
                 continue
-            axes.plot(tuned["strengths"], tuned[part], **styles[arm])
-            place = tuned["strengths"].index(tuned["chosen"])
-            axes.plot(tuned["chosen"], tuned[part][place], "o", color=styles[arm]["color"], markersize=5)
+            axes.plot(tuned.strengths, getattr(tuned, part), **styles[arm])
+            place = tuned.strengths.index(tuned.chosen)
+            axes.plot(tuned.chosen, getattr(tuned, part)[place], "o", color=styles[arm]["color"], markersize=5)
     difference.axhline(0, color=MUTED, linewidth=1, zorder=1)
     test.set_xlabel(_axis(summary), fontsize=8)
     legend_below(figure, tuning)

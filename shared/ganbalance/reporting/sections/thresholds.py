@@ -10,17 +10,17 @@ from ganbalance.reporting.tables import of_arms
 def sections(report: Report) -> Iterator[Section]:
     """Values, differences, and what of them is threshold alone."""
     summary = report.summary
-    measured = {metric for found in summary["arms"].values() for metric in found["metrics"]}
+    measured = {metric for found in summary.arms.values() for metric in found.metrics}
     rules = [rule for rule in (BALANCED_AS_TRAINED, BALANCED_FAIR) if rule in measured]
     heads = {BALANCED_AS_TRAINED: "as trained", BALANCED_FAIR: "fair"}
 
     def row(arm: str) -> tuple[Entry, ...]:
-        found = summary["arms"][arm]
-        values = [cell(found["metrics"].get(rule)) for rule in rules]
+        found = summary.arms[arm]
+        values = [cell(found.metrics.get(rule)) for rule in rules]
         changes = [cell(change(summary, arm, rule), signed=True) for rule in rules]
-        return (*values, *changes, *([cell(found["moved"], signed=True)] if BALANCED_FAIR in rules else []))
+        return (*values, *changes, *([cell(found.moved, signed=True)] if BALANCED_FAIR in rules else []))
 
-    against = summary["baseline"]
+    against = summary.baseline
     moved = ("threshold moved: as trained minus fair",) if BALANCED_FAIR in rules else ()
     head = ("arm", *(heads[rule] for rule in rules), *(f"Δ to {against}, {heads[rule]}" for rule in rules), *moved)
     notes = (

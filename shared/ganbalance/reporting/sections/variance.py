@@ -13,13 +13,13 @@ def sections(report: Report) -> Iterator[Section]:
     summary = report.summary
 
     def row(arm: str) -> tuple[Entry, ...] | None:
-        found = summary["arms"][arm]
-        effect = found["detectable"]
+        found = summary.arms[arm]
+        effect = found.detectable
         if not effect:
             return None
-        shares = variance_shares(found["components"])
+        shares = variance_shares(found.components)
         shown = [percent(shares[part]) if shares else NOTHING for part in ("seeds", "images", "interaction")]
-        called = Entry(f"{number(effect['low'])} to {number(effect['high'])}")
+        called = Entry(f"{number(effect.low)} to {number(effect.high)}")
         return (*map(Entry, shown), called, Entry(would_shrink(shares, tested_units(summary))))
 
     head = ("arm", "seeds", tested_units(summary), "interaction", "difference that would be called", "narrower with")
