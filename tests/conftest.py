@@ -25,7 +25,7 @@ SIDE_PX = 16
 @pytest.fixture(scope="session", autouse=True)
 def forked_processes_have_loaded_everything() -> None:
     """Whichever test starts the process that others are forked from: loading torch takes longer than most tests."""
-    modules = [*local.PRELOADED, "ganbalance.store.s3", "pytest"]
+    modules = [*local.PRELOADED, "ganbalance.store.schemes.s3", "pytest"]
     multiprocessing.get_context("forkserver").set_forkserver_preload(modules)
 
 

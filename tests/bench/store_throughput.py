@@ -20,7 +20,8 @@ import boto3
 from boto3.s3.transfer import TransferConfig
 
 from ganbalance.keys import sha256_file
-from ganbalance.store import make_store, s3, s3_client
+from ganbalance.store import make_store, s3_client
+from ganbalance.store.schemes import s3
 from tests import servers
 
 

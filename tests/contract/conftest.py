@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from ganbalance.store import s3
+from ganbalance.store.schemes import s3
 from tests import servers
 
 UseS3 = Callable[[servers.Server], str]

@@ -1,6 +1,8 @@
-"""The examples of CONTRIBUTING.md work as they stand: each is one file that is found by being there."""
+"""The examples of CONTRIBUTING.md work as they stand, and each touches as many files as its table says."""
 
+import csv
 import re
+from collections import Counter
 from pathlib import Path
 from types import ModuleType
 
@@ -12,25 +14,59 @@ from torch import Generator
 
 from ganbalance import arms, config
 from ganbalance.arms import Candidates, Examples, filters, methods, objectives
+from ganbalance.data import datasets
+from ganbalance.metrics import decisions
 from ganbalance.models import gans
 from ganbalance.models.base import ImageSpec
+from ganbalance.pipeline import stages
 from ganbalance.pipeline.plan import Plan, make_plan
+from ganbalance.reporting import sections
+from ganbalance.store import MissingError, open_store, schemes
+from jobs import synthesize
+from tests.conftest import Lab, tiny_settings
 
 PAGE = Path("CONTRIBUTING.md").read_text()
-PACKAGES = {"models/gans": gans, "arms/methods": methods, "arms/objectives": objectives, "arms/filters": filters}
-EXAMPLES = dict(re.findall(r"`shared/ganbalance/(\S+?)\.py`[^\n]*\n\n```python\n(.*?)```\n", PAGE, re.DOTALL))
+LIBRARY = "shared/ganbalance/"
+PACKAGES = {
+    "models/gans": gans,
+    "arms/methods": methods,
+    "arms/objectives": objectives,
+    "arms/filters": filters,
+    "metrics/decisions": decisions,
+    "reporting/sections": sections,
+    "data/datasets": datasets,
+    "store/schemes": schemes,
+}
+EXAMPLES = dict(re.findall(r"`(\S+\.py)`[^\n`]*\n\n```python\n(.*?)```\n", PAGE, re.DOTALL))
+TABLE = re.findall(r"^\| a [^|]*\| (?:`([^`]*)`)? *\|.*\| (\d) \|$", PAGE, re.MULTILINE)
+STAGES, JOB = f"{LIBRARY}pipeline/stages.py", "jobs/synthesize.py"
 
 
 @pytest.fixture
 def added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every example in a folder that its package looks in too."""
+    """Every example that is a file, in a folder that its package looks in too."""
     for path, text in EXAMPLES.items():
-        place, _, name = path.rpartition("/")
-        package: ModuleType = PACKAGES[place]
-        folder = tmp_path / place
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{name}.py").write_text(text)
-        monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
+        place, _, name = path.removeprefix(LIBRARY).rpartition("/")
+        if place in PACKAGES:
+            package: ModuleType = PACKAGES[place]
+            folder = tmp_path / "added" / place
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text)
+            monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
+
+
+@pytest.fixture
+def added_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stage of the example, and its program with what it does."""
+    declared = dict(vars(stages))
+    exec(EXAMPLES[STAGES], declared)  # noqa: S102
+    monkeypatch.setattr(stages, "Nearest", declared["Nearest"], raising=False)
+    monkeypatch.setitem(stages.ALL, "nearest", declared["Nearest"])
+    before, after = Path(JOB).read_text().split("\nmain = ")
+    program = dict(vars(synthesize))
+    text = f"{before}\n{EXAMPLES[JOB]}\nmain = {after.replace('{', '{stages.Nearest: nearest, ', 1)}"
+    exec(compile(text, JOB, "exec"), program)  # noqa: S102
+    monkeypatch.setattr(synthesize, "main", program["main"])
 
 
 def plan(arm: object) -> Plan:
@@ -38,8 +74,12 @@ def plan(arm: object) -> Plan:
     return make_plan(config.check(quick | {"arms": ["none", arm]}, where="quick"))
 
 
-def test_there_is_an_example_for_every_part_of_an_arm() -> None:
-    assert sorted(path.rpartition("/")[0] for path in EXAMPLES) == sorted(PACKAGES)
+def test_each_thing_has_an_example_that_touches_as_many_files_as_the_table_says() -> None:
+    touched = Counter(path.removeprefix(LIBRARY).rpartition("/")[0] for path in EXAMPLES)
+    assert {place: int(files) for place, files in TABLE if place} == {place: touched[place] for place in PACKAGES}
+    ((_, files),) = [row for row in TABLE if not row[0]]
+    assert [path for path in EXAMPLES if Path(path).exists()] == [STAGES, JOB]
+    assert int(files) == 2
 
 
 @pytest.mark.usefixtures("added")
@@ -59,12 +99,16 @@ def test_one_file_is_a_gan_of_any_size() -> None:
 
 
 @pytest.mark.usefixtures("added")
-def test_one_file_is_a_method() -> None:
-    assert plan("undersample").node("train-classifier/undersample/seed-0").config["method"] == "undersample"
-    examples = Examples(np.arange(30.0)[:, None], np.repeat([0, 1], [24, 6]), np.ones(30))
-    left = arms.method("undersample").resample(examples, 0)
-    assert np.bincount(left.labels).tolist() == [6, 6]
-    assert set(left.inputs[left.labels == 1, 0]) == set(np.arange(24.0, 30.0))
+def test_one_file_is_a_sampler_in_the_space_of_features() -> None:
+    assert plan("borderline-smote").node("train-classifier/borderline-smote/seed-0").config["method"]
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], [40, 12])
+    examples = Examples(rng.normal(size=(52, 3)) + labels[:, None], labels, np.ones(52))
+    left = arms.method("borderline-smote").resample(examples, 0)
+    assert np.bincount(left.labels).tolist() == [40, 40]
+    assert left.inputs[:52].tolist() == examples.inputs.tolist()
+    rare, made = examples.inputs[labels == 1], left.inputs[52:]
+    assert ((made >= rare.min(axis=0)) & (made <= rare.max(axis=0))).all()
 
 
 @pytest.mark.usefixtures("added")
@@ -93,3 +137,53 @@ def test_one_file_is_a_filter() -> None:
 
     scores = arms.image_filter("contrast").score(Candidates(images, unasked, unasked))
     assert np.argsort(scores).tolist() == [0, 2, 1]
+
+
+@pytest.mark.usefixtures("added")
+def test_one_file_is_a_store(tmp_path: Path) -> None:
+    store = open_store(f"sqlite://{tmp_path}/store")
+    assert store.is_new
+    (tmp_path / "given").write_bytes(b"12")
+    store.put("a/b", tmp_path / "given")
+    assert [store.create("a/c", b"one"), store.create("a/c", b"two")] == [True, False]
+    assert [(entry.name, entry.size) for entry in open_store(store.url).entries("a")] == [("a/b", 2), ("a/c", 3)]
+    assert store.fetch("a/b", tmp_path).read_bytes() == b"12"
+    store.delete("a/b")
+    with pytest.raises(MissingError, match="a/b"):
+        store.read("a/b")
+
+
+@pytest.mark.usefixtures("added", "added_stage")
+def test_a_dataset_a_sampler_a_metric_a_figure_a_store_and_a_stage_of_the_examples_make_one_run(tmp_path: Path) -> None:
+    """Digits in a database, one resampled arm, one GAN whose images are looked at, and what the report says of them."""
+    settings = tiny_settings(tmp_path) | {
+        "dataset": {"name": "digits", "n_train": 1200},
+        "task": {"kind": "pair", "positive": 8, "negative": 3},
+        "imbalance": {"keep": {"8": 0.3}},
+        "arms": ["none", "borderline-smote", "dcgan"],
+        "seeds": [0],
+    }
+    (tmp_path / "experiment.yaml").write_text(yaml.safe_dump(settings))
+    lab = Lab(tmp_path / "experiment.yaml", f"sqlite://{tmp_path}/store")  # type: ignore[arg-type]
+    ran = lab.run_all(tmp_path)
+    nearest = lab.state(tmp_path).artifact("nearest/dcgan/class-8/seed-0")
+    assert "nearest/dcgan/class-8/seed-0" in ran
+    assert nearest is not None
+    assert np.load(nearest.path("distances.npy")).shape == (12,)
+    report = lab.state(tmp_path).artifact("report")
+    assert report is not None
+    summary, page = report.json("summary.json"), report.path("report.md").read_text()
+    assert summary["dataset"]["name"] == "digits"
+    measured = summary["arms"]["borderline-smote"]["metrics"]
+    with report.path("confusion.csv").open(newline="") as file:
+        counts = [row for row in csv.DictReader(file) if (row["arm"], row["rule"]) == ("borderline-smote", "fair")]
+    hits, of_class = ({row["true"]: 0 for row in counts} for _ in range(2))
+    for row in counts:
+        of_class[row["true"]] += int(row["count"])
+        hits[row["true"]] += int(row["count"]) * (row["true"] == row["predicted"])
+    recalls = [hits[name] / of_class[name] for name in hits]
+    assert measured["g_mean@fair"]["mean"] == pytest.approx(np.sqrt(np.prod(recalls)))
+    assert "Other metrics of the decisions" in page
+    assert "G mean, fair" in page
+    assert page.index("## Every seed") < page.index("## Data")
+    assert "figures/seeds.png" in report.names

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from ganbalance.errors import ConfigError, DataError, UnavailableError
-from ganbalance.store import s3, transfer
+from ganbalance.store import transfer
 from ganbalance.store.artifacts import Artifacts, Commit
 from ganbalance.store.s3_client import MIB
+from ganbalance.store.schemes import s3
 from tests import servers
 
 UseS3 = Callable[[servers.Server], str]

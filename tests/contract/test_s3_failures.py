@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from ganbalance.errors import ConfigError, GanbalanceError, UnavailableError
-from ganbalance.store import MissingError, make_store, open_store, s3, s3_client
+from ganbalance.store import MissingError, make_store, open_store, s3_client
 from ganbalance.store.base import Unfinished
+from ganbalance.store.schemes import s3
 from tests import servers
 
 UseS3 = Callable[[servers.Server], str]

@@ -10,7 +10,7 @@ import pytest
 from ganbalance.cli import main
 from ganbalance.maintenance.doctor import examine
 from ganbalance.store import open_store
-from ganbalance.store.s3 import S3Store
+from ganbalance.store.schemes.s3 import S3Store
 from tests import doctoring, servers
 from tests.doctoring import diagnose, failed, found_by
 

@@ -12,7 +12,7 @@ from ganbalance.pipeline import runs
 from ganbalance.store import Store, open_store
 from ganbalance.store.artifacts import Artifacts, Commit, commit_name
 from ganbalance.store.base import OnBytes, ignore
-from ganbalance.store.s3 import S3Store
+from ganbalance.store.schemes.s3 import S3Store
 from tests import servers
 from tests.conftest import Lab
 from tests.integration.conftest import EVERYWHERE, Capsys, Stocked, UseS3, file_of, store

@@ -20,7 +20,7 @@ from ganbalance.pipeline.state import State
 from ganbalance.store import Store, make_store, open_store
 from ganbalance.store.artifacts import Artifacts, Commit, commit_name, new_attempt
 from ganbalance.store.local import TEMPORARY, LocalStore
-from ganbalance.store.s3 import S3Store
+from ganbalance.store.schemes.s3 import S3Store
 from tests import servers
 from tests.integration.conftest import EVERYWHERE, Stocked, UseS3
 

@@ -9,7 +9,7 @@ import pytest
 from ganbalance.store import transfer
 from ganbalance.store.artifacts import Commit, commit_name
 from ganbalance.store.base import OnBytes, ignore
-from ganbalance.store.s3 import S3Store
+from ganbalance.store.schemes.s3 import S3Store
 from tests import servers
 from tests.integration.conftest import EVERYWHERE, Capsys, Stocked, UseS3, file_of, stock, store
 

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from ganbalance import config
-from ganbalance.data.datasets import debian, fashion_mnist, open_dataset
+from ganbalance.data import debian
+from ganbalance.data.datasets import fashion_mnist, open_dataset
 from ganbalance.data.datasets.fashion_mnist import CONTENT
 from ganbalance.data.images import TaskImages
 from ganbalance.errors import DataError

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from ganbalance import cli
-from ganbalance.data.datasets.own_images import image_files
+from ganbalance.data.own_images import image_files
 from ganbalance.models import backbones
 from ganbalance.training import model_folder, weights
 from ganbalance.training.saved_head import LinearHead

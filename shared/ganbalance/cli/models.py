@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ganbalance.data.datasets.own_images import SUFFIXES, image_files, read_image
+from ganbalance.data.own_images import SUFFIXES, image_files, read_image
 from ganbalance.errors import EXIT_DONE, ConfigError, DataError
 from ganbalance.pipeline.model_export import export_model
 from ganbalance.pipeline.runs import Record

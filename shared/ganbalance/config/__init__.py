@@ -24,6 +24,7 @@ from ganbalance.config.data import (
     CANVASES,
     ClassName,
     Dataset,
+    DatasetSettings,
     FashionMnist,
     Groups,
     Imbalance,
@@ -32,6 +33,7 @@ from ganbalance.config.data import (
     LongTail,
     Multiclass,
     OneVsRest,
+    OtherDataset,
     OwnImages,
     Pair,
     Step,
@@ -78,6 +80,7 @@ __all__ = [
     "Network",
     "NetworkTraining",
     "OneVsRest",
+    "OtherDataset",
     "OwnImages",
     "Pair",
     "Paper",
@@ -150,7 +153,7 @@ class Experiment(Frozen):
 
     name: str = Field(pattern="^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$")
     note: str = Field("", description="a caveat that its report prints on top")
-    dataset: Dataset
+    dataset: DatasetSettings
     task: Task
     imbalance: Imbalance
     arms: Annotated[tuple[Recipe, ...], Field(min_length=1)]

@@ -79,7 +79,35 @@ class OwnImages(Frozen):
         return self
 
 
-Dataset = Annotated[FashionMnist | OwnImages, Field(discriminator="name")]
+class OtherDataset(Frozen):
+    """Any other: a file of `data/datasets` by its name, with settings that its class knows."""
+
+    model_config = pydantic.ConfigDict(extra="allow")
+
+    name: str
+
+
+Dataset = FashionMnist | OwnImages | OtherDataset
+
+
+def _dataset_checked_as(given: Any) -> str | None:
+    name = given.get("name") if isinstance(given, dict) else getattr(given, "name", None)
+    if not isinstance(name, str):
+        return None
+    return name if name in ("fashion-mnist", "folder", "npz") else "other"
+
+
+DatasetSettings = Annotated[
+    Annotated[FashionMnist, pydantic.Tag("fashion-mnist")]
+    | Annotated[OwnImages, pydantic.Tag("folder")]
+    | Annotated[OwnImages, pydantic.Tag("npz")]
+    | Annotated[OtherDataset, pydantic.Tag("other")],
+    pydantic.Discriminator(
+        _dataset_checked_as,
+        custom_error_type="unnamed",
+        custom_error_message="it needs a name, as in {name: folder, path: ...}",
+    ),
+]
 
 
 class Pair(Frozen):

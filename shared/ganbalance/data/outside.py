@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ganbalance.data.datasets.own_images import image_files, read_image
 from ganbalance.data.images import TaskImages
+from ganbalance.data.own_images import image_files, read_image
 from ganbalance.data.split import Split
 from ganbalance.errors import ConfigError, DataError
 from ganbalance.keys import digest, sha256_file

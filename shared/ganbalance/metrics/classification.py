@@ -15,13 +15,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ganbalance.metrics import decisions
 from ganbalance.metrics.calibration import Floats, Ints, Rule
+from ganbalance.metrics.decisions.base import DecisionMetric
 from ganbalance.metrics.scores import PAIR, Scores, of_pair
 from ganbalance.metrics.weighted import Curve, Decided, Order, confusions, deployment_factors
 
 AS_TRAINED, FAIR, DEPLOYMENT = "as-trained", "fair", "deployment"
 DECIDED = ("accuracy", "precision", "recall", "f1", "balanced_accuracy", "brier", "log_loss")
-"""Metrics of the rules "as-trained" and "fair"; the last two are of its probabilities, classes weighted equally."""
+"""Metrics of the rules "as-trained" and "fair", beside what else is in `decisions`; the last two are of its
+probabilities, classes weighted equally."""
 DEPLOYED = ("deployed_precision", "deployed_f1")
 """Metrics of the rules "as-trained" and "deployment"."""
 
@@ -160,6 +163,7 @@ class _Cell:
     deployed: dict[int, Order]
     pairs: dict[tuple[int, int], Order]
     predicted: dict[str, Ints]
+    decisions: dict[str, DecisionMetric]
     losses: dict[str, Floats] = field(default_factory=dict)  # rule -> (2, T): Brier and log loss of each image
 
     @classmethod
@@ -184,6 +188,7 @@ class _Cell:
             deployed=deployed,
             pairs=_pair_orders(odds, labels),
             predicted={name: rule.decide(logits) for name, rule in rules.items()},
+            decisions=decisions.load(),
             losses={name: _losses(log_p[name], labels) for name in rules if name != DEPLOYMENT},
         )
 
@@ -243,8 +248,7 @@ class _Cell:
                 continue
             decided = Decided(counts_CKK)
             of_class = {"precision": decided.precision, "recall": decided.recall, "f1": decided.f1}
-            found[f"accuracy@{rule}"] = decided.accuracy
-            found[f"balanced_accuracy@{rule}"] = decided.recall.mean(axis=1)
+            found |= {f"{name}@{rule}": metric.of(decided) for name, metric in self.decisions.items()}
             for metric, values_CK in of_class.items():
                 found[f"{metric}@{rule}"] = values_CK[:, averaged].mean(axis=1)
                 found |= {f"{metric}/{c}@{rule}": values_CK[:, c] for c in self._own_rows}

@@ -99,6 +99,7 @@ def make_plan(experiment: Experiment) -> Plan:
         for seed in experiment.seeds
         for recipe in sorted(recipes, key=lambda recipe: recipe.rescoring is not None)  # after the arm they rescore
     }
+    planner.beside()
     planner.report(tuple((recipe.name, recipe.family) for recipe in recipes), cells)
     nodes = tuple(planner.nodes.values())
     record = dump(experiment) | {"resources": None}
@@ -229,6 +230,14 @@ class _Planner:
 
     def _data(self, seed: int) -> dict[str, str]:
         return {"dataset": "dataset", "imbalance": f"imbalance/seed-{seed}"}
+
+    def beside(self) -> None:
+        """The stages that say themselves what they are planned beside."""
+        for kind in stages.ALL.values():
+            for of in [node for node in self.nodes.values() if node.stage == kind.beside]:
+                inputs, labels = {of.stage: of.name}, {"seed": of.seed, "gan": of.gan, "arm": of.arm}
+                inputs |= {} if of.seed is None else self._data(of.seed)
+                self._add(kind.stage, self._where[of.name], kind(), inputs, **labels)
 
     def report(self, families: tuple[tuple[str, Family], ...], cells: dict[str, str]) -> None:
         """Everything that there is, compared."""

@@ -27,6 +27,7 @@ class Stage(Frozen):
     stage: ClassVar[str]
     version: ClassVar[int] = 1
     program: ClassVar[str]
+    beside: ClassVar[str | None] = None  # planned for every node of that stage, as its input of that name, and its data
     allow_missing_inputs: ClassVar[bool] = False  # runs without the inputs that failed, and is keyed by the others
 
 

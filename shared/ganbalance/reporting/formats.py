@@ -159,7 +159,9 @@ def metric_name(metric: str, classes: Sequence[str] = ()) -> str:
         name = f"{fixed.replace('_', ' ')} {level}"
     named = [f"“{classes[int(c)] if classes else c}”" for c in of.split("-") if c]
     return (
-        _METRICS.get(name, name) + (f" of {listed(named)}" if named else "") + (f", {rule_name(rule)}" if rule else "")
+        _METRICS.get(name, name.replace("_", " "))
+        + (f" of {listed(named)}" if named else "")
+        + (f", {rule_name(rule)}" if rule else "")
     )
 
 

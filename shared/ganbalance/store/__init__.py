@@ -1,5 +1,7 @@
 """Stores, and the artifacts in them."""
 
+from ganbalance import registry
+from ganbalance.store import schemes
 from ganbalance.store.base import MissingError, Store
 from ganbalance.store.local import LocalStore, folder_of
 
@@ -10,17 +12,17 @@ S3_SCHEME = "s3://"
 
 def open_store(url: str) -> Store:
     """The store at `url`: s3://bucket/prefix, or a folder, which is made when something is first written to it."""
-    if url.startswith(S3_SCHEME):
-        from ganbalance.store.s3 import S3Store
-
-        return S3Store(url)
-    return LocalStore(folder_of(url))
+    kind = _kind(url)
+    return kind(url) if kind else LocalStore(folder_of(url))
 
 
 def make_store(url: str, attempts: int | None = None) -> bool:
     """Make the bucket or the folder of a store; False if it was there. `attempts`: instead of those that are set."""
-    if url.startswith(S3_SCHEME):
-        from ganbalance.store.s3 import make_bucket
+    return (_kind(url) or LocalStore).make(url, attempts)
 
-        return make_bucket(url, attempts)
-    return LocalStore(folder_of(url)).make()
+
+def _kind(url: str) -> type[Store] | None:
+    """The class of a scheme of `schemes`; None for a folder, and for a scheme that is unknown."""
+    scheme, separator, _ = url.partition("://")
+    known = separator and scheme in registry.names(schemes)
+    return registry.load(schemes, scheme, Store) if known else None  # type: ignore[type-abstract]

@@ -1,7 +1,7 @@
 """What every store can do: keep whole files under names, and create a name at most once.
 
-A store knows nothing about stages or artifacts (see `artifacts`); a new kind of store is one file that
-fills in this class and passes the store contract tests.
+A store knows nothing about stages or artifacts (see `artifacts`); a new kind of store is one file in
+`schemes` that fills in this class and passes the store contract tests.
 """
 
 import json
@@ -69,6 +69,15 @@ class Store(ABC):
     FORMAT: ClassVar[int] = 1  # raised when the layout of `artifacts` or `runs` changes
     url: str
     _marked = False
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._marked = self._check_format()
+
+    @classmethod
+    def make(cls, url: str, attempts: int | None = None) -> bool:
+        """Make what has to be there before anything can be written; False if it was there."""
+        return False
 
     def put(self, name: str, source: Path, on_bytes: OnBytes = ignore) -> None:
         """Keep the bytes of the local file `source` under `name`, replacing what was there."""

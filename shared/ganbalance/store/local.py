@@ -32,14 +32,14 @@ class LocalStore(Store):
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.url = str(self.root)
-        self._marked = self._check_format()
+        super().__init__(str(root))
 
-    def make(self) -> bool:
-        """Make the folder; False if it was there."""
-        there = self.root.is_dir()
-        with self._translate_errors("write", "anything"):
-            self.root.mkdir(parents=True, exist_ok=True)
+    @classmethod
+    def make(cls, url: str, attempts: int | None = None) -> bool:
+        store = cls(folder_of(url))
+        there = store.root.is_dir()
+        with store._translate_errors("write", "anything"):
+            store.root.mkdir(parents=True, exist_ok=True)
         return not there
 
     def _put(self, name: str, source: Path, on_bytes: OnBytes) -> None:

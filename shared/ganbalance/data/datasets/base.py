@@ -1,10 +1,13 @@
 """What every dataset can say of itself."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ganbalance.frozen import Frozen
 
 
 @dataclass(frozen=True)
@@ -36,27 +39,38 @@ class Counts(NamedTuple):
     test: list[int]
 
 
-class Dataset(Protocol):
-    """Images with labels. A label is an index into `classes()`."""
+class Dataset(ABC):
+    """Images with labels. A label is an index into `classes()`; `side_px` is the side of the square images."""
 
-    @property
-    def side_px(self) -> int:
-        """The side of the square images."""
+    class Settings(Frozen):
+        """What an experiment may set of it; those of the datasets that come along are in `config`."""
 
+    side_px: int
+
+    def __init__(self, settings: Any) -> None:
+        self._settings = settings
+
+    @abstractmethod
     def classes(self) -> list[str]:
         """The class names. Raises DataError when the data is not there."""
 
+    @abstractmethod
     def fingerprint(self) -> str:
         """Names the content: equal for equal files, wherever they lie; other files may hold the same pixels."""
 
-    def ensure(self) -> None:
+    @abstractmethod
+    def load(self) -> Images:
+        """Everything, verified. Raises DataError for missing or damaged data."""
+
+    def ensure(self) -> None:  # noqa: B027 - most have nothing to get
         """Get the data if it is not here. Raises DataError that names every place it was looked for in."""
 
     def counts(self) -> Counts:
-        """How many images of each class `load` gives; no image is read."""
+        """How many images of each class `load` gives; where that reads many, count without it."""
+        found, n_classes = self.load(), len(self.classes())
+        sides = found.labels[: found.n_train], found.labels[found.n_train :]
+        return Counts(*(np.bincount(labels, minlength=n_classes).tolist() for labels in sides))
 
     def grouped(self) -> Grouped | None:
         """How the images are grouped, None where they are not; no image is read. Raises DataError."""
-
-    def load(self) -> Images:
-        """Everything, verified. Raises DataError for missing or damaged data."""
+        return None

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganbalance import config
-from ganbalance.data.datasets import debian
-from ganbalance.data.datasets.base import Counts, Images
+from ganbalance.data import debian
+from ganbalance.data.datasets.base import Counts, Dataset, Images
 from ganbalance.errors import DataError
 from ganbalance.keys import digest
 
@@ -20,7 +20,6 @@ CLASSES = [
     "T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot",
 ]  # fmt: skip
 
-SIDE_PX = 28
 TRAIN_IMAGES, TEST_IMAGES = 6000, 1000  # of each class
 
 # SHA-256 of the idx files without their gzip wrapping, which differs between distributors
@@ -33,8 +32,10 @@ CONTENT = {
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 
 
-class FashionMnist:
+class FashionMnist(Dataset):
     """The four idx files, from the first folder that has them."""
+
+    side_px = 28
 
     def __init__(self, settings: config.FashionMnist) -> None:
         self._explicit = Path(settings.folder).expanduser() if settings.folder else None
@@ -46,15 +47,8 @@ class FashionMnist:
         """Pinned, not measured: `load` refuses any other content."""
         return digest(CONTENT)
 
-    @property
-    def side_px(self) -> int:
-        return SIDE_PX
-
     def counts(self) -> Counts:
         return Counts([TRAIN_IMAGES] * len(CLASSES), [TEST_IMAGES] * len(CLASSES))
-
-    def grouped(self) -> None:
-        """Nothing is known of who wears what."""
 
     def ensure(self) -> None:
         if self._folder() is not None:

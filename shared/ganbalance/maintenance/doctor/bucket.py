@@ -12,8 +12,9 @@ from botocore.exceptions import ClientError
 from ganbalance.errors import ConfigError, UnavailableError
 from ganbalance.maintenance.doctor.checks import Check, CheckResult
 from ganbalance.maintenance.doctor.target import Target
-from ganbalance.store import s3, s3_client, s3_failures
+from ganbalance.store import s3_client, s3_failures
 from ganbalance.store.s3_failures import translate_errors
+from ganbalance.store.schemes import s3
 
 TIMEOUT_S = 5
 CLOCK_WARN_S, CLOCK_FAIL_S = 60, 15 * 60  # S3 refuses what was signed a quarter of an hour off

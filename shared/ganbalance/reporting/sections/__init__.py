@@ -1,43 +1,20 @@
-"""List the sections of a page in order, one file each: a function from a Report to its Sections, if any."""
+"""The sections of a page, one file each: a function `sections` from a Report to its Sections, if any."""
 
-from collections.abc import Callable, Iterable
+import sys
+from importlib import import_module
 
+from ganbalance import registry
 from ganbalance.reporting.layout import Report, Section
-from ganbalance.reporting.sections import (
-    answer,
-    calibration,
-    classes,
-    classifier,
-    data,
-    deployment,
-    gans,
-    metrics,
-    missing,
-    penalty,
-    provenance,
-    recipes,
-    thresholds,
-    variance,
-)
 
-ORDER: tuple[Callable[[Report], Iterable[Section]], ...] = (
-    answer.sections,
-    thresholds.sections,
-    metrics.sections,
-    classes.sections,
-    penalty.sections,
-    variance.sections,
-    calibration.sections,
-    deployment.sections,
-    gans.sections,
-    recipes.sections,
-    data.sections,
-    classifier.sections,
-    missing.sections,
-    provenance.sections,
-)
+FIRST = (
+    "answer", "thresholds", "metrics", "classes", "penalty", "variance", "calibration", "deployment", "gans", "recipes",
+)  # fmt: skip
+LAST = ("data", "classifier", "missing", "provenance")
+"""Files that neither names come between them."""
 
 
 def all_of(report: Report) -> tuple[Section, ...]:
     """Every section that has something to show."""
-    return tuple(section for made in ORDER for section in made(report))
+    others = [name for name in registry.names(sys.modules[__name__]) if name not in (*FIRST, *LAST)]
+    made = [import_module(f"{__name__}.{name.replace('-', '_')}").sections(report) for name in (*FIRST, *others, *LAST)]
+    return tuple(section for of_file in made for section in of_file)

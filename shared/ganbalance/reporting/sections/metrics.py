@@ -1,5 +1,6 @@
 """Show the metrics of the course report for every arm."""
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -7,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from sklearn.metrics import precision_recall_curve, roc_curve
 
+from ganbalance.metrics.classification import DECIDED, DEPLOYED
 from ganbalance.metrics.scores import PAIR
 from ganbalance.reporting.formats import by_family, capitalised, metric_name
 from ganbalance.reporting.layout import Picture, Report, Section
@@ -35,12 +37,23 @@ FIRST_RECALL = 0.02
 def sections(report: Report) -> Iterator[Section]:
     """One section; curves for a pair of classes only."""
     summary = report.summary
-    more = ("average_precision", *([summary.primary] if summary.primary != "auc" else []))
-    columns = [(capitalised(metric_name(name)), name) for name in (*REPORTED, *more)]
+    ranked = ("average_precision", *([summary.primary] if summary.primary != "auc" else []))
+    columns = [(capitalised(metric_name(name)), name) for name in (*REPORTED, *ranked)]
     notes = () if summary.primary == "auc" else ("Macro averages; AUC and average precision are one-vs-rest.",)
     table = of_metrics(summary, "All arms, the reported metrics", columns, notes=notes)
+    more = of_metrics(
+        summary, "Other metrics of the decisions", [(capitalised(metric_name(one)), one) for one in _others(summary)]
+    )
     figures = [_dots(summary), *([_curves(report)] if len(report.results.class_names) == PAIR else [])]
-    yield Section(title="The reported metrics", tables=(table,) if table else (), figures=tuple(figures))
+    yield Section(
+        title="The reported metrics", tables=tuple(one for one in (table, more) if one), figures=tuple(figures)
+    )
+
+
+def _others(summary: Summary) -> list[str]:
+    """Metrics of a decision rule that no other table has."""
+    measured = dict.fromkeys(name for found in summary.arms.values() for name in found.metrics)
+    return [name for name in measured if "@" in name and re.split("[/@]", name)[0] not in (*DECIDED, *DEPLOYED)]
 
 
 def _dots(summary: Summary) -> Picture:

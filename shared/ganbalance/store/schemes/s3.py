@@ -39,13 +39,32 @@ class S3Store(Store):
 
     def __init__(self, url: str, *, attempts: int | None = None) -> None:
         self.bucket, self.prefix = split_url(url)
-        self.url = f"s3://{self.bucket}/{self.prefix}".rstrip("/")
-        with translate_errors(f"cannot use the store {self.url}"):
+        tidy = f"s3://{self.bucket}/{self.prefix}".rstrip("/")
+        with translate_errors(f"cannot use the store {tidy}"):
             self._attempts = attempts or attempts_set()
             self.client = make_client(self._attempts)
         self.endpoint = str(self.client.meta.endpoint_url)
         self._transfers = TransferManager(self.client, TRANSFER)
-        self._marked = self._check_format()
+        super().__init__(tidy)
+
+    @classmethod
+    def make(cls, url: str, attempts: int | None = None) -> bool:
+        bucket, _ = split_url(url)
+        with translate_errors(f"cannot make the bucket of {url}", s3_failures.CREATE_PERMISSIONS):
+            client = make_client(attempts)
+            try:
+                client.list_objects_v2(Bucket=bucket, MaxKeys=1)  # unlike a HEAD, a refusal has a body that says why
+                return False
+            except failures.ClientError as error:
+                if answer_of(error)[1] != 404:  # noqa: PLR2004
+                    raise
+            region = client.meta.region_name
+            place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+            try:
+                client.create_bucket(Bucket=bucket, **place)
+            except (client.exceptions.BucketAlreadyOwnedByYou, client.exceptions.BucketAlreadyExists):
+                return False
+        return True
 
     def _put(self, name: str, source: Path, on_bytes: OnBytes) -> None:
         with self._translate_errors("write", name):
@@ -156,26 +175,6 @@ class S3Store(Store):
         self, verb: str, name: str, permissions: str = s3_failures.PERMISSIONS
     ) -> AbstractContextManager[None]:
         return translate_errors(f"cannot {verb} {name} in the store {self.url} ({self.endpoint})", permissions)
-
-
-def make_bucket(url: str, attempts: int | None = None) -> bool:
-    """Make the bucket of an s3:// URL; False if it was there."""
-    bucket, _ = split_url(url)
-    with translate_errors(f"cannot make the bucket of {url}", s3_failures.CREATE_PERMISSIONS):
-        client = make_client(attempts)
-        try:
-            client.list_objects_v2(Bucket=bucket, MaxKeys=1)  # unlike a HEAD, a refusal has a body that says why
-            return False
-        except failures.ClientError as error:
-            if answer_of(error)[1] != 404:  # noqa: PLR2004
-                raise
-        region = client.meta.region_name
-        place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
-        try:
-            client.create_bucket(Bucket=bucket, **place)
-        except (client.exceptions.BucketAlreadyOwnedByYou, client.exceptions.BucketAlreadyExists):
-            return False
-    return True
 
 
 def split_url(url: str) -> tuple[str, str]:
