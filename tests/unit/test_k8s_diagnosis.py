@@ -171,7 +171,7 @@ def test_a_pod_that_says_nothing_is_said_to() -> None:
 def test_a_program_that_needed_too_much_memory_is_reported_with_its_limit() -> None:
     line = diagnosis.end(pod("Failed", state=ended(137, "OOMKilled")))
     limit = "train-gan-dcgan needs more than its memory limit of 8Gi"
-    assert line == f"OOMKilled: {limit}; raise resources.pods.*.memory"
+    assert line == f"OOMKilled: {limit}; raise resources.pods.train-gan.memory"
 
 
 def test_memory_without_a_limit_is_reported_as_such() -> None:

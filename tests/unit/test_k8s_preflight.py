@@ -4,12 +4,24 @@ import json
 
 import pytest
 
+from ganbalance.config import PodResources, Resources
 from ganbalance.errors import UnavailableError
-from ganbalance.k8s import preflight
+from ganbalance.k8s import connection, manifest, preflight
+from ganbalance.k8s.preflight.objects import PodSpecs
+from ganbalance.pipeline.runs import Round
 from tests import cluster_double, manifests
 from tests.cluster_double import ClusterDouble
 from tests.http_double import Fault
-from tests.unit.preflighted import CREDENTIALS, change_template, cluster_of, failed, jobs, preflight_findings, secret
+from tests.unit.preflighted import (
+    CREDENTIALS,
+    RUN,
+    change_template,
+    cluster_of,
+    failed,
+    jobs,
+    preflight_findings,
+    secret,
+)
 
 # ---- a cluster that is well ------------------------------------------------------------------------------------------
 
@@ -226,6 +238,22 @@ def test_a_pod_that_is_refused_says_why_and_what_to_set(double: ClusterDouble, m
     assert failed(found) == ["pods"]
     assert found["pods"].text == f"no pod is made of train-gan: {message}"
     assert fix in found["pods"].fix
+
+
+def test_stages_of_one_program_that_get_other_resources_are_kinds_of_their_own(double: ClusterDouble) -> None:
+    templates = connection.templates(cluster_of(double))
+    settings = Resources(pods={"train-classifier": PodResources(gpus=0, cpu="2"), "features": PodResources(gpus=1)})
+    made = []
+    for stage, group in (("backbone", "backbone"), ("features", "features-dcgan"), ("rescore", "rescore-threshold")):
+        of = Round(job=f"{RUN}-{group}-1", group=group, number=1, submission=1, stages=("a",), keys=("k",))
+        asked = settings.of_pods(stage, "train-classifier")
+        made.append(manifest.stage_job(RUN, of, templates["train-classifier"], asked, parallelism=1))
+    specs = PodSpecs(cluster_of(double), made)
+    limits = {pod.program: manifest.container_of(pod.manifest)["resources"]["limits"] for pod in specs.pods}
+    assert {name: (one["cpu"], one.get("nvidia.com/gpu")) for name, one in limits.items()} == {
+        "backbone": ("2", None), "features": ("2", "1"),
+    }  # fmt: skip
+    assert [pod.setting for pod in specs.pods][1] == "resources.pods.features of the experiment"
 
 
 def test_pods_refused_for_one_reason_share_a_message(double: ClusterDouble) -> None:

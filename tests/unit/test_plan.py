@@ -293,3 +293,17 @@ def test_an_unknown_gan_on_the_command_line_lists_the_known_ones(
 @pytest.mark.parametrize("module", ["jobs.report", "ganbalance.reporting.tables", "ganbalance.pipeline.runs"])
 def test_reports_and_run_records_need_no_torch(module: str) -> None:
     assert "torch" not in loaded_by(f"import {module}")
+
+
+def test_what_a_pod_gets_is_named_by_a_program_or_a_stage(tiny: Settings) -> None:
+    pods = {"features": {"gpus": 1}, "train-gans": {"gpus": 1}}
+    with pytest.raises(ConfigError, match=r"^resources.pods.train-gans: no program or stage; choose among augment, "):
+        plan_of(tiny | {"resources": {"pods": pods}})
+
+
+def test_what_a_stage_leaves_open_is_said_by_its_program(tiny: Settings) -> None:
+    pods = {"train-classifier": {"cpu": "2", "gpus": 1}, "features": {"gpus": 0}}
+    resources = config.check(tiny | {"resources": {"pods": pods}}, where="test.yaml").resources
+    assert resources.of_pods("features", "train-classifier") == config.PodResources(cpu="2", gpus=0)
+    assert resources.of_pods("rescore", "train-classifier") == config.PodResources(cpu="2", gpus=1)
+    assert resources.of_pods("train-gan", "train-gan") == config.PodResources()

@@ -86,7 +86,6 @@ __all__ = [
     "Paper",
     "PaperTraining",
     "PodResources",
-    "Program",
     "Quantity",
     "Recipe",
     "Resources",
@@ -127,12 +126,11 @@ class Statistics(Frozen):
     recall_levels: tuple[Level, ...] = Field((0.5, 0.8), description="recalls at which precision is reported")
 
 
-Program = Literal["imbalance", "train-gan", "synthesize", "train-classifier", "report"]
 Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$")]
 
 
 class PodResources(Frozen):
-    """What a pod of one program gets on a cluster, instead of what its pod template says."""
+    """What a pod of one program or stage gets on a cluster, instead of what its pod template says."""
 
     cpu: Quantity | None = Field(None, description="cores, as Kubernetes writes them: 2 or 500m")
     memory: Quantity | None = Field(None, description="bytes, as Kubernetes writes them: 8Gi")
@@ -145,7 +143,14 @@ class Resources(Frozen):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = Field(1, ge=1, description="per stage; other counts change the last bits of results")
     checkpoint_every_s: float = Field(60.0, gt=0)
-    pods: dict[Program, PodResources] = Field(default_factory=dict, description="on a cluster, by program")
+    pods: dict[str, PodResources] = Field(
+        default_factory=dict, description="on a cluster, by program or, which wins, by stage"
+    )
+
+    def of_pods(self, stage: str, program: str) -> PodResources:
+        """What is asked for the pods of a stage: what its own entry leaves open is that of its program."""
+        whole, own = (self.pods.get(name, PodResources()) for name in (program, stage))
+        return whole.model_copy(update=own.model_dump(exclude_none=True))
 
 
 class Experiment(Frozen):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from ganbalance.errors import ConfigError, DataError, Stopped, UnavailableError
-from ganbalance.k8s.manifest import CAUSE, CONTAINER, GROUP, Manifest, container_of, program_of
+from ganbalance.k8s.manifest import CAUSE, CONTAINER, GROUP, Manifest, container_of, stage_of
 
 PULL_GRACE_S = 120.0  # a registry may come back
 # reasons of a waiting container -> how long to wait; nothing is to be waited for where it does not go away by itself
@@ -71,7 +71,7 @@ def end(pod: Manifest) -> str:
     if found and found.get("reason") == OOM:
         limit = container_of(pod).get("resources", {}).get("limits", {}).get("memory", "none")
         name = pod["metadata"].get("labels", {}).get(GROUP, "the stage")
-        raising = f"raise resources.pods.{program_of(pod) or '*'}.memory"
+        raising = f"raise resources.pods.{stage_of(pod)}.memory"
         return f"OOMKilled: {name} needs more than its memory limit of {limit}; {raising}"
     disrupted = [one for one in status.get("conditions", ()) if one["type"] == "DisruptionTarget"]
     if disrupted and disrupted[0].get("status") == "True":

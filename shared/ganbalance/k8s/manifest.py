@@ -10,6 +10,7 @@ from typing import Any
 from ganbalance.config import PodResources
 from ganbalance.errors import ConfigError, DataError
 from ganbalance.keys import digest
+from ganbalance.pipeline import stages
 from ganbalance.pipeline.runs import Round, job_name
 
 Manifest = dict[str, Any]
@@ -75,6 +76,12 @@ def container_of(pod: Manifest) -> Manifest:
 def program_of(pod: Manifest) -> str | None:
     """The program as an experiment names it; None for a command that is none of ours."""
     return next((word for word in container_of(pod).get("command", ()) if word in PROGRAMS), None)
+
+
+def stage_of(job: Manifest) -> str:
+    """The stage of a Job or of its pod; "*" where its labels do not say."""
+    group = job["metadata"].get("labels", {}).get(GROUP, "")
+    return max((name for name in stages.ALL if f"{group}-".startswith(f"{name}-")), key=len, default="*")
 
 
 def _job(  # noqa: PLR0913 - what a Job is made of

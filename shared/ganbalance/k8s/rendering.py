@@ -1,9 +1,8 @@
 """Render what a submission would create, before anything is created: for preflight, `render` and `plan`."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from ganbalance.config import Experiment, PodResources
+from ganbalance.config import Experiment
 from ganbalance.k8s import manifest
 from ganbalance.k8s.manifest import GPU_RESOURCE, Manifest
 from ganbalance.k8s.submissions import Submission
@@ -13,12 +12,6 @@ from ganbalance.pipeline.runs import Group, Round
 from ganbalance.pipeline.state import State
 
 SECONDS_PER_HOUR = 3600
-
-
-def pod_resources(experiment: Experiment, program: str) -> PodResources:
-    """What the experiment asks for the pods of a program."""
-    asked: dict[Any, PodResources] = experiment.resources.pods
-    return asked.get(program, PodResources())
 
 
 def jobs(experiment: Experiment, state: State, submission: Submission) -> list[Manifest]:
@@ -49,19 +42,19 @@ def next_round(state: State, submission: Submission, group: Group, number: int, 
 
 def stage_job(experiment: Experiment, state: State, submission: Submission, of: Round, *, parallelism: int) -> Manifest:
     """The Job of a round, as the submission's template and the experiment have it."""
-    program = state.plan.node(of.stages[0]).program
-    template, asked = submission.templates[program], pod_resources(experiment, program)
-    return manifest.stage_job(state.plan.run, of, template, asked, parallelism=parallelism)
+    first = state.plan.node(of.stages[0])
+    asked = experiment.resources.of_pods(first.stage, first.program)
+    return manifest.stage_job(state.plan.run, of, submission.templates[first.program], asked, parallelism=parallelism)
 
 
 def gpu_hours(experiment: Experiment, templates: dict[str, Manifest], nodes: list[Node]) -> float:
     """GPU-hours that these stages take if each runs up to its pod's deadline, once: a bound from above."""
-    return sum(_gpu_hours(experiment, templates[node.program], node.program) for node in nodes)
+    return sum(_gpu_hours(experiment, templates[node.program], node) for node in nodes)
 
 
-def _gpu_hours(experiment: Experiment, template: Manifest, program: str) -> float:
+def _gpu_hours(experiment: Experiment, template: Manifest, node: Node) -> float:
     resource = template["metadata"].get("annotations", {}).get(GPU_RESOURCE)
-    gpus = pod_resources(experiment, program).gpus
+    gpus = experiment.resources.of_pods(node.stage, node.program).gpus
     if gpus is None:
         granted = manifest.container_of(template["template"]).get("resources", {})
         gpus = int(granted.get("limits", {}).get(resource, 0))

@@ -88,6 +88,7 @@ class Plan(Frozen):
 
 def make_plan(experiment: Experiment) -> Plan:
     """Every stage of `experiment`. Raises ConfigError for what cannot work, DataError when own images are missing."""
+    stages.check_names(experiment.resources.pods)
     source = open_dataset(experiment.dataset)
     dataset = resolution.dataset(experiment, source)
     keep = resolution.keep(experiment, source, dataset)

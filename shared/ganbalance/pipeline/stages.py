@@ -5,6 +5,7 @@ code behind a stage changes the bytes it writes: every key that rests on it chan
 Classes are numbered here as the task numbers them, by class index: negative 0 and positive 1 for a pair.
 """
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from ganbalance.config import (
@@ -18,6 +19,7 @@ from ganbalance.config import (
     Statistics,
     Trained,
 )
+from ganbalance.errors import ConfigError
 from ganbalance.frozen import Frozen
 
 
@@ -252,3 +254,14 @@ def synthetic_role(class_index: int) -> str:
 
 
 ALL: dict[str, type[Stage]] = {stage.stage: stage for stage in Stage.__subclasses__()}
+
+
+def names() -> list[str]:
+    """Every stage, and every program: what `resources.pods` may name."""
+    return sorted({*ALL, *(kind.program for kind in ALL.values())})
+
+
+def check_names(given: Iterable[str]) -> None:
+    """Raise ConfigError for an entry of `resources.pods` that names neither."""
+    if unknown := [name for name in given if name not in names()]:
+        raise ConfigError(f"resources.pods.{unknown[0]}: no program or stage; choose among {', '.join(names())}")

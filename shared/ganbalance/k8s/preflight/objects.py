@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ganbalance.config import PodResources
 from ganbalance.errors import ConfigError
@@ -11,6 +11,7 @@ from ganbalance.k8s.advice import TEMPLATE, fix_for
 from ganbalance.k8s.client import KINDS, Cluster, RefusedError, quantity
 from ganbalance.k8s.manifest import DRIVER, GROUP, PART, PROGRAMS, QUEUE, Manifest
 from ganbalance.maintenance.doctor.checks import CheckResult
+from ganbalance.pipeline import stages
 from ganbalance.pipeline.runs import Round, job_name
 from ganbalance.plurals import plural
 
@@ -20,7 +21,7 @@ EXCEEDED = re.compile(r"exceeded quota: \S+, requested: (\S+), used: \S+, limite
 
 
 class Pod(NamedTuple):
-    """One kind of pod; `program` is what runs in it, or "driver"."""
+    """One kind of pod; `program` is what runs in it, or "driver", or its stage where others of the program get more."""
 
     program: str
     manifest: Manifest
@@ -35,7 +36,7 @@ class Pod(NamedTuple):
     def setting(self) -> str:
         """Where its resources are set."""
         name = self.program
-        return f"resources.pods.{name} of the experiment" if name in PROGRAMS else f"the PodTemplate {name}"
+        return f"resources.pods.{name} of the experiment" if name in stages.names() else f"the PodTemplate {name}"
 
 
 class PodSpecs:
@@ -53,12 +54,21 @@ class PodSpecs:
 
     @property
     def pods(self) -> list[Pod]:
-        """One for each program: its others differ in their arguments alone."""
-        templates = {_program(job): job["spec"]["template"] for job in self.jobs}
+        """One for each program, and for each of its stages that gets other resources; the rest is arguments."""
+        kinds: dict[str, list[Manifest]] = {}
+        for job in self.jobs:
+            of_program = kinds.setdefault(_program(job), [])
+            if _granted(job) not in map(_granted, of_program):
+                of_program.append(job)
+        named = [
+            (program if len(of_program) == 1 else manifest.stage_of(job), job["spec"]["template"])
+            for program, of_program in kinds.items()
+            for job in of_program
+        ]
         return [
-            Pod(program, {"apiVersion": "v1", "kind": "Pod", **template,
-                          "metadata": template["metadata"] | {"generateName": "ganbalance-preflight-"}})
-            for program, template in templates.items()
+            Pod(name, {"apiVersion": "v1", "kind": "Pod", **template,
+                       "metadata": template["metadata"] | {"generateName": "ganbalance-preflight-"}})
+            for name, template in named
         ]  # fmt: skip
 
 
@@ -110,6 +120,12 @@ def _trials(templates: dict[str, Manifest]) -> Iterator[Manifest]:
         name = job_name(TRIAL_RUN, program, 1)
         of = Round(job=name, group=program, number=1, submission=1, stages=("trial",), keys=("trial",))
         yield manifest.stage_job(TRIAL_RUN, of, templates[program], PodResources(), parallelism=1)
+
+
+def _granted(job: Manifest) -> Any:
+    """What its pods get, as far as an experiment can say: resources, and whether they need a GPU's node."""
+    pod = job["spec"]["template"]
+    return manifest.container_of(pod).get("resources"), pod["spec"].get("nodeSelector"), pod["spec"].get("tolerations")
 
 
 def _program(job: Manifest) -> str:
