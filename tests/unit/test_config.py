@@ -273,8 +273,13 @@ def test_a_file_from_before_there_were_kinds_says_the_same(tiny: dict[str, Any])
     paper = config.check(tiny | {"protocol": "paper", "classifier": old}, where="old")
     new = {"kind": "paper", "side_px": 16, "training": {"epochs": 3}}
     assert paper == config.check(tiny | {"classifier": new}, where="new")
+    for both in ({"kind": "network"}, {"training": {"epochs": 3}}):
+        with pytest.raises(ConfigError, match=r"protocol = 'paper' stands beside classifier.*drop protocol"):
+            config.check(tiny | {"protocol": "paper", "classifier": both}, where="both")
+    with pytest.raises(ConfigError, match=r"unknown key 'classifier.paper'"):
+        config.check(tiny | {"classifier": old}, where="without a protocol")
     with pytest.raises(ConfigError, match="unknown key 'protocol'"):
-        config.check(tiny | {"protocol": "paper", "classifier": {"kind": "network"}}, where="both")
+        config.check(tiny | {"protocol": ["paper"]}, where="a list")
 
 
 @pytest.mark.parametrize(

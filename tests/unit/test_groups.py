@@ -12,9 +12,12 @@ from PIL import Image
 from ganbalance import config
 from ganbalance.data.datasets import open_dataset
 from ganbalance.data.datasets.base import Dataset, Grouped
+from ganbalance.data.datasets.base import Dataset as DatasetBase
 from ganbalance.data.holdout import held_count, hold_out
+from ganbalance.data.images import Images
 from ganbalance.data.split import PARTS, Split, draw
 from ganbalance.errors import ConfigError, DataError
+from ganbalance.metrics.weighted import grouped_draws
 from ganbalance.pipeline.grouping import check_sides
 from ganbalance.pipeline.plan import Plan, make_plan
 from ganbalance.pipeline.stages import Stage
@@ -464,3 +467,34 @@ def test_a_side_without_a_rare_group_is_refused_before_work(tmp_path: Path, chan
 def test_a_class_that_is_not_cut_needs_groups_on_both_sides_as_well(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="class 'dog' keeps 2 groups, too few to train on and to hold out for"):
         planned(pets(tmp_path, of_dog=3))
+
+
+def test_a_dataset_that_only_loads_its_groups_is_known_to_have_them(tmp_path: Path) -> None:
+    labels, groups = [0, 0, 1, 1, 0, 1], [3, 3, 4, 4, 5, 6]
+
+    class Plain(DatasetBase):
+        side_px = 4
+
+        def classes(self) -> list[str]:
+            return ["a", "b"]
+
+        def fingerprint(self) -> str:
+            return "plain"
+
+        def load(self) -> Images:
+            return Images(
+                np.zeros((6, 1, 4, 4), np.uint8), np.array([0, 0, 1, 1, 0, 1]), 4, np.array([3, 3, 4, 4, 5, 6])
+            )
+
+    grouped = Plain(None).grouped()
+    assert grouped is not None
+    assert (grouped.groups.tolist(), grouped.labels.tolist(), grouped.n_train) == (
+        [3, 3, 4, 4, 5, 6],
+        [0, 0, 1, 1, 0, 1],
+        4,
+    )
+
+
+def test_a_class_without_images_does_not_keep_groups_from_being_drawn() -> None:
+    drawn = grouped_draws(np.array([1, 1, 1]), np.array([0, 1, 2]), 5, np.random.default_rng(0))
+    assert drawn.sum(axis=1).tolist() == [3] * 5

@@ -16,6 +16,7 @@ from ganbalance.keys import sha256_file
 from ganbalance.models import backbones
 from ganbalance.models.backbones.base import check_side
 from ganbalance.pipeline import resolution
+from ganbalance.pipeline.plan import make_plan
 
 NAMES = ["timm/resnet14t", "torchvision/mobilenet_v3_small", "torchvision/regnet_y_400mf"]
 
@@ -60,7 +61,7 @@ def test_a_file_of_the_librarys_own_weights_is_read_without_its_classification_l
 def test_weights_of_another_network_name_a_layer_that_they_lack(tmp_path: Path) -> None:
     path = tmp_path / "weights.pth"
     torch.save(torchvision.models.mobilenet_v3_small().state_dict(), path)
-    with pytest.raises(DataError, match=r"weights file of timm/resnet14t does not hold its layer 'conv1.0.weight'"):
+    with pytest.raises(DataError, match=r"weights.pth does not hold the layer 'conv1.0.weight' .* of another network"):
         backbones.find("timm/resnet14t").read_weights(path, sha256_file(path))
 
 
@@ -75,6 +76,7 @@ def test_timms_preprocessing_is_that_of_its_weights() -> None:
         ("timm/nonet_15", r"timm has no such network; .*list_models"),
         ("torchvision/mobilenet_v9", r"torchvision has no such network; near it are mobilenet_v2"),
         ("torchvision/squeezenet1_0", "does not end in a linear layer"),
+        ("torchvision/googlenet", "torchvision has no such network"),
         ("keras/resnet18", "libraries are timm, torchvision"),
     ],
 )
@@ -106,3 +108,33 @@ def test_what_is_trained_from_scratch_has_no_weights(tiny: dict[str, Any]) -> No
     assert resolution.weights_sha256(scratch.classifier) is None
     with pytest.raises(ConfigError, match=r"'small-cnn' has no published weights .* classifier.kind = network"):
         resolution.weights_sha256(experiment(tiny, backbone="small-cnn").classifier)
+
+
+@pytest.mark.parametrize("name", ["timm/nonet_15", "keras/resnet18", "vgg"])
+def test_a_backbone_that_there_is_not_is_refused_when_a_run_is_planned(tiny: dict[str, Any], name: str) -> None:
+    with pytest.raises(ConfigError, match=r"no such network|libraries are|no backbone"):
+        make_plan(experiment(tiny, kind="network", backbone=name))
+
+
+def test_a_network_of_a_fixed_side_is_built_at_that_side() -> None:
+    assert backbones.find("timm/vit_tiny_patch16_384").features == 192
+
+
+def test_weights_without_the_counters_of_older_files_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "old.pth"
+    state = torchvision.models.mobilenet_v3_small().state_dict()
+    torch.save({name: value for name, value in state.items() if "num_batches" not in name}, path)
+    backbone = backbones.find("torchvision/mobilenet_v3_small")
+    network = backbone.build()
+    network.load_state_dict(backbone.read_weights(path, sha256_file(path)))
+    assert torch.equal(network.features[0][0].weight, state["features.0.0.weight"])
+
+
+@pytest.mark.parametrize("wrapped", [lambda state: {"state_dict": state, "epoch": 3}, lambda state: {
+    f"module.{name}": value for name, value in state.items()
+}], ids=["nested", "prefixed"])  # fmt: skip
+def test_a_training_state_is_no_file_of_weights(tmp_path: Path, wrapped: Any) -> None:
+    path = tmp_path / "training.pth"
+    torch.save(wrapped(torchvision.models.resnet18().state_dict()), path)
+    with pytest.raises(DataError, match=r"does not hold the layer 'conv1\.weight'"):
+        backbones.find("resnet18").read_weights(path, sha256_file(path))

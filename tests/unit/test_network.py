@@ -256,3 +256,35 @@ def test_the_last_block_is_the_last_of_a_row(network: Callable[[], nn.Module], f
 def test_a_network_without_a_row_of_blocks_has_no_last_one() -> None:
     with pytest.raises(ConfigError, match=r"classifier.train = 'last-block': .* set it to all"):
         last_block(nn.Conv2d(3, 3, 1))
+
+
+def test_what_torch_draws_by_itself_is_a_function_of_the_step(tmp_path: Path) -> None:
+    """Dropout and stochastic depth draw from torch's own stream: no state holds it."""
+
+    class Dropping(Small):
+        def build(self) -> nn.Module:
+            return nn.Sequential(super().build(), nn.Dropout(0.5))
+
+    def dropping() -> Watched:
+        watched = Watched()
+        watched.model.network = Dropping().build().train()
+        return watched
+
+    torch.manual_seed(5)
+    expected = dropping().run().fingerprint()
+    torch.manual_seed(6)
+    assert dropping().run().fingerprint() == expected
+
+    def save(state: dict[str, Any]) -> None:
+        checkpoint.save(tmp_path / "state", state, key="k")
+
+    stopped = dropping()
+    with pytest.raises(Stopped):
+        stopped.run(save=save, stopped=lambda: stopped.training.step == 3)
+    assert dropping().run(resume=checkpoint.load(tmp_path / "state", key="k")).fingerprint() == expected
+    before = torch.get_rng_state()
+    dropping_again = dropping()
+    torch.set_rng_state(before)
+    dropping_again.run()
+    assert torch.equal(torch.get_rng_state(), before)
+    assert Watched().run().fingerprint() != expected

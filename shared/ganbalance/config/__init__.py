@@ -97,6 +97,7 @@ __all__ = [
     "Trained",
     "canvas_side",
     "check",
+    "from_protocol",
     "parse_seeds",
     "parse_set",
     "put",

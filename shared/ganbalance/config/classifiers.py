@@ -6,6 +6,7 @@ import pydantic
 from pydantic import Field
 
 from ganbalance.config.recipes import Augmentation
+from ganbalance.errors import ConfigError
 from ganbalance.frozen import Frozen
 
 Fit = Literal["pad", "resize"]
@@ -124,12 +125,20 @@ Classifier = Annotated[
 
 
 def from_protocol(given: dict[str, Any]) -> dict[str, Any]:
-    """An experiment's settings with what files said before there were kinds: a `protocol`, beside all settings."""
-    protocol, classifier = given.get("protocol", "honest"), given.get("classifier", {})
-    if protocol not in {"honest", "paper"} or not isinstance(classifier, dict) or "kind" in classifier:
+    """An experiment's settings with what files said before there were kinds: a `protocol`, beside all settings.
+
+    Raises ConfigError for a file that says both.
+    """
+    protocol, classifier = given.get("protocol"), given.get("classifier", {})
+    if protocol not in ("honest", "paper") or not isinstance(classifier, dict):
         return given
-    kept = {key: value for key, value in classifier.items() if key not in {"paper", "l2"} or protocol == "honest"}
-    kept.pop("paper", None)
+    if both := {"kind", "training"} & classifier.keys():
+        raise ConfigError(
+            f"protocol = {protocol!r} stands beside classifier.{min(both)}, which replaced it: drop protocol, and set "
+            "classifier.kind to paper for the course report's"
+        )
+    kept = {key: value for key, value in classifier.items() if key != "paper"}
     if protocol == "paper":
+        kept.pop("l2", None)
         kept |= {"kind": "paper", "training": classifier.get("paper", {})}
     return {key: value for key, value in given.items() if key != "protocol"} | {"classifier": kept}

@@ -42,7 +42,8 @@ def grouped_draws(labels_T: Ints, groups_T: Ints | None, draws: int, rng: np.ran
     holds_GK[group_of_T, labels_T] = 1
     rarest_G = np.where(holds_GK, holds_GK.sum(axis=0), len(groups_G) + 1).argmin(axis=1)
     weights_BG = stratified_draws(rarest_G, draws, rng)
-    while len(lacking := np.flatnonzero((weights_BG @ holds_GK == 0).any(axis=1))):
+    there = holds_GK.any(axis=0)
+    while len(lacking := np.flatnonzero((weights_BG @ holds_GK == 0)[:, there].any(axis=1))):
         weights_BG[lacking] = stratified_draws(rarest_G, len(lacking), rng)
     return weights_BG[:, group_of_T]
 

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ganbalance.errors import ConfigError, DataError
+from ganbalance.errors import ConfigError
 from ganbalance.models.backbones.base import Backbone
 from ganbalance.models.lazy import Tensor, nn, timm, torch, torchvision
 
-PROBE_PX = 224  # every network of both libraries takes images of this side
+OTHERS = ("googlenet", "inception_v3")  # they train by classifiers of their own on the way
 
 
 class _OfLibrary(Backbone):
@@ -27,12 +27,17 @@ class _OfLibrary(Backbone):
             hint = f"; near it are {', '.join(near)}" if near else f"; {self.library}'s list_models() tells what it has"
             raise ConfigError(f"classifier.backbone = {self.library}/{model}: {self.library} has no such network{hint}")
         self.model = model
+        side_px = self._side_px()
         with torch.inference_mode():
-            self.features = self.build().eval()(torch.zeros(1, 3, PROBE_PX, PROBE_PX)).shape[1]
+            self.features = self.build().eval()(torch.zeros(1, 3, side_px, side_px)).shape[1]
 
     @abstractmethod
     def _models(self) -> list[str]:
         """The names that the library knows."""
+
+    def _side_px(self) -> int:
+        """A side that the network takes."""
+        return 224
 
     def download(self) -> Path:
         raise ConfigError(
@@ -42,11 +47,7 @@ class _OfLibrary(Backbone):
 
     def convert(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The library's own names; what else a file holds is the classification layer."""
-        ours = self.build().state_dict()
-        wrong = [name for name in ours if name not in state or state[name].shape != ours[name].shape]
-        if wrong:
-            raise DataError(f"the weights file of {self.library}/{self.model} does not hold its layer {wrong[0]!r}")
-        return {name: state[name] for name in ours}
+        return {name: state[name] for name in self.build().state_dict() if name in state}
 
 
 class Timm(_OfLibrary):
@@ -62,6 +63,10 @@ class Timm(_OfLibrary):
 
     def _models(self) -> list[str]:
         return timm.list_models()
+
+    def _side_px(self) -> int:
+        published: Any = timm.get_pretrained_cfg(self.model)
+        return int(published.input_size[-1])
 
     def build(self) -> nn.Module:  # noqa: D102
         network: nn.Module = timm.create_model(self.model, num_classes=0)
@@ -83,7 +88,7 @@ class Torchvision(_OfLibrary):
         )
 
     def _models(self) -> list[str]:
-        return list(torchvision.models.list_models(module=torchvision.models))
+        return [name for name in torchvision.models.list_models(module=torchvision.models) if name not in OTHERS]
 
     def build(self) -> nn.Module:  # noqa: D102
         network: nn.Module = torchvision.models.get_model(self.model, weights=None)

@@ -187,6 +187,7 @@ def weights_sha256(classifier: Classifier) -> str | None:
 
     Raises ConfigError where it is not known.
     """
+    backbones.check(classifier.backbone)
     if isinstance(classifier, Network) and classifier.train == "scratch":
         return None
     if known := classifier.weights_sha256 or backbones.published_sha256(classifier.backbone):

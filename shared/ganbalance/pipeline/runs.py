@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import pydantic
 
-from ganbalance.config import Experiment
+from ganbalance.config import Experiment, from_protocol
 from ganbalance.errors import ConfigError, DataError
 from ganbalance.frozen import Frozen, dump
 from ganbalance.keys import digest
@@ -36,6 +36,15 @@ class Record(Frozen):
 
     experiment: Experiment
     plan: Plan
+
+    @classmethod
+    def as_now(cls, written: bytes) -> bytes:
+        """What is written, with an experiment from before there were kinds of classifiers as it is said now."""
+        try:
+            given = json.loads(written)
+            return json.dumps(given | {"experiment": from_protocol(given["experiment"])}).encode()
+        except (ValueError, TypeError, KeyError, AttributeError, ConfigError):
+            return written  # no record: whoever reads it says so
 
 
 class Group(NamedTuple):
@@ -71,7 +80,7 @@ def written(record: Frozen) -> bytes:
 def read(store: Store, name: str, kind: type[R], *, absent: Callable[[], str], fix: str) -> R:
     """The record `name`. Raises ConfigError with the message of `absent` when there is none, DataError with `fix`."""
     try:
-        return kind.model_validate_json(store.read(name))
+        return kind.model_validate_json(kind.as_now(store.read(name)) if issubclass(kind, Record) else store.read(name))
     except MissingError as error:
         raise ConfigError(absent()) from error
     except pydantic.ValidationError as error:

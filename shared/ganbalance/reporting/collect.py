@@ -151,7 +151,7 @@ def collect(inputs: Sequence[Input], question: Question) -> Results:
     scored = {(one.arm, one.seed): cell for one in inputs if isinstance(one, CellInput) and (cell := _cell(one))}
     if not scored or not imbalance or not dataset:
         raise DataError("nothing to report on: no arm of this run has a result yet; see what its stages say")
-    counts = _counts(imbalance)
+    counts = _counts([one.artifact for one in inputs if one.artifact and one.artifact.commit.stage == "imbalance"])
     seeds = question.experiment.seeds
     cells = {arm: {seed: scored[arm, seed] for seed in seeds if (arm, seed) in scored} for arm in question.arms}
     _check_one_test_set(cells)
@@ -172,7 +172,7 @@ def collect(inputs: Sequence[Input], question: Question) -> Results:
 
 
 def _first(inputs: Iterable[Input], stage: str) -> Artifact | None:
-    """The first artifact of a stage: of an imbalance any will do, since every seed draws as many."""
+    """The first artifact of a stage."""
     return next((one.artifact for one in inputs if one.artifact and one.artifact.commit.stage == stage), None)
 
 
@@ -249,10 +249,16 @@ def _rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def _counts(imbalance: Artifact) -> dict[str, list[int]]:
-    """Images per class: before, after, train, validation, tuning. Every seed draws other images, but as many."""
-    rows = _rows(imbalance.path("counts.csv"))
-    return {name: [int(row[name]) for row in rows] for name in ("before", "after", "train", "validation", "tuning")}
+def _counts(imbalances: Sequence[Artifact]) -> dict[str, list[int]]:
+    """Images per class: before, after, train, validation, tuning. Every seed draws other images, but as many.
+
+    The mean over seeds where images are grouped: whole groups differ in size.
+    """
+    tables = [_rows(imbalance.path("counts.csv")) for imbalance in imbalances]
+    return {
+        name: [round(np.mean([int(row[name]) for row in of_class])) for of_class in zip(*tables, strict=True)]
+        for name in ("before", "after", "train", "validation", "tuning")
+    }
 
 
 def _real_examples(dataset: Artifact, imbalance: Artifact, question: Question) -> dict[str, NDArray[np.uint8]]:

@@ -220,7 +220,7 @@ def _by_group(results: Results) -> list[str]:
         "Images were split and resampled by group, since those of one group are not independent: no group is on two "
         "sides of a split, shares are of groups, intervals draw whole groups of test images, and where a verdict needs "
         f"a number of test images, groups are counted. Groups tested: {rare}. Seeds differ in their numbers of images; "
-        "the tables show those of the first."
+        "the tables show the means."
     ]
 
 

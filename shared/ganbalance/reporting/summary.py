@@ -43,7 +43,7 @@ class Dataset(Frozen):
     """The images: `classes` in order, then how many of each class there are, `test` in all.
 
     before, after                the imbalance
-    train, validation, tuning    the parts of the kept and removed ones at the first seed
+    train, validation, tuning    the parts of the kept and removed ones, the mean over seeds
     tested, tested_groups        test images, and groups of them where images are grouped
     """
 

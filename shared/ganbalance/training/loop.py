@@ -4,7 +4,8 @@ A training keeps all that changes in it, and nothing else, in its state; everyth
 or is a pure function of the step.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -64,6 +65,14 @@ def run(training: Training, *, resume: State | None, hooks: Hooks) -> None:
         hooks.on_progress(training.images_seen(training.step), training.images_seen(training.steps), losses)
         if hooks.save_due():
             hooks.save(training.state())
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Draw what torch draws by itself (dropout, stochastic depth) from a seed, and leave the global stream alone."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
 
 
 def restore_optimizer(optimizer: Optimizer, state: State) -> None:

@@ -16,9 +16,9 @@ from ganbalance.config import NetworkTraining, Trained
 from ganbalance.data.augmentation import augmented
 from ganbalance.errors import ConfigError
 from ganbalance.models.backbones.base import Backbone, prepare
-from ganbalance.seeding import numpy_rng
+from ganbalance.seeding import derive, numpy_rng
 from ganbalance.training.checkpoint import State
-from ganbalance.training.loop import Row, restore_optimizer
+from ganbalance.training.loop import Row, restore_optimizer, seeded
 
 
 class ImageClassifier(nn.Module):
@@ -81,7 +81,8 @@ class Training:
         for group in self._optimizer.param_groups:
             group["lr"] = self._lr * (1 + math.cos(math.pi * self.step / self.steps)) / 2
         self._optimizer.zero_grad()
-        logits = self._model(torch.from_numpy(np.array(images)).to(self._device))
+        with seeded(derive(self._seed, "network", "dropout", self.step), self._device):
+            logits = self._model(torch.from_numpy(np.array(images)).to(self._device))
         losses = _Loss.apply(logits, self._train.labels[rows], self._shift, self._objective)
         loss = (losses * self._weights[rows].to(losses)).mean()
         loss.backward()

@@ -20,7 +20,7 @@ from ganbalance.config import PaperTraining
 from ganbalance.seeding import derive
 from ganbalance.training import loop
 from ganbalance.training.checkpoint import State
-from ganbalance.training.loop import Hooks, Row, restore_optimizer
+from ganbalance.training.loop import Hooks, Row, restore_optimizer, seeded
 from ganbalance.training.network import ImageClassifier
 
 EVALUATION_BATCH = 256
@@ -70,7 +70,7 @@ class _Training:
     def __init__(
         self, model: ImageClassifier, examples: Examples, settings: PaperTraining, seed: int, device: torch.device
     ) -> None:
-        self._model, self._settings, self._device = model, settings, device
+        self._model, self._settings, self._seed, self._device = model, settings, seed, device
         train_rows, held_out = train_test_split(
             np.arange(len(examples.labels)),
             test_size=settings.validation,
@@ -99,7 +99,8 @@ class _Training:
         rows = self._batches[place]
         self._model.train()  # all of it: the report's "frozen" BatchNorm layers learn statistics
         self._optimizer.zero_grad()
-        loss = self._losses(rows).mean()
+        with seeded(derive(self._seed, "paper", "dropout", self.step), self._device):
+            loss = self._losses(rows).mean()
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
         value = loss.item()

@@ -72,5 +72,9 @@ class Dataset(ABC):
         return Counts(*(np.bincount(labels, minlength=n_classes).tolist() for labels in sides))
 
     def grouped(self) -> Grouped | None:
-        """How the images are grouped, None where they are not; no image is read. Raises DataError."""
-        return None
+        """How the images that `load` gives are grouped, None where they are not; where it reads many, find out without.
+
+        Raises DataError.
+        """
+        found = self.load()
+        return None if found.groups is None else Grouped(found.labels, found.groups, found.n_train)

@@ -1,6 +1,7 @@
 """Backbones: networks from images to features, one file each, found by file name; or a library's, by its name there."""
 
 import sys
+from importlib.util import find_spec
 
 from ganbalance import registry
 from ganbalance.errors import ConfigError
@@ -27,3 +28,10 @@ def find(name: str) -> Backbone:
 def published_sha256(name: str) -> str | None:
     """The hash of the weights that everybody uses; None where there are none, as of a library's."""
     return None if "/" in name else find(name).sha256
+
+
+def check(name: str) -> None:
+    """Raise ConfigError for a backbone that there is not; a library that is not installed here is not asked."""
+    library, slash, _ = name.partition("/")
+    if not slash or library not in ("timm", "torchvision") or find_spec(library):
+        find(name)

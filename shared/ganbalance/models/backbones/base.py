@@ -61,9 +61,15 @@ class Backbone(ABC):
                 state = load_safetensors(path)
             else:
                 state = torch.load(path, map_location="cpu", weights_only=True)
+            tensors = {name: tensor for name, tensor in state.items() if isinstance(tensor, torch.Tensor)}
         except Exception as error:  # whatever a damaged or hostile file makes the reader raise
             raise DataError(f"{path} is not a plain file of weights; nothing in it was run") from error
-        return self.convert(state)
+        converted, ours = self.convert(tensors), self.build().state_dict()
+        # torch makes up the counters of batches where older files lack them
+        needed = [name for name in ours if not name.endswith("num_batches_tracked")]
+        if wrong := [name for name in needed if name not in converted or converted[name].shape != ours[name].shape]:
+            raise DataError(f"{path} does not hold the layer {wrong[0]!r} of this backbone: it is of another network")
+        return {name: tensor for name, tensor in converted.items() if name in ours}
 
 
 def check_side(network: nn.Module, name: str, side_px: int) -> None:
