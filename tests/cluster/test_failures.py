@@ -202,7 +202,8 @@ def test_a_quota_that_can_never_hold_the_pods_is_refused(neighbour: Lab) -> None
 
 def test_a_quota_that_has_no_room_beside_the_driver_is_reported_and_given_up_in_the_end(neighbour: Lab) -> None:
     _make_quota(neighbour, "1056Mi")  # for the driver and half a stage
-    run = neighbour.submitted("quota-later", script(SLEEP), f"--pending={PENDING_S}")
+    alone = "--set=resources.pods.report.memory=64Mi"  # each fits; what does not fit alone is refused
+    run = neighbour.submitted("quota-later", script(SLEEP), f"--pending={PENDING_S}", alone)
     cause = r"FailedCreate: .*exceeded quota: small, requested: .*=64Mi, .*limited: .*=1056Mi; ask for less in .*"
     neighbour.wait_for_causes(run, cause)
     assert {row["state"] for row in neighbour.deployed.status(run)["stages"] if row["stage"] in FIRST} == {"queued"}

@@ -482,17 +482,11 @@ def test_a_dataset_that_only_loads_its_groups_is_known_to_have_them(tmp_path: Pa
             return "plain"
 
         def load(self) -> Images:
-            return Images(
-                np.zeros((6, 1, 4, 4), np.uint8), np.array([0, 0, 1, 1, 0, 1]), 4, np.array([3, 3, 4, 4, 5, 6])
-            )
+            return Images(np.zeros((6, 1, 4, 4), np.uint8), np.array(labels), 4, np.array(groups))
 
     grouped = Plain(None).grouped()
     assert grouped is not None
-    assert (grouped.groups.tolist(), grouped.labels.tolist(), grouped.n_train) == (
-        [3, 3, 4, 4, 5, 6],
-        [0, 0, 1, 1, 0, 1],
-        4,
-    )
+    assert (grouped.groups.tolist(), grouped.labels.tolist(), grouped.n_train) == (groups, labels, 4)
 
 
 def test_a_class_without_images_does_not_keep_groups_from_being_drawn() -> None:
