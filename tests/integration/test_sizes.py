@@ -17,6 +17,11 @@ from tests.conftest import Lab
 
 GANS = ["vanilla", "dcgan", "wgan-gp"]
 PATCH_PX = 140
+HEAD = {"side_px": 32, "l2": [1.0]}
+PAPER = {"kind": "paper", "side_px": 32, "training": {"epochs": 1, "batch_size": 8}}
+NETWORK = {"kind": "network", "side_px": 64, "lr": [1e-3], "weight_decay": [0.1]} | {
+    "training": {"steps": 2, "batch_size": 8}
+}
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +55,7 @@ def run(folder: Path, tmp_path: Path) -> Callable[..., Lab]:
             "arms": ["none", *GANS],
             "gans": {"vanilla": gan, "dcgan": narrow, "wgan-gp": narrow},
             "synthesis": {"n": 6},
-            "classifier": {"side_px": 32, "l2": [1.0], "paper": {"epochs": 1, "batch_size": 8}},
+            "classifier": HEAD,
             "statistics": {"replicates": 200},
             "seeds": [0],
         }
@@ -64,13 +69,13 @@ def run(folder: Path, tmp_path: Path) -> Callable[..., Lab]:
 
 
 @pytest.mark.parametrize(
-    ("side_px", "channels", "protocol"),
-    [(28, 3, "honest"), (64, 1, "honest"), (64, 3, "paper"), (100, 3, "honest")],
+    ("side_px", "channels", "classifier"),
+    [(28, 3, HEAD), (64, 1, HEAD), (64, 3, PAPER), (64, 3, NETWORK), (100, 3, HEAD)],
 )
 def test_every_gan_draws_images_of_the_size_of_the_data(
-    run: Callable[..., Lab], tmp_path: Path, side_px: int, channels: int, protocol: str
+    run: Callable[..., Lab], tmp_path: Path, side_px: int, channels: int, classifier: dict[str, Any]
 ) -> None:
-    lab = run(side_px, channels, protocol=protocol)
+    lab = run(side_px, channels, classifier=classifier)
     state = lab.state(tmp_path)
     for gan in GANS:
         commit = state.commit(f"synthesize/{gan}/class-0/seed-0")

@@ -192,7 +192,7 @@ def test_job_programs_say_which_value_to_pick(
         ({"classifier.backbone": ["resnet18"]}, ["tiny-backbone-resnet18"]),
         ({"gans.dcgan.steps": [9], "gans.wgan-gp.steps": [8]}, ["tiny-dcgan-steps-9-wgan-gp-steps-8"]),
         ({"statistics.margin": [0.01, {"share": 0.2}]}, ["tiny-margin-0-01", "tiny-margin-share-0-2"]),
-        ({"classifier.paper.lr": [1e-05]}, ["tiny-lr-1e-05"]),
+        ({"gans.dcgan.lr": [1e-05]}, ["tiny-lr-1e-05"]),
     ],
     ids=str,
 )
