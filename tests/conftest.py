@@ -36,7 +36,7 @@ def tiny_npz(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def write_tiny_npz(path: Path) -> Path:
-    """Two classes of noisy shapes, 90 + 60 to train on and 40 + 40 to test on: told apart well, not perfectly."""
+    """Two classes of noisy shapes, 90 + 60 to train on and 40 + 40 to test on: separated well, not perfectly."""
     rng = np.random.default_rng(0)
     train, test = np.repeat([0, 1], [90, 60]), np.repeat([0, 1], [40, 40])
     np.savez(path, images=_shapes(train, rng), labels=train, test_images=_shapes(test, rng), test_labels=test)

@@ -133,7 +133,7 @@ def test_held_out_logits_are_of_held_out_images_and_test_logits_of_test_images(
     by_hand = fitted.logits(watched.real[watched.held_out(seed)])
     assert scores.held_out == pytest.approx(by_hand, abs=1e-9)
     assert scores.test == pytest.approx(fitted.logits(watched.real[watched.rows(seed)["test"]]), abs=1e-9)
-    # each held-out image is told apart from the others, so that another order or another image would be seen
+    # each held-out image differs from the others, so that another order or another image would be seen
     margins = by_hand[0, :, 1] - by_hand[0, :, 0]
     assert np.diff(np.sort(margins)).min() > 1e-7
 

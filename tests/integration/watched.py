@@ -121,5 +121,5 @@ def watch(folder: Path, settings: dict[str, Any]) -> Watched:
 def places(wanted: np.ndarray, among: np.ndarray) -> list[int]:
     """The row of `among` that each of `wanted` is, found by its bytes; fails for one that is not there."""
     row_of = {row.tobytes(): number for number, row in enumerate(among)}
-    assert len(row_of) == len(among), "two rows alike cannot be told apart"
+    assert len(row_of) == len(among), "two rows alike cannot be distinguished"
     return [row_of[row.tobytes()] for row in wanted]

@@ -107,7 +107,7 @@ def test_probabilities_are_those_of_the_folder(
     logits, probabilities = run(model, images)
     assert np.abs(logits - expected).max() < ALIKE
     assert np.abs(probabilities - np.exp(classifier.model.rule("fair").log_probabilities(expected))).max() < ALIKE
-    assert np.ptp(probabilities, axis=0).min() > 0.3  # the images are told apart
+    assert np.ptp(probabilities, axis=0).min() > 0.3  # the images differ
     assert np.abs(run(model, images[:1])[1] - probabilities[:1]).max() < ALIKE
 
 

@@ -26,8 +26,11 @@ def test_the_schema_in_the_documents_is_that_of_the_program() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(Path("reports").glob("*/summary.json")), ids=str)
-def test_published_summaries_have_the_form(path: Path) -> None:
-    Summary.read(path)
+def test_published_summaries_are_read_whole(path: Path, tmp_path: Path) -> None:
+    summary = Summary.read(path)
+    assert summary.experiment == path.parent.name
+    summary.write(tmp_path / "again.json")
+    assert json.loads((tmp_path / "again.json").read_text()) == json.loads(path.read_text())
 
 
 @pytest.mark.parametrize("made", [known, shut, four, hurting])

@@ -52,7 +52,7 @@ def fit(logits_NK: Floats, labels_N: Ints, weights_N: Floats) -> Rule:
     """The rule with the smallest weighted cross entropy on these images.
 
     Targets are smoothed as by Platt 1999, "Probabilistic outputs for support vector machines", section 2.2: a class
-    with n images gets (n + 1) / (n + 2), which keeps the scale finite where the images are told apart perfectly. With
+    with n images gets (n + 1) / (n + 2), which keeps the scale finite where the classes are separated perfectly. With
     more than two classes, which Platt does not treat, the rest is shared evenly.
     """
     from scipy.optimize import minimize

@@ -1,4 +1,4 @@
-"""focal: images that are told apart well count less, by the factor (1 - p)^gamma.
+"""focal: images that are classified well count less, by the factor (1 - p)^gamma.
 
 Lin et al. 2017, "Focal loss for dense object detection", arXiv:1708.02002, eq. 4, for any number of classes.
 """
