@@ -18,6 +18,15 @@ class Frozen(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
+def by_kind(default: str) -> pydantic.Discriminator:
+    """Choose among classes by their `kind`, which is `default` where nothing is said."""
+
+    def kind(given: Any) -> Any:
+        return given.get("kind", default) if isinstance(given, dict) else getattr(given, "kind", None)
+
+    return pydantic.Discriminator(kind)
+
+
 def parse(model: type[M], given: Mapping[str, Any], *, where: str) -> M:
     """Build `model` from plain `given` data (as YAML or JSON gives it).
 

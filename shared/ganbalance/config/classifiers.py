@@ -7,7 +7,7 @@ from pydantic import Field
 
 from ganbalance.config.recipes import Augmentation
 from ganbalance.errors import ConfigError
-from ganbalance.frozen import Frozen
+from ganbalance.frozen import Frozen, by_kind
 
 Fit = Literal["pad", "resize"]
 Trained = Literal["scratch", "last-block", "all"]
@@ -111,16 +111,11 @@ class Paper(_Classifier):
     training: PaperTraining = PaperTraining()
 
 
-def _kind(given: Any) -> Any:
-    """`linear-head` where nothing is said."""
-    return given.get("kind", "linear-head") if isinstance(given, dict) else getattr(given, "kind", None)
-
-
 Classifier = Annotated[
     Annotated[LinearHead, pydantic.Tag("linear-head")]
     | Annotated[Network, pydantic.Tag("network")]
     | Annotated[Paper, pydantic.Tag("paper")],
-    pydantic.Discriminator(_kind),
+    by_kind("linear-head"),
 ]
 
 

@@ -7,7 +7,7 @@ import pydantic
 from pydantic import Field
 
 from ganbalance.errors import ConfigError
-from ganbalance.frozen import Frozen
+from ganbalance.frozen import Frozen, by_kind
 
 ClassName = int | str
 
@@ -180,14 +180,9 @@ class LongTail(_Imbalance):
     ratio: Annotated[float, Field(gt=0, lt=1)]
 
 
-def _kind_of_imbalance(given: Any) -> Any:
-    """`keep` where nothing is said."""
-    return given.get("kind", "keep") if isinstance(given, dict) else getattr(given, "kind", None)
-
-
 Imbalance = Annotated[
     Annotated[Keep, pydantic.Tag("keep")]
     | Annotated[Step, pydantic.Tag("step")]
     | Annotated[LongTail, pydantic.Tag("long-tail")],
-    pydantic.Discriminator(_kind_of_imbalance),
+    by_kind("keep"),
 ]

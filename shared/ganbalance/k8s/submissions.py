@@ -35,7 +35,7 @@ def record(store: Store, new: Submission) -> Submission:
 def load(store: Store, run: str, number: int) -> Submission:
     """A submission of a run. Raises ConfigError when there is none of that number."""
     return runs.read(
-        store, _name(run, number), Submission, fix="submit again",
+        store, _name(run, number), Submission.model_validate_json, fix="submit again",
         absent=lambda: f"run {run} has no submission {number} in the store {store.url}; submit it",
     )  # fmt: skip
 

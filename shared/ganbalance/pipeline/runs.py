@@ -15,11 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-import pydantic
-
 from ganbalance.config import Experiment, from_protocol
 from ganbalance.errors import ConfigError, DataError
-from ganbalance.frozen import Frozen, dump
+from ganbalance.frozen import Frozen, dump, parse
 from ganbalance.keys import digest
 from ganbalance.pipeline.plan import Node, Plan
 from ganbalance.pipeline.state import State, open_state
@@ -38,13 +36,10 @@ class Record(Frozen):
     plan: Plan
 
     @classmethod
-    def as_now(cls, written: bytes) -> bytes:
-        """What is written, with an experiment from before there were kinds of classifiers as it is said now."""
-        try:
-            given = json.loads(written)
-            return json.dumps(given | {"experiment": from_protocol(given["experiment"])}).encode()
-        except (ValueError, TypeError, KeyError, AttributeError, ConfigError):
-            return written  # no record: whoever reads it says so
+    def of(cls, written: bytes) -> "Record":
+        """Read a record, also one from before there were kinds of classifiers. Raises ConfigError or ValueError."""
+        given = json.loads(written)
+        return parse(cls, given | {"experiment": from_protocol(given["experiment"])}, where="run.json")
 
 
 class Group(NamedTuple):
@@ -77,13 +72,16 @@ def written(record: Frozen) -> bytes:
     return json.dumps(dump(record), indent=1).encode()
 
 
-def read(store: Store, name: str, kind: type[R], *, absent: Callable[[], str], fix: str) -> R:
-    """The record `name`. Raises ConfigError with the message of `absent` when there is none, DataError with `fix`."""
+def read(store: Store, name: str, of: Callable[[bytes], R], *, absent: Callable[[], str], fix: str) -> R:
+    """The record `name`, which `of` parses.
+
+    Raises ConfigError with the message of `absent` when there is none, DataError with `fix` when it is not whole.
+    """
     try:
-        return kind.model_validate_json(kind.as_now(store.read(name)) if issubclass(kind, Record) else store.read(name))
+        return of(store.read(name))
     except MissingError as error:
         raise ConfigError(absent()) from error
-    except pydantic.ValidationError as error:
+    except (ConfigError, ValueError, TypeError, KeyError) as error:
         raise DataError(f"{name} in the store {store.url} is corrupt or of another version; {fix}") from error
 
 
@@ -108,7 +106,7 @@ def load(store: Store, run: str) -> Record:
         return f"the store {store.url} has no run {run!r}, only: {', '.join(known) or 'none'}"
 
     fix = "delete it and run the experiment again"
-    return read(store, f"runs/{run}/run.json", Record, absent=absent, fix=fix)
+    return read(store, f"runs/{run}/run.json", Record.of, absent=absent, fix=fix)
 
 
 @contextmanager
@@ -163,7 +161,7 @@ def record_round(store: Store, run: str, new: Round) -> Round:
 def load_round(store: Store, run: str, job: str) -> Round:
     """The round of a Job. Raises ConfigError when there is none."""
     return read(
-        store, _round_name(run, job), Round, fix="clean the run and submit it again",
+        store, _round_name(run, job), Round.model_validate_json, fix="clean the run and submit it again",
         absent=lambda: f"run {run} has no Job {job!r}; its Jobs are listed under runs/{run}/rounds",
     )  # fmt: skip
 
