@@ -16,6 +16,7 @@ from ganbalance.data.own_images import image_files
 from ganbalance.models import backbones
 from ganbalance.training import model_folder, weights
 from ganbalance.training.saved_head import LinearHead
+from tests.unit.known_models import described
 
 Said = pytest.CaptureFixture[str]
 
@@ -27,18 +28,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     backbone = backbones.find("efficientnet-lite0")
     weights.save(folder / "weights", backbone.build().state_dict())
     rule = model_folder.DecisionRule(scale=1.0, offsets=(0.0, 0.5))
-    model = model_folder.Model(
-        format=model_folder.FORMAT,
-        classes=("cat", "dog"),
-        arm="none",
-        seed=0,
-        verdict=None,
-        evidence=None,
-        caveat="Made by a test.",
-        note="",
-        seeds=(0,),
-        task={"kind": "multiclass"},
-        image=model_folder.Image(side_px=28, channels=3),
+    model = described(
         backbone=model_folder.Network(
             name="efficientnet-lite0",
             sha256=backbone.sha256,
@@ -47,10 +37,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
             mean=backbone.mean,
             std=backbone.std,
         ),
-        strength=1.0,
         rules={"fair": rule, "as-trained": rule},
-        run="made-1a2b3c4d",
-        commit=None,
     )
     head = LinearHead(np.zeros(1280), np.ones(1280), rng.normal(size=(2, 1280)), np.zeros(2))
     model_folder.write(folder / "kept", model, head, folder / "weights")

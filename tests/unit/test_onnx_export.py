@@ -17,6 +17,7 @@ from ganbalance.models.backbones.base import Backbone
 from ganbalance.models.backbones.small_cnn import SmallCnn
 from ganbalance.training import device, features, model_folder, weights
 from ganbalance.training.saved_head import LinearHead
+from tests.unit.known_models import described
 
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
@@ -55,28 +56,16 @@ def written(folder: Path, name: str, images_NCHW: NDArray[np.uint8], input_px: i
         weights=rng.normal(0, 1 / np.sqrt(backbone.features), (classes, backbone.features)),
         biases=rng.normal(0, 0.3, classes),
     )
-    model = model_folder.Model(
-        format=model_folder.FORMAT,
+    model = described(
         classes=tuple("abcdefghij"[:classes]),
-        arm="none",
-        seed=0,
-        verdict=None,
-        evidence=None,
-        caveat="Made by a test.",
-        note="",
-        seeds=(0,),
-        task={"kind": "multiclass"},
         image=model_folder.Image(side_px=images_NCHW.shape[-1], channels=images_NCHW.shape[1]),
         backbone=model_folder.Network(
             name=name, sha256=None, trained="all", side_px=input_px, mean=backbone.mean, std=backbone.std
         ),
-        strength=1.0,
         rules={
             "fair": model_folder.DecisionRule(scale=2.0, offsets=tuple(rng.normal(size=classes))),
             "as-trained": model_folder.DecisionRule(scale=1.0, offsets=(0.0,) * classes),
         },
-        run="made-1a2b3c4d",
-        commit=None,
     )
     weights.save(folder / "weights", network.state_dict())
     model_folder.write(folder / "kept", model, head, folder / "weights", onnx=True)
