@@ -87,7 +87,6 @@ def train_classifier(ctx: JobContext) -> None:
     whole = heads[()]
     rules = [calibration.fit(logits, train.labels, train.weights) for logits in whole.logits(train.inputs)]
     shift = objective.shift(train.prior)  # it is not there when the head decides
-    learned = train.prior * np.exp(-shift)
     Scores(
         strengths=whole.strengths,
         test=whole.logits(real[split.test]),
@@ -97,7 +96,7 @@ def train_classifier(ctx: JobContext) -> None:
         validation=np.isin(split.held_out, split.validation),
         scale=np.array([rule.scale for rule in rules]),
         offsets=np.stack([rule.offsets - shift for rule in rules]),
-        prior=learned / learned.sum(),
+        prior=objective.decides_for(train.prior),
         pairs={
             pair: PairScores(*(_log_odds(heads[pair], real, data, rows, pair) for rows in (split.test, split.held_out)))
             for pair in pairs
@@ -124,8 +123,7 @@ def train_network(ctx: JobContext) -> None:
 
     train = _training_images(ctx, declared, data, split)
     objective = arms.objective(declared.objective)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive(ctx.seed, "network", "weights"))
+    with loop.seeded(derive(ctx.seed, "network", "weights")):
         backbone, body = _network(declared.backbone, declared.side_px, ctx.inputs.get("backbone"))
         model = network.ImageClassifier(backbone, body, len(data.class_names), declared.side_px)
     training = network.Training(
@@ -151,8 +149,7 @@ def train_network(ctx: JobContext) -> None:
             model.network, backbone, data.images[seen], side_px=declared.side_px, device=where, on_progress=ctx.progress
         )
         logits = top.logits(found)
-    learned = train.prior * np.exp(-objective.shift(train.prior))
-    np.savez(ctx.folder / "logits.npz", logits=logits, prior=learned / learned.sum())
+    np.savez(ctx.folder / "logits.npz", logits=logits, prior=objective.decides_for(train.prior))
     weights.save(ctx.folder / "backbone.safetensors", model.network.state_dict())
     top.save(ctx.folder / "head.safetensors")
     ctx.metrics |= {"images": len(train.labels), "converged": not training.diverged}
@@ -188,8 +185,7 @@ def train_paper_classifier(ctx: JobContext) -> None:
 
     train = _training_images(ctx, declared, data, split)
     backbone, body = _network(declared.backbone, declared.side_px, ctx.inputs["backbone"])
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive(ctx.seed, "paper", "head"))
+    with loop.seeded(derive(ctx.seed, "paper", "head")):
         model = network.ImageClassifier(backbone, body, len(data.class_names), declared.side_px, imagenet=False)
     with ctx.resumable() as resumable:
         curve = paper.train(model, train, settings=declared.paper, seed=ctx.seed, device=where, **resumable)

@@ -66,6 +66,12 @@ class Objective(Frozen, ABC):
         """What is added to the logits in training alone, float64 (K,), given the class shares there."""
         return np.zeros_like(prior_K)
 
+    def decides_for(self, prior_K: Floats) -> Floats:
+        """The class shares that logits without the shift are of, float64 (K,), given those in training."""
+        weights = prior_K * np.exp(-self.shift(prior_K))
+        shares: Floats = weights / weights.sum()
+        return shares
+
 
 @dataclass(frozen=True)
 class Candidates:

@@ -68,9 +68,12 @@ def run(training: Training, *, resume: State | None, hooks: Hooks) -> None:
 
 
 @contextmanager
-def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Draw what torch draws by itself (dropout, stochastic depth) from a seed, and leave the global stream alone."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
+    """Draw what torch draws by itself (weights, dropout) from a seed, and leave the streams of all but this alone.
+
+    `device` is where it draws beside the CPU.
+    """
+    with torch.random.fork_rng(devices=[device] if device and device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield
 
