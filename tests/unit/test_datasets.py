@@ -154,8 +154,10 @@ def test_counting_reads_no_image(tmp_path: Path, nowhere: Path) -> None:
     class_folders(tmp_path / "folder", cat=6, dog=20)
     for path in (tmp_path / "folder").glob("*/*.png"):
         path.write_bytes(b"not an image")
-    assert own("folder", tmp_path / "folder").counts() == ([5, 16], [1, 4])
-    assert open_dataset(config.FashionMnist(name="fashion-mnist")).counts() == ([6000] * 10, [1000] * 10)
+    folder, published = own("folder", tmp_path / "folder"), open_dataset(config.FashionMnist(name="fashion-mnist"))
+    assert folder.counts() == ([5, 16], [1, 4])
+    assert published.counts() == ([6000] * 10, [1000] * 10)
+    assert folder.grouped() is published.grouped() is None
 
 
 def test_a_test_class_that_is_not_trained_is_reported_before_anything_is_planned(tmp_path: Path) -> None:

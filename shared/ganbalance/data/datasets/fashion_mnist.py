@@ -50,6 +50,9 @@ class FashionMnist(Dataset):
     def counts(self) -> Counts:
         return Counts([TRAIN_IMAGES] * len(CLASSES), [TEST_IMAGES] * len(CLASSES))
 
+    def grouped(self) -> None:
+        return None
+
     def ensure(self) -> None:
         if self._folder() is not None:
             return
