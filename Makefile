@@ -171,7 +171,7 @@ check: $(READY) ## lint, format, types, import directions, lock up to date
 # everything, for working on the project; what the programs need; what a report and the command line need
 compile = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock" --quiet --output-file
-compile_locks = $(compile) $(1)requirements.lock --extra train --extra onnx --extra dev && \
+compile_locks = $(compile) $(1)requirements.lock --all-extras && \
 	$(compile) $(1)images/train.lock --extra train --no-annotate --constraint $(1)requirements.lock && \
 	$(compile) $(1)images/report.lock --no-annotate --constraint $(1)requirements.lock
 
