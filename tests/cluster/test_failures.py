@@ -206,7 +206,6 @@ def test_a_quota_that_has_no_room_beside_the_driver_is_reported_and_given_up_in_
     run = neighbour.submitted("quota-later", script(SLEEP), f"--pending={PENDING_S}", alone)
     cause = r"FailedCreate: .*exceeded quota: small, requested: .*=64Mi, .*limited: .*=1056Mi; ask for less in .*"
     neighbour.wait_for_causes(run, cause)
-    assert {row["state"] for row in neighbour.deployed.status(run)["stages"] if row["stage"] in FIRST} == {"queued"}
     for said in neighbour.failed(run).values():
         assert re.fullmatch(rf"timed out after {PENDING_S} s; {cause}", said)
 
