@@ -81,6 +81,7 @@ TESTED = {
         "tests/unit/test_resolution.py",
     ],
     "shared/ganbalance/pipeline/grouping.py": ["tests/unit/test_group_plans.py"],
+    "shared/ganbalance/data/duplicates.py": ["tests/unit/test_duplicates.py"],
     "shared/ganbalance/data/groups.py": ["tests/unit/test_groups.py", "tests/unit/test_groups_refused.py"],
     "shared/ganbalance/data/split.py": ["tests/unit/test_split.py", "tests/unit/test_group_splits.py"],
     "shared/ganbalance/data/holdout.py": ["tests/unit/test_split.py", "tests/unit/test_group_splits.py"],
