@@ -1,8 +1,8 @@
 """imbalance: make the rare class rare, once per seed, for everything that follows.
 
 Reads   the dataset named in the experiment
-Writes  dataset    images.npy uint8 NCHW, labels.npy int64, classes.json, and groups.npy int64 where images are
-                   grouped; once, whatever the seed
+Writes  dataset    images.npy uint8 NCHW, labels.npy int64, classes.json, groups.npy int64 where images are grouped,
+                   and card.json of images of one's own; once, whatever the seed
         imbalance  split.npz (train, validation, tuning, removed and test rows), split.json with a sha256 of each,
                    counts.csv and counts.png: class counts before and after; COMMIT.json last
 Exit    0 done · 65 bad data · 75 try again · 78 bad configuration · 143 stopped
@@ -17,6 +17,7 @@ from ganbalance.data.datasets import open_dataset
 from ganbalance.data.images import TaskImages
 from ganbalance.data.split import class_counts, draw
 from ganbalance.errors import DataError
+from ganbalance.frozen import dump
 from ganbalance.pipeline import stages
 from ganbalance.pipeline.job import JobContext, program
 from ganbalance.reporting import figures
@@ -27,11 +28,14 @@ def dataset(ctx: JobContext) -> None:
     declared = ctx.stage(stages.Dataset)
     source = open_dataset(ctx.experiment.dataset)
     source.ensure()
+    source = source.of([label for labels in declared.classes for label in labels])
     if source.fingerprint() != declared.fingerprint:
         raise DataError("the dataset's files changed since the run was planned; start it again with 'ganbalance run'")
     chosen = TaskImages.select(source.load(), declared.classes, declared.class_names)
     chosen.check_every_class_is_tested()
     chosen.save(ctx.folder)
+    if card := source.card():
+        (ctx.folder / "card.json").write_text(json.dumps(dump(card), indent=1))
     ctx.metrics["n_train"], ctx.metrics["n_test"] = chosen.n_train, len(chosen.labels) - chosen.n_train
 
 

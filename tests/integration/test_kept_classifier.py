@@ -18,7 +18,7 @@ from safetensors.numpy import load_file
 from scipy.special import softmax
 
 from ganbalance import cli
-from ganbalance.data.own_images import image_files
+from ganbalance.data.listing import image_files
 from ganbalance.keys import sha256_file
 from ganbalance.pipeline import request, runs
 from ganbalance.store import open_store

@@ -18,7 +18,7 @@ def described(**changes: Any) -> model_folder.Model:
         "note": "",
         "seeds": (0,),
         "task": {"kind": "multiclass"},
-        "image": model_folder.Image(side_px=28, channels=3),
+        "image": model_folder.Image(side_px=28, channels=3, fit="pad"),
         "strength": 1.0,
         "run": "made-1a2b3c4d",
         "commit": None,

@@ -127,12 +127,12 @@ def test_test_images_are_counted_as_they_are_loaded_from_folders(
 def test_test_images_are_counted_as_they_are_loaded_from_a_test_folder(tmp_path: Path) -> None:
     class_folders(tmp_path / "train", cat=3, dog=4)
     class_folders(tmp_path / "test", **{"cat": 5, "dog": 1, "cat/.ipynb_checkpoints": 2, "eel": 3})
-    source = own("folder", tmp_path)
+    source = own("folder", tmp_path).of([0, 1])
     assert source.counts() == loaded(source)
-    assert source.counts().test == [5, 1]
+    assert source.counts().test == [5, 1, 0]
 
 
-@pytest.mark.parametrize("test_labels", [None, [3, 3, 7, 3, 9], [9, 9, 9]])
+@pytest.mark.parametrize("test_labels", [None, [3, 3, 7, 3, 9], [9, 9, 9, 7, 3]])
 def test_test_images_are_counted_as_they_are_loaded_from_an_npz(tmp_path: Path, test_labels: list[int] | None) -> None:
     labels = np.repeat([9, 3, 7], [10, 26, 4])
     arrays = {"images": np.zeros((40, 8, 8), np.uint8), "labels": labels}
@@ -150,21 +150,19 @@ def test_test_images_of_fashion_mnist_are_counted_as_they_are_loaded(fashion_mni
     assert fashion_mnist.counts().test == [1000] * 10
 
 
-def test_counting_reads_no_image(tmp_path: Path, nowhere: Path) -> None:
-    class_folders(tmp_path / "folder", cat=6, dog=20)
-    for path in (tmp_path / "folder").glob("*/*.png"):
-        path.write_bytes(b"not an image")
-    folder, published = own("folder", tmp_path / "folder"), open_dataset(config.FashionMnist(name="fashion-mnist"))
-    assert folder.counts() == ([5, 16], [1, 4])
-    assert published.counts() == ([6000] * 10, [1000] * 10)
-    assert folder.grouped() is published.grouped() is None
+def test_fashion_mnist_is_counted_and_named_where_it_is_not(nowhere: Path) -> None:
+    source = open_dataset(config.FashionMnist(name="fashion-mnist"))
+    assert source.counts() == ([6000] * 10, [1000] * 10)
+    assert source.grouped() is None
+    assert source.fingerprint()
 
 
 def test_a_test_class_that_is_not_trained_is_reported_before_anything_is_planned(tmp_path: Path) -> None:
     images = np.zeros((4, 8, 8), np.uint8)
     arrays = {"images": images, "labels": np.repeat([0, 1], 2), "test_images": images, "test_labels": np.arange(4)}
     np.savez(tmp_path / "data.npz", **arrays)
-    with pytest.raises(DataError, match="'test_labels' holds classes that 'labels' does not"):
+    assert own("npz", tmp_path / "data.npz").of([0, 1]).counts().test == [1, 1, 0, 0]
+    with pytest.raises(DataError, match="class '2' has 1 image, none to train on"):
         own("npz", tmp_path / "data.npz").counts()
 
 
@@ -202,13 +200,13 @@ def test_an_npz_with_any_integer_labels_is_a_dataset(tmp_path: Path) -> None:
     ("arrays", "said"),
     [
         ({"labels": np.zeros(3, int)}, "no array 'images'"),
-        ({"images": np.zeros((3, 8, 8)), "labels": np.arange(3)}, "must be uint8"),
-        ({"images": np.zeros((3, 8, 8), np.uint8), "labels": np.arange(2)}, "one label each"),
+        ({"images": np.full((3, 8, 8), "a"), "labels": np.arange(3)}, "must be numbers"),
+        ({"images": np.zeros((3, 8, 8), np.uint8), "labels": np.arange(2)}, "each image needs one"),
         ({"images": np.array([{}], object), "labels": np.arange(1)}, "plain arrays"),
         ({"images": np.zeros((3, 3, 8, 8), np.uint8), "labels": np.arange(3)}, r"\(N,H,W,1\) or \(N,H,W,3\)"),
         ({"images": np.zeros((3, 8, 8, 5), np.uint8), "labels": np.arange(3)}, r"\(N,H,W,1\) or \(N,H,W,3\)"),
         ({"images": np.zeros((3, 8, 8), np.uint8), "labels": np.arange(3.0)}, "must be integers"),
-        ({"images": np.zeros((3, 8, 8), np.uint8), "labels": np.zeros((3, 1), int)}, r"of shape \(N,\)"),
+        ({"images": np.zeros((3, 8, 8), np.uint8), "labels": np.zeros((3, 2), int)}, r"of shape \(N,\) or \(N,1\)"),
     ],
 )
 def test_an_npz_of_the_wrong_kind_is_reported(tmp_path: Path, arrays: dict[str, Any], said: str) -> None:
@@ -217,7 +215,7 @@ def test_an_npz_of_the_wrong_kind_is_reported(tmp_path: Path, arrays: dict[str, 
         own("npz", tmp_path / "data.npz").load()
 
 
-@pytest.mark.parametrize("shape", [(8, 10), (8, 10, 1), (8, 10, 3)])
+@pytest.mark.parametrize("shape", [(8, 8), (8, 8, 1), (8, 8, 3)])
 def test_an_npz_may_hold_grey_or_colour_images(tmp_path: Path, shape: tuple[int, ...]) -> None:
     np.savez(tmp_path / "data.npz", images=np.full((4, *shape), 9, np.uint8), labels=np.repeat([0, 1], 2))
     assert set(own("npz", tmp_path / "data.npz", side_px=8, channels=3).load().images.ravel()) == {9}
@@ -237,9 +235,9 @@ def test_a_renamed_npy_is_reported(tmp_path: Path) -> None:
 
 
 def test_missing_own_data_is_reported(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no such folder"):
+    with pytest.raises(DataError, match="no such file or folder"):
         own("folder", tmp_path / "none").classes()
-    with pytest.raises(DataError, match="no such file"):
+    with pytest.raises(DataError, match="no such file or folder"):
         own("npz", tmp_path / "none.npz").fingerprint()
 
 
@@ -247,17 +245,6 @@ def test_an_unreadable_image_is_reported_by_name(tmp_path: Path) -> None:
     class_folders(tmp_path, cat=3, dog=3)
     (tmp_path / "cat" / "1.png").write_bytes(b"not an image")
     with pytest.raises(DataError, match=r"cat/1.png is not a readable image"):
-        own("folder", tmp_path).load()
-
-
-@pytest.mark.parametrize(
-    ("file", "pixels", "mode"),
-    [("a.png", np.full((9, 9), 40_000, np.uint16), "I;16"), ("a.tif", np.full((9, 9), 0.5, np.float32), "F")],
-)
-def test_an_image_deeper_than_8_bits_is_refused_by_name(tmp_path: Path, file: str, pixels: Any, mode: str) -> None:
-    class_folders(tmp_path, cat=3, dog=3)
-    Image.fromarray(pixels).save(tmp_path / "cat" / file)
-    with pytest.raises(DataError, match=f"cat/{file} is of mode {mode}.*convert it to 8 bits"):
         own("folder", tmp_path).load()
 
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from ganbalance import cli
-from ganbalance.data.own_images import image_files
+from ganbalance.data.listing import image_files
 from ganbalance.models import backbones
 from ganbalance.training import model_folder, weights
 from ganbalance.training.saved_head import LinearHead
@@ -93,7 +93,7 @@ def test_images_that_are_none_are_reported_in_one_line(kept: Path, images: Path,
     known = image_files(images)[0]
     to = tmp_path / "predictions.csv"
     for path, message in (
-        (tmp_path / "empty", "holds no images (.bmp, "),
+        (tmp_path / "empty", "holds no images (.apng, "),
         (tmp_path / "none.png", "there is no such file or folder"),
         (tmp_path / "text.png", "is not a readable image"),
     ):
@@ -119,7 +119,7 @@ def test_a_folder_that_is_no_model_is_reported(images: Path, capsys: Said) -> No
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 1}, "is of format 1, and this ganbalance reads format 2; export the model again, or predict with"),
+        ({"format": 1}, "is of format 1, and this ganbalance reads format 3; export the model again, or predict with"),
         ({"format": None}, "is of format None"),
         ({"classes": ["one"]}, "a rule has one offset for each class"),
         ({"seed": "first"}, "seed = 'first'"),

@@ -58,7 +58,7 @@ def written(folder: Path, name: str, images_NCHW: NDArray[np.uint8], input_px: i
     )
     model = described(
         classes=tuple("abcdefghij"[:classes]),
-        image=model_folder.Image(side_px=images_NCHW.shape[-1], channels=images_NCHW.shape[1]),
+        image=model_folder.Image(side_px=images_NCHW.shape[-1], channels=images_NCHW.shape[1], fit="pad"),
         backbone=model_folder.Network(
             name=name, sha256=None, trained="all", side_px=input_px, mean=backbone.mean, std=backbone.std
         ),

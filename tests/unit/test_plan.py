@@ -184,7 +184,7 @@ def with_test_images(tmp_path: Path, *counts: int) -> Settings:
         ((50, 49), ["verdicts with caution: class '1' has 49 of the 50 test images from which error rates hold"]),
         ((20, 50), ["verdicts with caution: class '0' has 20 of the 50 test images from which error rates hold"]),
         ((50, 19), ["no verdicts: class '1' has 19 of the 20 test images that one needs"]),
-        ((0, 50), ["no verdicts: class '0' has 0 of the 20 test images that one needs"]),
+        ((1, 50), ["no verdicts: class '0' has 1 of the 20 test images that one needs"]),
     ],
 )
 def test_a_class_with_few_test_images_is_noted_before_hours_are_spent(

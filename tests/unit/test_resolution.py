@@ -56,7 +56,7 @@ def resolved(path: Path, task: dict[str, Any], imbalance: dict[str, Any]) -> tup
         where="test.yaml",
     )
     source = open_dataset(experiment.dataset)
-    chosen = resolution.dataset(experiment, source)
+    source, chosen = resolution.dataset(experiment, source)
     return chosen, resolution.keep(experiment, source, chosen)
 
 
@@ -135,7 +135,7 @@ def test_a_class_of_the_data_that_is_called_rest_is_not_mixed_up_with_the_others
         where="test.yaml",
     )
     source = open_dataset(experiment.dataset)
-    chosen = resolution.dataset(experiment, source)
+    source, chosen = resolution.dataset(experiment, source)
     assert chosen.class_names == ("all others", "rest")
     assert resolution.keep(experiment, source, chosen) == {1: 0.5}
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ganbalance.data.own_images import SUFFIXES, image_files, read_image
+from ganbalance.data import pictures
+from ganbalance.data.listing import image_files
 from ganbalance.errors import EXIT_DONE, ConfigError, DataError
 from ganbalance.pipeline.model_export import export_model
 from ganbalance.pipeline.runs import Record
@@ -74,7 +75,9 @@ def _predicted(classifier: "Classifier", rule_name: str, files: Sequence[Path], 
     progress, rows = Progress("predict"), []
     for start in range(0, len(files), BATCH):
         chosen = files[start : start + BATCH]
-        images = np.stack([read_image(path, model.image.side_px, model.image.channels) for path in chosen])
+        images = np.stack(
+            [pictures.read(path, model.image.side_px, model.image.channels, model.image.fit) for path in chosen]
+        )
         logits = classifier.logits(images)
         shares = np.exp(rule.log_probabilities(logits)).tolist()
         for path, c, of_classes in zip(chosen, rule.decide(logits), shares, strict=True):
@@ -93,7 +96,7 @@ def _files(given: Sequence[Path]) -> list[Path]:
             raise DataError(f"{path}: there is no such file or folder")
         inside = image_files(path) if path.is_dir() else [path]
         if not inside:
-            raise DataError(f"{path} holds no images ({', '.join(sorted(SUFFIXES))})")
+            raise DataError(f"{path} holds no images ({', '.join(sorted(pictures.SUFFIXES))})")
         found += inside
     return found
 

@@ -23,6 +23,7 @@ from ganbalance.config.classifiers import (
 from ganbalance.config.data import (
     CANVASES,
     ClassName,
+    Columns,
     Dataset,
     DatasetSettings,
     FashionMnist,
@@ -62,6 +63,7 @@ __all__ = [
     "Choice",
     "ClassName",
     "Classifier",
+    "Columns",
     "Dataset",
     "Experiment",
     "Family",

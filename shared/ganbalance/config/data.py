@@ -62,20 +62,58 @@ class Groups(Frozen):
         return self
 
 
-class OwnImages(Frozen):
-    """A user's images: a folder per class, or an .npz with `images` (N,H,W[,C]) uint8 and `labels` (N,)."""
+Column = Annotated[int, Field(ge=1)] | str
 
-    name: Literal["folder", "npz"]
-    path: str
-    side_px: int = Field(28, ge=8, le=CANVASES[-1], description="every image is brought to this side")
-    channels: Literal[1, 3] = 1
-    test_fraction: float = Field(0.2, gt=0, lt=1, description="held back for the test where the data has no test part")
-    groups: Groups | None = Field(None, description="images that belong together; shares are then of groups")
+
+class Columns(Frozen):
+    """Which columns of a table say what of an image: by name, or all by number from 1 in a table without names."""
+
+    path: Column | None = Field(
+        None, description="default: path, a file below `images`, or its name; of Parquet: image, the bytes of one"
+    )
+    label: Column | None = Field(None, description="default: label")
+    split: Column | None = Field(
+        None, description="train, validation or test; default: the column split, if there is one"
+    )
+    group: Column | None = Field(None, description="such as a patient; default: the column group, if there is one")
 
     @pydantic.model_validator(mode="after")
-    def _groups_are_where_it_says(self) -> Self:
+    def _are_called_in_one_way(self) -> Self:
+        given = {
+            isinstance(column, int) for column in (self.path, self.label, self.split, self.group) if column is not None
+        }
+        if len(given) > 1:
+            raise ValueError("columns are called all by name, or all by number where the table has no line of names")
+        return self
+
+
+class OwnImages(Frozen):
+    """A user's images: in a folder per class, listed in a table, in an .npz of arrays, or in Parquet."""
+
+    name: Literal["folder", "table", "npz", "parquet"]
+    path: str | Annotated[tuple[str, ...], Field(min_length=1)] = Field(
+        description="a folder or several, or a file; also s3://bucket/prefix, or package:NAME/path of a Python package"
+    )
+    images: str | None = Field(None, description="of a table: where the images are; default: where the table is")
+    columns: Columns = Field(Columns(), description="of a table or Parquet")
+    side_px: int = Field(28, ge=8, le=CANVASES[-1], description="every image is brought to this side")
+    channels: Literal[1, 3] = 1
+    fit: Literal["pad", "crop", "stretch"] = Field("pad", description="how an image becomes square")
+    test_fraction: float = Field(0.2, gt=0, lt=1, description="held back for the test where the data has no test part")
+    groups: Groups | None = Field(None, description="images that belong together; shares are then of groups")
+    skip_bad: bool = Field(False, description="go on without images that cannot be read")
+    duplicates: Literal["keep", "drop"] = Field("keep", description="drop: of equal or nearly equal images one stays")
+
+    @pydantic.model_validator(mode="after")
+    def _settings_fit_the_name(self) -> Self:
         if self.groups and (self.groups.array is not None) != (self.name == "npz"):
             raise ValueError("dataset.groups of a folder are csv and column, or pattern; those of an npz are array")
+        if self.groups and self.name not in ("folder", "npz"):
+            raise ValueError(f"groups of a {self.name} are a column of it: set dataset.columns.group")
+        if self.images is not None and self.name != "table":
+            raise ValueError("dataset.images is where the images of a table are")
+        if self.columns != Columns() and self.name not in ("table", "parquet"):
+            raise ValueError("dataset.columns are those of a table or of Parquet")
         return self
 
 
@@ -94,13 +132,15 @@ def _dataset_checked_as(given: Any) -> str | None:
     name = given.get("name") if isinstance(given, dict) else getattr(given, "name", None)
     if not isinstance(name, str):
         return None
-    return name if name in ("fashion-mnist", "folder", "npz") else "other"
+    return name if name in ("fashion-mnist", "folder", "table", "npz", "parquet") else "other"
 
 
 DatasetSettings = Annotated[
     Annotated[FashionMnist, pydantic.Tag("fashion-mnist")]
     | Annotated[OwnImages, pydantic.Tag("folder")]
+    | Annotated[OwnImages, pydantic.Tag("table")]
     | Annotated[OwnImages, pydantic.Tag("npz")]
+    | Annotated[OwnImages, pydantic.Tag("parquet")]
     | Annotated[OtherDataset, pydantic.Tag("other")],
     pydantic.Discriminator(
         _dataset_checked_as,

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ganbalance.data import pictures
 from ganbalance.data.images import TaskImages
-from ganbalance.data.own_images import image_files, read_image
+from ganbalance.data.listing import image_files
 from ganbalance.data.split import Split
 from ganbalance.errors import ConfigError, DataError
 from ganbalance.keys import digest, sha256_file
@@ -44,7 +45,7 @@ def check_unchanged(path: Path, planned: str) -> None:
 
 def load(path: Path, data: TaskImages) -> NDArray[np.uint8]:
     """The images in the order of their names, uint8 (N, C, side, side) like those of `data`."""
-    return np.stack([read_image(file, data.side_px, data.channels) for file in _files(path)])
+    return np.stack([pictures.read(file, data.side_px, data.channels, "pad") for file in _files(path)])
 
 
 def check_no_copies(images_NCHW: NDArray[np.uint8], data: TaskImages, split: Split) -> None:

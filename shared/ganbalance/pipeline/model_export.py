@@ -64,7 +64,9 @@ def export_model(  # noqa: PLR0913
         arm=chosen.arm,
         seed=seed,
         task=dump(experiment)["task"],
-        image=model_folder.Image(side_px=images.side_px, channels=images.channels),
+        image=model_folder.Image(
+            side_px=images.side_px, channels=images.channels, fit=getattr(experiment.dataset, "fit", "pad")
+        ),
         backbone=_network(experiment.classifier),
         rules=_rules(report, chosen.arm, seed),
         strength=strength,

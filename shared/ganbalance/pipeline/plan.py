@@ -90,10 +90,10 @@ def make_plan(experiment: Experiment) -> Plan:
     """Every stage of `experiment`. Raises ConfigError for what cannot work, DataError when own images are missing."""
     stages.check_names(experiment.resources.pods)
     source = open_dataset(experiment.dataset)
-    dataset = resolution.dataset(experiment, source)
+    source, dataset = resolution.dataset(experiment, source)
     keep = resolution.keep(experiment, source, dataset)
     recipes, notes = resolution.recipes(experiment, keep, source.side_px)
-    notes += grouping.notes(experiment, source, dataset, keep)
+    notes += (*grouping.notes(experiment, source, dataset, keep), *(card.warnings() if (card := source.card()) else ()))
     planner = _Planner(experiment, dataset, keep, source.side_px)
     cells = {
         stages.cell_role(recipe.name, seed): planner.cell(recipe, seed)

@@ -31,8 +31,8 @@ MIN_CLASSES = 2
 LENGTHS = {"steps", "epochs"}
 
 
-def dataset(experiment: Experiment, source: Dataset) -> stages.Dataset:
-    """The classes of the task. Raises ConfigError for one that the dataset lacks."""
+def dataset(experiment: Experiment, source: Dataset) -> tuple[Dataset, stages.Dataset]:
+    """The images of the task's classes, and what they are. Raises ConfigError for a class that the dataset lacks."""
     known, task = source.classes(), experiment.task
     classes: list[tuple[int, ...]]
     if isinstance(task, Multiclass):
@@ -50,7 +50,8 @@ def dataset(experiment: Experiment, source: Dataset) -> stages.Dataset:
     names = [" or ".join(known[label] for label in labels) for labels in classes]
     if isinstance(task, OneVsRest):
         names[0] = "rest" if names[1] != "rest" else "all others"
-    return stages.Dataset(
+    source = source.of([label for labels in classes for label in labels])
+    return source, stages.Dataset(
         name=experiment.dataset.name,
         fingerprint=source.fingerprint(),
         classes=tuple(classes),

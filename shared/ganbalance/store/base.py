@@ -9,7 +9,7 @@ import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import ClassVar
@@ -31,11 +31,15 @@ class EndedError(Exception):
 
 @dataclass(frozen=True)
 class Entry:
-    """A file in a store: its name, its size in bytes and when it was written, by the store's own clock."""
+    """A file in a store: its name, its size in bytes and when it was written, by the store's own clock.
+
+    `tag` changes with its bytes; "" where the store has no such thing.
+    """
 
     name: str
     size: int
     modified: datetime
+    tag: str = field(default="", kw_only=True)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from ganbalance.config import Trained
+from ganbalance.data.pictures import Fit
 from ganbalance.errors import ConfigError, DataError
 from ganbalance.frozen import Frozen, dump, parse
 from ganbalance.keys import sha256_file
@@ -30,7 +31,7 @@ from ganbalance.training import device, model_readme, onnx_export, weights
 from ganbalance.training.features import extract
 from ganbalance.training.saved_head import LinearHead
 
-FORMAT = 2
+FORMAT = 3
 """Raise it when a folder means something else than before, a new field included."""
 LEAST = 32
 """Images in a batch: for a few, torch takes other convolutions than in a run, and probabilities move by 1e-5."""
@@ -43,6 +44,7 @@ class Image(Frozen):
 
     side_px: int
     channels: int = pydantic.Field(ge=1, le=3)
+    fit: Fit
 
 
 class Network(Frozen):

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from ganbalance.data.card import HOW_SQUARE
+
 MODES = {1: "L", 3: "RGB"}
 TRAINED = {
     "frozen": "frozen backbone {}",
@@ -37,9 +39,11 @@ Without it (`pip install torch torchvision timm safetensors pillow numpy`), in t
 | --- | --- |
 {rules}
 
-Images are read as {side_px} by {side_px} pixels in mode {mode}: larger ones shrunk with Pillow's BOX filter, smaller
-ones enlarged with BILINEAR, transparent ones on black. Logits are float64; the probabilities of a rule are
-softmax(scale * logits + offsets). `model.json` has the rest. Nothing in this folder is a pickle.
+Images are read as {side_px} by {side_px} pixels in mode {mode}: turned as their EXIF orientation says, larger ones
+shrunk with Pillow's BOX filter, smaller ones enlarged with BILINEAR; where they are not square, {fit}. `predict` also
+puts transparent ones on black, and brings those of more than 8 bits to the range between two of their percentiles.
+Logits are float64; the probabilities of a rule are softmax(scale * logits + offsets). `model.json` has the rest.
+Nothing in this folder is a pickle.
 """
 
 _ONNX = """
@@ -51,7 +55,7 @@ import json
 
 import numpy as np
 import onnxruntime
-from PIL import Image
+from PIL import Image, ImageOps
 
 {read_image}
 images = np.array(image).reshape(1, {side_px}, {side_px}, {channels}).transpose(0, 3, 1, 2)
@@ -63,10 +67,16 @@ print(dict(zip(classes, probabilities[0].tolist())))
 """
 
 _READ_IMAGE = """\
-image = Image.open("image.png").convert("{mode}")
-resampling = Image.Resampling.BOX if image.width > {side_px} else Image.Resampling.BILINEAR
-image = image.resize(({side_px}, {side_px}), resampling)\
+image = ImageOps.exif_transpose(Image.open("image.png")).convert("{mode}")
+resampling = Image.Resampling.BOX if max(image.size) > {side_px} else Image.Resampling.BILINEAR
+image = {squared}\
 """
+
+_SQUARED = {
+    "pad": "ImageOps.pad(image, ({0}, {0}), resampling)",
+    "crop": "ImageOps.fit(image, ({0}, {0}), resampling)",
+    "stretch": "image.resize(({0}, {0}), resampling)",
+}
 
 _CODE = """\
 import json
@@ -74,7 +84,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from safetensors.torch import load_file
 {network}
 
@@ -100,7 +110,9 @@ def text(model: Mapping[str, Any], network: str) -> str:
     """The README of a model.json; `network` are the lines that make the network."""
     image, rules = model["image"], [rule for rule in RULES if rule in model["rules"]]
     sizes = {"side_px": image["side_px"], "mode": MODES[image["channels"]]}
-    lines = sizes | {"channels": image["channels"], "rule": rules[0], "read_image": _READ_IMAGE.format(**sizes)}
+    squared = _SQUARED[image["fit"]].format(image["side_px"])
+    read_image = _READ_IMAGE.format(squared=squared, **sizes)
+    lines = sizes | {"channels": image["channels"], "rule": rules[0], "read_image": read_image}
     whole = _TEXT.format(
         arm=model["arm"],
         seed=model["seed"],
@@ -108,6 +120,7 @@ def text(model: Mapping[str, Any], network: str) -> str:
         backbone=TRAINED[model["backbone"]["trained"]].format(model["backbone"]["name"]),
         run=model["run"],
         remarks="\n\n".join(filter(None, (model["caveat"], model["evidence"], model["note"]))),
+        fit=HOW_SQUARE[image["fit"]],
         code=_CODE.format(network=network, input_px=model["backbone"]["side_px"], **lines),
         rules="\n".join(f"| `{rule}` | {RULES[rule]} |" for rule in rules),
         **sizes,

@@ -1,12 +1,14 @@
 """What every dataset can say of itself."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ganbalance.data.card import Card
 from ganbalance.frozen import Frozen
 
 
@@ -54,6 +56,10 @@ class Dataset(ABC):
     def classes(self) -> list[str]:
         """The class names. Raises DataError when the data is not there."""
 
+    def of(self, labels: Collection[int]) -> Self:
+        """The same data where only images with these labels are asked for: the others need not be read."""
+        return self
+
     @abstractmethod
     def fingerprint(self) -> str:
         """Names the content: equal for equal files, wherever they lie; other files may hold the same pixels."""
@@ -70,6 +76,10 @@ class Dataset(ABC):
         found, n_classes = self.load(), len(self.classes())
         sides = found.labels[: found.n_train], found.labels[found.n_train :]
         return Counts(*(np.bincount(labels, minlength=n_classes).tolist() for labels in sides))
+
+    def card(self) -> Card | None:
+        """What somebody should know of it before work starts; None for data that is the same for everybody."""
+        return None
 
     def grouped(self) -> Grouped | None:
         """How the images that `load` gives are grouped, None where they are not; where it reads many, find out without.

@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import os
 import struct
 import zlib
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganbalance import config
-from ganbalance.data import debian
+from ganbalance.data import cache, debian
 from ganbalance.data.datasets.base import Counts, Dataset, Images
 from ganbalance.errors import DataError
 from ganbalance.keys import digest
@@ -100,9 +99,8 @@ class FashionMnist(Dataset):
 
 
 def _cache() -> Path:
-    """Where fetched files go, in the layout of torchvision's cache: GANBALANCE_DATA, or the user's cache folder."""
-    root = os.environ.get("GANBALANCE_DATA") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "ganbalance"
-    return Path(root).expanduser() / "FashionMNIST" / "raw"
+    """Where fetched files go, in the layout of torchvision's cache."""
+    return cache.folder() / "FashionMNIST" / "raw"
 
 
 def _read_idx(path: Path, sha256: str) -> NDArray[np.uint8]:

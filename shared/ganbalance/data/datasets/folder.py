@@ -1,74 +1,40 @@
-"""Image files in one folder per class: PATH/train/<class>/*.png and PATH/test/<class>/*.png, or PATH/<class>/*.png."""
+"""Image files in a folder per class, in one or several places; `layouts` says what such folders look like."""
 
-from functools import cached_property
-from itertools import chain
-from pathlib import Path
+from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ganbalance import config
-from ganbalance.data import groups
-from ganbalance.data.own_images import SUFFIXES, OwnImages, content_settings, hidden, image_files, read_image
+from ganbalance.data import groups, layouts
+from ganbalance.data.listing import Listing, walk
+from ganbalance.data.own_images import OwnImages
+from ganbalance.data.places import local_folders
 from ganbalance.errors import DataError
-from ganbalance.keys import digest, sha256_file
+from ganbalance.plurals import plural
 
 
 class Folder(OwnImages):
-    """Image files in one folder per class."""
+    """Image files in a folder per class."""
 
-    def classes(self) -> list[str]:
-        return sorted(
-            folder.name for folder in self._train.iterdir() if folder.is_dir() and not hidden(Path(folder.name))
-        )
-
-    def fingerprint(self) -> str:
-        files = {str(path.relative_to(self._path)): sha256_file(path) for path in image_files(self._path)}
-        named = self._settings.groups
-        of_files = {"groups": dict(zip(self._below, self._group_names(named), strict=True))} if named else {}
-        return digest({"files": files, "settings": content_settings(self._settings)} | of_files)
-
-    def ensure(self) -> None:
-        if len(self.classes()) < 2:  # noqa: PLR2004
+    def _list(self) -> Listing:
+        listing = Listing()
+        below: dict[str, str] = {}  # name below its class, for patterns
+        for prefix, root in local_folders(self._settings.path):
+            tree = walk(root)
+            placed = layouts.place(tree, listing.notes)
+            for why, names in tree.left_out.items():
+                listing.left_out[why] += [prefix + name for name in names]
+            for file, part, label, name in placed:
+                below[prefix + file.name] = name
+                listing.entries.append(file.entry(label, part, prefix=prefix))
+        if not listing.entries:
+            loose = len(listing.left_out[layouts.NO_CLASS])
             raise DataError(
-                f"{self._train} has {len(self.classes())} class folders; put the images of each class in one"
+                f"{self._place} has no class folders with images in them ({plural(loose, 'image')} beside); put the "
+                "images of each class in a folder, or list them in a CSV with labels and take dataset.name: table"
             )
-
-    @cached_property
-    def _train(self) -> Path:
-        if not self._path.is_dir():
-            raise DataError(f"dataset.path = {str(self._path)!r}: there is no such folder")
-        return self._path / "train" if (self._path / "train").is_dir() else self._path
-
-    @cached_property
-    def _folders(self) -> list[list[tuple[Path, list[Path]]]]:
-        """By part and class: its folder, and the image files in it."""
-        parts = [self._train, *(part for part in [self._path / "test"] if part.is_dir())]
-        return [[(part / name, image_files(part / name)) for name in self.classes()] for part in parts]
-
-    @property
-    def _below(self) -> dict[str, str]:
-        """The path of every image file below the folder of the dataset -> below that of its class."""
-        return {
-            file.relative_to(self._path).as_posix(): file.relative_to(folder).as_posix()
-            for folder, files in chain(*self._folders)
-            for file in files
-        }
-
-    def _group_names(self, settings: config.Groups) -> list[str]:
-        if settings.pattern is not None:
-            return groups.by_pattern(settings.pattern, self._below)
-        table = self._path / Path(str(settings.csv)).expanduser()
-        return groups.by_column(table, str(settings.column), list(self._below))
-
-    def _labels(self) -> list[NDArray[np.int64]]:
-        return [np.repeat(np.arange(len(part)), [len(files) for _, files in part]) for part in self._folders]
-
-    def _images(self) -> list[NDArray[np.uint8]]:
-        if empty := [folder for folder, files in chain(*self._folders) if not files]:
-            raise DataError(f"{empty[0]} holds no images ({', '.join(sorted(SUFFIXES))})")
-        side_px, channels = self._settings.side_px, self._settings.channels
-        return [
-            np.stack([read_image(file, side_px, channels) for _, files in part for file in files])
-            for part in self._folders
-        ]
+        if named := self._settings.groups:
+            if named.pattern is not None:
+                found = groups.by_pattern(named.pattern, below)
+            else:
+                root = local_folders(self._settings.path)[0][1]
+                found = groups.by_column(root / named.csv, named.column, list(below))
+            listing.entries = [replace(entry, group=group) for entry, group in zip(listing.entries, found, strict=True)]
+        return listing

@@ -1,112 +1,110 @@
-"""Arrays in an .npz file: images (N,H,W), (N,H,W,1) or (N,H,W,3) uint8 and labels (N,), and perhaps test_images too."""
+"""Arrays in an .npz file, in one or several parts, by the names that are usual:
+
+    images, labels            and perhaps test_images, test_labels
+    train_images, ...         val_images, test_images and their labels: MedMNIST's
+    x_train, y_train          x_test, y_test: Keras'
+
+Images are (N,H,W), (N,H,W,1) or (N,H,W,3); labels (N,) or (N,1), integers or text.
+"""
 
 import zipfile
 import zlib
-from functools import cached_property
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from ganbalance import config
-from ganbalance.data.own_images import GREY, OwnImages, canonical, content_settings
+from ganbalance.data import places
+from ganbalance.data.listing import Entry, Listing, Part, readable, stamp_of
+from ganbalance.data.own_images import OwnImages
+from ganbalance.data.pictures import COLOUR, GREY, encoded
 from ganbalance.errors import DataError
-from ganbalance.keys import digest, sha256_file
 
 NO_CHANNELS, CHANNELS_LAST = 3, 4  # dimensions of an array of images
-COLOUR = 3
+NAMES: list[dict[Part, tuple[str, str]]] = [
+    {"train": ("images", "labels"), "test": ("test_images", "test_labels")},
+    {
+        "train": ("train_images", "train_labels"),
+        "validation": ("val_images", "val_labels"),
+        "test": ("test_images", "test_labels"),
+    },
+    {"train": ("x_train", "y_train"), "validation": ("x_val", "y_val"), "test": ("x_test", "y_test")},
+]
 
 
 class Npz(OwnImages):
-    """Arrays in an .npz file. Labels may be any integers; the classes are the distinct ones in order."""
+    """Arrays in an .npz file. The classes are the distinct labels."""
 
-    def classes(self) -> list[str]:
-        return [str(label) for label in np.unique(self._given_labels("labels"))]
-
-    def fingerprint(self) -> str:
-        if not self._path.is_file():
-            raise DataError(f"dataset.path = {str(self._path)!r}: there is no such file")
-        named = {"groups": self._settings.groups.array} if self._settings.groups else {}
-        return digest({"file": sha256_file(self._path), "settings": content_settings(self._settings)} | named)
-
-    def ensure(self) -> None:
-        if len(self.classes()) < 2:  # noqa: PLR2004
-            raise DataError(f"{self._path} has one class only in 'labels': two are needed to tell apart")
-
-    def _labels(self) -> list[NDArray[np.int64]]:
-        return [self._indices(part + "labels") for part in self._parts]
-
-    def _images(self) -> list[NDArray[np.uint8]]:
-        return [self._part(part + "images", part + "labels") for part in self._parts]
-
-    def _group_names(self, settings: config.Groups) -> list[str]:
-        names = []
-        for prefix, labels in zip(self._parts, self._labels(), strict=True):
-            of_part = self._array(f"{prefix}{settings.array}")
-            if of_part.dtype.kind not in "iuU" or of_part.shape != labels.shape:
+    def _list(self) -> Listing:
+        path = places.local_file(self._settings.path, "an .npz of arrays")
+        arrays, stamp = _read(path), stamp_of(path.stat())
+        names = next((names for names in NAMES if names["train"][0] in arrays), NAMES[0])
+        used: set[str] = set()
+        listing = Listing()
+        for part, (images, labels) in names.items():
+            if part != "train" and images not in arrays:
+                continue
+            pixels, of_images = _images(path, arrays, images), _texts(path, arrays, labels)
+            groups = [""] * len(pixels)
+            if self._settings.groups:
+                of_groups = images.replace("images" if "images" in images else "x", str(self._settings.groups.array))
+                groups = _texts(path, arrays, of_groups)
+                used.add(of_groups)
+            if not len(pixels) == len(of_images) == len(groups):
                 raise DataError(
-                    f"{self._path}: '{prefix}{settings.array}' is {of_part.dtype} {of_part.shape} for {len(labels)} "
-                    "labels; it must be integers or text of shape (N,), the group of each image"
+                    f"{path}: {len(pixels)} '{images}' and {len(of_images)} '{labels}'"
+                    + (f" and {len(groups)} '{of_groups}'" if self._settings.groups else "")
+                    + "; each image needs one"
                 )
-            names += of_part.astype(str).tolist()
-        return names
+            used |= {images, labels}
+            listing.entries += [
+                Entry(
+                    f"{images}/{row:09}", label, f"{path}, {images}[{row}]", partial(encoded, pixels[row]), stamp, part,
+                    group,
+                )
+                for row, (label, group) in enumerate(zip(of_images, groups, strict=True))
+            ]  # fmt: skip
+        if others := sorted(arrays.keys() - used):
+            listing.left_out["an array of another name"] += others
+        return listing
 
-    @property
-    def _parts(self) -> tuple[str, ...]:
-        """What the names of the arrays of each part begin with."""
-        return ("", "test_") if "test_images" in self._names else ("",)
 
-    @cached_property
-    def _names(self) -> list[str]:
-        return list(self._arrays)
+def _read(path: Path) -> dict[str, NDArray[Any]]:
+    try:
+        file = np.load(path, allow_pickle=False)
+        if not isinstance(file, np.lib.npyio.NpzFile):
+            raise DataError(f"{path} holds one bare array; save 'images' and 'labels' with np.savez")
+        with file:
+            return dict(file)
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{path} is not a readable .npz of plain arrays: {error}") from error
 
-    @cached_property
-    def _arrays(self) -> dict[str, NDArray[np.generic]]:
-        try:
-            file = np.load(self._path, allow_pickle=False)
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise DataError(f"{self._path} holds one bare array; save 'images' and 'labels' with np.savez")
-            with file:
-                return dict(file)
-        except FileNotFoundError as error:
-            raise DataError(f"dataset.path = {str(self._path)!r}: there is no such file") from error
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise DataError(f"{self._path} is not a readable .npz of plain arrays: {error}") from error
 
-    def _array(self, name: str) -> NDArray[np.generic]:
-        if name not in self._arrays:
-            raise DataError(f"{self._path} has no array '{name}', only {', '.join(self._names) or 'nothing'}")
-        return self._arrays[name]
+def _array(path: Path, arrays: dict[str, NDArray[Any]], name: str) -> NDArray[Any]:
+    if name not in arrays:
+        raise DataError(f"{path} has no array '{name}', only {', '.join(arrays) or 'nothing'}")
+    return arrays[name]
 
-    def _given_labels(self, name: str) -> NDArray[np.int64]:
-        labels = self._array(name)
-        if not np.issubdtype(labels.dtype, np.integer) or labels.ndim != 1:
-            raise DataError(
-                f"{self._path}: '{name}' is {labels.dtype} {labels.shape}; it must be integers of shape (N,)"
-            )
-        return labels.astype(np.int64)
 
-    def _pixels(self, name: str, n_labels: int) -> NDArray[np.uint8]:
-        """uint8 (N, H, W) or (N, H, W, 3)."""
-        pixels: NDArray[Any] = self._array(name)
-        shaped = pixels.ndim == NO_CHANNELS or (pixels.ndim == CHANNELS_LAST and pixels.shape[-1] in (GREY, COLOUR))
-        if pixels.dtype != np.uint8 or not shaped or not pixels.size or len(pixels) != n_labels:
-            raise DataError(
-                f"{self._path}: '{name}' is {pixels.dtype} {pixels.shape} for {n_labels} labels; "
-                "it must be uint8 of shape (N,H,W), (N,H,W,1) or (N,H,W,3) with one label each"
-            )
-        grey = pixels.ndim == CHANNELS_LAST and pixels.shape[-1] == GREY
-        return pixels[..., 0] if grey else pixels
+def _texts(path: Path, arrays: dict[str, NDArray[Any]], name: str) -> list[str]:
+    """Labels or groups."""
+    found = _array(path, arrays, name)
+    flat = found[:, 0] if found.ndim == 2 and found.shape[1] == 1 else found  # noqa: PLR2004
+    if flat.dtype.kind not in "iuUb" or flat.ndim != 1:
+        raise DataError(
+            f"{path}: '{name}' is {found.dtype} {found.shape}; it must be integers or text of shape (N,) or (N,1)"
+        )
+    return [readable(text) for text in flat.astype(str).tolist()]
 
-    def _part(self, images: str, labels: str) -> NDArray[np.uint8]:
-        pixels = self._pixels(images, len(self._indices(labels)))
-        side_px, channels = self._settings.side_px, self._settings.channels
-        return np.stack([canonical(Image.fromarray(image), side_px, channels) for image in pixels])
 
-    def _indices(self, name: str) -> NDArray[np.int64]:
-        """An array of labels as indices into `classes()`."""
-        labels, classes = self._given_labels(name), np.unique(self._given_labels("labels"))
-        if not np.isin(labels, classes).all():
-            raise DataError(f"{self._path}: '{name}' holds classes that 'labels' does not")
-        return np.searchsorted(classes, labels).astype(np.int64)
+def _images(path: Path, arrays: dict[str, NDArray[Any]], name: str) -> NDArray[Any]:
+    found = _array(path, arrays, name)
+    shaped = found.ndim == NO_CHANNELS or (found.ndim == CHANNELS_LAST and found.shape[-1] in (GREY, COLOUR))
+    if found.dtype.kind not in "buif" or not shaped or not found.size:
+        raise DataError(
+            f"{path}: '{name}' is {found.dtype} {found.shape}; it must be numbers of shape (N,H,W), (N,H,W,1) or "
+            "(N,H,W,3)"
+        )
+    return found

@@ -133,7 +133,7 @@ class S3Store(Store):
         with self._translate_errors("list", prefix or "everything"):
             pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=start)
             found = [
-                Entry(item["Key"].removeprefix(self._key("")), item["Size"], item["LastModified"])
+                Entry(item["Key"].removeprefix(self._key("")), item["Size"], item["LastModified"], tag=item["ETag"])
                 for page in pages
                 for item in page.get("Contents", ())
             ]

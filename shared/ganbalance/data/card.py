@@ -1,0 +1,142 @@
+"""A data card: what is in a dataset, what happens to it, what is left out, and what is in it twice."""
+
+from collections.abc import Iterator, Sequence
+
+from pydantic import Field
+
+from ganbalance.data.pictures import GREY, WINDOW, Done, Fit
+from ganbalance.frozen import Frozen
+from ganbalance.plurals import plural
+
+NAMED = 3
+WHAT_HAPPENS: dict[Done, str] = {
+    "turned": "are turned as their EXIF orientation says",
+    "deep": f"have more than 8 bits: the {WINDOW[0]}th to {WINDOW[1]}th percentile of each becomes 0 to 255",
+    "transparent": "can be seen through, on black from here on",
+    "first of several": "are several pictures in one file, of which the first is read",
+}
+HOW_SQUARE: dict[Fit, str] = {
+    "pad": "padded with black",
+    "crop": "cropped to the middle",
+    "stretch": "stretched",
+}
+
+
+class OfClass(Frozen):
+    """One class: images to train and to test on and, where images are grouped, their groups."""
+
+    name: str
+    train: int
+    test: int
+    groups: int | None = None
+
+
+class Names(Frozen):
+    """How many of something there are, and what the first of them are called."""
+
+    count: int
+    first: tuple[str, ...]
+
+    def __str__(self) -> str:
+        more = ", ..." if self.count > len(self.first) else ""
+        return f"{self.count:,} ({', '.join(self.first)}{more})"
+
+
+def names(given: Sequence[str]) -> Names:
+    """All of `given`, shortened."""
+    return Names(count=len(given), first=tuple(given[:NAMED]))
+
+
+class Twins(Frozen):
+    """Images that are there again, with the same bytes or nearly the same pixels: everywhere, in another class, and
+    test images that are so among those to train on. Each pair that is shown is (image, its twin)."""
+
+    same_bytes: int
+    images: int
+    other_class: int
+    test: int
+    pairs: tuple[tuple[str, str], ...] = ()
+
+
+class Card(Frozen):
+    """A dataset as a run reads it.
+
+    `sizes` maps "width x height" to a number of images; `pictures` what is done to the bytes of a file to how many;
+    `left_out` a reason to what was left out for it. `bad` maps images that cannot be used to the reason.
+    """
+
+    place: str
+    classes: tuple[OfClass, ...]
+    side_px: int
+    channels: int
+    fit: Fit = "stretch"
+    held_back: float | None = None
+    sizes: dict[str, int] = Field(default_factory=dict)
+    not_square: int = 0
+    smaller: int = 0
+    colourful: int = 0
+    pictures: dict[Done, int] = Field(default_factory=dict)
+    twins: Twins | None = None
+    dropped: int = 0
+    bad: dict[str, str] = Field(default_factory=dict)
+    left_out: dict[str, Names] = Field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def test_share_in_training(self) -> float:
+        """The share of the test images that have a twin among those to train on."""
+        tested = sum(one.test for one in self.classes)
+        return self.twins.test / tested if self.twins and tested else 0.0
+
+    def warnings(self) -> list[str]:
+        """Lines that somebody should read before work starts."""
+        return [*self.notes, *self._left_out(), *self._colours(), *self._twins()]
+
+    def lines(self) -> list[str]:
+        """What is done to the pictures, and the warnings with examples."""
+        colours = "grey" if self.channels == GREY else "colour"
+        sizes = sorted(self.sizes.items(), key=lambda size: -size[1])
+        shown = ", ".join(f"{count:,} of {size}" for size, count in sizes[:NAMED])
+        lines = [f"images become {self.side_px} x {self.side_px} px, {colours}"]
+        if sizes:
+            lines.append(
+                f"sizes: {shown}" + (f", and {len(sizes) - NAMED:,} other sizes" if len(sizes) > NAMED else "")
+            )
+        if self.not_square:
+            lines.append(f"{plural(self.not_square, 'image')} not square: {HOW_SQUARE[self.fit]} (dataset.fit)")
+        if self.smaller:
+            lines.append(f"{plural(self.smaller, 'image')} smaller than {self.side_px} px: enlarged")
+        lines += [f"{plural(count, 'image')} {WHAT_HAPPENS[done]}" for done, count in self.pictures.items()]
+        if self.held_back is not None:
+            lines.append(f"no part to test on: {self.held_back:.0%} of every class held back (dataset.test_fraction)")
+        lines += self.warnings()
+        lines += [f"  {one} is like {other}" for one, other in (self.twins.pairs if self.twins else ())]
+        lines += [f"  cannot be used: {where} {why}" for where, why in self.bad.items()]
+        return lines
+
+    def _left_out(self) -> Iterator[str]:
+        for why, what in self.left_out.items():
+            yield f"left out, {why}: {what}"
+        if self.bad:
+            yield f"left out, cannot be used (dataset.skip_bad): {names(list(self.bad))}"
+        if self.dropped:
+            yield f"left out, like another (dataset.duplicates: drop): {plural(self.dropped, 'image')}"
+
+    def _colours(self) -> Iterator[str]:
+        if self.colourful and self.channels == GREY:
+            yield f"{plural(self.colourful, 'image')} in colour become grey; dataset.channels: 3 keeps colour"
+
+    def _twins(self) -> Iterator[str]:
+        twins = self.twins
+        if twins is None or not twins.images:
+            return
+        said = [f"{plural(twins.images, 'image')} there more than once ({twins.same_bytes:,} with the same bytes)"]
+        if twins.test:
+            said.append(
+                f"{twins.test:,} of the test images ({self.test_share_in_training:.1%}) are so in the training part"
+            )
+        elif self.held_back is not None:
+            said.append("of those, one may be trained on and the other tested on")
+        if twins.other_class:
+            said.append(f"{twins.other_class:,} are so in another class")
+        yield "; ".join([*said, "dataset.duplicates: drop keeps one of each"])

@@ -1,0 +1,122 @@
+"""Where a user's data is: on this machine, in an installed package, or on S3, from where it is copied to the cache."""
+
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ganbalance.data import cache
+from ganbalance.errors import ConfigError, DataError
+from ganbalance.keys import digest
+from ganbalance.progress import Progress
+from ganbalance.store import Store, open_store
+
+S3, PACKAGE = "s3://", "package:"
+TABLES = {".csv", ".tsv", ".txt", ".jsonl", ".ndjson"}
+FILES = {*TABLES, ".npz", ".parquet"}
+CONNECTIONS = 8
+
+
+def local(place: str) -> Path:
+    """The folder or file that `place` names: a path, s3://bucket/prefix, or package:NAME/path of an installed package.
+
+    Raises ConfigError for a package that is not installed, DataError where there is nothing, and what a store raises.
+    """
+    if place.startswith(PACKAGE):
+        name, _, below = place.removeprefix(PACKAGE).partition("/")
+        if find_spec(name) is None:
+            raise ConfigError(f"dataset.path = {place!r}: the Python package {name} is not installed here; install it")
+        path = Path(str(files(name))) / below
+    elif place.startswith(S3):
+        return _mirrored(place)
+    else:
+        path = Path(place).expanduser()
+    if not path.exists():
+        raise DataError(f"dataset.path = {place!r}: there is no such file or folder")
+    return path
+
+
+def local_all(given: str | tuple[str, ...]) -> list[tuple[str, Path]]:
+    """The places that an experiment names, one or several, each with what the names of its files begin with."""
+    several = (given,) if isinstance(given, str) else given
+    return [(f"{number}/" if len(several) > 1 else "", local(place)) for number, place in enumerate(several)]
+
+
+def local_folders(given: str | tuple[str, ...]) -> list[tuple[str, Path]]:
+    """The same where all of them are folders. Raises DataError for a file."""
+    found = local_all(given)
+    for _, path in found:
+        if not path.is_dir():
+            raise DataError(
+                f"dataset.path = {str(path)!r} is a file, and dataset.name: folder reads folders; "
+                "a CSV, TSV or JSON lines file takes dataset.name: table, arrays take npz, Parquet takes parquet"
+            )
+    return found
+
+
+def local_file(place: str | tuple[str, ...], what: str) -> Path:
+    """The one file that `place` names. Raises DataError for anything else."""
+    if not isinstance(place, str):
+        raise ConfigError(
+            f"dataset.path names {len(place)} places, and {what} is one file; several take dataset.name: folder"
+        )
+    path = local(place)
+    if path.is_dir():
+        raise DataError(f"dataset.path = {place!r} is a folder, and not {what}; name the file in it")
+    return path
+
+
+def _mirrored(url: str) -> Path:
+    """A copy in the cache of what is below an S3 prefix, or of one object; of a table, of all that is beside it.
+
+    What is there already with the same tag is not fetched again.
+    """
+    folder, _, last = url.rstrip("/").rpartition("/")
+    suffix = Path(last).suffix.casefold()
+    store = open_store(folder if suffix in FILES else url)
+    root = cache.folder() / "s3" / digest([store.url, getattr(store, "endpoint", "")])[:24]
+    found = {
+        entry.name: f"{entry.tag} {entry.size} {entry.modified.isoformat()}"
+        for entry in store.entries("")
+        if not entry.name.endswith("/") and (suffix in TABLES or suffix not in FILES or entry.name == last)
+    }
+    if not found or (suffix in FILES and last not in found):
+        raise DataError(f"dataset.path = {url!r}: there is no such object, and nothing below that name")
+    copies = root / "copies"
+    if outside := [name for name in found if not _is_inside(name)]:
+        raise DataError(f"dataset.path = {url!r}: no file can have the name {outside[0]!r}; rename that object")
+    known: dict[str, str] = {}
+    with suppress(OSError, ValueError):
+        known = json.loads((root / "tags.json").read_text())
+    for name in known.keys() - found.keys():
+        (copies / name).unlink(missing_ok=True)
+    _fetch(
+        store, [name for name, tag in found.items() if known.get(name) != tag or not (copies / name).exists()], copies
+    )
+    scratch = root / f"tags.{os.getpid()}"
+    scratch.write_text(json.dumps(found))
+    scratch.replace(root / "tags.json")
+    return copies / last if suffix in FILES else copies
+
+
+def _is_inside(name: str) -> bool:
+    return not any(part in ("", ".", "..") for part in name.split("/"))
+
+
+def _fetch(store: Store, names: list[str], to: Path) -> None:
+    """Copy objects, each under its name; one is there whole or not at all."""
+    to.mkdir(parents=True, exist_ok=True)
+    progress = Progress("fetch images")
+    with TemporaryDirectory(dir=to.parent) as scratch, ThreadPoolExecutor(CONNECTIONS) as pool:
+
+        def fetch(name: str) -> None:
+            (to / name).parent.mkdir(parents=True, exist_ok=True)
+            store.fetch(name, Path(scratch)).replace(to / name)
+
+        for done, _ in enumerate(pool.map(fetch, names), start=1):
+            progress(done, len(names), "files")
+    progress.close()
