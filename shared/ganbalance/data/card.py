@@ -10,10 +10,10 @@ from ganbalance.plurals import plural
 
 NAMED = 3
 WHAT_HAPPENS: dict[Done, str] = {
-    "turned": "are turned as their EXIF orientation says",
-    "deep": f"have more than 8 bits: the {WINDOW[0]}th to {WINDOW[1]}th percentile of each becomes 0 to 255",
-    "transparent": "can be seen through, on black from here on",
-    "first of several": "are several pictures in one file, of which the first is read",
+    "turned": "as their EXIF orientation says",
+    "deep": f"more than 8 bits: the {WINDOW[0]}th to {WINDOW[1]}th percentile of each becomes 0 to 255",
+    "transparent": "put on black",
+    "first of several": "which hold several pictures",
 }
 HOW_SQUARE: dict[Fit, str] = {
     "pad": "padded with black",
@@ -90,53 +90,44 @@ class Card(Frozen):
 
     def warnings(self) -> list[str]:
         """Lines that somebody should read before work starts."""
-        return [*self.notes, *self._left_out(), *self._colours(), *self._twins()]
+        return [f"{term}: {text}" for term, text in self._warnings()]
 
-    def lines(self) -> list[str]:
-        """What is done to the pictures, and the warnings with examples."""
+    def rows(self) -> list[tuple[str, str]]:
+        """All but the counts, as terms and what is to say about them."""
         colours = "grey" if self.channels == GREY else "colour"
         sizes = sorted(self.sizes.items(), key=lambda size: -size[1])
-        shown = ", ".join(f"{count:,} of {size}" for size, count in sizes[:NAMED])
-        lines = [f"images become {self.side_px} x {self.side_px} px, {colours}"]
-        if sizes:
-            lines.append(
-                f"sizes: {shown}" + (f", and {len(sizes) - NAMED:,} other sizes" if len(sizes) > NAMED else "")
-            )
+        shown = ", ".join(f"{count:,} of {size} px" for size, count in sizes[:NAMED])
+        others = f", and {len(sizes) - NAMED:,} other sizes" if len(sizes) > NAMED else ""
+        rows = [("data", self.place), ("sizes", shown + others)]
+        rows.append(("images become", f"{self.side_px} x {self.side_px} px, {colours}"))
         if self.not_square:
-            lines.append(f"{plural(self.not_square, 'image')} not square: {HOW_SQUARE[self.fit]} (dataset.fit)")
+            rows.append(("not square", f"{plural(self.not_square, 'image')}, {HOW_SQUARE[self.fit]} (dataset.fit)"))
         if self.smaller:
-            lines.append(f"{plural(self.smaller, 'image')} smaller than {self.side_px} px: enlarged")
-        lines += [f"{plural(count, 'image')} {WHAT_HAPPENS[done]}" for done, count in self.pictures.items()]
+            rows.append((f"smaller than {self.side_px} px", f"{plural(self.smaller, 'image')}, enlarged"))
+        rows += [(done, f"{plural(count, 'image')}, {WHAT_HAPPENS[done]}") for done, count in self.pictures.items()]
         if self.held_back is not None:
-            lines.append(f"no part to test on: {self.held_back:.0%} of every class held back (dataset.test_fraction)")
-        lines += self.warnings()
-        lines += [f"  {one} is like {other}" for one, other in (self.twins.pairs if self.twins else ())]
-        lines += [f"  cannot be used: {where} {why}" for where, why in self.bad.items()]
-        return lines
+            rows.append(("test part", f"none: {self.held_back:.0%} of each class held back (dataset.test_fraction)"))
+        rows += self._warnings()
+        rows += [("a twin", f"{one} is like {other}") for one, other in (self.twins.pairs if self.twins else ())]
+        rows += [("cannot be used", f"{where} {why}") for where, why in self.bad.items()]
+        return rows
 
-    def _left_out(self) -> Iterator[str]:
-        for why, what in self.left_out.items():
-            yield f"left out, {why}: {what}"
+    def _warnings(self) -> Iterator[tuple[str, str]]:
+        yield from (("read as", note) for note in self.notes)
+        yield from (("left out", f"{what}, {why}") for why, what in self.left_out.items())
         if self.bad:
-            yield f"left out, cannot be used (dataset.skip_bad): {names(list(self.bad))}"
+            yield "left out", f"{names(list(self.bad))}, cannot be used (dataset.skip_bad)"
         if self.dropped:
-            yield f"left out, like another (dataset.duplicates: drop): {plural(self.dropped, 'image')}"
-
-    def _colours(self) -> Iterator[str]:
+            yield "left out", f"{plural(self.dropped, 'image')}, like others (dataset.duplicates: drop)"
         if self.colourful and self.channels == GREY:
-            yield f"{plural(self.colourful, 'image')} in colour become grey; dataset.channels: 3 keeps colour"
+            yield "colour", f"{plural(self.colourful, 'image')}, made grey; dataset.channels: 3 keeps it"
+        if self.twins is not None and self.twins.images:
+            yield "twins", self._said_of(self.twins)
 
-    def _twins(self) -> Iterator[str]:
-        twins = self.twins
-        if twins is None or not twins.images:
-            return
-        said = [f"{plural(twins.images, 'image')} there more than once ({twins.same_bytes:,} with the same bytes)"]
+    def _said_of(self, twins: Twins) -> str:
+        said = [f"{plural(twins.images, 'image')} there more than once, {twins.same_bytes:,} with the same bytes"]
         if twins.test:
-            said.append(
-                f"{twins.test:,} of the test images ({self.test_share_in_training:.1%}) are so in the training part"
-            )
-        elif self.held_back is not None:
-            said.append("of those, one may be trained on and the other tested on")
+            said.append(f"{twins.test:,} test images ({self.test_share_in_training:.1%}) have one in the training part")
         if twins.other_class:
-            said.append(f"{twins.other_class:,} are so in another class")
-        yield "; ".join([*said, "dataset.duplicates: drop keeps one of each"])
+            said.append(f"{twins.other_class:,} have one in another class")
+        return "; ".join([*said, "dataset.duplicates: drop keeps one of each"])

@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, PngImagePlugin
+from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from ganbalance.errors import DataError
 
@@ -76,14 +76,12 @@ class Picture:
     def __init__(self, content: bytes) -> None:
         self.done: set[Done] = set()
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of odd metadata
-                self.image = self._read(content)
+            self.image = self._read(content)
+        except UnidentifiedImageError as error:
+            raise DataError("is not a readable image") from error
         except _DAMAGED as error:
-            raise DataError(
-                f"is not a readable image: {' '.join(str(error).split()) or type(error).__name__}"
-            ) from error
-        self.size = self.image.size
+            said = " ".join(str(error).split()) or type(error).__name__
+            raise DataError(f"is not a readable image: {said}") from error
 
     def canonical(self, side_px: int, channels: int, fit: Fit) -> NDArray[np.uint8]:
         """Uint8 (channels, side, side)."""

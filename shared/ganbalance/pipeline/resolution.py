@@ -32,7 +32,16 @@ LENGTHS = {"steps", "epochs"}
 
 
 def dataset(experiment: Experiment, source: Dataset) -> tuple[Dataset, stages.Dataset]:
-    """The images of the task's classes, and what they are. Raises ConfigError for a class that the dataset lacks."""
+    """The images of the task's classes, and what they are. Raises ConfigError, and DataError where some are bad."""
+    classes, class_names = classes_of(experiment, source)
+    source = source.of([label for labels in classes for label in labels])
+    return source, stages.Dataset(
+        name=experiment.dataset.name, fingerprint=source.fingerprint(), classes=classes, class_names=class_names
+    )
+
+
+def classes_of(experiment: Experiment, source: Dataset) -> tuple[tuple[tuple[int, ...], ...], tuple[str, ...]]:
+    """The labels of each of the task's classes, and its name. Raises ConfigError for a class that the dataset lacks."""
     known, task = source.classes(), experiment.task
     classes: list[tuple[int, ...]]
     if isinstance(task, Multiclass):
@@ -50,13 +59,7 @@ def dataset(experiment: Experiment, source: Dataset) -> tuple[Dataset, stages.Da
     names = [" or ".join(known[label] for label in labels) for labels in classes]
     if isinstance(task, OneVsRest):
         names[0] = "rest" if names[1] != "rest" else "all others"
-    source = source.of([label for labels in classes for label in labels])
-    return source, stages.Dataset(
-        name=experiment.dataset.name,
-        fingerprint=source.fingerprint(),
-        classes=tuple(classes),
-        class_names=tuple(names),
-    )
+    return tuple(classes), tuple(names)
 
 
 def _label(known: list[str], given: int | str, key: str) -> int:

@@ -14,8 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganbalance.config import Experiment, Family
+from ganbalance.data.card import Card
+from ganbalance.data.card import Card
 from ganbalance.data.split import Split
 from ganbalance.errors import DataError
+from ganbalance.frozen import parse
+from ganbalance.frozen import parse
 from ganbalance.metrics.scores import PAIR, Scores
 from ganbalance.metrics.weighted import independent_counts
 from ganbalance.store.artifacts import Artifact
@@ -115,6 +119,7 @@ class Results:
     real: dict[str, NDArray[np.uint8]]
     missing_results: list[MissingResult]
     rare: tuple[int, ...]
+    card: Card | None = None
 
     @property
     def labels(self) -> NDArray[np.int64]:
@@ -168,6 +173,7 @@ def collect(inputs: Sequence[Input], question: Question) -> Results:
         real=_real_examples(dataset, imbalance, question),
         missing_results=list(_missing_results(inputs)),
         rare=tuple(sorted(question.keep)),
+        card=parse(Card, dataset.json("card.json"), where="card.json") if "card.json" in dataset.names else None,
     )
 
 

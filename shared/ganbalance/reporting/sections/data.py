@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 
 from ganbalance.reporting import figures
-from ganbalance.reporting.layout import Entry, Group, Report, Section, Table
+from ganbalance.reporting.layout import Entry, Group, Item, Report, Section, Table
 from ganbalance.reporting.plotting import picture
 
 COUNTED = ("before", "after", "train", "validation", "tuning", "tested")
 
 
 def sections(report: Report) -> Iterator[Section]:
-    """The counts as a figure and as a table."""
+    """The counts as a figure and as a table, and the data card of images of one's own."""
     data = report.summary.dataset
     names = data.classes
     counts = ", ".join(f"{name} {data.before[name]} before and {data.after[name]} after" for name in names)
@@ -27,4 +27,6 @@ def sections(report: Report) -> Iterator[Section]:
         f"Training images per class: {counts}.",
         "Training images per class, before and after the imbalance.",
     )
-    yield Section(title="Data", tables=(table,), figures=(shown,), measured=False)
+    card = report.results.card
+    items = () if card is None else tuple(Item(term, text) for term, text in card.rows())
+    yield Section(title="Data", tables=(table,), figures=(shown,), items=items, measured=False)

@@ -1,0 +1,59 @@
+"""Commands for the images of an experiment: data get, data card."""
+
+import argparse
+
+from ganbalance.cli import experiments, sweeps
+from ganbalance.cli.text import table
+from ganbalance.data.datasets import open_dataset
+from ganbalance.errors import EXIT_DONE
+from ganbalance.models import backbones
+from ganbalance.pipeline import resolution
+
+
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add these commands."""
+    data = commands.add_parser("data", help="get the images of an experiment, or say what is in them")
+    actions = data.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    getter = actions.add_parser("get", help="get the images and the backbone's weights that an experiment needs")
+    experiments.add_request(getter)
+    getter.set_defaults(command=get)
+    help_ = "what is in the images of an experiment: classes, sizes, what is left out, what is there twice"
+    carder = actions.add_parser("card", help=help_)
+    experiments.add_request(carder)
+    carder.set_defaults(command=card)
+
+
+def get(flags: argparse.Namespace) -> int:
+    """Get what an experiment needs from outside, unless it is here, and check it."""
+    for experiment, _values in sweeps.requested(flags):
+        source = open_dataset(experiment.dataset)
+        source.ensure()
+        images = source.load()
+        n_test = len(images.labels) - images.n_train
+        print(f"{experiment.dataset.name} is here and whole: {images.n_train:,} training and {n_test:,} test images")
+        settings = experiment.classifier
+        if resolution.weights_sha256(settings):
+            weights = backbones.find(settings.backbone).weights_file(settings.weights)
+            print(f"the weights of {settings.backbone} are here: {weights}")
+    return EXIT_DONE
+
+
+def card(flags: argparse.Namespace) -> int:
+    """Print what is in the images of the task's classes."""
+    experiment = experiments.requested(flags)
+    source = open_dataset(experiment.dataset)
+    source.ensure()
+    classes, _ = resolution.classes_of(experiment, source)
+    asked = [label for labels in classes for label in labels]
+    found, known = source.of(asked).card(), source.classes()
+    if found is None:
+        counts = source.counts()
+        rows = [[known[label], f"{counts.train[label]:,}", f"{counts.test[label]:,}"] for label in sorted(asked)]
+    else:
+        rows = [[one.name, f"{one.train:,}", f"{one.test:,}"] for one in found.classes]
+    print(table(["class", "to train on", "to test on"], rows, right=["to train on", "to test on"]))
+    if others := [name for label, name in enumerate(known) if label not in asked]:
+        print(f"\nnot in the task: {', '.join(others)}")
+    if found is not None:
+        print("\n" + table(["", ""], [[f"{term}:", text] for term, text in found.rows()]).lstrip("\n"))
+    return EXIT_DONE
