@@ -1,6 +1,7 @@
 """Add commands and the flags that name a cluster, and reach the store that goes with it."""
 
 import argparse
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -13,16 +14,18 @@ FLAGS = ("namespace", "context", "kubeconfig")
 
 def add_command(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
-    name: str,
     command: Callable[[argparse.Namespace], int],
-    help_: str,
-    example: str,
+    *examples: str,
+    name: str = "",
 ) -> argparse.ArgumentParser:
-    """Add a command whose help page shows an example."""
+    """Add a command: its name and its help page are those of its function, with examples below."""
+    doc = inspect.getdoc(command) or ""
     parser = commands.add_parser(
-        name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.\n\nganbalance {name} {example}",
+        name or command.__name__.replace("_", "-"),
+        help=doc[:1].lower() + doc[1:].partition("\n")[0].rstrip("."),
+        description="\n".join([doc, "", *(f"%(prog)s {example}" for example in examples)]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    )
     parser.set_defaults(command=command)
     return parser
 

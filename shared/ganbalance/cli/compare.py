@@ -17,8 +17,7 @@ EXAMPLE = "keep-ratio-shirt-0-2-1a2b3c4d keep-ratio-shirt-0-02-5e6f7a8b --out ou
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add this command."""
-    help_ = "one report over several runs: curves along what differs between them, and where verdicts change"
-    parser = add_command(commands, "compare", compare, help_, EXAMPLE)
+    parser = add_command(commands, compare, EXAMPLE)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="two runs or more that have reports")
     out = Path("out/compare")
     parser.add_argument("--out", type=Path, default=out, metavar="DIR", help=f"where it is written (default: {out})")
@@ -27,7 +26,10 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 
 def compare(flags: argparse.Namespace) -> int:
-    """Compare runs that have reports; their order is that of the page where what differs has none."""
+    """Write one report over several runs: curves along what differs between them, and where verdicts change.
+
+    Where what differs has no order, theirs is that of the page.
+    """
     store = open_store(flags.store)
     reports = reports_of(store, flags.runs)
     if missing := [run for run in flags.runs if run not in reports]:

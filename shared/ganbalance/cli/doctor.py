@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 
-from ganbalance.cli.access import FLAGS, access, add_access, is_named
+from ganbalance.cli.access import FLAGS, access, add_access, add_command, is_named
 from ganbalance.errors import GanbalanceError
 from ganbalance.k8s import preflight
 from ganbalance.k8s.client import Cluster
@@ -17,9 +17,6 @@ from ganbalance.maintenance import doctor
 from ganbalance.maintenance.doctor import Check, CheckResult, Finding
 from ganbalance.pipeline import request
 
-HELP = """One line per check: ok, note, warn, FAIL with its fix, or skipped where an earlier failure hides it.
-Nothing stays in the store, nothing is made on a cluster. The exit code is 0 when nothing failed, else that of the first
-failure."""
 COLOURS = {"ok": "32", "warn": "33", "FAIL": "31;1", "note": "2", "skipped": "2"}
 STATE_WIDTH, CHECK_WIDTH = 7, 11
 ATTEMPTS = 2  # a diagnosis does not wait for a server to come back
@@ -27,8 +24,7 @@ ATTEMPTS = 2  # a diagnosis does not wait for a server to come back
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add this command."""
-    help_ = "check the store, or the cluster, and say how to fix what fails"
-    parser = commands.add_parser("doctor", help=help_, description=HELP)
+    parser = add_command(commands, examine, "--store s3://bucket/prefix", "--cluster", name="doctor")
     request.add_store(parser)
     parser.add_argument("--json", action="store_true", help="the same as data")
     parser.add_argument(
@@ -36,11 +32,15 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         help="check the cluster and its store as reached from here; so does any flag that names a cluster",
     )  # fmt: skip
     add_access(parser)
-    parser.set_defaults(command=examine)
 
 
 def examine(flags: argparse.Namespace) -> int:
-    """Print every check as it is made, then the verdict."""
+    """Check the store, or the cluster, and say how to fix what fails.
+
+    One line per check: ok, note, warn, FAIL with its fix, or skipped where an earlier failure hides it.
+    Nothing stays in the store, nothing is made on a cluster. The exit code is 0 when nothing failed, else
+    that of the first failure.
+    """
     where = {"store": flags.store}  # of a cluster the checks find it out
     of_cluster = flags.cluster or is_named(flags)
     found: list[Finding] = []

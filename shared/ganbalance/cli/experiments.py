@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ganbalance.cli import results, sweeps
-from ganbalance.cli.access import add_access, is_named
+from ganbalance.cli.access import add_access, add_command, is_named
 from ganbalance.config import Experiment
 from ganbalance.data.datasets import open_dataset
 from ganbalance.errors import EXIT_DONE, ConfigError, UnavailableError
@@ -23,29 +23,25 @@ from ganbalance.store import open_store
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add these commands."""
-    runner = commands.add_parser("run", help="run what is not done yet, then the report")
+    runner = add_command(commands, run, 'jobs/experiments/quick.yaml --gan "vanilla dcgan" --seeds 0..9')
     _add_experiment(runner)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     runner.add_argument("--workers", type=positive, default=cores, help=f"stages at a time (default: {cores})")
     results.add_out(runner)
-    runner.set_defaults(command=run)
 
-    planner = commands.add_parser("plan", help="what would run, and what is done already")
+    planner = add_command(commands, plan, "jobs/experiments/honest.yaml")
     _add_experiment(planner)
     planner.add_argument(
         "--record", type=Path, metavar="FILE",
         help="keep the run's record in the store, and its name in FILE as a flag: the programs take @FILE",
     )  # fmt: skip
     add_access(planner)
-    planner.set_defaults(command=plan)
 
-    data = commands.add_parser("data", help="get the images and the backbone's weights that an experiment needs")
-    add_request(data)
-    data.set_defaults(command=get_data)
+    add_request(add_command(commands, data, "jobs/experiments/quick.yaml"))
 
 
 def run(flags: argparse.Namespace) -> int:
-    """Run what is not done, write the report, print its table; of a sweep one after the other, then compare them."""
+    """Run what is not done yet, then the report; experiments of a sweep one after the other, then their comparison."""
     members = sweeps.requested(flags)
     records, store, codes = sweeps.records(members), open_store(flags.store), []
     with ExitStack() as stack:
@@ -79,7 +75,7 @@ def _run(flags: argparse.Namespace, record: runs.Record, state: State) -> int:
 
 
 def plan(flags: argparse.Namespace) -> int:
-    """Print the stages of an experiment and which are done; run none. Of a sweep, what its experiments share."""
+    """Print what would run, and what is done already; of a sweep also what its experiments share."""
     members = sweeps.requested(flags)
     if len(members) > 1 and not flags.record:
         return sweeps.plan(flags, members)
@@ -101,8 +97,8 @@ def plan(flags: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
-def get_data(flags: argparse.Namespace) -> int:
-    """Get what an experiment needs from outside, unless it is here, and check it."""
+def data(flags: argparse.Namespace) -> int:
+    """Get the images and the backbone's weights that an experiment needs, unless they are here, and check them."""
     for experiment, _values in sweeps.requested(flags):
         source = open_dataset(experiment.dataset)
         source.ensure()

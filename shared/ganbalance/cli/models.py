@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ganbalance.cli.access import add_command
 from ganbalance.data import pictures
 from ganbalance.data.listing import image_files
 from ganbalance.errors import EXIT_DONE, ConfigError, DataError
@@ -27,7 +28,7 @@ BATCH = 256  # as many as features are made of at a time
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add predict."""
-    predictor = commands.add_parser("predict", help="what an exported classifier says of image files")
+    predictor = add_command(commands, predict, "keep/ images/ --to predictions.csv")
     predictor.add_argument("model", type=Path, metavar="DIR", help="a folder that 'ganbalance export --model' wrote")
     predictor.add_argument("images", type=Path, nargs="+", metavar="IMAGES", help="image files, or folders of them")
     predictor.add_argument("--to", type=Path, metavar="FILE", help="a CSV file (default: standard output)")
@@ -37,7 +38,6 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         default="fair",
         help="the class shares it decides for: equal ones (fair, the default), those in training, those in the data",
     )
-    predictor.set_defaults(command=predict)
 
 
 def export(flags: argparse.Namespace, record: Record, state: State) -> None:
@@ -52,7 +52,7 @@ def export(flags: argparse.Namespace, record: Record, state: State) -> None:
 
 
 def predict(flags: argparse.Namespace) -> int:
-    """Write the class and the probabilities of each image as CSV."""
+    """Write what an exported classifier says of image files, the class and its probabilities, as CSV."""
     from ganbalance.training.model_folder import open_model
 
     if flags.to is not None and not flags.to.parent.is_dir():

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from ganbalance.cli import models
-from ganbalance.cli.access import access, add_access, is_named
+from ganbalance.cli.access import access, add_access, add_command, is_named
 from ganbalance.errors import EXIT_DONE, ConfigError, DataError
 from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.operations import latest
@@ -20,12 +20,12 @@ from ganbalance.store import open_store
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add these commands."""
-    fetcher = commands.add_parser("fetch-report", help="write a run's report to a folder")
+    fetcher = add_command(commands, fetch_report, "--run quick-1a2b3c4d")
     _add_run(fetcher, "a run (default, on a cluster: the one that was submitted last)")
     add_out(fetcher)
-    fetcher.set_defaults(command=fetch_report)
 
-    exporter = commands.add_parser("export", help="training images as PNG folders, or a classifier as one folder")
+    examples = ("--run quick-1a2b3c4d --to pngs/", "--run quick-1a2b3c4d --model keep/")
+    exporter = add_command(commands, export_run, *examples, name="export")
     _add_run(exporter)
     exporter.add_argument("--seed", type=int, help="only this seed's images, or the classifier of this seed")
     exporter.add_argument("--gan", help="only this GAN's images beside the real ones")
@@ -41,12 +41,10 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     exporter.add_argument(
         "--onnx", action="store_true", help="with --model: also model.onnx; needs the packages of ganbalance[onnx]"
     )
-    exporter.set_defaults(command=export_run)
 
-    printer = commands.add_parser("table", help="a report's table in markdown")
+    printer = add_command(commands, table, "reports/quick/summary.json")
     printer.add_argument("summary", type=Path, help="a summary.json that the report wrote")
     printer.add_argument("--into", type=Path, metavar="FILE", help="replace the table between the report's markers")
-    printer.set_defaults(command=table)
 
 
 def add_out(parser: argparse.ArgumentParser) -> None:
@@ -86,7 +84,7 @@ def export_run(flags: argparse.Namespace) -> int:
 
 
 def table(flags: argparse.Namespace) -> int:
-    """Print a report's table, or put it between the markers of a markdown file."""
+    """Print a report's table in markdown, or put it between the markers of a markdown file."""
     try:
         summary = Summary.read(flags.summary)
     except (OSError, ValueError) as error:

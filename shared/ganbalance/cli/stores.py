@@ -5,13 +5,13 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
 
 from ganbalance.cli import text
-from ganbalance.cli.access import add_access
+from ganbalance.cli.access import add_access, add_command
 from ganbalance.errors import EXIT_DONE, ConfigError, DataError, UnavailableError
 from ganbalance.frozen import dump
 from ganbalance.maintenance.cp import copy_run
@@ -33,17 +33,17 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     """Add these commands."""
     store = commands.add_parser("store", help="manage a store: make it, list, copy, clean up, verify")
     group = store.add_subparsers(required=True, metavar="COMMAND")
-    maker = _add(group, init, "init --store s3://bucket/prefix --wait 60")
+    maker = add_command(group, init, "--store s3://bucket/prefix --wait 60")
     maker.add_argument(
         "--wait", type=text.seconds, default=0.0, metavar="SECONDS", help="keep trying while the server does not answer"
     )
-    lister = _add(group, ls, "ls", "ls quick-1a2b3c4d --json")
+    lister = add_command(group, ls, "", "quick-1a2b3c4d --json")
     lister.add_argument("run", nargs="?", metavar="RUN", help="list the stages of this run instead of the runs")
-    shower = _add(group, show, "show quick-1a2b3c4d", "show report/0f1e2d", "show quick-1a2b3c4d:imbalance/seed-0")
+    shower = add_command(group, show, "quick-1a2b3c4d", "report/0f1e2d", "quick-1a2b3c4d:imbalance/seed-0")
     shower.add_argument("what", metavar="RUN|STAGE/KEY|RUN:NAME", help="the first 6 characters of a key will do")
-    verifier = _add(group, verify, "verify", "verify --run quick-1a2b3c4d")
+    verifier = add_command(group, verify, "", "--run quick-1a2b3c4d")
     verifier.add_argument("--run", help="only the artifacts of this run")
-    collector = _add(group, gc, "gc --older-than 12h", "gc --older-than 12h --delete")
+    collector = add_command(group, gc, "--older-than 12h", "--older-than 12h --delete")
     collector.add_argument("--delete", action="store_true", help="delete it; without this it is only listed")
     collector.add_argument(
         "--older-than", type=text.age, default="7d", metavar="AGE",
@@ -54,27 +54,10 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         add_access(parser)
     for parser in (lister, shower, collector):
         parser.add_argument("--json", action="store_true", help="print JSON")
-    copier = _add(group, cp, "cp --run quick-1a2b3c4d .store s3://bucket/prefix")
+    copier = add_command(group, cp, "--run quick-1a2b3c4d .store s3://bucket/prefix")
     copier.add_argument("--run", required=True, help="a run, as 'ganbalance store ls' names it")
     copier.add_argument("source", metavar="SOURCE", help="the store that has it: a folder or s3://bucket/prefix")
     copier.add_argument("target", metavar="TARGET", help="the store that gets it")
-
-
-def _add(
-    group: "argparse._SubParsersAction[argparse.ArgumentParser]",
-    command: Callable[[argparse.Namespace], int],
-    *examples: str,
-) -> argparse.ArgumentParser:
-    """Add a command whose name and help are those of its function."""
-    doc = str(command.__doc__)
-    parser = group.add_parser(
-        command.__name__,
-        help=doc[:1].lower() + doc[1:].rstrip("."),
-        description="\n".join([doc, "", *(f"ganbalance store {example}" for example in examples)]),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.set_defaults(command=command)
-    return parser
 
 
 def init(flags: argparse.Namespace) -> int:

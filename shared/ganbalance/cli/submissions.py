@@ -31,16 +31,12 @@ PENDING_S = 24 * 3600
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add these commands."""
-    submitter = add_command(
-        commands, "submit", submit, "run an experiment on a cluster; the same again resumes it",
-        'jobs/experiments/honest.yaml --gan "dcgan wgan-gp" --seeds 0..9 --parallel 8',
-    )  # fmt: skip
+    example = 'jobs/experiments/honest.yaml --gan "dcgan wgan-gp" --seeds 0..9 --parallel 8'
+    submitter = add_command(commands, submit, example)
     experiments.add_request(submitter)
-    help_ = "resume a run that was cancelled or has failed stages"
-    resumer = add_command(commands, "resume", resume, help_, "--run quick-1a2b3c4d")
+    resumer = add_command(commands, resume, "--run quick-1a2b3c4d")
     resumer.add_argument("--run", required=True, help="a run that was submitted before")
-    help_ = "the manifests that submit would create, as YAML; creates nothing"
-    renderer = add_command(commands, "render", render, help_, "jobs/experiments/quick.yaml --gan dcgan")
+    renderer = add_command(commands, render, "jobs/experiments/quick.yaml --gan dcgan")
     experiments.add_request(renderer)
     for parser in (submitter, resumer, renderer):
         parser.add_argument(
@@ -57,11 +53,10 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
             "--driver", choices=("cluster", "local"), default="cluster",
             help="where the driver runs: as a Job, or here in the foreground (default: cluster)",
         )  # fmt: skip
-    drive_ = commands.add_parser("drive", help="what the driver's pod runs")
-    drive_.add_argument("--run", required=True)
-    drive_.add_argument("--submission", type=int, required=True)
-    request.add_store(drive_)
-    drive_.set_defaults(command=drive)
+    driver = add_command(commands, drive, "--run quick-1a2b3c4d --submission 1")
+    driver.add_argument("--run", required=True)
+    driver.add_argument("--submission", type=int, required=True)
+    request.add_store(driver)
 
 
 def _positive_seconds(text: str) -> float:
@@ -72,7 +67,7 @@ def _positive_seconds(text: str) -> float:
 
 
 def submit(flags: argparse.Namespace) -> int:
-    """Check an experiment against a cluster, record it as a run and start its driver; so each one of a sweep."""
+    """Run an experiment on a cluster, or each one of a sweep; the same again resumes it."""
     records = sweeps.records(sweeps.requested(flags))
     with connected(flags) as (cluster, store):
         if flags.driver == "cluster" and (warning := sweeps.made_twice(store, records)):
@@ -85,13 +80,13 @@ def submit(flags: argparse.Namespace) -> int:
 
 
 def resume(flags: argparse.Namespace) -> int:
-    """Start another driver for a run that is in the store; needs no experiment."""
+    """Resume a run that was cancelled or has failed stages; needs no experiment."""
     with connected(flags) as (cluster, store):
         return _start(flags, cluster, store, runs.load(store, flags.run), is_new=False)
 
 
 def render(flags: argparse.Namespace) -> int:
-    """Print the Jobs that submit would create, if all goes well."""
+    """Print the manifests that submit would create, as YAML; create nothing."""
     experiment = experiments.requested(flags)
     plan = make_plan(experiment)
     with connected(flags) as (cluster, store):
@@ -102,7 +97,7 @@ def render(flags: argparse.Namespace) -> int:
 
 
 def drive(flags: argparse.Namespace) -> int:
-    """Drive a submission to its end; the exit code says whether every stage has a result."""
+    """Drive a submission to its end, as its pod does; the exit code says whether every stage has a result."""
     with stoppable("stopped; another driver goes on from here"), pod.Log() as log:
         store = open_store(flags.store)
         log.keep_in(store, flags.run, manifest.driver_name(flags.run, flags.submission))

@@ -34,32 +34,23 @@ UNDER_WAY = ("running", "pending", "queued")
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add these commands."""
-    for command, help_, example in (
-        (show_status, "what every stage of a run on a cluster is doing, and why not", "--namespace ganbalance --json"),
-        (watch, "the same as status, live, until the run is over", "--run quick-1a2b3c4d"),
-        (logs, "what the programs of a stage printed, from its live pod or else the store", "--stage train-gan/dcgan"),
-        (cancel, "stop a run: its Jobs and pods go, what is committed stays", "--run quick-1a2b3c4d"),
-        (clean, "cancel a run and delete what the store holds for it alone", "--run quick-1a2b3c4d"),
-    ):
-        name = command.__name__.removeprefix("show_")
-        parser = add_command(commands, name, command, help_, example)
-        parser.add_argument(
-            "--run", required=name == "clean",
-            help="a run" + ("" if name == "clean" else " (default: the one that was submitted last)"),
-        )  # fmt: skip
+    shower = add_command(commands, show_status, "--namespace ganbalance --json", name="status")
+    shower.add_argument("--json", action="store_true", help="the same as data")
+    watcher = add_command(commands, watch, "--run quick-1a2b3c4d")
+    reader = add_command(commands, logs, "--stage train-gan/dcgan")
+    help_ = "a stage as status names it, the start of its name, or driver (default)"
+    reader.add_argument("--stage", default="driver", help=help_)
+    canceller = add_command(commands, cancel, "--run quick-1a2b3c4d")
+    cleaner = add_command(commands, clean, "--run quick-1a2b3c4d")
+    cleaner.add_argument("--run", required=True, help="a run")
+    for parser in (shower, watcher, reader, canceller):
+        parser.add_argument("--run", help="a run (default: the one that was submitted last)")
+    for parser in (shower, watcher, reader, canceller, cleaner):
         add_access(parser)
-        if name == "status":
-            parser.add_argument("--json", action="store_true", help="the same as data")
-        if name == "logs":
-            parser.add_argument(
-                "--stage",
-                default="driver",
-                help="a stage as status names it, the start of its name, or driver (default)",
-            )
 
 
 def show_status(flags: argparse.Namespace) -> int:
-    """Print a table of the run's stages."""
+    """Print what every stage of a run on a cluster is doing, and why not."""
     with connected(flags) as (cluster, store):
         run = flags.run or operations.latest(cluster)
         rows, driver = _Watched(cluster, store, run).observe()
@@ -71,7 +62,7 @@ def show_status(flags: argparse.Namespace) -> int:
 
 
 def watch(flags: argparse.Namespace) -> int:
-    """Show the table until the run is over; where there is no terminal, a line per change."""
+    """Print the same as status, live, until the run is over; where there is no terminal, a line per change."""
     with connected(flags) as (cluster, store):
         run = flags.run or operations.latest(cluster)
         watched = _Watched(cluster, store, run)
@@ -93,7 +84,7 @@ def watch(flags: argparse.Namespace) -> int:
 
 
 def logs(flags: argparse.Namespace) -> int:
-    """Print the logs of a stage's tries, each under its pod's name."""
+    """Print what the programs of a stage printed, from their live pods or else the store, each under its pod's name."""
     with connected(flags) as (cluster, store):
         run = flags.run or operations.latest(cluster)
         for pod, log in operations.logs(cluster, store, run, flags.stage):
@@ -103,7 +94,7 @@ def logs(flags: argparse.Namespace) -> int:
 
 
 def cancel(flags: argparse.Namespace) -> int:
-    """Stop a run."""
+    """Stop a run: its Jobs and pods go, what is committed stays."""
     with connected(flags) as (cluster, store):
         run = flags.run or operations.latest(cluster)
         found = operations.cancel(cluster, store, run, _say)
@@ -117,7 +108,7 @@ def cancel(flags: argparse.Namespace) -> int:
 
 
 def clean(flags: argparse.Namespace) -> int:
-    """Cancel a run, then delete its record and every artifact that no other run needs."""
+    """Cancel a run and delete what the store holds for it alone: its record, and what no other run needs."""
     with connected(flags) as (cluster, store):
         runs.load(store, flags.run)
         found = operations.cancel(cluster, store, flags.run, _say)
