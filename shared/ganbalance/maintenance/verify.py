@@ -2,18 +2,15 @@
 
 import errno
 import tempfile
-import threading
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from ganbalance.errors import DataError
 from ganbalance.maintenance.inventory import Address, Inventory, references
-from ganbalance.progress import Progress
-from ganbalance.store import Store
+from ganbalance.store import Store, transfer
 from ganbalance.store.artifacts import Artifacts, Commit, result_digest
-from ganbalance.store.transfer import side_by_side
+from ganbalance.store.base import OnBytes
 
 UNREADABLE = {errno.EACCES, errno.EIO}  # of a file in place; others are about this machine, not about the file
 
@@ -36,34 +33,19 @@ def verify_artifacts(store: Store, run: str | None = None) -> Verified:
         wanted &= references(inventory.state(run))
     commits = inventory.commits(inventory.committed)
     chosen = {at: commits[at] for at in sorted(wanted) if at in commits}
-    checked = _check_all(store, chosen)
+    sizes = {at: commit.n_bytes for at, commit in chosen.items()}
+    checked = transfer.move(lambda at, on_bytes: _check(store, chosen[at], on_bytes), sizes, "verify")
     unreadable = {at: [str(inventory.problems[at])] for at in wanted if at in inventory.problems}
     broken = {at: problems for at, problems in checked.items() if problems} | unreadable
     return Verified(
         artifacts=len(wanted),
-        n_bytes=sum(commit.n_bytes for commit in chosen.values()),
+        n_bytes=sum(sizes.values()),
         broken=dict(sorted(broken.items())),
         stale={at: lines for at, commit in chosen.items() if (lines := _changed_inputs(commit, commits))},
     )
 
 
-def _check_all(store: Store, commits: Mapping[Address, Commit]) -> dict[Address, list[str]]:
-    """Check side by side; of what is fetched no more is on the disk than what is being hashed."""
-    lock, done, total = threading.Lock(), 0, sum(commit.n_bytes for commit in commits.values())
-
-    def check(at: Address) -> list[str]:
-        nonlocal done
-        problems = _check(store, commits[at])
-        with lock:
-            done += commits[at].n_bytes
-            progress(done, total, "B")
-        return problems
-
-    with closing(Progress("verify", "transfer")) as progress:
-        return side_by_side(check, commits)
-
-
-def _check(store: Store, commit: Commit) -> list[str]:
+def _check(store: Store, commit: Commit, on_bytes: OnBytes) -> list[str]:
     """What is wrong with an artifact, and what to delete."""
     problems = [problem for file in commit.files if (problem := _check_file(store, commit, file.path))]
     if result_digest(commit.files, commit.outcome, commit.metrics) != commit.digest:
@@ -71,10 +53,12 @@ def _check(store: Store, commit: Commit) -> list[str]:
             "its COMMIT contradicts itself: the digest is not that of its files and metrics; "
             f"delete {commit.name} in the store {store.url} and run again to make it anew"
         )
+    on_bytes(commit.n_bytes)
     return problems
 
 
 def _check_file(store: Store, commit: Commit, path: str) -> str | None:
+    """What is wrong with one file; of what is fetched no more is on the disk than what is being hashed."""
     with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
         try:
             Artifacts(store, Path(scratch)).open(commit).path(path)

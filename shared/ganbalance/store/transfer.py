@@ -20,16 +20,16 @@ SHOWN_FROM = 32 * 1024**2  # bytes; less has arrived before a bar could be read
 def put_all(store: Store, files: Mapping[str, Path], what: str) -> None:
     """Keep local files under their names: name -> file. `what` says to a person what they are."""
     sizes = {name: path.stat().st_size for name, path in files.items()}
-    _move(lambda name, on_bytes: store.put(name, files[name], on_bytes), sizes, f"to the store: {what}")
+    move(lambda name, on_bytes: store.put(name, files[name], on_bytes), sizes, f"to the store: {what}")
 
 
 def fetch_all(store: Store, sizes: Mapping[str, int], scratch: Path, what: str) -> dict[str, Path]:
     """Local files with the bytes under the names: name -> file, as `Store.fetch` gives it."""
-    return _move(lambda name, on_bytes: store.fetch(name, scratch, on_bytes), sizes, f"from the store: {what}")
+    return move(lambda name, on_bytes: store.fetch(name, scratch, on_bytes), sizes, f"from the store: {what}")
 
 
-def _move(move: Callable[[str, OnBytes], R], sizes: Mapping[str, int], what: str) -> dict[str, R]:
-    """Move files of known sizes; show nothing of the progress where there is little to move."""
+def move(one: Callable[[T, OnBytes], R], sizes: Mapping[T, int], what: str) -> dict[T, R]:
+    """Do what moves bytes for every item of a known size; show no progress where there is little to move."""
     lock, ended, moved, total = threading.Lock(), threading.Event(), 0, sum(sizes.values())
 
     def on_bytes(more: int) -> None:
@@ -42,7 +42,7 @@ def _move(move: Callable[[str, OnBytes], R], sizes: Mapping[str, int], what: str
                 progress(moved, total, "B")
 
     with closing(Progress(what, "transfer")) as progress:
-        return side_by_side(lambda name: move(name, on_bytes), sizes, ended)
+        return side_by_side(lambda item: one(item, on_bytes), sizes, ended)
 
 
 def side_by_side(do: Callable[[T], R], items: Iterable[T], ended: threading.Event | None = None) -> dict[T, R]:
