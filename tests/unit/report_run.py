@@ -176,7 +176,7 @@ class SyntheticRun:
         }
 
     def context(self):
-        artifacts = Artifacts(LocalStore(self.root / "store"), self.root)
+        artifacts = Artifacts(LocalStore(str(self.root / "store")), self.root)
         writers = self.writers()
         commits = {}
         for role, (stage, write) in writers.items():

@@ -62,8 +62,8 @@ class MortalCluster(Cluster):
 
 
 class MortalStore(LocalStore):
-    def __init__(self, root: Path, life: Life) -> None:
-        super().__init__(root)
+    def __init__(self, url: str, life: Life) -> None:
+        super().__init__(url)
         self._life = life
 
     def _create(self, name: str, data: bytes) -> bool:
@@ -74,7 +74,7 @@ class MortalStore(LocalStore):
 
 def mortal(run: KubernetesRun, life: Life) -> Driver:
     cluster = MortalCluster(Access(kubeconfig=str(run.double.kubeconfig)), life)
-    return run.driver(cluster=cluster, store=MortalStore(Path(run.store.url), life))
+    return run.driver(cluster=cluster, store=MortalStore(run.store.url, life))
 
 
 @pytest.fixture

@@ -72,11 +72,11 @@ class Store(ABC):
 
     FORMAT: ClassVar[int] = 1  # raised when the layout of `artifacts` or `runs` changes
     url: str
-    _marked = False
+    is_new = True  # without a marker: then nothing was ever written to it
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._marked = self._check_format()
+        self.is_new = not self._check_format()
 
     @classmethod
     def make(cls, url: str, attempts: int | None = None) -> bool:
@@ -95,11 +95,6 @@ class Store(ABC):
         """
         self._mark()
         return self._create(name, data)
-
-    @property
-    def is_new(self) -> bool:
-        """Whether it has no marker: then nothing was ever written to it."""
-        return not self._marked
 
     @abstractmethod
     def read(self, name: str) -> bytes:
@@ -137,9 +132,9 @@ class Store(ABC):
 
     def _mark(self) -> None:
         """Mark a new store with its format, at the first write: reading writes nothing."""
-        if not self._marked:
+        if self.is_new:
             self._create(MARKER, self._marker())
-            self._marked = True
+            self.is_new = False
 
     def _marker(self) -> bytes:
         return json.dumps({"ganbalance_store": self.FORMAT}).encode()

@@ -28,15 +28,15 @@ def folder_of(url: str) -> Path:
 
 
 class LocalStore(Store):
-    """Files under one root folder, an absolute path; new files are written beside it and renamed into place."""
+    """Files under one root folder; new files are written beside it and renamed into place."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        super().__init__(str(root))
+    def __init__(self, url: str) -> None:
+        self.root = folder_of(url)
+        super().__init__(str(self.root))
 
     @classmethod
     def make(cls, url: str, attempts: int | None = None) -> bool:
-        store = cls(folder_of(url))
+        store = cls(url)
         there = store.root.is_dir()
         with store._translate_errors("write", "anything"):
             store.root.mkdir(parents=True, exist_ok=True)

@@ -31,7 +31,7 @@ class Folder(Target):
 
     def open(self, place: str = "") -> LocalStore:
         """The store, or a trial's."""
-        return LocalStore(self.home / place if place else self.root)
+        return LocalStore(str(self.home / place if place else self.root))
 
     def folder(self) -> CheckResult:
         """It is a folder, or can become one."""
