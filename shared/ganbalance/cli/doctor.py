@@ -16,6 +16,7 @@ from ganbalance.k8s.connection import reach
 from ganbalance.maintenance import doctor
 from ganbalance.maintenance.doctor import Check, CheckResult, Finding
 from ganbalance.pipeline import request
+from ganbalance.store.base import redacted
 
 COLOURS = {"ok": "32", "warn": "33", "FAIL": "31;1", "note": "2", "skipped": "2"}
 STATE_WIDTH, CHECK_WIDTH = 7, 11
@@ -42,23 +43,24 @@ def examine(flags: argparse.Namespace) -> int:
     that of the first failure.
     """
     where = {"store": flags.store}  # of a cluster the checks find it out
-    of_cluster = flags.cluster or is_named(flags)
+    if flags.cluster or is_named(flags):
+        given = " ".join(f"--{name} {value}" for name in FLAGS if (value := getattr(flags, name)))
+        what, again = "the cluster", f"ganbalance doctor {given or '--cluster'}"
+        then = f"ganbalance submit jobs/experiments/quick.yaml {given}".rstrip()
+        checks = _of_cluster(flags, where)
+    else:
+        what, again, then = "the store", "ganbalance doctor", f"ganbalance run --store {redacted(flags.store)}"
+        checks = doctor.examine(flags.store)
     found: list[Finding] = []
-    for finding in _of_cluster(flags, where) if of_cluster else doctor.examine(flags.store):
+    for finding in checks:
         found.append(finding)
         if not flags.json:
             print(_line(finding), flush=True)
-    if of_cluster:
-        given = " ".join(f"--{name} {value}" for name in FLAGS if (value := getattr(flags, name)))
-        then = f"ganbalance submit jobs/experiments/quick.yaml {given}".rstrip()
-        again = f"ganbalance doctor {given or '--cluster'}"
-        verdict, code = doctor.judged(found, "the cluster", then, again=again)
-    else:
-        verdict, code = doctor.verdict(flags.store, found)
+    verdict, code = doctor.judged(found, what, then, again=again)
     if flags.json:
-        named = where | {"store": doctor.redacted(where["store"])}
-        checks = [dataclasses.asdict(finding) for finding in found]
-        print(json.dumps({**named, "checks": checks, "verdict": verdict, "exit_code": code}, indent=1))
+        named = where | {"store": redacted(where["store"])}
+        as_data = [dataclasses.asdict(finding) for finding in found]
+        print(json.dumps({**named, "checks": as_data, "verdict": verdict, "exit_code": code}, indent=1))
     else:
         print(f"\n{verdict}")
     return code

@@ -11,15 +11,19 @@ from ganbalance.maintenance.doctor.checks import Check, CheckResult, Finding, fa
 from ganbalance.maintenance.doctor.folder import Folder
 from ganbalance.maintenance.doctor.target import Target
 from ganbalance.store import S3_SCHEME
-from ganbalance.store.base import redacted
 
-__all__ = ["Check", "CheckResult", "Finding", "examine", "failure", "findings", "judged", "redacted", "verdict"]
+__all__ = ["Check", "CheckResult", "Finding", "examine", "failure", "findings", "judged"]
 
 
 def examine(url: str) -> Iterator[Finding]:
     """Every check of the store at `url`, each as soon as it is made. Raises nothing."""
     try:
-        target = _target(url)
+        if url.startswith(S3_SCHEME):
+            from ganbalance.maintenance.doctor.bucket import Bucket
+
+            target: Target = Bucket(url)
+        else:
+            target = Folder(url)
     except Exception as error:  # a URL can be wrong in more ways than one thinks of
         yield failure("store", error)
         return
@@ -29,27 +33,13 @@ def examine(url: str) -> Iterator[Finding]:
         target.clean_up()
 
 
-def verdict(url: str, found: Sequence[Finding]) -> tuple[str, int]:
-    """Sum up all findings of a store in one line, with the exit code."""
-    return judged(found, "the store", f"ganbalance run --store {redacted(url)}", again="ganbalance doctor")
-
-
 def judged(found: Sequence[Finding], what: str, next_command: str, *, again: str) -> tuple[str, int]:
     """Sum up all findings in one line, with the exit code: that of the first failure."""
     failed = [finding for finding in found if finding.state == "FAIL"]
-    warned = [finding.check for finding in found if finding.state == "warn"]
     if failed:
         first, *others = (finding.check for finding in failed)
         then = f", then {', '.join(others)}" if others else ""
         return f"{what} cannot be used: fix {first}{then}; then run '{again}' again", failed[0].exit_code
-    if warned:
-        return f"{what} can be used, with warnings: {', '.join(warned)}; next: {next_command}", EXIT_DONE
-    return f"{what} is OK; next: {next_command}", EXIT_DONE
-
-
-def _target(url: str) -> Target:
-    if not url.startswith(S3_SCHEME):
-        return Folder(url)
-    from ganbalance.maintenance.doctor.bucket import Bucket
-
-    return Bucket(url)
+    warned = ", ".join(finding.check for finding in found if finding.state == "warn")
+    verdict = f"can be used, with warnings: {warned}" if warned else "is OK"
+    return f"{what} {verdict}; next: {next_command}", EXIT_DONE
