@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -248,6 +249,6 @@ def test_sizes_are_shown_in_the_largest_unit_that_fits(n_bytes: float, shown: st
     assert text.size(n_bytes) == shown
 
 
-@pytest.mark.parametrize("age", ["0s", "30m", "12h", "7d"])
-def test_an_age_is_written_as_it_is_read(age: str) -> None:
-    assert text.as_age(text.age(age)) == age
+@pytest.mark.parametrize(("age", "hours"), [("0s", 0), ("30m", 0.5), ("12h", 12), ("7d", 7 * 24)])
+def test_an_age_is_a_number_and_a_unit(age: str, hours: float) -> None:
+    assert text.age(age) == timedelta(hours=hours)

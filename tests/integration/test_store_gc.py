@@ -96,6 +96,7 @@ def test_nothing_is_deleted_before_the_command_that_it_names_is_run(
     reasons = ["no run references it", "without a COMMIT", "lost a race", "left over", "of a doctor", "never ended"]
     assert not [reason for reason in reasons if reason not in said]
     command = shlex.split(said.splitlines()[-1].partition("to delete it: ")[2])
+    assert command[-3:] == ["--older-than", "0s", "--delete"]
     assert cli.main(command[1:]) == 0
     assert stocked_folder.contents() == clean
 

@@ -46,7 +46,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     collector = add_command(group, gc, "--older-than 12h", "--older-than 12h --delete")
     collector.add_argument("--delete", action="store_true", help="delete it; without this it is only listed")
     collector.add_argument(
-        "--older-than", type=text.age, default="7d", metavar="AGE",
+        "--older-than", default="7d", metavar="AGE",
         help="leave what was written to since: 7d, 12h, 30m; 0s only while nothing runs (default: 7d)",
     )  # fmt: skip
     for parser in (maker, lister, shower, verifier, collector):
@@ -148,10 +148,10 @@ def cp(flags: argparse.Namespace) -> int:
 def gc(flags: argparse.Namespace) -> int:
     """List what nobody needs, and delete it if asked to: failed attempts, leftovers, artifacts without a run."""
     store = _opened(flags)
-    found = collect(store, flags.older_than)
+    found = collect(store, text.age(flags.older_than))
     kept = sweep(store, found) if flags.delete else found.old
-    age = text.as_age(flags.older_than)
-    then = None if flags.delete else f"ganbalance store gc --store {shlex.quote(store.url)} --older-than {age} --delete"
+    again = f"ganbalance store gc --store {shlex.quote(store.url)} --older-than {flags.older_than} --delete"
+    then = None if flags.delete else again
     data = {
         "garbage": [
             {

@@ -5,6 +5,8 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from ganbalance.errors import ConfigError
+
 UNITS = {
     "s": timedelta(seconds=1),
     "m": timedelta(minutes=1),
@@ -26,18 +28,11 @@ def size(n_bytes: float) -> str:
 
 
 def age(text: str) -> timedelta:
-    """The type of a flag: 7d, 12h, 30m, 0s."""
+    """How long 7d, 12h, 30m, 0s are. Raises ConfigError."""
     matched = re.fullmatch(r"(\d{1,6})([smhd])", text)
     if not matched:
-        raise argparse.ArgumentTypeError(f"{text!r}: give a number and a unit, such as 7d, 12h, 30m or 0s")
+        raise ConfigError(f"age {text!r}: give a number and a unit, such as 7d, 12h, 30m or 0s")
     return int(matched[1]) * UNITS[matched[2]]
-
-
-def as_age(duration: timedelta) -> str:
-    """What `age` reads, in the largest unit that goes into it."""
-    fitting = [unit for unit, length in UNITS.items() if duration >= length and not duration % length]
-    unit = fitting[-1] if fitting else "s"
-    return f"{duration // UNITS[unit]}{unit}"
 
 
 def rough_age(duration: timedelta) -> str:
