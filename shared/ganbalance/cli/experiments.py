@@ -24,17 +24,19 @@ from ganbalance.store import open_store
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add these commands."""
     runner = add_command(commands, run, 'jobs/experiments/quick.yaml --gan "vanilla dcgan" --seeds 0..9')
-    _add_experiment(runner)
+    add_request(runner)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     runner.add_argument("--workers", type=positive, default=cores, help=f"stages at a time (default: {cores})")
     results.add_out(runner)
+    request.add_store(runner)
 
     planner = add_command(commands, plan, "jobs/experiments/honest.yaml")
-    _add_experiment(planner)
+    add_request(planner)
     planner.add_argument(
         "--record", type=Path, metavar="FILE",
         help="keep the run's record in the store, and its name in FILE as a flag: the programs take @FILE",
     )  # fmt: skip
+    request.add_store(planner)
     add_access(planner)
 
     add_request(add_command(commands, data, "jobs/experiments/quick.yaml"))
@@ -166,11 +168,6 @@ def add_request(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--gan", metavar="NAMES", help='these GANs instead of the experiment\'s, e.g. "dcgan wgan-gp"')
     request.add_overrides(parser)
-
-
-def _add_experiment(parser: argparse.ArgumentParser) -> None:
-    add_request(parser)
-    request.add_store(parser)
 
 
 def positive(text: str) -> int:

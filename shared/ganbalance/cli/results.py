@@ -21,12 +21,12 @@ from ganbalance.store import open_store
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add these commands."""
     fetcher = add_command(commands, fetch_report, "--run quick-1a2b3c4d")
-    _add_run(fetcher, "a run (default, on a cluster: the one that was submitted last)")
+    fetcher.add_argument("--run", help="a run (default, on a cluster: the one that was submitted last)")
     add_out(fetcher)
 
     examples = ("--run quick-1a2b3c4d --to pngs/", "--run quick-1a2b3c4d --model keep/")
     exporter = add_command(commands, export_run, *examples, name="export")
-    _add_run(exporter)
+    exporter.add_argument("--run", required=True, help="a run, as 'ganbalance plan' names it")
     exporter.add_argument("--seed", type=int, help="only this seed's images, or the classifier of this seed")
     exporter.add_argument("--gan", help="only this GAN's images beside the real ones")
     exporter.add_argument(
@@ -41,6 +41,10 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     exporter.add_argument(
         "--onnx", action="store_true", help="with --model: also model.onnx; needs the packages of ganbalance[onnx]"
     )
+
+    for parser in (fetcher, exporter):
+        request.add_store(parser)
+        add_access(parser)
 
     printer = add_command(commands, table, "reports/quick/summary.json")
     printer.add_argument("summary", type=Path, help="a summary.json that the report wrote")
@@ -110,10 +114,3 @@ def write_report(state: State, folder: Path) -> bool:
     print(f"\n{tables.terminal(Summary.read(folder / 'summary.json'))}\n")
     print(f"report: {folder / 'report.html'}")
     return True
-
-
-def _add_run(parser: argparse.ArgumentParser, optional: str = "") -> None:
-    help_ = optional or "a run, as 'ganbalance plan' names it"
-    parser.add_argument("--run", required=not optional, help=help_)
-    request.add_store(parser)
-    add_access(parser)

@@ -113,7 +113,7 @@ def _stage_lines(rows: Sequence[StageRow]) -> str:
             row.key[:KEY_CHARS],
             str(row.files or text.NOTHING),
             text.size(row.size) if row.files else text.NOTHING,
-            text.took(row.seconds),
+            text.NOTHING if row.seconds is None else f"{row.seconds:,.1f} s",
             text.when(row.when),
         )
         for row in rows

@@ -8,7 +8,6 @@ import yaml
 
 from ganbalance.cli import experiments, sweeps
 from ganbalance.cli.access import add_access, add_command, connected
-from ganbalance.cli.text import seconds
 from ganbalance.config import OwnImages
 from ganbalance.errors import EXIT_DONE, ConfigError, DataError, GanbalanceError, Stopped
 from ganbalance.k8s import manifest, preflight, rendering, submissions
@@ -44,7 +43,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
             help=f"pods of stages at a time (default: {PARALLEL})",
         )  # fmt: skip
         parser.add_argument(
-            "--pending", type=_positive_seconds, default=PENDING_S, metavar="SECONDS",
+            "--pending", type=experiments.positive, default=PENDING_S, metavar="SECONDS",
             help=f"give a stage up whose pod cannot start for so long (default: {PENDING_S}, a day)",
         )  # fmt: skip
         add_access(parser)
@@ -57,13 +56,6 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     driver.add_argument("--run", required=True)
     driver.add_argument("--submission", type=int, required=True)
     request.add_store(driver)
-
-
-def _positive_seconds(text: str) -> float:
-    """The type of a flag: a number of seconds above 0."""
-    if not (found := seconds(text)):
-        raise argparse.ArgumentTypeError(f"{text!r}: give a number of seconds above 0")
-    return found
 
 
 def submit(flags: argparse.Namespace) -> int:

@@ -49,11 +49,6 @@ def seconds(text: str) -> float:
     return float(text)
 
 
-def took(duration_s: float | None) -> str:
-    """12.3 s."""
-    return NOTHING if duration_s is None else f"{duration_s:,.1f} s"
-
-
 def when(time: datetime | None) -> str:
     """A time in UTC, to the minute."""
     return NOTHING if time is None else f"{time.astimezone(UTC):%Y-%m-%d %H:%M}"
