@@ -102,25 +102,21 @@ deploy: ## put what runs need into the cluster: templates, permissions, and with
 	$(if $(filter-out file undefined,$(foreach name,IMAGE TAG DEVICE REGISTRY,$(origin $(name)))), \
 		PROGRAM_IMAGE='$(call registry_image,$(DEVICE))' REPORT_IMAGE='$(call registry_image,report)') k8s/deploy $(KUBECTL)
 
-submit: $(READY) ## run an experiment on the cluster; the same command again resumes (GAN= SEEDS= PARALLEL= DRIVER=local)
-	@$(call ganbalance,submit) $(ASKED) $(DRIVEN)
-
-render: $(READY) ## the manifests that submit would create
-	@$(call ganbalance,render) $(ASKED) $(PODS)
-
+submit: ## run an experiment on the cluster; the same command again resumes (GAN= SEEDS= PARALLEL= DRIVER=local)
+render: ## the manifests that submit would create
 status: ## what every stage of a run on the cluster is doing, and why not (RUN=, default: the last submitted)
 watch: ## the same, live, until the run is over
 cancel: ## stop a run on the cluster; what is committed stays
 fetch-report: ## write the report of a run on the cluster to out/ (RUN=)
 doctor: ## check the cluster: permissions, quota, GPUs and store, each failure with its fix
-status watch cancel fetch-report doctor: $(READY)
-	@$(call ganbalance,$@)
-
-logs: $(READY) ## what a stage printed (STAGE=train-gan/dcgan, default: the driver)
-	@$(call ganbalance,logs) $(if $(STAGE),--stage "$(STAGE)")
-
-resume: $(READY) ## resume a run that was cancelled or failed (RUN=)
-	@$(call ganbalance,resume) $(DRIVEN)
+logs: ## what a stage printed (STAGE=train-gan/dcgan, default: the driver)
+resume: ## resume a run that was cancelled or failed (RUN=)
+submit: flags = $(ASKED) $(DRIVEN)
+render: flags = $(ASKED) $(PODS)
+logs: flags = $(if $(STAGE),--stage "$(STAGE)")
+resume: flags = $(DRIVEN)
+submit render status watch cancel fetch-report doctor logs resume: $(READY)
+	@$(call ganbalance,$@) $(flags)
 
 clean-run: $(READY) ## delete the Jobs of a run on the cluster, and what the store holds for it alone (RUN=)
 	@$(call ganbalance,clean)
