@@ -1,7 +1,8 @@
 """Copy a run from one store to another: what it references, in an order that never shows half of it.
 
 Artifacts go in the order of the plan, the files of each before its COMMIT.json, and the run's record last of all.
-Every file is verified on the way. What is there already is left, so the same command resumes an interrupted copy.
+Every file is verified on the way; an attempt keeps its name and its COMMIT. What is there already is left, so the
+same command resumes an interrupted copy.
 """
 
 import tempfile
@@ -13,7 +14,6 @@ from pathlib import Path
 from ganbalance.errors import ConfigError, DataError
 from ganbalance.maintenance.inventory import Address, load_record
 from ganbalance.pipeline import runs
-from ganbalance.pipeline.runs import Record
 from ganbalance.pipeline.stages import Report
 from ganbalance.pipeline.state import State
 from ganbalance.progress import Progress
@@ -38,13 +38,16 @@ def copy_run(run: str, source: Store, target: Store) -> Copied:
     if source.url == target.url or _same_folder(source, target):
         raise ConfigError(f"the source and the target are the same store, {source.url}; name another one")
     record = load_record(source, run)
-    commits = _current(record, source)
+    state = State(record.plan, Artifacts(source))
+    commits = [commit for node in record.plan.nodes if (commit := state.commit(node.name))]  # inputs first
     wanted = _wanted(commits, target)
     n_bytes = sum(commit.n_bytes for commit in wanted)
     with closing(Progress(f"copy {run}", "transfer")) as progress:
         done = 0
         for commit in wanted:
-            _copy(commit, source, target)
+            with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:  # local copies are not kept
+                paths = Artifacts(source, Path(scratch)).open(commit).paths()
+                _is_same(commit, Artifacts(target).put(commit, paths), target)
             done += commit.n_bytes
             progress(done, n_bytes, "B")
     events = set(source.names(f"runs/{run}/events")) - set(target.names(f"runs/{run}/events"))
@@ -64,15 +67,9 @@ def _same_folder(source: Store, target: Store) -> bool:
     return one.exists() and other.exists() and one.samefile(other)
 
 
-def _current(record: Record, source: Store) -> list[Commit]:
-    """The run's commits in the source that are current, inputs first. Raises DataError when one is unreadable."""
-    state = State(record.plan, Artifacts(source))
-    return [commit for node in record.plan.nodes if (commit := state.commit(node.name))]
-
-
 def _wanted(commits: Sequence[Commit], target: Store) -> list[Commit]:
     """The commits that the target does not hold. Raises DataError when it has other bytes in the place of one."""
-    there = side_by_side(lambda at: Artifacts(target, Path()).find(*at), map(Address.of, commits))
+    there = side_by_side(lambda at: Artifacts(target).find(*at), map(Address.of, commits))
     return [commit for commit in commits if not _is_same(commit, there[Address.of(commit)], target)]
 
 
@@ -88,10 +85,3 @@ def _is_same(commit: Commit, there: Commit | None, target: Store) -> bool:
             "there and run the same command again"
         )
     return True
-
-
-def _copy(commit: Commit, source: Store, target: Store) -> None:
-    """One artifact with its attempt's name and its COMMIT as they are; local copies of its files are not kept."""
-    with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
-        paths = Artifacts(source, Path(scratch)).open(commit).paths()
-        _is_same(commit, Artifacts(target, Path()).put(commit, paths), target)

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import chain
-from pathlib import Path
 
 from ganbalance.errors import DataError, UnavailableError
 from ganbalance.maintenance.doctor.checks import TRIALS
@@ -63,7 +62,7 @@ class Garbage:
             store.discard(self.write)  # nothing happens where it has ended by now
             return True
         try:
-            if self.at and Artifacts(store, Path()).find(*self.at) != self.commit:
+            if self.at and Artifacts(store).find(*self.at) != self.commit:
                 return False
         except DataError:
             return False

@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from ganbalance.errors import DataError
@@ -93,7 +92,7 @@ class Inventory:
 
     def commits(self, addresses: Iterable[Address]) -> dict[Address, Commit]:
         """The commits at these addresses that are there and readable."""
-        artifacts = Artifacts(self.store, Path())
+        artifacts = Artifacts(self.store)
         found = self._read(lambda at: artifacts.find(*at), set(addresses) & set(self.committed))
         return {at: commit for at, commit in found.items() if commit is not None}
 
@@ -149,7 +148,7 @@ class _Read(Artifacts):
     """Artifacts whose commits were read beforehand."""
 
     def __init__(self, store: Store, commits: Mapping[Address, Commit]) -> None:
-        super().__init__(store, Path())
+        super().__init__(store)
         self._commits = commits
 
     def find(self, stage: str, key: str) -> Commit | None:

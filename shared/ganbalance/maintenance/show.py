@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from ganbalance.errors import ConfigError, DataError
@@ -59,7 +58,7 @@ def _resolve(inventory: Inventory, what: str) -> Address:
 
 
 def _artifact(inventory: Inventory, at: Address) -> dict[str, Any]:
-    commit = Artifacts(inventory.store, Path()).find(*at)
+    commit = Artifacts(inventory.store).find(*at)
     holding = inventory.holdings.get(at, Holding())
     described: dict[str, Any] = {"stage": at.stage, "key": at.key}
     if commit is None:
