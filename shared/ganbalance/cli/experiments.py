@@ -67,7 +67,11 @@ def _run(flags: argparse.Namespace, record: runs.Record, state: State) -> int:
     print(f"run {plan.run}: {len(plan.nodes)} stages, {done} done already, store {store.url}")
     for line in (*plan.notes, *plan.forecast):
         print(f"  {line}")
-    failures = _run_stages(flags, state) if missing else []
+    failures: list[Failure] = []
+    if missing:
+        runs.note(store, plan.run, "started", workers=flags.workers)
+        failures = LocalRunner(state, logs=flags.out / plan.run / "logs", workers=flags.workers).run()
+        runs.note(store, plan.run, "ended", failed=[failure.stage for failure in failures])
     results.write_report(state, flags.out / plan.run)
     took = time.monotonic() - started
     if failures:
@@ -137,15 +141,6 @@ def _preflight(experiment: Experiment, state: State) -> None:
     backbone = backbones.find(experiment.classifier.backbone)
     if "backbone" in state.plan.by_name and state.commit("backbone") is None:
         backbone.weights_file(experiment.classifier.weights)
-
-
-def _run_stages(flags: argparse.Namespace, state: State) -> list[Failure]:
-    store, run = state.artifacts.store, state.plan.run
-    runner = LocalRunner(state, logs=flags.out / run / "logs", workers=flags.workers)
-    runs.note(store, run, "started", workers=flags.workers)
-    failures = runner.run()
-    runs.note(store, run, "ended", failed=[failure.stage for failure in failures])
-    return failures
 
 
 def _report_failures(failures: list[Failure]) -> int:
