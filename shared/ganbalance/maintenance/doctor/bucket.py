@@ -28,16 +28,14 @@ class Bucket(Target):
         self.bucket, _ = s3.split_url(url)
         self.url = url.rstrip("/")
 
-    def checks(self) -> list[Check]:
-        """From the settings to what can be done with objects."""
+    def of_place(self) -> list[Check]:
+        """From the settings to the bucket."""
         return [
             Check("settings", self.settings),
             Check("endpoint", self.endpoint, ["settings"]),
             Check("clock", self.clock, ["endpoint"]),
             Check("credentials", self.credentials, ["settings"]),
             Check("bucket", self.enter, ["credentials", "clock"]),
-            Check("format", self.of_format, ["bucket"]),
-            *self.trials(["format"]),
         ]
 
     def open(self, place: str = "") -> s3.S3Store:

@@ -20,14 +20,9 @@ class Folder(Target):
         self.root = folder_of(url)
         self.home = next(path for path in (self.root, *self.root.parents) if os.path.lexists(path))
 
-    def checks(self) -> list[Check]:
-        """From the folder to what can be done in it."""
-        return [
-            Check("folder", self.folder),
-            Check("format", self.of_format, ["folder"]),
-            *self.trials(["folder"]),
-            Check("free space", self.free_space, ["folder"]),
-        ]
+    def of_place(self) -> list[Check]:
+        """The folder, and space in it."""
+        return [Check("folder", self.folder), Check("free space", self.free_space, ["folder"])]
 
     def open(self, place: str = "") -> LocalStore:
         """The store, or a trial's."""

@@ -6,7 +6,6 @@ Trials are written to `.doctor/<token>` inside the examined store and removed wh
 import secrets
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,25 +26,28 @@ class Target(ABC):
         self.written: tuple[str, ...] = ()
 
     @abstractmethod
-    def checks(self) -> list[Check]:
-        """List the checks, each after those it rests on."""
+    def of_place(self) -> list[Check]:
+        """List the checks of where the store is, each after those it rests on."""
 
     @abstractmethod
     def open(self, place: str = "") -> Store:
         """The store, or the one at a place inside of it; one of another format is refused."""
 
-    def of_format(self) -> CheckResult:
-        """No other version has written it."""
-        return CheckResult("new: nothing was written yet" if self.open().is_new else "a store of this version")
-
-    def trials(self, needs: Sequence[str]) -> list[Check]:
-        """What is tried once the checks that it `needs` have passed."""
+    def checks(self) -> list[Check]:
+        """List all checks: of the place, the format, and what can be done there."""
+        found = self.of_place()
         return [
-            Check("write", self.write, needs),
+            *found,
+            Check("format", self.of_format, [check.name for check in found]),
+            Check("write", self.write, ["format"]),
             Check("read", self.read, ["write"]),
             Check("create once", self.create_once, ["write"]),
             Check("delete", self.delete, ["write"]),
         ]
+
+    def of_format(self) -> CheckResult:
+        """No other version has written it."""
+        return CheckResult("new: nothing was written yet" if self.open().is_new else "a store of this version")
 
     def write(self) -> CheckResult:
         """A file can be made."""
