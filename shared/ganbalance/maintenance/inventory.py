@@ -93,21 +93,19 @@ class Inventory:
     def commits(self, addresses: Iterable[Address]) -> dict[Address, Commit]:
         """The commits at these addresses that are there and readable."""
         artifacts = Artifacts(self.store)
-        found = self._read(lambda at: artifacts.find(*at), set(addresses) & set(self.committed))
-        return {at: commit for at, commit in found.items() if commit is not None}
+        return self._read(lambda at: artifacts.find(*at), set(addresses) & set(self.committed))
 
-    def _read(self, read: Callable[[Name], Value], names: Iterable[Name]) -> dict[Name, Value]:
-        """Read side by side; an error in one does not stop the others."""
+    def _read(self, read: Callable[[Name], Value | None], names: Iterable[Name]) -> dict[Name, Value]:
+        """Read side by side what is there; an error in one does not stop the others."""
 
-        def attempt(name: Name) -> Value | DataError:
+        def attempt(name: Name) -> Value | None:
             try:
                 return read(name)
             except DataError as error:
-                return error
+                self.problems[name] = error
+                return None
 
-        found = side_by_side(attempt, names)
-        self.problems |= {name: error for name, error in found.items() if isinstance(error, DataError)}
-        return {name: value for name, value in found.items() if not isinstance(value, DataError)}
+        return {name: value for name, value in side_by_side(attempt, names).items() if value is not None}
 
     def states(self, records: Mapping[str, Record]) -> dict[str, State]:
         """Runs compared with the store; what they look up was read beforehand, an unreadable commit counts as none."""

@@ -25,8 +25,8 @@ def describe(inventory: Inventory, what: str) -> dict[str, Any]:
 
 def _run(inventory: Inventory, run: str) -> dict[str, Any]:
     record = load_record(inventory.store, run)
-    row = dump(run_row(inventory, inventory.states({run: record})[run]))
-    return {key: value for key, value in row.items() if value is not None} | {
+    row = run_row(inventory, inventory.states({run: record})[run])
+    return row.model_dump(mode="json", exclude_none=True) | {
         "seeds": list(record.experiment.seeds),
         "notes": [*record.plan.notes, *record.plan.forecast],
         "events": _events(inventory, run),
