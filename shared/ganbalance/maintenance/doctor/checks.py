@@ -49,7 +49,11 @@ def findings(checks: Iterable[Check]) -> Iterator[Finding]:
         if cause := next((causes[need] for need in check.needs if need in causes), None):
             finding = Finding(check.name, "skipped", f"cannot run before {cause} is fixed")
         else:
-            finding = _run(check)
+            try:
+                result = check.run()
+                finding = Finding(check.name, result.state, redacted(result.text), redacted(result.fix))
+            except Exception as error:  # whatever one check raises, the others still run
+                finding = failure(check.name, error)
         if finding.state in ("FAIL", "skipped"):
             causes[check.name] = cause or check.name
         yield finding
@@ -57,25 +61,13 @@ def findings(checks: Iterable[Check]) -> Iterator[Finding]:
 
 def failure(check: str, error: Exception) -> Finding:
     """Turn an error into a finding: the fix is what follows its last semicolon."""
-    known = error if isinstance(error, GanbalanceError) else _typed(error)
-    text, parted, fix = str(known).rpartition("; ")
+    if isinstance(error, OSError):
+        error = UnavailableError(f"{error}; {ANOTHER}, or see to its permissions and its disk")
+    elif not isinstance(error, GanbalanceError):
+        error = GanbalanceError(f"{type(error).__name__}: {error}; a bug, please report it")
+    text, parted, fix = str(error).rpartition("; ")
     if not parted:
         text, fix = fix, "give --store (or STORE=...) a store as described here"
     if "ganbalance doctor" in fix:
         fix = "look up the server's answer in its documentation and its log"
-    return Finding(check, "FAIL", redacted(" ".join(text.split())), redacted(fix), known.exit_code)
-
-
-def _run(check: Check) -> Finding:
-    try:
-        result = check.run()
-    except Exception as error:  # whatever one check raises, the others still run
-        return failure(check.name, error)
-    return Finding(check.name, result.state, redacted(result.text), redacted(result.fix))
-
-
-def _typed(error: Exception) -> GanbalanceError:
-    """Give an OSError, or an error that nobody foresaw, an exit code and a fix."""
-    if isinstance(error, OSError):
-        return UnavailableError(f"{error}; {ANOTHER}, or see to its permissions and its disk")
-    return GanbalanceError(f"{type(error).__name__}: {error}; a bug, please report it")
+    return Finding(check, "FAIL", redacted(" ".join(text.split())), redacted(fix), error.exit_code)
