@@ -35,7 +35,8 @@ class Copied:
 
 def copy_run(run: str, source: Store, target: Store) -> Copied:
     """Copy a run and its current artifacts. Raises ConfigError, and DataError before anything is written."""
-    if source.url == target.url or _same_folder(source, target):
+    one, other = Path(source.url), Path(target.url)
+    if source.url == target.url or (one.exists() and other.exists() and one.samefile(other)):
         raise ConfigError(f"the source and the target are the same store, {source.url}; name another one")
     record = load_record(source, run)
     state = State(record.plan, Artifacts(source))
@@ -60,11 +61,6 @@ def copy_run(run: str, source: Store, target: Store) -> Copied:
         events=len(events),
         missing=len(record.plan.nodes) - len(commits),
     )
-
-
-def _same_folder(source: Store, target: Store) -> bool:
-    one, other = Path(source.url), Path(target.url)
-    return one.exists() and other.exists() and one.samefile(other)
 
 
 def _wanted(commits: Sequence[Commit], target: Store) -> list[Commit]:

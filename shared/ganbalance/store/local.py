@@ -66,10 +66,10 @@ class LocalStore(Store):
 
     def read(self, name: str) -> bytes:
         with self._translate_errors("read", name):
-            return self._path(name).read_bytes()
+            return (self.root / name).read_bytes()
 
     def fetch(self, name: str, scratch: Path, on_bytes: OnBytes = ignore) -> Path:
-        path = self._path(name)
+        path = self.root / name
         with self._translate_errors("read", name):
             on_bytes(path.stat().st_size)
         return path
@@ -85,13 +85,10 @@ class LocalStore(Store):
 
     def delete(self, name: str) -> None:
         with self._translate_errors("delete", name):
-            self._path(name).unlink(missing_ok=True)
-
-    def _path(self, name: str) -> Path:
-        return self.root / name
+            (self.root / name).unlink(missing_ok=True)
 
     def _files(self, prefix: str) -> Iterator[Entry]:
-        paths = {path.relative_to(self.root).as_posix(): path for path in self._path(prefix).rglob("*")}
+        paths = {path.relative_to(self.root).as_posix(): path for path in (self.root / prefix).rglob("*")}
         for name in sorted(paths):
             with suppress(FileNotFoundError):  # gone by now
                 found = paths[name].stat()
@@ -101,7 +98,7 @@ class LocalStore(Store):
     @contextmanager
     def _temporary(self, name: str) -> Iterator[tuple[Path, Path]]:
         """A temporary path, of which nothing is left afterwards, and that of `name` on the same file system."""
-        temporary, target = self._path(f"{TEMPORARY}/{os.getpid()}-{secrets.token_hex(6)}"), self._path(name)
+        temporary, target = self.root / TEMPORARY / f"{os.getpid()}-{secrets.token_hex(6)}", self.root / name
         with self._translate_errors("write", name):
             for path in (temporary, target):
                 path.parent.mkdir(parents=True, exist_ok=True)
