@@ -12,12 +12,11 @@ from ganbalance.reporting.comparison import tables
 from ganbalance.reporting.summary import Summary
 from ganbalance.store import Store, open_store
 
-EXAMPLE = "keep-ratio-shirt-0-2-1a2b3c4d keep-ratio-shirt-0-02-5e6f7a8b --out out/keep-ratio"
-
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add this command."""
-    parser = add_command(commands, compare, EXAMPLE)
+    example = "keep-ratio-shirt-0-2-1a2b3c4d keep-ratio-shirt-0-02-5e6f7a8b --out out/keep-ratio"
+    parser = add_command(commands, compare, example)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="two runs or more that have reports")
     out = Path("out/compare")
     parser.add_argument("--out", type=Path, default=out, metavar="DIR", help=f"where it is written (default: {out})")

@@ -1,12 +1,10 @@
 """Commands that manage a store: init, ls, show, cp, gc, verify."""
 
 import argparse
-import json
 import shlex
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import yaml
 
@@ -83,10 +81,10 @@ def ls(flags: argparse.Namespace) -> int:
     inventory = Inventory(_opened(flags))
     if flags.run is None:
         runs = runs_of(inventory)
-        _print(flags, [dump(row) for row in runs], _run_lines(runs, inventory))
+        text.show(flags, [dump(row) for row in runs], _run_lines(runs, inventory))
     else:
         stages = stages_of(inventory, flags.run)
-        _print(flags, [dump(row) for row in stages], _stage_lines(stages))
+        text.show(flags, [dump(row) for row in stages], _stage_lines(stages))
     return EXIT_DONE
 
 
@@ -125,7 +123,7 @@ def _stage_lines(rows: Sequence[StageRow]) -> str:
 def show(flags: argparse.Namespace) -> int:
     """Show all there is to know about a run, an artifact, or a stage of a run."""
     described = describe(Inventory(_opened(flags)), flags.what)
-    _print(flags, described, yaml.safe_dump(described, sort_keys=False, allow_unicode=True, width=200).rstrip())
+    text.show(flags, described, yaml.safe_dump(described, sort_keys=False, allow_unicode=True, width=200).rstrip())
     return EXIT_DONE
 
 
@@ -168,7 +166,7 @@ def gc(flags: argparse.Namespace) -> int:
         "unreadable": [str(error) for error in found.unreadable],
         "command": then,
     }
-    _print(flags, data, _garbage_lines(found, kept, then))
+    text.show(flags, data, _garbage_lines(found, kept, then))
     return EXIT_DONE
 
 
@@ -226,7 +224,3 @@ def _opened(flags: argparse.Namespace) -> Store:
 
 def _unwritten(store: Store) -> str:
     return f"nothing was ever written to the store {store.url}: it holds no {MARKER}"
-
-
-def _print(flags: argparse.Namespace, data: Any, lines: str) -> None:
-    print(json.dumps(data, indent=1) if flags.json else lines)

@@ -67,7 +67,8 @@ def submit(flags: argparse.Namespace) -> int:
         for record in records:
             _start(flags, cluster, store, record, is_new=True)
         if len(records) > 1:
-            print(sweeps.then_compare(records, cluster.flags))
+            names = " ".join(record.plan.run for record in records)
+            print(f"when all are done: ganbalance compare {names} {cluster.flags}")
     return EXIT_DONE
 
 

@@ -85,12 +85,6 @@ def made_twice(store: Store, of_runs: Sequence[Record]) -> str:
     )
 
 
-def then_compare(of_runs: Sequence[Record], where: str) -> str:
-    """The command that compares these runs."""
-    runs = " ".join(record.plan.run for record in of_runs)
-    return f"when all are done: ganbalance compare {runs} {where}".rstrip()
-
-
 def gpu_bound(flags: argparse.Namespace, of_runs: Sequence[Record], left: Sequence[Node]) -> str:
     """What the stages that are left take on the cluster that the flags name, each of them once."""
     of_pods, hours, waiting = templates(Cluster(access(flags))), 0.0, {node.key for node in left}

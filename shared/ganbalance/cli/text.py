@@ -1,9 +1,11 @@
 """Sizes, ages and tables as people write and read them."""
 
 import argparse
+import json
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from ganbalance.errors import ConfigError
 
@@ -52,6 +54,11 @@ def seconds(text: str) -> float:
 def when(time: datetime | None) -> str:
     """A time in UTC, to the minute."""
     return NOTHING if time is None else f"{time.astimezone(UTC):%Y-%m-%d %H:%M}"
+
+
+def show(flags: argparse.Namespace, data: Any, lines: str) -> None:
+    """Print the data if --json was given, else the lines that say the same."""
+    print(json.dumps(data, indent=1) if flags.json else lines)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> str:

@@ -1,7 +1,6 @@
 """Commands about a run on a cluster: status, watch, logs, cancel, clean."""
 
 import argparse
-import json
 import sys
 import time
 from collections import Counter
@@ -54,10 +53,8 @@ def show_status(flags: argparse.Namespace) -> int:
     with connected(flags) as (cluster, store):
         run = flags.run or operations.latest(cluster)
         rows, driver = _Watched(cluster, store, run).observe()
-    if flags.json:
-        print(json.dumps({"run": run, "driver": dump(driver), "stages": [dump(row) for row in rows]}, indent=1))
-    else:
-        print(_page(run, rows, driver, cluster.flags))
+    data = {"run": run, "driver": dump(driver), "stages": [dump(row) for row in rows]}
+    text.show(flags, data, _page(run, rows, driver, cluster.flags))
     return EXIT_DONE
 
 
