@@ -30,7 +30,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from ganbalance.cli import compare, doctor, experiments, models, results, stores, submissions, watching
+from ganbalance.cli import compare, doctor, experiments, predict, results, stores, submissions, watching
 from ganbalance.cli.access import store_of_the_cluster
 from ganbalance.errors import ConfigError, GanbalanceError, Stopped, UnavailableError
 from ganbalance.pipeline import request
@@ -64,6 +64,6 @@ def _parser() -> argparse.ArgumentParser:
         prog="ganbalance", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=request.Parser)
-    for group in (experiments, submissions, watching, results, models, compare, doctor, stores):
+    for group in (experiments, submissions, watching, results, predict, compare, doctor, stores):
         group.add_to(commands)
     return parser

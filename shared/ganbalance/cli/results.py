@@ -5,13 +5,13 @@ import importlib.util
 import shutil
 from pathlib import Path
 
-from ganbalance.cli import models
 from ganbalance.cli.access import access, add_access, add_command, is_named
 from ganbalance.errors import EXIT_DONE, ConfigError, DataError
 from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.operations import latest
 from ganbalance.pipeline import request, runs
 from ganbalance.pipeline.export import export
+from ganbalance.pipeline.model_export import export_model
 from ganbalance.pipeline.state import State
 from ganbalance.reporting import readme, tables
 from ganbalance.reporting.summary import Summary
@@ -79,11 +79,18 @@ def export_run(flags: argparse.Namespace) -> int:
     if flags.onnx and importlib.util.find_spec("onnxscript") is None:
         raise ConfigError("--onnx: the package onnxscript is not installed here; install ganbalance[onnx]")
     with runs.opened(open_store(flags.store), flags.run) as (record, state):
-        if flags.model:
-            models.export(flags, record, state)
-        else:
+        if flags.to:
             written = export(state, seed=flags.seed, gan=flags.gan, split=flags.split, to=flags.to)
             print(f"wrote {written:,} images to {flags.to}")
+            return EXIT_DONE
+        experiment = record.experiment
+        model, why = export_model(state, experiment, arm=flags.arm, seed=flags.seed, to=flags.model, onnx=flags.onnx)
+    print(f"{model.arm} at seed {model.seed}: {why}")
+    print(model.caveat)
+    if model.note:
+        print(model.note)
+    wrote = f"{flags.model} with model.onnx" if flags.onnx else flags.model
+    print(f"wrote {wrote}; next: ganbalance predict {flags.model} IMAGES")
     return EXIT_DONE
 
 

@@ -1,4 +1,4 @@
-"""Commands for the classifier that a run leaves: export --model, predict."""
+"""The command that asks the classifier that a run left: predict."""
 
 import argparse
 import csv
@@ -15,9 +15,6 @@ from ganbalance.cli.access import add_command
 from ganbalance.data import pictures
 from ganbalance.data.listing import image_files
 from ganbalance.errors import EXIT_DONE, ConfigError, DataError
-from ganbalance.pipeline.model_export import export_model
-from ganbalance.pipeline.runs import Record
-from ganbalance.pipeline.state import State
 from ganbalance.progress import Progress
 
 if TYPE_CHECKING:
@@ -27,7 +24,7 @@ BATCH = 256  # as many as features are made of at a time
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add predict."""
+    """Add this command."""
     predictor = add_command(commands, predict, "keep/ images/ --to predictions.csv")
     predictor.add_argument("model", type=Path, metavar="DIR", help="a folder that 'ganbalance export --model' wrote")
     predictor.add_argument("images", type=Path, nargs="+", metavar="IMAGES", help="image files, or folders of them")
@@ -38,17 +35,6 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         default="fair",
         help="the class shares it decides for: equal ones (fair, the default), those in training, those in the data",
     )
-
-
-def export(flags: argparse.Namespace, record: Record, state: State) -> None:
-    """Write a run's classifier as a folder."""
-    model, why = export_model(state, record.experiment, arm=flags.arm, seed=flags.seed, to=flags.model, onnx=flags.onnx)
-    print(f"{model.arm} at seed {model.seed}: {why}")
-    print(model.caveat)
-    if model.note:
-        print(model.note)
-    wrote = f"{flags.model} with model.onnx" if flags.onnx else flags.model
-    print(f"wrote {wrote}; next: ganbalance predict {flags.model} IMAGES")
 
 
 def predict(flags: argparse.Namespace) -> int:
