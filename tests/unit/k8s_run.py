@@ -140,7 +140,7 @@ class KubernetesRun:
             assert numbered == tuple(labels[of.job][name] for name in (GROUP, ROUND, SUBMISSION))
             assert sizes[of.job] == len(of.stages) == len(of.keys)
             nodes = [self.record.plan.node(stage) for stage in of.stages]
-            assert {str(runs.group_of(node)) for node in nodes} == {of.group}
+            assert {runs.group_of(node) for node in nodes} == {of.group}
             assert list(of.keys) == [state.key(node) for node in nodes]
 
     def check_ran_once(self) -> None:

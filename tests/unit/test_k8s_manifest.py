@@ -11,7 +11,8 @@ from ganbalance.errors import ConfigError
 from ganbalance.k8s import manifest
 from ganbalance.k8s.manifest import GPU_RESOURCE, SPEC_HASH, Manifest
 from ganbalance.pipeline import runs
-from ganbalance.pipeline.runs import Group, Round, job_name
+from ganbalance.pipeline.plan import Node
+from ganbalance.pipeline.runs import Round, group_of, job_name
 
 GPU, MIG = "nvidia.com/gpu", "nvidia.com/mig-1g.10gb"
 ROUND = Round(
@@ -216,10 +217,14 @@ def test_everything_else_is(other: Manifest) -> None:
     assert manifest.spec_hash(other) != manifest.spec_hash(job())
 
 
+def group(stage: str, arm: str) -> str:
+    return group_of(Node(name="x", stage=stage, config={}, inputs={}, key="k", arm=arm))
+
+
 RUNS = [f"{'long-name-' * 5}"[:length].strip("-") + "-0123abcd" for length in range(1, 41)]
 GROUPS = [
-    "report", "train-classifier-class-weight", str(Group("train-paper-classifier", "r3gan-with-a-very-long-name")),
-    str(Group("train-classifier", "x" * 200)),
+    "report", "train-classifier-class-weight", group("train-paper-classifier", "r3gan-with-a-very-long-name"),
+    group("train-classifier", "x" * 200),
 ]  # fmt: skip
 
 
@@ -236,6 +241,6 @@ def test_names_are_dns_labels_that_leave_room_for_what_pods_add(group: str, numb
 
 
 def test_groups_that_begin_alike_have_names_of_their_own() -> None:
-    alike = [str(Group("train-classifier", "very-long-name-of-a-gan-" + end)) for end in ("a", "b")]
+    alike = [group("train-classifier", "very-long-name-of-a-gan-" + end) for end in ("a", "b")]
     assert len(set(alike)) == 2
     assert all(len(name) <= runs.LONGEST_GROUP for name in alike)

@@ -1,6 +1,6 @@
 """Drive a run: observe its Jobs and COMMITs, start what can be started, and keep nothing in memory.
 
-A group is the stages of one kind and one GAN or arm (`runs.Group`). When all that a group reads is settled, the
+A group is the stages of one kind and one GAN or arm (`runs.group_of`). When all that a group reads is settled, the
 driver starts one Job, the group's next round, over those of its stages that are missing and whose inputs are committed.
 Jobs and COMMITs alone decide, so a driver that dies after any call is followed by another that goes on:
 
@@ -25,7 +25,6 @@ from ganbalance.k8s.submissions import Submission
 from ganbalance.pipeline import pod as in_pod
 from ganbalance.pipeline import runs, stages
 from ganbalance.pipeline.plan import Node
-from ganbalance.pipeline.runs import Group
 from ganbalance.pipeline.state import State
 from ganbalance.plurals import plural
 
@@ -83,7 +82,7 @@ class Driver:
         unsettled: set[str] = set()
         wanted = False
         for group, nodes in self._groups.items():
-            if str(group) in active or any(parent in unsettled for node in nodes for parent in node.inputs.values()):
+            if group in active or any(parent in unsettled for node in nodes for parent in node.inputs.values()):
                 unsettled |= {node.name for node in nodes}
                 continue
             ran = self._ran(snapshot, group)
@@ -108,12 +107,12 @@ class Driver:
             return not declared.cells.keys().isdisjoint(inputs.commits)  # without a single score there is no report
         return not inputs.missing
 
-    def _ran(self, snapshot: ClusterSnapshot, group: Group) -> set[str]:
+    def _ran(self, snapshot: ClusterSnapshot, group: str) -> set[str]:
         """The stages of a group that this submission has started."""
-        mine = [of for of in map(self._round, snapshot.jobs) if of.group == str(group)]
+        mine = [of for of in map(self._round, snapshot.jobs) if of.group == group]
         return {stage for of in mine if of.submission == self._submission.number for stage in of.stages}
 
-    def _start_round(self, snapshot: ClusterSnapshot, group: Group, ready: Sequence[Node], width: int) -> None:
+    def _start_round(self, snapshot: ClusterSnapshot, group: str, ready: Sequence[Node], width: int) -> None:
         number = self._next_number(snapshot, group)
         proposed = rendering.next_round(self._state, self._submission, group, number, ready)
         # one that is there already is this driver's, which died before it made the Job, or another one's
@@ -123,11 +122,11 @@ class Driver:
             self._adopt(made)
         snapshot.jobs[standing.job] = made
 
-    def _next_number(self, snapshot: ClusterSnapshot, group: Group) -> int:
+    def _next_number(self, snapshot: ClusterSnapshot, group: str) -> int:
         """One more than any round of the group whose Job was seen, or is of an older submission and may be gone."""
         numbers = runs.round_numbers(self._state.artifacts.store, self._run)
         old = {job for job in numbers if self._round(job).submission < self._submission.number}
-        mine = [number for job, number in numbers.items() if self._round(job).group == str(group)
+        mine = [number for job, number in numbers.items() if self._round(job).group == group
                 and (job in snapshot.jobs or job in old)]  # fmt: skip
         return 1 + max(mine, default=0)
 

@@ -8,7 +8,7 @@ from ganbalance.k8s.manifest import GPU_RESOURCE, Manifest
 from ganbalance.k8s.submissions import Submission
 from ganbalance.pipeline import runs
 from ganbalance.pipeline.plan import Node
-from ganbalance.pipeline.runs import Group, Round
+from ganbalance.pipeline.runs import Round
 from ganbalance.pipeline.state import State
 
 SECONDS_PER_HOUR = 3600
@@ -24,17 +24,17 @@ def jobs(experiment: Experiment, state: State, submission: Submission) -> list[M
         if not missing:
             continue
         number = 1
-        while runs.job_name(run, str(group), number) in known:
+        while runs.job_name(run, group, number) in known:
             number += 1
         of = next_round(state, submission, group, number, missing)
         made.append(stage_job(experiment, state, submission, of, parallelism=min(submission.parallel, len(missing))))
     return made
 
 
-def next_round(state: State, submission: Submission, group: Group, number: int, nodes: Sequence[Node]) -> Round:
+def next_round(state: State, submission: Submission, group: str, number: int, nodes: Sequence[Node]) -> Round:
     """A round of these nodes, as it is known before its Job is made."""
     return Round(
-        job=runs.job_name(state.plan.run, str(group), number), group=str(group), number=number,
+        job=runs.job_name(state.plan.run, group, number), group=group, number=number,
         submission=submission.number, stages=tuple(node.name for node in nodes),
         keys=tuple(state.key(node) for node in nodes),
     )  # fmt: skip

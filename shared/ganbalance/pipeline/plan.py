@@ -200,7 +200,7 @@ class _Planner:
     def _drawn(self, where: str, synthetic: Synthetic, n: Amount, class_index: int, own: dict[str, Any]) -> str:
         """The images of a GAN, filtered if they are to be. Arms that say the same of one share its stages.
 
-        What is filtered is the arm's `own`: one group of stages cannot read what it makes itself (`runs.Group`).
+        What is filtered is the arm's `own`: one group of stages cannot read what it makes itself (`runs.group_of`).
         """
         data, gan, chosen = self._data(own["seed"]), str(synthetic.gan), synthetic.filter
         labels = own | {"arm": None}

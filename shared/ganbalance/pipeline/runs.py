@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from ganbalance.config import Experiment, from_protocol
 from ganbalance.errors import ConfigError, DataError
@@ -40,20 +40,6 @@ class Record(Frozen):
         """Read a record, also one from before there were kinds of classifiers. Raises ConfigError or ValueError."""
         given = json.loads(written)
         return parse(cls, given | {"experiment": from_protocol(given["experiment"])}, where="run.json")
-
-
-class Group(NamedTuple):
-    """The stages that one Job can run side by side: those of one stage and of one GAN or arm, whatever the seed."""
-
-    stage: str
-    of: str  # a GAN or an arm; empty for what needs neither
-
-    def __str__(self) -> str:
-        """A name that fits into labels and the names of Jobs."""
-        name = f"{self.stage}-{self.of}" if self.of else self.stage
-        if len(name) <= LONGEST_GROUP:
-            return name
-        return f"{name[: LONGEST_GROUP - 9].rstrip('-')}-{digest(name)[:8]}"
 
 
 class Round(Frozen):
@@ -124,21 +110,25 @@ def note(store: Store, run: str, event: str, **fields: Any) -> None:
     store.create(f"runs/{run}/events/{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}.json", json.dumps(data).encode())
 
 
-def group_of(node: Node) -> Group:
-    """The group of a node."""
-    return Group(node.stage, node.arm or node.gan or "")
+def group_of(node: Node) -> str:
+    """The group of a node: the stages that one Job can run side by side, of one kind and one GAN or arm.
+
+    Whatever their seeds. The name fits into labels and the names of Jobs.
+    """
+    name = f"{node.stage}-{of}" if (of := node.arm or node.gan) else node.stage
+    return name if len(name) <= LONGEST_GROUP else f"{name[: LONGEST_GROUP - 9].rstrip('-')}-{digest(name)[:8]}"
 
 
-def groups(plan: Plan) -> dict[Group, list[Node]]:
+def groups(plan: Plan) -> dict[str, list[Node]]:
     """The nodes of each group, and each group after all that it reads; a plan's order is by seed."""
-    found: dict[Group, list[Node]] = {}
+    found: dict[str, list[Node]] = {}
     for node in plan.nodes:
         found.setdefault(group_of(node), []).append(node)
     reads = {
         group: {group_of(plan.node(parent)) for node in nodes for parent in node.inputs.values()} - {group}
         for group, nodes in found.items()
     }
-    ordered: dict[Group, list[Node]] = {}
+    ordered: dict[str, list[Node]] = {}
     while len(ordered) < len(found):
         first = next(group for group in found if group not in ordered and reads[group] <= ordered.keys())
         ordered[first] = found[first]
