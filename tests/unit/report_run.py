@@ -213,9 +213,7 @@ class SyntheticRun:
         out = self.root / "out"
         out.mkdir()
         inputs = {role: artifacts.open(commit) for role, commit in commits.items()}
-        return JobContext(
-            self.report_node(writers), self.experiment(), self.plan(writers), inputs, out, None, None, None
-        )
+        return JobContext(self.report_node(writers), self.experiment(), self.plan(writers), inputs, out, None, None)
 
     def report_node(self, roles):
         declared = stages.Report(

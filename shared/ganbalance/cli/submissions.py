@@ -12,13 +12,14 @@ from ganbalance.config import OwnImages
 from ganbalance.errors import EXIT_DONE, ConfigError, DataError, GanbalanceError, Stopped
 from ganbalance.k8s import manifest, preflight, rendering, submissions
 from ganbalance.k8s.client import Access, Cluster
-from ganbalance.k8s.connection import stoppable, templates
+from ganbalance.k8s.connection import templates
 from ganbalance.k8s.driver import Driver
 from ganbalance.k8s.operations import check_is_known, is_under_way
 from ganbalance.k8s.submissions import Submission
 from ganbalance.maintenance.doctor.checks import findings
 from ganbalance.pipeline import pod, request, runs
 from ganbalance.pipeline.plan import make_plan
+from ganbalance.pipeline.signals import stoppable
 from ganbalance.pipeline.state import State
 from ganbalance.plurals import plural
 from ganbalance.store import Store, open_store

@@ -6,21 +6,20 @@ settings hold here. Where the endpoint is a Service of the cluster, a port-forwa
 
 import os
 import re
-import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from urllib.parse import urlsplit, urlunsplit
 
-from ganbalance.errors import ConfigError, Stopped, UnavailableError
+from ganbalance.errors import ConfigError, UnavailableError
 from ganbalance.k8s.advice import DEPLOY
 from ganbalance.k8s.client import IN_CLUSTER, Cluster
 from ganbalance.k8s.environment import Environment, Values
 from ganbalance.k8s.manifest import DRIVER, TEMPLATES, Manifest, container_of
+from ganbalance.pipeline.signals import stoppable
 from ganbalance.store import S3_SCHEME
 
 STORE, ENDPOINT = "GANBALANCE_STORE", "AWS_ENDPOINT_URL"
@@ -124,20 +123,6 @@ def _past_proxies() -> dict[str, str]:
     """Settings that keep a proxy out of the way from this machine to itself."""
     given = [os.environ[name] for name in NO_PROXY if os.environ.get(name)]
     return dict.fromkeys(NO_PROXY, ",".join([*dict.fromkeys(given), LOOPBACK]))
-
-
-@contextmanager
-def stoppable(message: str) -> Iterator[None]:
-    """SIGTERM ends this block as Ctrl-C does, so that what it has opened does not stay open for ever."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise Stopped(message)
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _service(host: str, namespace: str) -> tuple[str, str] | None:

@@ -6,7 +6,6 @@ A job module is a docstring, one function per stage, and `main = program(__doc__
 import argparse
 import errno
 import os
-import signal
 import sys
 import tempfile
 import time
@@ -15,7 +14,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any, TypeVar
 
 import threadpoolctl
@@ -24,11 +22,12 @@ import yaml
 from ganbalance.config import Experiment
 from ganbalance.data.images import TaskImages
 from ganbalance.data.split import Split
-from ganbalance.errors import EXIT_BUG, EXIT_DONE, ConfigError, DataError, GanbalanceError, Stopped, UnavailableError
+from ganbalance.errors import EXIT_BUG, EXIT_DONE, ConfigError, DataError, GanbalanceError, UnavailableError
 from ganbalance.frozen import dump
 from ganbalance.pipeline import pod, provenance, request, runs
 from ganbalance.pipeline.checkpoints import Checkpoints
 from ganbalance.pipeline.plan import Node, Plan, make_plan
+from ganbalance.pipeline.signals import answered, stoppable
 from ganbalance.pipeline.stages import Stage
 from ganbalance.pipeline.state import State, open_state
 from ganbalance.progress import Progress
@@ -42,33 +41,6 @@ Body = Callable[["JobContext"], None]
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-class StopSignal:
-    """SIGTERM and Ctrl-C. They end a stage at once, unless it asked to finish its step."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        self._deferred = False
-
-    def listen(self) -> None:
-        """Take over the signals of this process."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
-
-    @contextmanager
-    def deferred(self) -> Iterator[Callable[[], bool]]:
-        """Within this block a signal only sets a flag; the block asks for it at every step."""
-        self._deferred = True
-        try:
-            yield lambda: self.asked
-        finally:
-            self._deferred = False
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
-        if not self._deferred:
-            raise Stopped("stopped; the same command starts this stage again")
-
-
 @dataclass
 class JobContext:
     """What a job's body may use. Files written to `folder` and numbers put in `metrics` become the artifact."""
@@ -78,9 +50,9 @@ class JobContext:
     plan: Plan
     inputs: dict[str, Artifact]
     folder: Path
-    stop: StopSignal
     progress: Progress
     checkpoints: Checkpoints
+    stops: list[bool] = field(default_factory=list)  # one for each signal in a training, also that of a stage before
     metrics: dict[str, Any] = field(default_factory=dict)
     diverged: bool = False
 
@@ -96,13 +68,14 @@ class JobContext:
         """What a training takes to be stopped and to go on: `resume`, its last state, and `hooks`."""
         from ganbalance.training.loop import Hooks
 
-        with self.stop.deferred() as stopped:
+        # a training asks at every step, and ends after a save
+        with answered(lambda: self.stops.append(True)):
             yield {
                 "resume": self.checkpoints.latest(),
                 "hooks": Hooks(
                     save=self.checkpoints.save,
                     save_due=self.checkpoints.due,
-                    stopped=stopped,
+                    stopped=lambda: bool(self.stops),
                     on_progress=lambda seen, total, losses: self.progress(seen, total, **losses),
                 ),
             }
@@ -172,20 +145,19 @@ def _run(name: str, doc: str, bodies: Mapping[type[Stage], Body], argv: Sequence
         for node in chosen:
             print(f"# {node.key[:8]}  {node.name}")
         return EXIT_DONE
-    stop = StopSignal()
-    stop.listen()
     store = store or open_store(flags.store)
-    runs.submit(store, record)
-    with open_state(record.plan, store) as state:
+    stops: list[bool] = []
+    with stoppable("stopped; the same command starts this stage again"), open_state(record.plan, store) as state:
+        runs.submit(store, record)
         for node in chosen:
             if done := state.commit(node.name):
                 print(f"{node.name}: already done ({done.key[:8]})", flush=True)
             else:
-                _run_stage(node, record.experiment, state, bodies[node.kind], stop)
+                _run_stage(node, record.experiment, state, bodies[node.kind], stops)
     return EXIT_DONE
 
 
-def _run_stage(node: Node, experiment: Experiment, state: State, body: Body, stop: StopSignal) -> None:
+def _run_stage(node: Node, experiment: Experiment, state: State, body: Body, stops: list[bool]) -> None:
     """Run one node; its artifact is committed when this returns."""
     inputs, settings, artifacts = state.inputs(node), experiment.resources, state.artifacts
     if inputs.missing and not node.kind.allow_missing_inputs:
@@ -198,9 +170,9 @@ def _run_stage(node: Node, experiment: Experiment, state: State, body: Body, sto
             plan=state.plan,
             inputs={role: artifacts.open(commit) for role, commit in inputs.commits.items()},
             folder=Path(folder),
-            stop=stop,
             progress=Progress(node.name),
             checkpoints=Checkpoints(artifacts, node, inputs.commits, settings.checkpoint_every_s),
+            stops=stops,
         )
         started = time.time()
         if lost := _diverged_parent(node, inputs.commits):

@@ -11,21 +11,20 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import wait
 from pathlib import Path
-from types import FrameType
 from typing import Literal
 
 from ganbalance.errors import EXIT_DONE, Stopped
 from ganbalance.pipeline.estimate import Estimate, Running
 from ganbalance.pipeline.plan import Node
+from ganbalance.pipeline.signals import answered
 from ganbalance.pipeline.state import State
 
 POLL_S = 0.5
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 PRELOADED = (
     *(f"jobs.{name}" for name in ("imbalance", "train_gan", "synthesize", "train_classifier", "report")),
     # what is loaded when a stage first uses it, seconds of work: once here, not in every stage
@@ -66,7 +65,7 @@ class LocalRunner:
         nodes = self._plan.nodes
         waiting = {node.name: node for node in nodes if not self._state.is_settled(node.name)}
         estimate = Estimate(self._state, self._workers, already=len(nodes) - len(waiting))
-        with self._signals(), closing(estimate):
+        with answered(self._stop), closing(estimate):
             while waiting or self._running:
                 self._start_ready(waiting)
                 self._pass_on_stop()
@@ -124,19 +123,9 @@ class LocalRunner:
             for entry in self._running.values():
                 entry.process.terminate()
 
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Take note of SIGTERM and Ctrl-C."""
-
-        def stop(number: int, frame: FrameType | None) -> None:
-            self._stopping = True
-
-        before = {number: signal.signal(number, stop) for number in STOP_SIGNALS}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def _stop(self) -> None:
+        """Take note of a signal."""
+        self._stopping = True
 
 
 def _start_forkserver() -> None:

@@ -1,0 +1,29 @@
+"""Answer SIGTERM and Ctrl-C, so that what is under way ends in good order."""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from ganbalance.errors import Stopped
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def answered(answer: Callable[[], object]) -> Iterator[None]:
+    """Within this block both call `answer`, and do nothing else."""
+    before = {number: signal.signal(number, lambda *_: answer()) for number in STOP_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def stoppable(message: str) -> AbstractContextManager[None]:
+    """Both end this block at once, by Stopped with this message, so that what it has opened does not stay open."""
+
+    def stop() -> None:
+        raise Stopped(message)
+
+    return answered(stop)
