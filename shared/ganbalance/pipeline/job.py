@@ -178,7 +178,10 @@ def _run_stage(node: Node, experiment: Experiment, state: State, body: Body, sto
         if lost := _diverged_parent(node, inputs.commits):
             context.diverged, context.metrics = True, {"because": lost}
         else:
-            with _threads(settings.threads):
+            # whoever starts the program: other counts of threads round differently
+            if torch := sys.modules.get("torch"):
+                torch.set_num_threads(settings.threads)
+            with threadpoolctl.threadpool_limits(settings.threads):
                 body(context)
         context.progress.close()
         seconds = round(time.time() - started, 2)
@@ -208,15 +211,6 @@ def _diverged_parent(node: Node, commits: Mapping[str, Commit]) -> str | None:
     if node.kind.allow_missing_inputs:
         return None
     return next((node.inputs[role] for role, commit in commits.items() if commit.outcome == "diverged"), None)
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Fix the number of threads, whoever starts the program: other counts round differently."""
-    if torch := sys.modules.get("torch"):
-        torch.set_num_threads(count)
-    with threadpoolctl.threadpool_limits(count):
-        yield
 
 
 def _parser(name: str, doc: str) -> argparse.ArgumentParser:
