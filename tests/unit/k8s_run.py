@@ -6,15 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from ganbalance import config
-from ganbalance.k8s import submissions
 from ganbalance.k8s.client import Access, Cluster
 from ganbalance.k8s.driver import Driver
 from ganbalance.k8s.manifest import GROUP, PART, ROUND, SUBMISSION, TEMPLATES
 from ganbalance.k8s.snapshot import observe
-from ganbalance.k8s.submissions import Submission
 from ganbalance.pipeline import runs
 from ganbalance.pipeline.plan import make_plan
-from ganbalance.pipeline.runs import Record, Round
+from ganbalance.pipeline.runs import Record, Round, Submission
 from ganbalance.pipeline.state import State
 from ganbalance.store import Store, make_store, open_store
 from ganbalance.store.artifacts import Artifacts, commit_name
@@ -81,12 +79,12 @@ class KubernetesRun:
 
     def submit(self, **settings: Any) -> int:
         """One more submission; its number."""
-        number = submissions.last(self.store, self.name) + 1
+        number = runs.last_submission(self.store, self.name) + 1
         submission = Submission(
             run=self.name, number=number, parallel=settings.get("parallel", 4), pending_s=PENDING_S,
             templates={name: template(name) for name in TEMPLATES} | settings.get("templates", {}),
         )  # fmt: skip
-        assert submissions.record(self.store, submission) == submission
+        assert runs.record_submission(self.store, submission) == submission
         return number
 
     def cluster(self) -> Cluster:
@@ -97,7 +95,7 @@ class KubernetesRun:
 
     def driver(self, number: int | None = None, cluster: Cluster | None = None, store: Store | None = None) -> Driver:
         """A driver of the last submission, or of that number, which knows nothing yet."""
-        submission = submissions.load(self.store, self.name, number or submissions.last(self.store, self.name))
+        submission = runs.load_submission(self.store, self.name, number or runs.last_submission(self.store, self.name))
         return Driver(cluster or self.cluster(), self.record.experiment, self.state(store), submission)
 
     def drive(self, driving: Driver | None = None) -> dict[str, str]:

@@ -14,7 +14,7 @@ import yaml
 
 from ganbalance import cli
 from ganbalance.errors import Stopped
-from ganbalance.k8s import connection, submissions
+from ganbalance.k8s import connection
 from ganbalance.k8s.client import Access, Cluster
 from ganbalance.k8s.driver import Driver
 from ganbalance.k8s.manifest import PART, RUN, TEMPLATES
@@ -58,7 +58,7 @@ class Bench:
 
     def step(self, run: str) -> None:
         """Let a driver look once."""
-        record, submission = runs.load(self.store, run), submissions.load(self.store, run, 1)
+        record, submission = runs.load(self.store, run), runs.load_submission(self.store, run, 1)
         cluster = Cluster(Access(kubeconfig=str(self.double.kubeconfig)))
         Driver(
             cluster, record.experiment, State(record.plan, Artifacts(self.store, self.experiment.parent)), submission
@@ -106,13 +106,13 @@ def test_a_submission_is_one_driver_and_the_same_again_finds_it_at_work(bench: B
 
 def test_of_two_that_submit_at_one_moment_one_is_the_driver(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.submit()
-    submission = submissions.load(bench.store, bench.run, 1)
-    assert submissions.record(bench.store, submission.model_copy(update={"parallel": 9})) == submission
-    monkeypatch.setattr(submissions, "last", lambda store, run: 0)  # as the other saw it
+    submission = runs.load_submission(bench.store, bench.run, 1)
+    assert runs.record_submission(bench.store, submission.model_copy(update={"parallel": 9})) == submission
+    monkeypatch.setattr(runs, "last_submission", lambda store, run: 0)  # as the other saw it
     monkeypatch.setattr("ganbalance.cli.submissions.is_under_way", lambda cluster, run: None)
     code, said = bench.submit()
     assert (code, len(bench.driver_jobs())) == (0, 1), said
-    assert submissions.numbers(bench.store, bench.run) == {1}
+    assert runs.submission_numbers(bench.store, bench.run) == {1}
 
 
 def test_jobs_that_the_store_knows_nothing_of_are_reported_and_cancelled(bench: Bench) -> None:

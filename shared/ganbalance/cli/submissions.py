@@ -10,15 +10,15 @@ from ganbalance.cli import experiments, sweeps
 from ganbalance.cli.access import add_access, add_command, connected
 from ganbalance.config import OwnImages
 from ganbalance.errors import EXIT_DONE, ConfigError, DataError, GanbalanceError, Stopped
-from ganbalance.k8s import manifest, preflight, rendering, submissions
+from ganbalance.k8s import manifest, preflight, rendering
 from ganbalance.k8s.client import Access, Cluster
 from ganbalance.k8s.connection import templates
 from ganbalance.k8s.driver import Driver
 from ganbalance.k8s.operations import check_is_known, is_under_way
-from ganbalance.k8s.submissions import Submission
 from ganbalance.maintenance.doctor.checks import findings
 from ganbalance.pipeline import pod, request, runs
 from ganbalance.pipeline.plan import make_plan
+from ganbalance.pipeline.runs import Submission
 from ganbalance.pipeline.signals import stoppable
 from ganbalance.pipeline.state import State
 from ganbalance.plurals import plural
@@ -96,7 +96,7 @@ def drive(flags: argparse.Namespace) -> int:
         store = open_store(flags.store)
         log.keep_in(store, flags.run, manifest.driver_name(flags.run, flags.submission))
         try:
-            record, submission = runs.load(store, flags.run), submissions.load(store, flags.run, flags.submission)
+            record, submission = runs.load(store, flags.run), runs.load_submission(store, flags.run, flags.submission)
             state = State(record.plan, Artifacts(store))
             return _report_failures(Driver(Cluster(Access()), record.experiment, state, submission).run())
         except GanbalanceError as error:  # for `status`, which reads it of the driver's pod
@@ -126,7 +126,7 @@ def _start(flags: argparse.Namespace, cluster: Cluster, store: Store, record: ru
         raise ConfigError(
             f"the {here[0]} of run {run} is made of files that no pod has; submit its experiment again where they are"
         )
-    submission = submissions.record(store, new)  # of two that submit at one moment, both use the first one's
+    submission = runs.record_submission(store, new)  # of two that submit at one moment, both use the first one's
     if flags.driver == "local":
         return _drive_here(cluster, record, state, submission)
     job = manifest.driver_job(run, submission.number, submission.templates[manifest.DRIVER])
@@ -162,7 +162,7 @@ def _make(stages: list[str], record: runs.Record, state: State) -> None:
 
 def _new_submission(flags: argparse.Namespace, cluster: Cluster, store: Store, run: str) -> Submission:
     return Submission(
-        run=run, number=submissions.last(store, run) + 1, parallel=flags.parallel, pending_s=flags.pending,
+        run=run, number=runs.last_submission(store, run) + 1, parallel=flags.parallel, pending_s=flags.pending,
         templates=templates(cluster),
     )  # fmt: skip
 

@@ -21,10 +21,10 @@ from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.manifest import GROUP, QUEUE, Manifest
 from ganbalance.k8s.operations import keep_log, log_name
 from ganbalance.k8s.snapshot import ClusterSnapshot, completed, name_of, observe
-from ganbalance.k8s.submissions import Submission
 from ganbalance.pipeline import pod as in_pod
 from ganbalance.pipeline import runs, stages
 from ganbalance.pipeline.plan import Node
+from ganbalance.pipeline.runs import Submission
 from ganbalance.pipeline.state import State
 from ganbalance.plurals import plural
 

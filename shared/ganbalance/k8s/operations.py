@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ganbalance.errors import ConfigError, UnavailableError
-from ganbalance.k8s import diagnosis, submissions
+from ganbalance.k8s import diagnosis
 from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.manifest import DRIVER, PART, RUN, Manifest, driver_name
 from ganbalance.k8s.snapshot import JOB_NAME, drivers, index_of, name_of
@@ -124,7 +124,7 @@ def is_under_way(cluster: Cluster, run: str) -> str | None:
 def check_is_known(cluster: Cluster, store: Store, run: str) -> None:
     """Raises ConfigError when there are Jobs of a run that its record does not name: a new one may need their names."""
     jobs = [name_of(job) for job in cluster.list("Job", {RUN: run})]  # first: a Job is recorded before it is made
-    known = {driver_name(run, number) for number in submissions.numbers(store, run)}
+    known = {driver_name(run, number) for number in runs.submission_numbers(store, run)}
     known |= runs.round_numbers(store, run).keys()
     if strangers := [job for job in jobs if job not in known]:
         raise ConfigError(

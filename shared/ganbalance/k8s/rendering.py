@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from ganbalance.config import Experiment
 from ganbalance.k8s import manifest
 from ganbalance.k8s.manifest import GPU_RESOURCE, Manifest
-from ganbalance.k8s.submissions import Submission
 from ganbalance.pipeline import runs
 from ganbalance.pipeline.plan import Node
-from ganbalance.pipeline.runs import Round
+from ganbalance.pipeline.runs import Round, Submission
 from ganbalance.pipeline.state import State
 
 SECONDS_PER_HOUR = 3600

@@ -3,7 +3,9 @@
 runs/<run>/run.json                    the resolved experiment and the plan
 runs/<run>/events/<time>-<id>.json     append-only
 runs/<run>/rounds/<job>.json           which stage each index of a Job runs: one round of one group
-runs/<run>/submissions/<number>.json   one submission of the run; `ganbalance.k8s.submissions` says what it holds
+runs/<run>/submissions/<number>.json   the pod templates as they were then, and how much may run at a time
+
+A driver reads the last and the run's record, so a template that is changed later changes no run that is under way.
 """
 
 import datetime
@@ -14,6 +16,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
+
+from pydantic import Field
 
 from ganbalance.config import Experiment, from_protocol
 from ganbalance.errors import ConfigError, DataError
@@ -27,6 +31,7 @@ R = TypeVar("R", bound=Frozen)
 
 LONGEST_JOB = 52  # characters; a pod's name is the Job's, an index and a random suffix, 63 in all
 LONGEST_GROUP = 34
+SUBMISSION_DIGITS = 6
 
 
 class Record(Frozen):
@@ -51,6 +56,16 @@ class Round(Frozen):
     submission: int
     stages: tuple[str, ...]
     keys: tuple[str, ...]
+
+
+class Submission(Frozen):
+    """What a driver gets. `templates` are PodTemplate objects by name; `pending_s` is how long a pod may wait."""
+
+    run: str
+    number: int = Field(ge=1)
+    parallel: int = Field(ge=1)
+    pending_s: float = Field(gt=0)
+    templates: dict[str, dict[str, Any]]
 
 
 def written(record: Frozen) -> bytes:
@@ -160,6 +175,34 @@ def round_numbers(store: Store, run: str) -> dict[str, int]:
     """Every Job the run ever had, and the number of its round."""
     jobs = [Path(name).stem for name in store.names(f"runs/{run}/rounds")]
     return {job: int(job.rpartition("-")[2]) for job in jobs}
+
+
+def record_submission(store: Store, new: Submission) -> Submission:
+    """Keep a submission; return the one that stands: another's, if that was made at the same moment and was first."""
+    made = store.create(_submission_name(new.run, new.number), written(new))
+    return new if made else load_submission(store, new.run, new.number)
+
+
+def load_submission(store: Store, run: str, number: int) -> Submission:
+    """A submission of a run. Raises ConfigError when there is none of that number."""
+    return read(
+        store, _submission_name(run, number), Submission.model_validate_json, fix="submit again",
+        absent=lambda: f"run {run} has no submission {number} in the store {store.url}; submit it",
+    )  # fmt: skip
+
+
+def submission_numbers(store: Store, run: str) -> set[int]:
+    """The numbers of a run's submissions."""
+    return {int(Path(name).stem) for name in store.names(f"runs/{run}/submissions")}
+
+
+def last_submission(store: Store, run: str) -> int:
+    """The number of a run's last submission, 0 when there is none."""
+    return max(submission_numbers(store, run), default=0)
+
+
+def _submission_name(run: str, number: int) -> str:
+    return f"runs/{run}/submissions/{number:0{SUBMISSION_DIGITS}d}.json"
 
 
 def _round_name(run: str, job: str) -> str:
