@@ -249,7 +249,7 @@ def test_stages_of_one_program_that_get_other_resources_are_kinds_of_their_own(d
         asked = settings.of_pods(stage, "train-classifier")
         made.append(manifest.stage_job(RUN, of, templates["train-classifier"], asked, parallelism=1))
     specs = PodSpecs(cluster_of(double), made)
-    limits = {pod.program: manifest.container_of(pod.manifest)["resources"]["limits"] for pod in specs.pods}
+    limits = {pod.program: manifest.container_of(pod.template)["resources"]["limits"] for pod in specs.pods}
     assert {name: (one["cpu"], one.get("nvidia.com/gpu")) for name, one in limits.items()} == {
         "backbone": ("2", None), "features": ("2", "1"),
     }  # fmt: skip

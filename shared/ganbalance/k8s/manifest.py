@@ -73,11 +73,6 @@ def container_of(pod: Manifest) -> Manifest:
     return next((one for one in pod["spec"]["containers"] if one["name"] == CONTAINER), {})
 
 
-def program_of(pod: Manifest) -> str | None:
-    """The program as an experiment names it; None for a command that is none of ours."""
-    return next((word for word in container_of(pod).get("command", ()) if word in PROGRAMS), None)
-
-
 def stage_of(job: Manifest) -> str:
     """The stage of a Job or of its pod; "*" where its labels do not say."""
     group = job["metadata"].get("labels", {}).get(GROUP, "")

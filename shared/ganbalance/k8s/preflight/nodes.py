@@ -31,7 +31,7 @@ def fit(cluster: Cluster, specs: PodSpecs) -> CheckResult:
         raise ConfigError("the cluster has no nodes; add one")
     short: dict[str, list[Pod]] = {}
     for pod in specs.pods:
-        if text := shortage(pod.manifest["spec"], nodes):
+        if text := shortage(pod.template["spec"], nodes):
             short.setdefault(text, []).append(pod)
     if short:
         reasons = ", ".join(f"{', '.join(pod.program for pod in pods)}: {text}" for text, pods in short.items())

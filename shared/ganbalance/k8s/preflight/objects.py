@@ -9,7 +9,7 @@ from ganbalance.errors import ConfigError
 from ganbalance.k8s import connection, manifest
 from ganbalance.k8s.advice import TEMPLATE, fix_for
 from ganbalance.k8s.client import KINDS, Cluster, RefusedError, quantity
-from ganbalance.k8s.manifest import DRIVER, GROUP, PART, PROGRAMS, QUEUE, Manifest
+from ganbalance.k8s.manifest import DRIVER, PROGRAMS, QUEUE, Manifest
 from ganbalance.maintenance.doctor.checks import CheckResult
 from ganbalance.pipeline import stages
 from ganbalance.pipeline.runs import Round, job_name
@@ -24,19 +24,19 @@ class Pod(NamedTuple):
     """One kind of pod; `program` is what runs in it, or "driver", or its stage where others of the program get more."""
 
     program: str
-    manifest: Manifest
+    template: Manifest
 
     @property
     def containers(self) -> list[Manifest]:
         """All of them, whenever they run."""
-        spec = self.manifest["spec"]
+        spec = self.template["spec"]
         return [*spec.get("initContainers", ()), *spec["containers"]]
 
     @property
     def setting(self) -> str:
         """Where its resources are set."""
         name = self.program
-        return f"resources.pods.{name} of the experiment" if name in stages.names() else f"the PodTemplate {name}"
+        return f"the PodTemplate {name}" if name == DRIVER else f"resources.pods.{name} of the experiment"
 
 
 class PodSpecs:
@@ -57,19 +57,15 @@ class PodSpecs:
         """One for each program, and for each of its stages that gets other resources; the rest is arguments."""
         kinds: dict[str, list[Manifest]] = {}
         for job in self.jobs:
-            of_program = kinds.setdefault(_program(job), [])
+            stage = stages.ALL.get(manifest.stage_of(job))
+            of_program = kinds.setdefault(stage.program if stage else DRIVER, [])
             if _granted(job) not in map(_granted, of_program):
                 of_program.append(job)
-        named = [
-            (program if len(of_program) == 1 else manifest.stage_of(job), job["spec"]["template"])
+        return [
+            Pod(program if len(of_program) == 1 else manifest.stage_of(job), job["spec"]["template"])
             for program, of_program in kinds.items()
             for job in of_program
         ]
-        return [
-            Pod(name, {"apiVersion": "v1", "kind": "Pod", **template,
-                       "metadata": template["metadata"] | {"generateName": "ganbalance-preflight-"}})
-            for name, template in named
-        ]  # fmt: skip
 
 
 def jobs(cluster: Cluster, specs: PodSpecs) -> CheckResult:
@@ -85,7 +81,8 @@ def pods(cluster: Cluster, specs: PodSpecs) -> CheckResult:
     """Each kind of pod would be taken: a Job is, whatever its pods are."""
     refused: dict[str, list[Pod]] = {}
     for pod in specs.pods:
-        if why := _refusal(cluster, pod.manifest):
+        metadata = pod.template["metadata"] | {"generateName": "ganbalance-preflight-"}
+        if why := _refusal(cluster, pod.template | {"apiVersion": "v1", "kind": "Pod", "metadata": metadata}):
             refused.setdefault(why, []).append(pod)
     if lasting := {why: of for why, of in refused.items() if not _passes(why)}:
         reasons = "; ".join(f"{', '.join(pod.program for pod in of)}: {why}" for why, of in lasting.items())
@@ -126,12 +123,6 @@ def _granted(job: Manifest) -> Any:
     """What its pods get, as far as an experiment can say: resources, and whether they need a GPU's node."""
     pod = job["spec"]["template"]
     return manifest.container_of(pod).get("resources"), pod["spec"].get("nodeSelector"), pod["spec"].get("tolerations")
-
-
-def _program(job: Manifest) -> str:
-    """The program that a Job runs; a group's name begins with that of its stage, which may be another."""
-    labels: dict[str, str] = job["metadata"]["labels"]
-    return DRIVER if labels[PART] == DRIVER else manifest.program_of(job["spec"]["template"]) or labels[GROUP]
 
 
 def _refusal(cluster: Cluster, wanted: Manifest) -> str:
