@@ -46,17 +46,15 @@ class DriverRow(Frozen):
 
 def rows(state: State, snapshot: ClusterSnapshot, round_of: Callable[[str], Round]) -> list[Row]:
     """A row per stage of the plan, group by group as its Jobs run them."""
-    where: dict[str, tuple[Manifest, int]] = {}
-    failed: dict[str, str] = {}
+    found: dict[str, tuple[Manifest, int, str | None]] = {}  # stage -> its Job, its index, why it failed
     for name, job in snapshot.jobs.items():  # the latest round counts
         of = round_of(name)
-        where |= {stage: (job, index) for index, stage in enumerate(of.stages)}
-        failed = {stage: cause for stage, cause in failed.items() if stage not in of.stages}
-        failed |= failures(state, snapshot, job, of)
+        failed = failures(state, snapshot, job, of)
+        found |= {stage: (job, index, failed.get(stage)) for index, stage in enumerate(of.stages)}
     made: list[Row] = []
     lost: dict[str, str] = {}  # stage without a result to come -> the stage that failed
     for node in chain.from_iterable(runs.groups(state.plan).values()):
-        row = _row(node, state, snapshot, where.get(node.name), failed)
+        row = _row(node, state, snapshot, found.get(node.name))
         causes = [lost[name] for name in node.inputs.values() if name in lost]
         if row.state == "not started" and causes:
             row = row.model_copy(update={"state": "blocked", "cause": f"upstream failed: {causes[0]}"})
@@ -74,22 +72,23 @@ def failures(state: State, snapshot: ClusterSnapshot, job: Manifest, of: Round) 
 
 
 def _row(
-    node: Node, state: State, snapshot: ClusterSnapshot, place: tuple[Manifest, int] | None, failed: dict[str, str]
+    node: Node, state: State, snapshot: ClusterSnapshot, place: tuple[Manifest, int, str | None] | None
 ) -> Row:  # fmt: skip
-    key = state.key(node)
-    job, index = place or (None, None)
-    at: dict[str, Any] = {"stage": node.name, "key": key, "job": name_of(job) if job else None, "index": index}
+    job, index, failed = place or (None, None, None)
     pods = snapshot.pods_of(job, index) if job is not None and index is not None else []
     last = max(pods, key=lambda pod: pod["metadata"]["creationTimestamp"], default=None)
-    at["node"] = last["spec"].get("nodeName") if last else None
+    at: dict[str, Any] = {
+        "stage": node.name, "key": state.key(node), "job": name_of(job) if job else None, "index": index,
+        "node": last["spec"].get("nodeName") if last else None,
+    }  # fmt: skip
     if commit := state.commit(node.name):
         made = commit.provenance
         ended = datetime.fromtimestamp(made["started"] + made["seconds"], UTC) if "started" in made else None
         return Row(**at, state=commit.outcome, since=ended)
     if job is None:
         return Row(**at, state="not started")
-    if node.name in failed:
-        return Row(**at, state="failed", cause=failed[node.name], since=_ended(last) or _ended(job))
+    if failed is not None:
+        return Row(**at, state="failed", cause=failed, since=_ended(last) or _ended(job))
     return Row(**at, **_live(job, pods, last, snapshot))
 
 
