@@ -8,7 +8,7 @@ from ganbalance.errors import ConfigError, UnavailableError
 from ganbalance.k8s import diagnosis
 from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.manifest import DRIVER, PART, RUN, Manifest, driver_name
-from ganbalance.k8s.snapshot import JOB_NAME, drivers, index_of, name_of
+from ganbalance.k8s.snapshot import drivers, index_of, job_of, name_of
 from ganbalance.pipeline import pod as in_pod
 from ganbalance.pipeline import runs
 from ganbalance.plurals import plural
@@ -109,11 +109,6 @@ def _places(store: Store, run: str, stage: str) -> list[tuple[str, int | None]]:
         if name == stage or name.startswith(f"{stage}/")
     ]
     return [(job, index) for _, job, index in sorted(found)]
-
-
-def job_of(pod: Manifest) -> str:
-    """The Job of a pod."""
-    return str(pod["metadata"]["labels"].get(JOB_NAME, ""))
 
 
 def is_under_way(cluster: Cluster, run: str) -> str | None:
