@@ -33,8 +33,7 @@ KEPT_S = 7 * 24 * 3600  # a finished Job, with its pods and their logs
 
 def stage_job(run: str, of: Round, template: Manifest, resources: PodResources, *, parallelism: int) -> Manifest:
     """The Indexed Job of a round: one index per stage, as many at a time as `parallelism` says."""
-    labels = {PART: "stage", RUN: run, GROUP: of.group, ROUND: str(of.number)}
-    labels[SUBMISSION] = str(of.submission)
+    labels = {PART: "stage", RUN: run, GROUP: of.group, ROUND: str(of.number), SUBMISSION: str(of.submission)}
     spec = {
         "completionMode": "Indexed",
         "completions": len(of.stages),
@@ -90,7 +89,14 @@ def _job(  # noqa: PLR0913 - what a Job is made of
         name: value for name, value in given.get("annotations", {}).items()
         if "kubernetes.io/" not in name and name != GPU_RESOURCE
     }  # fmt: skip
-    pods = _pod_template(template, arguments, resources)
+    pods: Manifest = copy.deepcopy(template["template"])
+    program = container_of(pods)
+    if not program:
+        raise ConfigError(
+            f"the PodTemplate {given['name']} has no container {CONTAINER!r}; apply the ones in k8s/ (make deploy)"
+        )
+    program["args"] = arguments
+    _give(pods["spec"], program, resources, given.get("annotations", {}).get(GPU_RESOURCE))
     pods["metadata"] = {**pods.get("metadata", {}), "labels": pods.get("metadata", {}).get("labels", {}) | common}
     manifest: Manifest = {
         "apiVersion": "batch/v1",
@@ -100,19 +106,6 @@ def _job(  # noqa: PLR0913 - what a Job is made of
     }
     annotations[SPEC_HASH] = spec_hash(manifest)
     return manifest
-
-
-def _pod_template(template: Manifest, arguments: list[str], resources: PodResources) -> Manifest:
-    made: Manifest = copy.deepcopy(template["template"])
-    program = container_of(made)
-    if not program:
-        raise ConfigError(
-            f"the PodTemplate {template['metadata']['name']} has no container {CONTAINER!r}; "
-            "apply the ones in k8s/ (make deploy)"
-        )
-    program["args"] = arguments
-    _give(made["spec"], program, resources, template["metadata"].get("annotations", {}).get(GPU_RESOURCE))
-    return made
 
 
 def _give(spec: Manifest, program: Manifest, resources: PodResources, gpu: str | None) -> None:
