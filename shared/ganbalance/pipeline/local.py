@@ -58,7 +58,9 @@ class LocalRunner:
         self._stopping = self._is_passed_on = False
         self._processes = multiprocessing.get_context("forkserver")
         self._processes.set_forkserver_preload([*PRELOADED, type(state.artifacts.store).__module__])
-        _start_forkserver()
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the runner, which stops the stages
+        forkserver.ensure_running()
+        signal.signal(signal.SIGINT, before)
 
     def run(self) -> list[Failure]:
         """Run until nothing more can be; returns what failed. Raises Stopped after a signal."""
@@ -126,13 +128,6 @@ class LocalRunner:
     def _stop(self) -> None:
         """Take note of a signal."""
         self._stopping = True
-
-
-def _start_forkserver() -> None:
-    """Start the process that stages are forked from, which ignores Ctrl-C: the runner stops the stages."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    forkserver.ensure_running()
-    signal.signal(signal.SIGINT, before)
 
 
 def _child(program: str, argv: list[str], log: str) -> None:

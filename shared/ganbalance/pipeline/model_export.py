@@ -42,10 +42,15 @@ def export_model(  # noqa: PLR0913
     from ganbalance.training.saved_head import LinearHead
 
     check_is_new("--model", to)
-    _check_classifiers_are_kept(state.plan)
+    if any(node.kind is stages.TrainPaperClassifier for node in state.plan.nodes):
+        raise ConfigError(
+            f"run {state.plan.run} has classifier.kind = paper, which keeps no network; export one of another kind"
+        )
     report = done(state, "report")
     summary = Summary.of(report.json("summary.json"), where=f"the report of run {state.plan.run}")
-    chosen = _chosen(summary, arm)
+    if arm not in (None, *summary.arms):
+        raise ConfigError(f"--arm {arm}: the run has no such arm; choose among {', '.join(summary.arms)}")
+    chosen = Chosen(arm, "as asked for") if arm else best(summary)
     seed = _seed(summary, chosen.arm, seed)
     strength = known(summary.arms[chosen.arm].sensitivity).all_classes
     cell = _trained(state.plan, chosen.arm, seed, strength)
@@ -77,14 +82,6 @@ def export_model(  # noqa: PLR0913
     return model_folder.write(to, model, head, weights, onnx=onnx), chosen.why
 
 
-def _chosen(summary: Summary, arm: str | None) -> Chosen:
-    if arm is None:
-        return best(summary)
-    if arm not in summary.arms:
-        raise ConfigError(f"--arm {arm}: the run has no such arm; choose among {', '.join(summary.arms)}")
-    return Chosen(arm, "as asked for")
-
-
 def _seed(summary: Summary, arm: str, seed: int | None) -> int:
     """The seed that was named, else the first at which the arm has a result."""
     lost = {one.seed: one.because for one in summary.missing_results if one.arm == arm}
@@ -97,13 +94,6 @@ def _seed(summary: Summary, arm: str, seed: int | None) -> int:
         elsewhere = f"choose --seed among {', '.join(map(str, known))}"
         raise DataError(f"{arm} has no classifier at seed {seed}: {lost[seed]}; {elsewhere}")
     return known[0] if seed is None else seed
-
-
-def _check_classifiers_are_kept(plan: Plan) -> None:
-    if any(node.stage == stages.TrainPaperClassifier.stage for node in plan.nodes):
-        raise ConfigError(
-            f"run {plan.run} has classifier.kind = paper, which keeps no network; export one of another kind"
-        )
 
 
 def _trained(plan: Plan, arm: str, seed: int, strength: float) -> Node:

@@ -112,24 +112,21 @@ def _long_tail(ratio: float, counts: list[int]) -> dict[int, float]:
 
 
 def _indices(known: list[str], chosen: stages.Dataset, given: Iterable[int | str], key: str) -> list[int]:
-    """Each class once. Raises ConfigError."""
+    """The index of each class of the task, given by its name there or by the dataset's. Raises ConfigError."""
     found: list[int] = []
     for name in given:
-        if (c := _index(known, chosen, name, key)) in found:
+        if name in chosen.class_names:
+            c = chosen.class_names.index(str(name))
+        else:
+            label = _label(known, name, key) if str(name) in known or str(name).isdecimal() else -1
+            if (label,) not in chosen.classes:
+                told = " and ".join(map(repr, chosen.class_names))
+                raise ConfigError(f"{key} names class {name}, which the task does not tell apart; it knows {told}")
+            c = chosen.classes.index((label,))
+        if c in found:
             raise ConfigError(f"{key} names class {name} twice, by name and by number")
         found.append(c)
     return found
-
-
-def _index(known: list[str], chosen: stages.Dataset, given: int | str, key: str) -> int:
-    """The index of a class of the task, given by its name there or by the dataset's. Raises ConfigError."""
-    if given in chosen.class_names:
-        return chosen.class_names.index(str(given))
-    label = _label([*known], given, key) if str(given) in known or str(given).isdecimal() else -1
-    if (label,) not in chosen.classes:
-        told_apart = " and ".join(map(repr, chosen.class_names))
-        raise ConfigError(f"{key} names class {given}, which the task does not tell apart; it knows {told_apart}")
-    return chosen.classes.index((label,))
 
 
 def recipes(experiment: Experiment, kept: dict[int, float], side_px: int) -> tuple[tuple[Recipe, ...], tuple[str, ...]]:

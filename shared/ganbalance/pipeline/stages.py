@@ -256,12 +256,8 @@ def synthetic_role(class_index: int) -> str:
 ALL: dict[str, type[Stage]] = {stage.stage: stage for stage in Stage.__subclasses__()}
 
 
-def names() -> list[str]:
-    """Every stage, and every program: what `resources.pods` may name."""
-    return sorted({*ALL, *(kind.program for kind in ALL.values())})
-
-
 def check_names(given: Iterable[str]) -> None:
-    """Raise ConfigError for an entry of `resources.pods` that names neither."""
-    if unknown := [name for name in given if name not in names()]:
-        raise ConfigError(f"resources.pods.{unknown[0]}: no program or stage; choose among {', '.join(names())}")
+    """Raise ConfigError for an entry of `resources.pods` that names no stage and no program."""
+    names = sorted({*ALL, *(kind.program for kind in ALL.values())})
+    if unknown := [name for name in given if name not in names]:
+        raise ConfigError(f"resources.pods.{unknown[0]}: no program or stage; choose among {', '.join(names)}")
