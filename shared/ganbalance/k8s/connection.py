@@ -17,7 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 from ganbalance.errors import ConfigError, UnavailableError
 from ganbalance.k8s.advice import DEPLOY
 from ganbalance.k8s.client import IN_CLUSTER, Cluster
-from ganbalance.k8s.environment import Environment, Values
+from ganbalance.k8s.environment import Environment
 from ganbalance.k8s.manifest import DRIVER, TEMPLATES, Manifest, container_of
 from ganbalance.pipeline.signals import stoppable
 from ganbalance.store import S3_SCHEME
@@ -43,15 +43,24 @@ def templates(cluster: Cluster) -> dict[str, Manifest]:
 
 @contextmanager
 def reach(cluster: Cluster) -> Iterator[str]:
-    """The URL of the namespace's store; while the block lasts this process has the settings to reach it."""
-    settings = _settings(cluster, templates(cluster)[DRIVER])
+    """The URL of the namespace's store; while the block lasts this process has the settings to reach it.
+
+    They are the driver's. What may not be read is left out, and the user's own credentials have to do.
+    """
+    environment = Environment(cluster)
+    settings = environment.variables(container_of(templates(cluster)[DRIVER]["template"]))
+    for problem, fix in environment.problems.items():
+        raise ConfigError(f"{problem}; {fix}")
     url = settings.get(STORE, "")
     if not url.startswith(S3_SCHEME):
         raise ConfigError(
             f"{STORE}={url!r} in namespace {cluster.namespace}: pods on several nodes share no folder, so the store of "
             "a cluster is s3://bucket/prefix; set it in the ConfigMap of the overlay and apply it again"
         )
-    ours = {name: value for name, value in settings.items() if name.startswith(("AWS_", "GANBALANCE_"))}
+    ours = {
+        name: value for name, value in settings.items()
+        if name.startswith(("AWS_", "GANBALANCE_")) and name not in FILES
+    }  # fmt: skip
     with _forwarded(cluster, settings.get(ENDPOINT, "")) as endpoint, _environment(ours | endpoint):
         yield url
 
@@ -60,19 +69,6 @@ def _plain(template: Manifest) -> Manifest:
     """A template without what the API server adds."""
     metadata = {name: template["metadata"].get(name, {}) for name in ("name", "labels", "annotations")}
     return {"metadata": metadata, "template": template["template"]}
-
-
-def _settings(cluster: Cluster, template: Manifest) -> Values:
-    """The environment of a template's program, without what only a pod can know, such as the files in it.
-
-    What may not be read is left out, and the user's own credentials have to do.
-    """
-    environment = Environment(cluster)
-    given = environment.variables(container_of(template["template"]))
-    if environment.problems:
-        problem, fix = next(iter(environment.problems.items()))
-        raise ConfigError(f"{problem}; {fix}")
-    return {name: value for name, value in given.items() if name not in FILES}
 
 
 @contextmanager
