@@ -16,9 +16,9 @@ from functools import cache, partial
 
 from ganbalance.config import Experiment
 from ganbalance.errors import DataError
-from ganbalance.k8s import diagnosis, manifest, rendering, status
+from ganbalance.k8s import diagnosis, rendering, status
 from ganbalance.k8s.client import Cluster
-from ganbalance.k8s.manifest import GROUP, QUEUE, Manifest
+from ganbalance.k8s.manifest import CAUSE, GROUP, QUEUE, SPEC_HASH, Manifest
 from ganbalance.k8s.operations import keep_log, log_name
 from ganbalance.k8s.snapshot import ClusterSnapshot, completed, name_of, observe
 from ganbalance.pipeline import pod as in_pod
@@ -79,13 +79,14 @@ class Driver:
         """Start the next round of every group that can have one; whether any was, or will be."""
         free = self._submission.parallel - sum(_width(job) for job in snapshot.active())
         active = {job["metadata"]["labels"][GROUP] for job in snapshot.active()}
+        mine = [of for of in map(self._round, snapshot.jobs) if of.submission == self._submission.number]
+        ran = {stage for of in mine for stage in of.stages}
         unsettled: set[str] = set()
         wanted = False
         for group, nodes in self._groups.items():
             if group in active or any(parent in unsettled for node in nodes for parent in node.inputs.values()):
                 unsettled |= {node.name for node in nodes}
                 continue
-            ran = self._ran(snapshot, group)
             ready = [node for node in nodes if node.name not in ran and self._is_ready(node)]
             if not ready:
                 continue
@@ -106,11 +107,6 @@ class Driver:
         if isinstance(declared := node.declared(), stages.Report):
             return not declared.cells.keys().isdisjoint(inputs.commits)  # without a single score there is no report
         return not inputs.missing
-
-    def _ran(self, snapshot: ClusterSnapshot, group: str) -> set[str]:
-        """The stages of a group that this submission has started."""
-        mine = [of for of in map(self._round, snapshot.jobs) if of.group == group]
-        return {stage for of in mine if of.submission == self._submission.number for stage in of.stages}
 
     def _start_round(self, snapshot: ClusterSnapshot, group: str, ready: Sequence[Node], width: int) -> None:
         number = self._next_number(snapshot, group)
@@ -133,9 +129,8 @@ class Driver:
     def _adopt(self, wanted: Manifest) -> None:
         """A Job of that name is there: another driver's, if it is the same. Raises DataError when it is not."""
         name = name_of(wanted)
-        found = self._cluster.find("Job", name)
-        hashes = [one["metadata"].get("annotations", {}).get(manifest.SPEC_HASH) for one in (wanted, found) if one]
-        if found is not None and hashes[0] != hashes[1]:
+        found = self._cluster.find("Job", name) or wanted  # where it has gone meanwhile
+        if found["metadata"].get("annotations", {}).get(SPEC_HASH) != wanted["metadata"]["annotations"][SPEC_HASH]:
             raise DataError(
                 f"there is another Job {name}, made from other templates or settings; delete it (kubectl delete job "
                 f"{name}) and resume the run"
@@ -167,7 +162,7 @@ class Driver:
                 job, snapshot.pods[name], snapshot.events, now, self._submission.pending_s, idle_since
             )
             if why and job["spec"].get("activeDeadlineSeconds") != STUCK_AFTER_S:
-                annotated = {"annotations": {manifest.CAUSE: why}}
+                annotated = {"annotations": {CAUSE: why}}
                 change = {"metadata": annotated, "spec": {"activeDeadlineSeconds": STUCK_AFTER_S}}
                 self._cluster.patch("Job", name, change)
 
