@@ -175,8 +175,9 @@ def _run_stage(node: Node, experiment: Experiment, state: State, body: Body, sto
             stops=stops,
         )
         started = time.time()
-        if lost := _diverged_parent(node, inputs.commits):
-            context.diverged, context.metrics = True, {"because": lost}
+        diverged = [node.inputs[role] for role, commit in inputs.commits.items() if commit.outcome == "diverged"]
+        if diverged and not node.kind.allow_missing_inputs:  # there is nothing to go on with, and that is a result
+            context.diverged, context.metrics = True, {"because": diverged[0]}
         else:
             # whoever starts the program: other counts of threads round differently
             if torch := sys.modules.get("torch"):
@@ -204,13 +205,6 @@ def _check_inputs_stand(node: Node, state: State, commits: Mapping[str, Commit])
     now = State(state.plan, state.artifacts).inputs(node).commits
     if changed := [role for role, commit in commits.items() if role not in now or now[role].digest != commit.digest]:
         raise UnavailableError(f"{node.name} was made from an older {changed[0]}; run the same command again")
-
-
-def _diverged_parent(node: Node, commits: Mapping[str, Commit]) -> str | None:
-    """The input whose training diverged, if any: then there is nothing to go on with, and that is a result."""
-    if node.kind.allow_missing_inputs:
-        return None
-    return next((node.inputs[role] for role, commit in commits.items() if commit.outcome == "diverged"), None)
 
 
 def _parser(name: str, doc: str) -> argparse.ArgumentParser:
