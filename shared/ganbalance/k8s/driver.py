@@ -120,11 +120,9 @@ class Driver:
 
     def _next_number(self, snapshot: ClusterSnapshot, group: str) -> int:
         """One more than any round of the group whose Job was seen, or is of an older submission and may be gone."""
-        numbers = runs.round_numbers(self._state.artifacts.store, self._run)
-        old = {job for job in numbers if self._round(job).submission < self._submission.number}
-        mine = [number for job, number in numbers.items() if self._round(job).group == group
-                and (job in snapshot.jobs or job in old)]  # fmt: skip
-        return 1 + max(mine, default=0)
+        rounds = map(self._round, runs.round_numbers(self._state.artifacts.store, self._run))
+        mine = [of for of in rounds if of.job in snapshot.jobs or of.submission < self._submission.number]
+        return 1 + max((of.number for of in mine if of.group == group), default=0)
 
     def _adopt(self, wanted: Manifest) -> None:
         """A Job of that name is there: another driver's, if it is the same. Raises DataError when it is not."""
