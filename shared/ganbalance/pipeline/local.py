@@ -84,8 +84,7 @@ class LocalRunner:
         for name, node in list(waiting.items()):
             if self._stopping or len(self._running) >= self._workers:
                 return
-            pending = {parent for parent in node.inputs.values() if parent in waiting or parent in self._running}
-            if pending:
+            if any(parent in waiting or parent in self._running for parent in node.inputs.values()):
                 continue
             failed = [parent for parent in node.inputs.values() if parent in self._failures]
             del waiting[name]
