@@ -37,7 +37,7 @@ plan: $(READY) ## the stages of an experiment, their keys, and what is done alre
 	@$(BIN)/ganbalance plan $(REQUEST) $(if $(filter-out file,$(origin NAMESPACE)),--namespace "$(NAMESPACE)")
 
 data: $(READY) ## get FashionMNIST (Debian's package without root, else torchvision's download)
-	@$(BIN)/ganbalance data
+	@$(BIN)/ganbalance data get
 
 clean: ## which command deletes what
 	@echo 'clean-run RUN=... deletes a run on the cluster, clean-local the store, the reports and the caches here' >&2; exit 78

@@ -115,7 +115,7 @@ def test_an_image_starts_from_compiled_code(image: Image) -> None:
 
 
 def test_the_baked_images_are_whole(programs: Image) -> None:
-    checked = programs.run("ganbalance", "data", "jobs/experiments/quick.yaml")
+    checked = programs.run("ganbalance", "data", "get", "jobs/experiments/quick.yaml")
     assert checked.returncode == 0, checked.stderr
     assert "60,000 training and 10,000 test images" in checked.stdout
 

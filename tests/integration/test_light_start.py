@@ -55,5 +55,5 @@ def test_where_there_is_no_torch_only_a_run_with_stages_to_do_is_refused(
 def test_what_is_not_installed_is_told_in_one_line(
     lab: Lab, no_torch: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["data", str(lab.experiment), "--set", "classifier.backbone=resnet18"]) == 78
+    assert cli.main(["data", "get", str(lab.experiment), "--set", "classifier.backbone=resnet18"]) == 78
     assert capsys.readouterr().err == "ganbalance: torch is not installed here; install ganbalance[train]\n"

@@ -136,7 +136,7 @@ def test_a_record_of_a_plan_is_of_one_experiment(once: Swept, tmp_path: Path, ca
 
 
 def test_the_data_of_all_of_them_is_got(once: Swept, capsys: Said) -> None:
-    assert cli.main(["data", str(once.experiment)]) == 0
+    assert cli.main(["data", "get", str(once.experiment)]) == 0
     assert "npz is here and whole: 150 training and 80 test images" in capsys.readouterr().out
 
 

@@ -1,6 +1,7 @@
 """ganbalance: should you train a GAN to balance your image data, and which one?
 
-ganbalance data jobs/experiments/quick.yaml              get the images and the backbone's weights that it needs
+ganbalance data get jobs/experiments/quick.yaml          get the images and the backbone's weights that it needs
+ganbalance data card jobs/experiments/quick.yaml         what is in the images, left out, and there twice
 ganbalance plan jobs/experiments/honest.yaml             what would run, and what is done already
 ganbalance run  jobs/experiments/quick.yaml              run what is not done yet, then the report
 ganbalance run  jobs/experiments/quick.yaml --gan "vanilla dcgan" --seeds 0..9 --set gans.dcgan.steps=200
@@ -30,7 +31,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from ganbalance.cli import compare, doctor, experiments, predict, results, stores, submissions, watching
+from ganbalance.cli import compare, data, doctor, experiments, predict, results, stores, submissions, watching
 from ganbalance.cli.access import store_of_the_cluster
 from ganbalance.errors import ConfigError, GanbalanceError, Stopped, UnavailableError
 from ganbalance.pipeline import request
@@ -64,6 +65,6 @@ def _parser() -> argparse.ArgumentParser:
         prog="ganbalance", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=request.Parser)
-    for group in (experiments, submissions, watching, results, predict, compare, doctor, stores):
+    for group in (experiments, data, submissions, watching, results, predict, compare, doctor, stores):
         group.add_to(commands)
     return parser

@@ -3,6 +3,7 @@
 import argparse
 
 from ganbalance.cli import experiments, sweeps
+from ganbalance.cli.access import add_command
 from ganbalance.cli.text import table
 from ganbalance.data.datasets import open_dataset
 from ganbalance.errors import EXIT_DONE
@@ -13,18 +14,13 @@ from ganbalance.pipeline import resolution
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add these commands."""
     data = commands.add_parser("data", help="get the images of an experiment, or say what is in them")
-    actions = data.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    getter = actions.add_parser("get", help="get the images and the backbone's weights that an experiment needs")
-    experiments.add_request(getter)
-    getter.set_defaults(command=get)
-    help_ = "what is in the images of an experiment: classes, sizes, what is left out, what is there twice"
-    carder = actions.add_parser("card", help=help_)
-    experiments.add_request(carder)
-    carder.set_defaults(command=card)
+    group = data.add_subparsers(required=True, metavar="COMMAND")
+    for command in (get, card):
+        experiments.add_request(add_command(group, command, "jobs/experiments/quick.yaml"))
 
 
 def get(flags: argparse.Namespace) -> int:
-    """Get what an experiment needs from outside, unless it is here, and check it."""
+    """Get the images and the backbone's weights that an experiment needs, unless they are here, and check them."""
     for experiment, _values in sweeps.requested(flags):
         source = open_dataset(experiment.dataset)
         source.ensure()
@@ -39,7 +35,7 @@ def get(flags: argparse.Namespace) -> int:
 
 
 def card(flags: argparse.Namespace) -> int:
-    """Print what is in the images of the task's classes."""
+    """Say what is in an experiment's images: classes, sizes, what is done to them, left out, and there twice."""
     experiment = experiments.requested(flags)
     source = open_dataset(experiment.dataset)
     source.ensure()

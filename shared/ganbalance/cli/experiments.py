@@ -1,4 +1,4 @@
-"""Commands that take an experiment: run, plan, data."""
+"""Commands that take an experiment: run, plan."""
 
 import argparse
 import os
@@ -14,7 +14,7 @@ from ganbalance.config import Experiment
 from ganbalance.data.datasets import open_dataset
 from ganbalance.errors import EXIT_DONE, ConfigError, UnavailableError
 from ganbalance.models import backbones
-from ganbalance.pipeline import request, resolution, runs
+from ganbalance.pipeline import request, runs
 from ganbalance.pipeline.local import Failure, LocalRunner
 from ganbalance.pipeline.plan import make_plan
 from ganbalance.pipeline.state import State, open_state
@@ -38,8 +38,6 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     )  # fmt: skip
     request.add_store(planner)
     add_access(planner)
-
-    add_request(add_command(commands, data, "jobs/experiments/quick.yaml"))
 
 
 def run(flags: argparse.Namespace) -> int:
@@ -100,21 +98,6 @@ def plan(flags: argparse.Namespace) -> int:
     if flags.record:
         runs.submit(store, record)
         flags.record.write_text(f"--run={planned.run}\n")
-    return EXIT_DONE
-
-
-def data(flags: argparse.Namespace) -> int:
-    """Get the images and the backbone's weights that an experiment needs, unless they are here, and check them."""
-    for experiment, _values in sweeps.requested(flags):
-        source = open_dataset(experiment.dataset)
-        source.ensure()
-        images = source.load()
-        n_test = len(images.labels) - images.n_train
-        print(f"{experiment.dataset.name} is here and whole: {images.n_train:,} training and {n_test:,} test images")
-        settings = experiment.classifier
-        if resolution.weights_sha256(settings):
-            weights = backbones.find(settings.backbone).weights_file(settings.weights)
-            print(f"the weights of {settings.backbone} are here: {weights}")
     return EXIT_DONE
 
 

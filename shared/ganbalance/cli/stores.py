@@ -145,8 +145,9 @@ def cp(flags: argparse.Namespace) -> int:
 
 def gc(flags: argparse.Namespace) -> int:
     """List what nobody needs, and delete it if asked to: failed attempts, leftovers, artifacts without a run."""
+    age = text.age(flags.older_than)
     store = _opened(flags)
-    found = collect(store, text.age(flags.older_than))
+    found = collect(store, age)
     kept = sweep(store, found) if flags.delete else found.old
     again = f"ganbalance store gc --store {shlex.quote(store.url)} --older-than {flags.older_than} --delete"
     then = None if flags.delete else again

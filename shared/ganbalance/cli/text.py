@@ -33,7 +33,7 @@ def age(text: str) -> timedelta:
     """How long 7d, 12h, 30m, 0s are. Raises ConfigError."""
     matched = re.fullmatch(r"(\d{1,6})([smhd])", text)
     if not matched:
-        raise ConfigError(f"age {text!r}: give a number and a unit, such as 7d, 12h, 30m or 0s")
+        raise ConfigError(f"--older-than {text!r}: give a number and a unit, such as 7d, 12h, 30m or 0s")
     return int(matched[1]) * UNITS[matched[2]]
 
 

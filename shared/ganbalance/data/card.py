@@ -130,4 +130,4 @@ class Card(Frozen):
             said.append(f"{twins.test:,} test images ({self.test_share_in_training:.1%}) have one in the training part")
         if twins.other_class:
             said.append(f"{twins.other_class:,} have one in another class")
-        return "; ".join([*said, "dataset.duplicates: drop keeps one of each"])
+        return "; ".join([*said, "dataset.duplicates: drop keeps one of each, and none with two labels"])

@@ -15,10 +15,8 @@ from numpy.typing import NDArray
 
 from ganbalance.config import Experiment, Family
 from ganbalance.data.card import Card
-from ganbalance.data.card import Card
 from ganbalance.data.split import Split
 from ganbalance.errors import DataError
-from ganbalance.frozen import parse
 from ganbalance.frozen import parse
 from ganbalance.metrics.scores import PAIR, Scores
 from ganbalance.metrics.weighted import independent_counts
