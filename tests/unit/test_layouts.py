@@ -50,10 +50,12 @@ LAYOUTS: dict[str, tuple[list[str], Counted, str]] = {
     "a folder per class": (["10*cat/.png", "5*dog/.png"], {"cat": (8, 2), "dog": (4, 1)}, ""),
     "folders in a class": (["5*cat/a/.png", "5*cat/b/c/.png", "5*dog/.png"], {"cat": (8, 2), "dog": (4, 1)}, ""),
     "train and test": (
-        ["3*train/cat/.png", "2*train/dog/.png", "1*test/cat/.png", "2*test/dog/.png"], {"cat": (3, 1), "dog": (2, 2)}, "",
+        ["3*train/cat/.png", "2*train/dog/.png", "1*test/cat/.png", "2*test/dog/.png"],
+        {"cat": (3, 1), "dog": (2, 2)}, "",
     ),
     "capitals": (
-        ["3*Train/cat/.png", "2*Train/dog/.png", "1*TEST/cat/.png", "2*TEST/dog/.png"], {"cat": (3, 1), "dog": (2, 2)}, "",
+        ["3*Train/cat/.png", "2*Train/dog/.png", "1*TEST/cat/.png", "2*TEST/dog/.png"],
+        {"cat": (3, 1), "dog": (2, 2)}, "",
     ),
     "other spellings": (
         ["3*training_set/cat/.png", "2*training_set/dog/.png", "1*Test Images/cat/.png", "2*Test Images/dog/.png"],
@@ -64,11 +66,12 @@ LAYOUTS: dict[str, tuple[list[str], Counted, str]] = {
         {"cat": (4, 1), "dog": (2, 2)}, r"validation part \(1 image\) joins the training part",
     ),
     "a validation part alone": (
-        ["3*train/cat/.png", "2*train/dog/.png", "1*val/cat/.png", "2*val/dog/.png"], {"cat": (3, 1), "dog": (2, 2)},
-        r"validation part \(3 images\) is tested on",
+        ["3*train/cat/.png", "2*train/dog/.png", "1*val/cat/.png", "2*val/dog/.png"],
+        {"cat": (3, 1), "dog": (2, 2)}, r"validation part \(3 images\) is tested on",
     ),
     "parts in the class folders": (
-        ["3*cat/train/.png", "1*cat/test/.png", "2*dog/train/.png", "2*dog/test/.png"], {"cat": (3, 1), "dog": (2, 2)}, "",
+        ["3*cat/train/.png", "1*cat/test/.png", "2*dog/train/.png", "2*dog/test/.png"],
+        {"cat": (3, 1), "dog": (2, 2)}, "",
     ),
     "a test part beside the classes": (
         ["3*cat/.png", "2*dog/.png", "1*test/cat/.png", "2*test/dog/.png"], {"cat": (3, 1), "dog": (2, 2)}, "",
@@ -91,7 +94,8 @@ LAYOUTS: dict[str, tuple[list[str], Counted, str]] = {
         {"cat": (3, 1), "dog": (2, 2)}, r"2 \(masks/0.png, masks/1.png\), beside the folders",
     ),
     "what systems leave behind": (
-        ["5*cat/.png", "5*dog/.png", "2*cat/@eaDir/.png", "1*__MACOSX/cat/.png", "1*.git/.png", "cat/._0.png", "Thumbs.db"],
+        ["5*cat/.png", "5*dog/.png", "2*cat/@eaDir/.png", "1*__MACOSX/cat/.png", "1*.git/.png", "cat/._0.png",
+         "Thumbs.db"],
         {"cat": (4, 1), "dog": (4, 1)}, r"5 \(.*hidden, or left behind",
     ),
     "no images by their names": (
@@ -99,7 +103,7 @@ LAYOUTS: dict[str, tuple[list[str], Counted, str]] = {
         {"cat": (4, 1), "dog": (4, 1)}, r"2 \(cat/a.svg, cat/b.SVG\), no image by its name: .svg",
     ),
     "numbers": (["5*10/.png", "5*9/.png", "5*08/.png"], {"08": (4, 1), "9": (4, 1), "10": (4, 1)}, ""),
-    "an empty folder": (["5*cat/.png", "5*dog/.png", "eel/notes.txt"], {"cat": (4, 1), "dog": (4, 1)}, "no image by its"),
+    "no images in it": (["5*cat/.png", "5*dog/.png", "eel/notes.txt"], {"cat": (4, 1), "dog": (4, 1)}, "no image by"),
 }  # fmt: skip
 
 

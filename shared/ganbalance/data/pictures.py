@@ -208,8 +208,11 @@ def _dicom(content: bytes) -> NDArray[Any]:
 
 def _squared(image: Image.Image, side_px: int, fit: Fit) -> Image.Image:
     """As a square of that side; larger pictures shrunk by box averages, smaller ones enlarged bilinearly."""
-    resampling = Image.Resampling.BOX if max(image.size) > side_px else Image.Resampling.BILINEAR
+    longest = max(image.size)
+    resampling = Image.Resampling.BOX if longest > side_px else Image.Resampling.BILINEAR
     size = (side_px, side_px)
     if fit == "stretch":
         return image.resize(size, resampling)
+    if min(image.size) < (least := longest // side_px):  # a line that would become no pixel at all
+        image = image.resize((max(image.width, least), max(image.height, least)))
     return ImageOps.pad(image, size, resampling) if fit == "pad" else ImageOps.fit(image, size, resampling)

@@ -16,24 +16,24 @@ class Table(OwnImages):
         tree = walk(root)
         files = {file.name: file for file in tree.files}
         listing, find = Listing(left_out=tree.left_out), tables.Finder(files)
-        rows: dict[str, tables.Row] = {}
+        said: dict[str, tables.Row] = {}
         for row in tables.rows(path, self._settings.columns):
+            if not row.path:
+                listing.left_out["a row without a path"].append(f"line {row.line}")
+                continue
+            name = find(row.path, f"{path}, line {row.line}") or readable(row.path)
+            before = said.setdefault(name, row)
+            if before[2:] != row[2:]:
+                raise DataError(
+                    f"{path}, lines {before.line} and {row.line} say different things of {row.path!r}; keep one"
+                )
             part = part_called(row.split) if row.split else "train"
-            if not row.path or not row.label:
-                listing.left_out[f"a row without a {'label' if row.path else 'path'}"].append(row.path)
+            if not row.label:
+                listing.left_out["a row without a label"].append(name)
             elif part is None:
-                listing.left_out[f"of split {row.split!r}, not train, validation or test"].append(row.path)
-            else:
-                name = find(row.path, f"{path}, line {row.line}") or readable(row.path)
-                before = rows.setdefault(name, row)
-                if before[2:] != row[2:]:
-                    raise DataError(
-                        f"{path}, lines {before.line} and {row.line} say different things of {row.path!r}; keep one"
-                    )
-                if before is row:
-                    file = files.get(name) or File(
-                        name, root / row.path, problem=f"is not below {root} (dataset.images)"
-                    )
-                    listing.entries.append(file.entry(readable(row.label), part, readable(row.group)))
-        listing.left_out["an image that no row names"] += sorted(files.keys() - rows.keys())
+                listing.left_out[f"of split {row.split!r}, not train, validation or test"].append(name)
+            elif before is row:
+                file = files.get(name) or File(name, root / row.path, problem=f"is not below {root} (dataset.images)")
+                listing.entries.append(file.entry(readable(row.label), part, readable(row.group)))
+        listing.left_out["an image that no row names"] += sorted(files.keys() - said.keys())
         return listing
