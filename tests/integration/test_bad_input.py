@@ -202,10 +202,10 @@ def test_a_full_disk_asks_to_try_again(lab: Lab, capsys: pytest.CaptureFixture[s
 def test_an_npz_that_lies_about_its_shape_is_reported(
     tiny: Settings, write: Callable[[Settings], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    np.savez(tmp_path / "bad.npz", images=np.zeros((80, 8, 8), np.float32), labels=np.tile([0, 1], 40))
+    np.savez(tmp_path / "bad.npz", images=np.zeros((80, 8, 8, 5), np.uint8), labels=np.tile([0, 1], 40))
     lab = Lab(write(tiny | with_dataset(str(tmp_path / "bad.npz"))), tmp_path / "store")
     assert lab.program("imbalance") == BAD_DATA
-    assert "must be uint8" in one_line(capsys.readouterr().err)
+    assert "must be numbers of shape" in one_line(capsys.readouterr().err)
 
 
 def test_files_that_changed_after_the_plan_are_noticed(
@@ -230,7 +230,7 @@ def test_a_class_without_test_images_is_reported_before_anything_trains(
     np.savez(tmp_path / "own.npz", **arrays)
     lab = Lab(write(tiny | with_dataset(str(tmp_path / "own.npz"))), tmp_path / "store")
     assert lab.program("imbalance") == BAD_DATA
-    assert "class '1' has no test images" in one_line(capsys.readouterr().err)
+    assert "class '1' has 60 images, none to test on" in one_line(capsys.readouterr().err)
 
 
 def test_dry_run_prints_the_resolved_settings_and_stops(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:

@@ -187,10 +187,10 @@ def test_the_lines_in_the_readme_predict_without_this_project(
 
 def test_a_model_says_what_it_is(kept: Path, lab: Lab, reported: dict[str, Any]) -> None:
     model = json.loads((kept / "model.json").read_text())
-    assert (model["format"], model["arm"], model["seed"], model["seeds"]) == (2, "class-weight", 4, [3, 4])
+    assert (model["format"], model["arm"], model["seed"], model["seeds"]) == (3, "class-weight", 4, [3, 4])
     assert model["classes"] == ["T-shirt", "shirt"]
     assert model["task"] == {"kind": "pair", "positive": "shirt", "negative": "T-shirt"}
-    assert model["image"] == {"side_px": 28, "channels": 1}
+    assert model["image"] == {"side_px": 28, "channels": 1, "fit": "pad"}
     assert model["backbone"]["name"] == "efficientnet-lite0"
     assert model["backbone"]["sha256"].startswith("579344248a93")
     assert (model["backbone"]["side_px"], model["backbone"]["mean"], model["backbone"]["std"]) == (

@@ -28,7 +28,8 @@ def planned(path: Path, groups: Settings | None = None, **changes: Any) -> Plan:
 def test_a_plan_says_how_many_images_and_groups_each_part_gets(tmp_path: Path) -> None:
     pets(tmp_path, of_cat=20, of_dog=30)
     (tmp_path / "dog" / "d0_9.png").write_bytes((tmp_path / "dog" / "d0_0.png").read_bytes())
-    about_dogs, about_cats = planned(tmp_path).notes
+    about_dogs, about_cats, about_twins = planned(tmp_path).notes
+    assert about_twins.startswith("twins: 2 images there more than once, 2 with the same bytes")
     assert about_cats == (
         "class 'cat' is split by group; images (groups): train 18 (6), validation 6 (2), tuning 12 (4), "
         "removed 12 (4), test 12 (4)"

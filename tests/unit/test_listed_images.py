@@ -101,7 +101,8 @@ def test_rows_of_another_split_or_without_a_label_are_told(tmp_path: Path) -> No
     assert counted(source) == {"cat": (2, 1), "dog": (2, 2)}
     said = "\n".join(source.card().warnings())
     for part in (
-        "2 (images/cat4.png, images/dog4.png), of split 'unlabelled'", "1 (images/cat0.png), a row without a label", "1 (line 12), a row without a path",
+        "2 (images/cat4.png, images/dog4.png), of split 'unlabelled'",
+        "1 (images/cat0.png), a row without a label", "1 (line 12), a row without a path",
         "1 (images/extra.png), an image that no row names",
     ):  # fmt: skip
         assert part in said

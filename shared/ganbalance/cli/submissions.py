@@ -61,8 +61,9 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 def submit(flags: argparse.Namespace) -> int:
     """Run an experiment on a cluster, or each one of a sweep; the same again resumes it."""
-    records = sweeps.records(sweeps.requested(flags))
+    members = sweeps.requested(flags)
     with connected(flags) as (cluster, store):
+        records = sweeps.records(members)  # images may be on S3 as the cluster reaches it
         if flags.driver == "cluster" and (warning := sweeps.made_twice(store, records)):
             print(warning)
         for record in records:
@@ -82,8 +83,8 @@ def resume(flags: argparse.Namespace) -> int:
 def render(flags: argparse.Namespace) -> int:
     """Print the manifests that submit would create, as YAML; create nothing."""
     experiment = experiments.requested(flags)
-    plan = make_plan(experiment)
     with connected(flags) as (cluster, store):
+        plan = make_plan(experiment)
         submission = _new_submission(flags, cluster, store, plan.run)
         jobs = rendering.jobs(experiment, State(plan, Artifacts(store)), submission)
     print(yaml.safe_dump_all(jobs, sort_keys=False, width=200), end="")
@@ -149,7 +150,11 @@ def _drive_here(cluster: Cluster, record: runs.Record, state: State, submission:
 def _only_here(record: runs.Record) -> list[str]:
     """The stages that read images and weights which are files of whoever submits: no pod could read them."""
     settings = record.experiment
-    is_here = {"dataset": isinstance(settings.dataset, OwnImages), "backbone": settings.classifier.weights is not None}
+    images = settings.dataset
+    is_here = {
+        "dataset": isinstance(images, OwnImages) and not images.is_on_s3,
+        "backbone": settings.classifier.weights is not None,
+    }
     return [stage for stage, of_files in is_here.items() if of_files]
 
 

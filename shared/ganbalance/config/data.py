@@ -104,6 +104,12 @@ class OwnImages(Frozen):
     skip_bad: bool = Field(False, description="go on without images that cannot be read")
     duplicates: Literal["keep", "drop"] = Field("keep", description="drop: of equal or nearly equal images one stays")
 
+    @property
+    def is_on_s3(self) -> bool:
+        """Whether all of it is where any machine can read it that reads the store."""
+        places = (self.path,) if isinstance(self.path, str) else self.path
+        return all(place.startswith("s3://") for place in (*places, *([self.images] if self.images else [])))
+
     @pydantic.model_validator(mode="after")
     def _settings_fit_the_name(self) -> Self:
         if self.groups and (self.groups.array is not None) != (self.name == "npz"):
