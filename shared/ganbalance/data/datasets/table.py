@@ -36,4 +36,6 @@ class Table(OwnImages):
                 file = files.get(name) or File(name, root / row.path, problem=f"is not below {root} (dataset.images)")
                 listing.entries.append(file.entry(readable(row.label), part, readable(row.group)))
         listing.left_out["an image that no row names"] += sorted(files.keys() - said.keys())
+        for why, names in listing.left_out.items():
+            listing.left_out[why] = [name for name in names if root / name != path]
         return listing
