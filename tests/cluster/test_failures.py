@@ -5,6 +5,7 @@ holds no torch. What takes long is submitted first and checked last.
 """
 
 import re
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from ganbalance.k8s.client import Access, Cluster
 from ganbalance.k8s.manifest import GPU_RESOURCE, PART
 from ganbalance.k8s.preflight import nodes
 from ganbalance.maintenance.doctor import Finding
+from ganbalance.pipeline.heartbeat import DEAD_AFTER
 from tests import manifests
 from tests.cluster.deployment import RUN_LABEL, Deployment
 from tests.cluster.lab import BACKBONE, BLOCKED, FIRST, SEED_0, SEED_1, SMALL, Lab, script
@@ -261,6 +263,26 @@ def test_what_happens_to_a_run_leaves_the_other_in_the_namespace_alone(lab: Lab)
 
     assert lab.ganbalance("clean", "--run", other).code == 0
     assert not lab.deployed.pods(other)
+
+
+def test_a_run_is_not_cleaned_from_another_namespace_before_its_driver_is_dead(lab: Lab, neighbour: Lab) -> None:
+    run = lab.submitted("shared-store", script(SLEEP))
+    lab.deployed.wait_for("a driver and three stages that run", lambda: len(_running(lab, run)) == 4, run)
+    before, states = _running(lab, run), _states(lab, run)
+    in_use = f"in use by the driver in namespace {lab.namespace.name} ({run}-driver-1-"
+    said = neighbour.ganbalance("clean", "--run", run)
+    assert (said.code, said.err.count("\n"), in_use in said.err) == (75, 1, True), said
+    assert (_running(lab, run), _states(lab, run)) == (before, states)
+
+    (driver,) = lab.deployed.pods(run, **{PART: "driver"})
+    lab.namespace.kubectl("exec", driver["metadata"]["name"], "--", "sh", "-c", "kill -9 -1", check=False)
+    lab.namespace.kubectl("delete", "jobs", "--selector", f"{RUN_LABEL}={run}", "--grace-period=1")
+    said = neighbour.ganbalance("clean", "--run", run)
+    assert (said.code, in_use in said.err) == (75, True), said
+    killed = time.monotonic()
+    lab.deployed.wait_for("its death", lambda: neighbour.ganbalance("clean", "--run", run).code == 0)
+    assert time.monotonic() - killed < DEAD_AFTER.total_seconds() + 15
+    assert neighbour.ganbalance("status", "--run", run).code == 78
 
 
 def _running(lab: Lab, run: str) -> set[str]:

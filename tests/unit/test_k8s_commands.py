@@ -1,100 +1,27 @@
 """What is typed about runs on a cluster, against an API server and an S3 server in this process."""
 
-import base64
 import os
 import re
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from ganbalance import cli
 from ganbalance.errors import Stopped
 from ganbalance.k8s import connection
 from ganbalance.k8s.client import Access, Cluster
 from ganbalance.k8s.driver import Driver
-from ganbalance.k8s.manifest import PART, RUN, TEMPLATES
+from ganbalance.k8s.manifest import RUN
 from ganbalance.pipeline import runs
-from ganbalance.pipeline.state import State
-from ganbalance.store import Store, open_store
-from ganbalance.store.artifacts import Artifacts
-from tests import servers
-from tests.cluster_double import KUEUE, ClusterDouble, Object
+from tests.cluster_double import KUEUE
 from tests.job_controller import Outcome, Runs, Unmade, Waits
 from tests.loading import loaded_by_command
-from tests.stage_pods import StagePods
-from tests.unit.k8s_run import template
+from tests.unit.commands_bench import Bench
 
 BAD_CONFIG = 78
-
-
-class Bench:
-    """A cluster that a run can be submitted to, its store, and the command line."""
-
-    def __init__(self, double: ClusterDouble, store: Store, experiment: Path, capsys: pytest.CaptureFixture[str]):
-        self.double, self.store, self.experiment, self._capsys = double, store, experiment, capsys
-        self.double.pods = self.pods = StagePods(store)
-
-    def type(self, command: str, *words: str) -> tuple[int, str]:
-        """Type a command; its exit code and all that it says."""
-        code = cli.main([command, *words, "--kubeconfig", str(self.double.kubeconfig)])
-        said = self._capsys.readouterr()
-        return code, said.out + said.err
-
-    def submit(self, *words: str) -> tuple[int, str]:
-        return self.type("submit", str(self.experiment), *words)
-
-    def driver_jobs(self) -> list[Object]:
-        return [job for job in self.double.objects("Job") if job["metadata"]["labels"].get(PART) == "driver"]
-
-    @property
-    def run(self) -> str:
-        """The run that was submitted."""
-        return str(self.driver_jobs()[0]["metadata"]["labels"][RUN])
-
-    def step(self, run: str) -> None:
-        """Let a driver look once."""
-        record, submission = runs.load(self.store, run), runs.load_submission(self.store, run, 1)
-        cluster = Cluster(Access(kubeconfig=str(self.double.kubeconfig)))
-        Driver(
-            cluster, record.experiment, State(record.plan, Artifacts(self.store, self.experiment.parent)), submission
-        ).step()
-
-    def change_template(self, **container: Any) -> None:
-        """Change the program in every template."""
-        for found in self.double.objects("PodTemplate"):
-            found["template"]["spec"]["containers"][0].update(container)
-            self.double.add(found)
-
-
-@pytest.fixture
-def bench(
-    tiny: dict[str, Any], tmp_path: Path, cluster_double: ClusterDouble, no_waiting: None, moto: servers.Server,
-    use_s3: Callable[[servers.Server], str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
-) -> Bench:  # fmt: skip
-    url = use_s3(moto)
-    store = open_store(url)
-    settings = moto.environment
-    for name in settings:
-        monkeypatch.delenv(name)  # the cluster is what knows them
-    keys = {name: settings.pop(name) for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
-    hidden = {name: base64.b64encode(value.encode()).decode() for name, value in keys.items()}
-    cluster_double.add({"kind": "Secret", "metadata": {"name": "keys"}, "data": hidden})
-    known = {"AWS_ENDPOINT_URL": settings["AWS_ENDPOINT_URL"], "AWS_REGION": "us-east-1", "GANBALANCE_STORE": url}
-    cluster_double.add({"kind": "ConfigMap", "metadata": {"name": "store"}, "data": known})
-    cluster_double.add({"kind": "ServiceAccount", "metadata": {"name": "default"}})
-    cluster_double.deny("list", "nodes")
-    for name in TEMPLATES:
-        cluster_double.add({"kind": "PodTemplate"} | template(name))
-    experiment = tmp_path / "experiment.yaml"
-    experiment.write_text(yaml.safe_dump(tiny | {"dataset": {"name": "fashion-mnist"}}))
-    made = Bench(cluster_double, store, experiment, capsys)
-    made.change_template(envFrom=[{"configMapRef": {"name": "store"}}, {"secretRef": {"name": "keys"}}])
-    return made
 
 
 def test_a_submission_is_one_driver_and_the_same_again_finds_it_at_work(bench: Bench) -> None:

@@ -14,7 +14,7 @@ from ganbalance.config import Experiment
 from ganbalance.data.datasets import open_dataset
 from ganbalance.errors import EXIT_DONE, ConfigError, UnavailableError
 from ganbalance.models import backbones
-from ganbalance.pipeline import request, runs
+from ganbalance.pipeline import heartbeat, request, runs
 from ganbalance.pipeline.local import Failure, LocalRunner
 from ganbalance.pipeline.plan import make_plan
 from ganbalance.pipeline.state import State, open_state
@@ -68,7 +68,9 @@ def _run(flags: argparse.Namespace, record: runs.Record, state: State) -> int:
     failures: list[Failure] = []
     if missing:
         runs.note(store, plan.run, "started", workers=flags.workers)
-        failures = LocalRunner(state, logs=flags.out / plan.run / "logs", workers=flags.workers).run()
+        runner = LocalRunner(state, logs=flags.out / plan.run / "logs", workers=flags.workers)
+        with heartbeat.beating(store, plan.run, "ganbalance run"):
+            failures = runner.run()
         runs.note(store, plan.run, "ended", failed=[failure.stage for failure in failures])
     results.write_report(state, flags.out / plan.run)
     took = time.monotonic() - started

@@ -11,7 +11,7 @@ from functools import cache, partial
 from ganbalance.cli import text
 from ganbalance.cli.access import add_access, add_command, connected
 from ganbalance.cli.stores import KEY_CHARS
-from ganbalance.errors import EXIT_DONE, DataError
+from ganbalance.errors import EXIT_DONE, DataError, UnavailableError
 from ganbalance.frozen import dump
 from ganbalance.k8s import operations, status
 from ganbalance.k8s.advice import advised
@@ -19,7 +19,7 @@ from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.snapshot import observe
 from ganbalance.k8s.status import DriverRow, Row
 from ganbalance.maintenance import gc as garbage
-from ganbalance.pipeline import runs
+from ganbalance.pipeline import heartbeat, runs
 from ganbalance.pipeline.state import State
 from ganbalance.plurals import plural
 from ganbalance.store import Store
@@ -105,18 +105,26 @@ def cancel(flags: argparse.Namespace) -> int:
 
 
 def clean(flags: argparse.Namespace) -> int:
-    """Cancel a run and delete what the store holds for it alone: its record, and what no other run needs."""
+    """Cancel a run and delete its record and what no other run needs; refused while others work on it."""
+    run = flags.run
     with connected(flags) as (cluster, store):
-        runs.load(store, flags.run)
-        found = operations.cancel(cluster, store, flags.run, _say)
-        mine = garbage.of_run(store, flags.run)
-        kept = garbage.sweep(store, mine)
-        size = sum(piece.size for piece in mine.old if piece not in kept)
-        garbage.forget(store, flags.run)
-    print(
-        f"cleaned {flags.run}: {plural(found, 'Job')}, {plural(len(mine.old) - len(kept), 'artifact')} "
-        f"({text.size(size)}) and its record are gone; what other runs need is kept"
-    )
+        runs.load(store, run)
+        with heartbeat.beating(store, run, "ganbalance clean") as beat:
+            operations.check_is_ours(cluster, store, run, beat)
+            found = operations.cancel(cluster, store, run, _say)
+            mine = garbage.of_run(store, run)
+            kept = garbage.sweep(store, mine)
+            gone = f"{plural(found, 'Job')}, {plural(len(mine.old) - len(kept), 'artifact')}"
+            if kept:
+                raise UnavailableError(
+                    f"{plural(len(kept), 'artifact')} of run {run} changed meanwhile: kept, with its record; "
+                    f"{gone} are gone; see who writes to the store {store.url}, then run the same command again"
+                )
+            garbage.forget(store, run)
+    for error in mine.unreadable:
+        print(f"left alone: {error}")
+    size = text.size(sum(piece.size for piece in mine.old))
+    print(f"cleaned {run}: {gone} ({size}) and its record are gone; what other runs need is kept")
     return EXIT_DONE
 
 

@@ -21,8 +21,8 @@ from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.manifest import CAUSE, GROUP, QUEUE, SPEC_HASH, Manifest
 from ganbalance.k8s.operations import keep_log, log_name
 from ganbalance.k8s.snapshot import ClusterSnapshot, completed, name_of, observe
+from ganbalance.pipeline import heartbeat, runs, stages
 from ganbalance.pipeline import pod as in_pod
-from ganbalance.pipeline import runs, stages
 from ganbalance.pipeline.plan import Node
 from ganbalance.pipeline.runs import Submission
 from ganbalance.pipeline.state import State
@@ -48,8 +48,9 @@ class Driver:
         """Drive until nothing is left that could run; return the stages without a result, each with its cause."""
         store = self._state.artifacts.store
         runs.note(store, self._run, "driver started", submission=self._submission.number)
-        while not self.step():
-            time.sleep(POLL_S)
+        with heartbeat.beating(store, self._run, f"the driver in namespace {self._cluster.namespace}"):
+            while not self.step():
+                time.sleep(POLL_S)
         snapshot = observe(self._cluster, self._run)
         failures = self.failures(snapshot)
         runs.note(

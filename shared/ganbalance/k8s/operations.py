@@ -9,8 +9,8 @@ from ganbalance.k8s import diagnosis
 from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.manifest import DRIVER, PART, RUN, Manifest, driver_name
 from ganbalance.k8s.snapshot import drivers, index_of, job_of, name_of
+from ganbalance.pipeline import heartbeat, runs
 from ganbalance.pipeline import pod as in_pod
-from ganbalance.pipeline import runs
 from ganbalance.plurals import plural
 from ganbalance.store import Store
 
@@ -109,6 +109,21 @@ def _places(store: Store, run: str, stage: str) -> list[tuple[str, int | None]]:
         if name == stage or name.startswith(f"{stage}/")
     ]
     return [(job, index) for _, job, index in sorted(found)]
+
+
+def check_is_ours(cluster: Cluster, store: Store, run: str, mine: str) -> None:
+    """Raises UnavailableError when others work on a run than the pods of this namespace; `mine` is our heartbeat."""
+    ours = {name_of(pod) for pod in cluster.list("Pod", {RUN: run})}
+    found = [(worker, ago) for worker, ago in heartbeat.others(store, run, mine) if worker.process not in ours]
+    if found:
+        worker, ago = found[0]
+        more = f" and {plural(len(found) - 1, 'other')}" if found[1:] else ""
+        raise UnavailableError(
+            f"run {run} in the store {store.url} is in use by {worker.what} ({worker.process}){more}, since "
+            f"{worker.since:%Y-%m-%d %H:%M} UTC, last seen {ago.total_seconds():.0f} s ago; nothing was deleted: stop "
+            "it there (Ctrl-C, or ganbalance cancel in its namespace), then run the same command again; what was "
+            f"killed counts as dead {heartbeat.DEAD_AFTER.total_seconds():.0f} s after it was last seen"
+        )
 
 
 def is_under_way(cluster: Cluster, run: str) -> str | None:

@@ -126,7 +126,7 @@ def _needed(inventory: Inventory, besides: str | None = None) -> set[Address]:
     states = inventory.states({run: record for run, record in inventory.records().items() if run != besides})
     if broken := [run for run in inventory.recorded if run in inventory.problems]:
         raise DataError(
-            f"what run {broken[0]} needs is not known, so nothing is deleted: {inventory.problems[broken[0]]}"
+            f"what run {broken[0]} needs is not known, so no artifact is deleted: {inventory.problems[broken[0]]}"
         )
     return {at for state in states.values() for at in references(state)}
 

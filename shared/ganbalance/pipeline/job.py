@@ -24,7 +24,7 @@ from ganbalance.data.images import TaskImages
 from ganbalance.data.split import Split
 from ganbalance.errors import EXIT_BUG, EXIT_DONE, ConfigError, DataError, GanbalanceError, UnavailableError
 from ganbalance.frozen import dump
-from ganbalance.pipeline import pod, provenance, request, runs
+from ganbalance.pipeline import heartbeat, pod, provenance, request, runs
 from ganbalance.pipeline.checkpoints import Checkpoints
 from ganbalance.pipeline.plan import Node, Plan, make_plan
 from ganbalance.pipeline.signals import answered, stoppable
@@ -153,7 +153,8 @@ def _run(name: str, doc: str, bodies: Mapping[type[Stage], Body], argv: Sequence
             if done := state.commit(node.name):
                 print(f"{node.name}: already done ({done.key[:8]})", flush=True)
             else:
-                _run_stage(node, record.experiment, state, bodies[node.kind], stops)
+                with heartbeat.beating(store, record.plan.run, f"the stage {node.name}"):
+                    _run_stage(node, record.experiment, state, bodies[node.kind], stops)
     return EXIT_DONE
 
 

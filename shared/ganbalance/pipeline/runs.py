@@ -4,8 +4,10 @@ runs/<run>/run.json                    the resolved experiment and the plan
 runs/<run>/events/<time>-<id>.json     append-only
 runs/<run>/rounds/<job>.json           which stage each index of a Job runs: one round of one group
 runs/<run>/submissions/<number>.json   the pod templates as they were then, and how much may run at a time
+runs/<run>/heartbeats/<id>.json        who works on it now; see `heartbeat`
 
-A driver reads the last and the run's record, so a template that is changed later changes no run that is under way.
+A driver reads the last submission and the run's record, so a template that is changed later changes no run that is
+under way.
 """
 
 import datetime
@@ -92,11 +94,16 @@ def submit(store: Store, record: Record) -> str:
     if not store.create(name, data) and store.read(name) != data:
         # same stages and settings, other resources: the newest count. Replaced in one step, since without its record
         # a run is none to programs that start, and garbage to a clean-up
-        with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
-            source = Path(scratch) / "record"
-            source.write_bytes(data)
-            store.put(name, source)
+        replace(store, name, data)
     return record.plan.run
+
+
+def replace(store: Store, name: str, data: bytes) -> None:
+    """Keep `data` under `name`, in place of what is there."""
+    with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
+        source = Path(scratch) / "record"
+        source.write_bytes(data)
+        store.put(name, source)
 
 
 def load(store: Store, run: str) -> Record:

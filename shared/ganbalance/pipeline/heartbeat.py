@@ -1,0 +1,85 @@
+"""Show that a process works on a run, and find those that do: what they write must not be deleted under them.
+
+runs/<run>/heartbeats/<id>.json    written anew every 30 s, deleted at the end
+
+Drivers, local runs and stages have one each. A process that was killed leaves its own behind; two minutes after its
+last beat it counts as dead. Only times of the store are compared, so no clock of a machine has to be right.
+"""
+
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+
+from ganbalance.errors import DataError, GanbalanceError
+from ganbalance.frozen import Frozen
+from ganbalance.pipeline import pod, runs
+from ganbalance.store import MissingError, Store
+
+EVERY_S = 30.0
+DEAD_AFTER = timedelta(minutes=2)  # three beats may get lost
+LAST_BEAT_S = 10.0
+
+
+class Worker(Frozen):
+    """Who works on a run: what it is, the name of its pod, else its host and process, and since when."""
+
+    what: str
+    process: str
+    since: datetime
+
+
+@contextmanager
+def beating(store: Store, run: str, what: str) -> Iterator[str]:
+    """Have a heartbeat while the block lasts; gives its name in the store."""
+    name = f"{_folder(run)}/{secrets.token_hex(6)}.json"
+    process = os.environ.get(pod.POD) or f"{socket.gethostname()}, process {os.getpid()}"
+    data = runs.written(Worker(what=what, process=process, since=datetime.now(UTC)))
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(EVERY_S):
+            with suppress(GanbalanceError, OSError):  # the next one may get through
+                runs.replace(store, name, data)
+
+    thread = threading.Thread(target=beat, daemon=True)
+    runs.replace(store, name, data)
+    thread.start()
+    try:
+        yield name
+    finally:
+        ended.set()
+        thread.join(LAST_BEAT_S)
+        with suppress(GanbalanceError):  # then it dies by itself
+            store.delete(name)
+
+
+def others(store: Store, run: str, mine: str) -> list[tuple[Worker, timedelta]]:
+    """Who else works on a run and how long ago each was seen, from the one that has for longest; `mine` is fresh.
+
+    Raises DataError when one is unreadable: then nobody knows who it is.
+    """
+    seen = {entry.name: entry.modified for entry in store.entries(_folder(run))}
+    now = seen.pop(mine)
+    found = []
+    for name, modified in seen.items():
+        if now - modified < DEAD_AFTER:
+            with suppress(MissingError):  # it has ended by now
+                found.append((_parse(store, name), max(now - modified, timedelta(0))))
+    return sorted(found, key=lambda one: one[0].since)
+
+
+def _parse(store: Store, name: str) -> Worker:
+    try:
+        return Worker.model_validate_json(store.read(name))
+    except ValueError as error:
+        raise DataError(
+            f"{name} in the store {store.url}, a heartbeat, is corrupt or of another version; see who works on the run"
+        ) from error
+
+
+def _folder(run: str) -> str:
+    return f"runs/{run}/heartbeats"
