@@ -47,6 +47,8 @@ clean-local: ## delete the store here, the reports in out/ and every cache; asks
 		"deletes there what no run needs, 'ganbalance store cp' keeps a run elsewhere before the bucket goes" >&2; exit 78; }
 	@[[ -n "$(strip $(STORE))" ]] || { echo 'STORE= names no store; not deleted' >&2; exit 78; }
 	@test ! -e "$(STORE)" || test -e "$(STORE)/store.json" || { echo '$(STORE) is no store; not deleted' >&2; exit 78; }
+	@[[ -z "$$(find "$(STORE)/runs" -path '*/heartbeats/*' -mmin -2 2>/dev/null)" ]] || { echo 'a run in $(STORE)' \
+		'is at work, or was killed less than two minutes ago; stop it first; not deleted' >&2; exit 78; }
 	@[[ "$(YES)" == 1 ]] || { read -rp 'delete $(STORE), out/ and every cache? [y/N] ' answer && [[ $$answer == [yY]* ]]; } || \
 		{ echo 'nothing was deleted; YES=1 answers yes' >&2; exit 78; }
 	rm -rf "$(STORE)" out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
@@ -70,7 +72,8 @@ compose-down: ## stop and remove the containers; the volumes stay
 ##@
 ##@ Kubernetes: NAMESPACE=name CONTEXT=name
 ##@      load, push, deploy: IMAGE TAG DEVICE as images takes them; push, deploy: REGISTRY=host/team
-##@      deploy: OVERLAY=local, gpu or a folder, COMPONENTS="quota network-policy"
+##@      deploy: OVERLAY=local, gpu or a folder, COMPONENTS="quota network-policy" (else as before),
+##@              REPLACE_VOLUME=1 (give up what is in MinIO for another volume)
 ##@      submit: EXPERIMENT GAN SEEDS SET as run takes them; submit, resume: PARALLEL=pods PENDING=seconds DRIVER=local
 override KUBECTL += $(if $(CONTEXT),--context $(CONTEXT))
 registry_image = $(if $(REGISTRY),$(patsubst %/,%,$(REGISTRY))/)$(IMAGE):$(TAG)-$(1)
@@ -96,9 +99,10 @@ push: ## push the images to a registry that the cluster pulls from (REGISTRY=hos
 		docker push $(call registry_image,$$target); \
 	done
 
-# an overlay's own images stand, unless one of these was given
+# an overlay's own images stand, unless one of these was given; components are those of the last time, unless given
 deploy: ## put what runs need into the cluster: templates, permissions, and with OVERLAY=local MinIO and its credentials
-	@NAMESPACE='$(NAMESPACE)' OVERLAY='$(OVERLAY)' COMPONENTS='$(COMPONENTS)' \
+	@NAMESPACE='$(NAMESPACE)' OVERLAY='$(OVERLAY)' REPLACE_VOLUME='$(REPLACE_VOLUME)' \
+	$(if $(filter-out undefined,$(origin COMPONENTS)),COMPONENTS='$(COMPONENTS)') \
 	$(if $(filter-out file undefined,$(foreach name,IMAGE TAG DEVICE REGISTRY,$(origin $(name)))), \
 		PROGRAM_IMAGE='$(call registry_image,$(DEVICE))' REPORT_IMAGE='$(call registry_image,report)') k8s/deploy $(KUBECTL)
 

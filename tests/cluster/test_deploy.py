@@ -4,9 +4,10 @@ import base64
 import os
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -40,20 +41,35 @@ NO_BUCKET: Manifest = {
 NOT_OURS = {"IMAGE", "TAG", "DEVICE", "REGISTRY", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
 
 
-def _overlay(folder: Path, tag: str) -> Path:
+# a change of MinIO's pod that has nothing to do with its volume
+PATIENT: Manifest = {
+    "target": {"kind": "Deployment", "name": "minio"},
+    "patch": yaml.safe_dump([{"op": "add", "path": "/spec/template/spec/terminationGracePeriodSeconds", "value": 31}]),
+}
+
+UNBOUND: Manifest = {
+    "target": {"kind": "PersistentVolumeClaim", "name": "minio"},
+    "patch": yaml.safe_dump([{"op": "add", "path": "/spec/storageClassName", "value": "there-is-none"}]),
+}
+
+
+def _overlay(
+    folder: Path, tag: str, *patches: Manifest, minio: Sequence[str] = ("minio", "minio-ephemeral"), **more: str
+) -> Path:
     names = ("ganbalance/programs", "ganbalance/report")
     manifests.render_on_top(
         folder,
         resources=["k8s/base"],
-        components=["k8s/components/namespace", "k8s/components/minio", "k8s/components/minio-ephemeral"],
+        components=[f"k8s/components/{name}" for name in ("namespace", *minio)],
         images=[{"name": name, "newName": "ganbalance", "newTag": tag} for name in names],
-        patches=[NO_BUCKET],
+        patches=[NO_BUCKET, *patches],
+        **more,
     )
     return folder
 
 
-def _deploy(namespace: Namespace, overlay: Path) -> subprocess.CompletedProcess[str]:
-    variables = [f"NAMESPACE={namespace.name}", f"OVERLAY={overlay}", f"KUBECTL={manifests.kubectl()}"]
+def _deploy(namespace: Namespace, overlay: Path, *given: str) -> subprocess.CompletedProcess[str]:
+    variables = [f"NAMESPACE={namespace.name}", f"OVERLAY={overlay}", f"KUBECTL={manifests.kubectl()}", *given]
     command = ["make", "--no-print-directory", "deploy", *variables]
     plain = {name: value for name, value in os.environ.items() if name not in NOT_OURS}
     return subprocess.run(command, env=plain, capture_output=True, text=True, check=False)
@@ -104,13 +120,83 @@ def test_deploy_from_nothing_and_again_with_other_images(fresh: Namespace, tmp_p
 
 
 def _minio_knows(endpoint: str, access: str, secret: str) -> None:
+    with _client(endpoint, access, secret) as client:
+        client.create_bucket(Bucket="test")
+
+
+@contextmanager
+def _client(endpoint: str, access: str, secret: str) -> Iterator[Any]:
     client = boto3.client(
         "s3", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id=access, aws_secret_access_key=secret
     )
     try:
-        client.create_bucket(Bucket="test")
+        yield client
     finally:
         client.close()
+
+
+@contextmanager
+def _minio(namespace: Namespace) -> Iterator[Any]:
+    """A client of the namespace's MinIO."""
+    keys = _keys(namespace)
+    with (
+        _forwarded(namespace) as endpoint,
+        _client(endpoint, keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"]) as client,
+    ):
+        yield client
+
+
+def _buckets(namespace: Namespace) -> list[str]:
+    with _minio(namespace) as client:
+        return [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]
+
+
+def test_artifacts_outlive_every_repeated_deployment_but_one_that_plainly_gives_them_up(
+    fresh: Namespace, tmp_path: Path
+) -> None:
+    overlay = _overlay(tmp_path / "own", "v1", minio=("minio",))
+    assert _deploy(fresh, overlay, "COMPONENTS=minio-ephemeral").returncode == 0
+    with _minio(fresh) as client:
+        client.create_bucket(Bucket="artifacts")
+
+    again = _deploy(fresh, overlay)
+    assert again.returncode == 0, again.stderr
+    assert "COMPONENTS as before: minio-ephemeral" in again.stdout
+    assert _buckets(fresh) == ["artifacts"]
+
+    more = _deploy(fresh, overlay, "COMPONENTS=minio-ephemeral quota")
+    assert more.returncode == 0, more.stderr
+    shown, _, applied = more.stdout.partition("resourcequota/ganbalance created")
+    assert "COMPONENTS were 'minio-ephemeral', will be 'minio-ephemeral quota'" in shown
+    assert "+kind: ResourceQuota" in shown
+    assert applied
+    assert _buckets(fresh) == ["artifacts"]
+
+    changed = _overlay(tmp_path / "changed", "v1", PATIENT, minio=("minio",))
+    outside = _overlay(tmp_path / "outside", "v1", minio=())
+    for asked, given, becomes in (
+        (overlay, ["COMPONENTS="], "the claim minio"),
+        (changed, [], "a new pod"),
+        (outside, ["COMPONENTS="], "no volume"),
+    ):
+        refused = _deploy(fresh, asked, *given)
+        line, ended = refused.stderr.splitlines()
+        assert f"has its artifacts in its pod (emptyDir) and would get {becomes}" in line
+        assert "deploy as before (COMPONENTS='minio-ephemeral quota')" in line
+        assert ended.endswith("Error 78")
+        assert _buckets(fresh) == ["artifacts"]
+
+    assert _deploy(fresh, changed, "REPLACE_VOLUME=1").returncode == 0
+    assert _buckets(fresh) == []
+
+
+def test_a_claim_that_nothing_binds_gives_way_to_a_volume_in_the_pod(fresh: Namespace, tmp_path: Path) -> None:
+    """The way out where there is no StorageClass."""
+    waiting = _overlay(tmp_path / "waiting", "v1", UNBOUND, minio=("minio",), namespace=fresh.name)
+    fresh.kubectl("apply", "-k", str(waiting))
+    done = _deploy(fresh, _overlay(tmp_path / "own", "v1", minio=("minio",)), "COMPONENTS=minio-ephemeral")
+    assert done.returncode == 0, done.stderr
+    assert _buckets(fresh) == []
 
 
 def test_a_bucket_job_that_fails_is_reported_with_its_log(fresh: Namespace, tmp_path: Path) -> None:

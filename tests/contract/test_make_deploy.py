@@ -18,8 +18,14 @@ echo "kubectl $*" >>"$NOTES/calls"
 case "$*" in
     *"create secret"*) cat >"$NOTES/secret";;
     *"get secret"*) printf %s "${{FOUND-}}";;
+    *"get pods,pvc"*) printf %s "${{PHASES-Running}}";;
     *"get pods"*) printf %s "${{WAITS-}}";;
     *"get job"*) echo "${{BUCKET-SuccessCriteriaMet Complete}}";;
+    *"get configmap"*name*) printf %s "${{MADE_WITH+configmap/ganbalance-store}}";;
+    *"get configmap"*) printf %s "${{MADE_WITH-}}";;
+    *"get deployment"*) printf "${{LIVE-}}";;
+    *"--dry-run=server"*) printf "${{NEXT-}}";;
+    *diff*) echo "${{DIFF-}}"; exit 1;;
 esac
 """
 OTHER = '#!/usr/bin/env bash\necho "$(basename "$0") $*" >>"$NOTES/calls"\n'
@@ -67,6 +73,9 @@ def test_deploy_makes_the_namespace_the_credentials_and_then_the_rest(bench: Ben
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1].startswith(f"namespace {bench.namespace} is ready; next: make submit")
     verbs = [
+        "get configmap",
+        "get deployment",
+        "get configmap",
         "apply",
         "get secret",
         "create secret",
@@ -100,7 +109,8 @@ def test_credentials_that_are_there_stay(bench: Bench) -> None:
 def test_without_minio_credentials_are_ones_own_affair(bench: Bench) -> None:
     done = bench.make("deploy", "OVERLAY=gpu")
     assert "has no Secret ganbalance-s3 yet" in done.stdout
-    assert not [call for call in bench.calls if "create secret" in call or "minio" in call]
+    (looked,) = [call for call in bench.calls if "create secret" in call or "minio" in call]
+    assert " get deployment minio " in looked  # whether there is one that holds artifacts
 
 
 @pytest.mark.parametrize("fault", [{"BUCKET": "FailureTarget Failed"}, {"BUCKET": "", "WAITS": "ImagePullBackOff"}])
@@ -199,4 +209,71 @@ def test_the_kustomization_is_valid_yaml_with_nothing_given(bench: Bench) -> Non
     bench.make("deploy")
     written = yaml.safe_load(Path(".kustomize", bench.namespace, "kustomization.yaml").read_text())
     assert written["namespace"] == bench.namespace
-    assert not written["patches"]
+    (patch,) = written["patches"]
+    assert yaml.safe_load(patch["patch"])["metadata"]["annotations"] == {"ganbalance.io/components": ""}
+
+
+# MinIO's pod as the API server describes it: the claim of its volume, if any, and the rest
+ON_CLAIM, IN_POD, IN_NEWER_POD = "minio\\n{a}", "\\n{a}", "\\n{b}"
+MADE = {"MADE_WITH": "minio-ephemeral", "LIVE": IN_POD, "NEXT": IN_POD}
+
+
+def components(bench: Bench) -> str:
+    """Those that the namespace would remember."""
+    (store,) = (one for one in manifests.render(Path(".kustomize") / bench.namespace) if one["kind"] == "ConfigMap")
+    return str(store["metadata"]["annotations"]["ganbalance.io/components"])
+
+
+@pytest.mark.parametrize("given", [[], ["COMPONENTS=minio-ephemeral"]])
+def test_the_same_again_needs_no_components(bench: Bench, given: list[str]) -> None:
+    done = bench.make("deploy", *given, **MADE)
+    assert done.returncode == 0, done.stderr
+    assert components(bench) == "minio-ephemeral"
+    assert "PersistentVolumeClaim" not in {one["kind"] for one in manifests.render(Path(".kustomize", bench.namespace))}
+    assert ("COMPONENTS as before: minio-ephemeral" in done.stdout) is not given
+    assert not [call for call in bench.calls if " diff " in call]
+
+
+def test_other_components_are_shown_before_they_are_applied(bench: Bench) -> None:
+    done = bench.make("deploy", "COMPONENTS=minio-ephemeral quota", DIFF="+kind: ResourceQuota", **MADE)
+    assert done.returncode == 0, done.stderr
+    assert "COMPONENTS were 'minio-ephemeral', will be 'minio-ephemeral quota'" in done.stdout
+    assert "+kind: ResourceQuota\n" in done.stdout
+    verbs = [call.split()[1] for call in bench.calls if call.split()[1] in {"diff", "apply"}]
+    assert verbs == ["apply", "diff", "apply", "apply"]  # the first of them is a dry run
+    assert components(bench) == "minio-ephemeral quota"
+
+
+@pytest.mark.parametrize(
+    ("live", "following", "given", "says"),
+    [
+        (IN_POD, ON_CLAIM, ["COMPONENTS="], "in its pod (emptyDir) and would get the claim minio by"),
+        (ON_CLAIM, IN_POD, ["COMPONENTS=minio-ephemeral"], "in the claim minio and would get its pod (emptyDir) by"),
+        (IN_POD, IN_NEWER_POD, [], "in its pod (emptyDir) and would get a new pod (emptyDir) by"),
+        (IN_POD, "", ["OVERLAY=gpu", "COMPONENTS="], "in its pod (emptyDir) and would get no volume by OVERLAY=gpu "),
+    ],
+)
+def test_the_volume_that_holds_artifacts_is_not_replaced_unless_told_to(
+    bench: Bench, live: str, following: str, given: list[str], says: str
+) -> None:
+    made = MADE | {"LIVE": live, "NEXT": following}
+    done = bench.make("deploy", *given, **made)
+    line, ended = done.stderr.splitlines()
+    assert f"MinIO in namespace {bench.namespace} has its artifacts {says}" in line
+    assert "say REPLACE_VOLUME=1" in line
+    assert ended.endswith("Error 78")
+    changing = ("apply", "delete", "create", "annotate", "patch")
+    assert not [call for call in bench.calls if "--dry-run" not in call and set(call.split()) & set(changing)]
+    done = bench.make("deploy", *given, "REPLACE_VOLUME=1", **made)
+    assert (done.returncode, "REPLACE_VOLUME=1: MinIO gives up" in done.stdout) == (0, True), done.stderr
+
+
+def test_a_volume_that_never_held_anything_may_be_replaced(bench: Bench) -> None:
+    """As where there is no StorageClass: the claim and the pod wait for ever."""
+    waiting = {"MADE_WITH": "", "LIVE": ON_CLAIM, "NEXT": IN_POD, "PHASES": "Pending Pending"}
+    assert bench.make("deploy", "COMPONENTS=minio-ephemeral", **waiting).returncode == 0
+
+
+def test_a_claim_may_get_another_pod(bench: Bench) -> None:
+    after_a_change = {"MADE_WITH": "", "LIVE": ON_CLAIM, "NEXT": "minio\\n{b}"}
+    assert bench.make("deploy", **after_a_change).returncode == 0

@@ -3,9 +3,13 @@
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
+
+from ganbalance.pipeline import heartbeat
+from ganbalance.store import open_store
 
 MAKEFILE = Path("Makefile").resolve()
 DOCKER = """#!/bin/bash
@@ -31,7 +35,7 @@ class Bench:
         self.folder.mkdir()
         self.tools.mkdir()
         (self.folder / "images").symlink_to(MAKEFILE.parent / "images")
-        for name in ("bash", "id", "mkdir", "rm", "sed"):
+        for name in ("bash", "find", "id", "mkdir", "rm", "sed"):
             (self.tools / name).symlink_to(str(shutil.which(name)))
         self.make_program = str(shutil.which("make"))
         self.dotenv()
@@ -130,6 +134,15 @@ def test_clean_deletes_the_given_store_and_nothing_that_is_none(bench: Bench) ->
     assert first_line(bench.make("clean-local", "STORE=mine", "YES=1")) == "mine is no store; not deleted"
     (bench.folder / "mine" / "store.json").touch()
     assert bench.make("clean-local", "STORE=mine", "YES=1").returncode == 0
+    assert not (bench.folder / "mine").exists()
+
+
+def test_clean_leaves_a_store_that_a_run_works_in(bench: Bench) -> None:
+    store = open_store(str(bench.folder / "mine"))
+    with heartbeat.beating(store, "quick-1a2b3c4d", "ganbalance run") as name:
+        assert first_line(bench.make("clean-local", "STORE=mine", "YES=1")).startswith("a run in mine is at work")
+        os.utime(bench.folder / "mine" / name, (time.time() - 130,) * 2)  # it was killed then
+        assert bench.make("clean-local", "STORE=mine", "YES=1").returncode == 0
     assert not (bench.folder / "mine").exists()
 
 
