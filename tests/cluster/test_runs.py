@@ -254,6 +254,39 @@ def test_of_a_cleaned_run_nothing_is_left_and_other_runs_lose_nothing(
     assert {row["state"] for row in deployed.status(run)["stages"]} == {"done"}
 
 
+IMAGES = """
+import io, pathlib, tempfile
+import numpy as np
+from PIL import Image
+from ganbalance.store import open_store
+store = open_store('s3://ganbalance')
+path = pathlib.Path(tempfile.mkdtemp()) / 'image.png'
+for number in range(160):
+    pixels = np.random.default_rng(number).integers(0, 200, (16, 16), dtype=np.uint8)
+    pixels[:, 8 * (number % 2):][:, :8] += 55
+    Image.fromarray(pixels).save(path)
+    store.put(f'own/{"cat" if number % 2 else "dog"}/{number}.png', path)
+"""
+
+
+def test_images_of_ones_own_on_s3_are_read_by_the_pods(deployed: Deployment, tmp_path: Path) -> None:
+    _in_a_pod(deployed, IMAGES)
+    changed: dict[str, Any] = {
+        "name": "own-on-s3",
+        "dataset": {"name": "folder", "path": "s3://ganbalance/own", "side_px": 16},
+        "task": {"kind": "pair", "positive": "cat", "negative": "dog"},
+        "imbalance": {"keep": {"cat": 0.2}},
+        "arms": ["none"],
+        "gans": {},
+        "seeds": [0],
+    }
+    path = tmp_path / "own.yaml"
+    path.write_text(yaml.safe_dump(SETTINGS | changed))
+    run = deployed.submit(path)
+    assert {row["state"] for row in deployed.wait_for_end(run)["stages"]} == {"done"}
+    assert "dataset" in {job["metadata"]["labels"].get(GROUP_LABEL) for job in deployed.jobs(run)}
+
+
 def test_the_manifests_that_submit_would_create_are_taken_by_the_api_server(
     deployed: Deployment, experiment: Path
 ) -> None:
