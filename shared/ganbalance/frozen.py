@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 import pydantic
 
 from ganbalance.errors import ConfigError
+from ganbalance.printing import printable
 
 M = TypeVar("M", bound="Frozen")
 
@@ -48,7 +49,7 @@ def dump(model: Frozen) -> dict[str, Any]:
 
 def _sentence(model: type[pydantic.BaseModel], detail: Any) -> str:
     path, owner = _resolve(model, detail["loc"])
-    key = ".".join(path) or model.__name__
+    key = printable(".".join(path)) or model.__name__
     if detail["type"] == "extra_forbidden":
         allowed = ", ".join(sorted(getattr(owner, "model_fields", {})))
         return f"unknown key '{key}'" + (f" (allowed: {allowed})" if allowed else "")

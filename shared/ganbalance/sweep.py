@@ -21,6 +21,7 @@ from ganbalance.config import Experiment
 from ganbalance.errors import ConfigError
 from ganbalance.frozen import dump
 from ganbalance.keys import digest
+from ganbalance.printing import printable
 
 LONGEST_NAME = 40
 LEAST_OF_BASE = 8
@@ -75,7 +76,7 @@ def combinations(given: dict[str, Any], *, picked: Iterable[str] = ()) -> list[C
 def _combination(base: Mapping[str, Any], name: Any, values: dict[str, Any]) -> Combination:
     settings = copy.deepcopy(dict(base)) | {"name": name}
     for key, value in values.items():
-        config.put(settings, key, value, where=f"sweep.{key} = {shown(value)}")
+        config.put(settings, key, value, where=f"sweep.{printable(key)} = {shown(value)}")
     return Combination(settings, values)
 
 
@@ -120,7 +121,7 @@ def _reads_as(text: str) -> Any:
 
 
 def _described(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key} = {shown(value)}" for key, value in values.items())
+    return ", ".join(f"{printable(key)} = {shown(value)}" for key, value in values.items())
 
 
 # -- what is swept -----------------------------------------------------------------------------------------------------
@@ -131,23 +132,24 @@ def _axes(sweep: Any) -> dict[str, list[Any]]:
     if not isinstance(sweep, dict) or not sweep:
         raise ConfigError(f"sweep = {sweep!r}: map keys to lists of values, such as imbalance.keep.shirt: [0.2, 0.05]")
     for key, values in sweep.items():
-        if not all(key.split(".")):
-            raise ConfigError(f"sweep.{key}: write a key as --set takes it, such as gans.dcgan.steps")
+        if not all(config.parts(key)):
+            raise ConfigError(f"sweep.{printable(key)}: write a key as --set takes it, such as gans.dcgan.steps")
         if key.partition(".")[0] in RESULTLESS:
             raise ConfigError(f"sweep.{key} = {values!r}: {key} changes no result, so there is nothing to compare")
         if not isinstance(values, list) or not values:
-            raise ConfigError(f"sweep.{key} = {values!r}: give a list of at least one value")
+            raise ConfigError(f"sweep.{printable(key)} = {values!r}: give a list of at least one value")
         if twice := [value for value, other in itertools.combinations(values, 2) if _equal(value, other)]:
-            raise ConfigError(f"sweep.{key} = {values!r}: every value once; given twice: {shown(twice[0])}")
+            raise ConfigError(f"sweep.{printable(key)} = {values!r}: every value once; given twice: {shown(twice[0])}")
         if other := next((other for other in sweep if _within(key, other)), None):
             raise ConfigError(
-                f"sweep.{key} = {values!r}: it is a part of {other}, which is swept too; sweep one of them"
+                f"sweep.{printable(key)} = {values!r}: it is a part of {other}, which is swept too; sweep one of them"
             )
     return {key: list(values) for key, values in sweep.items()}
 
 
 def _within(key: str, other: str) -> bool:
-    return key.startswith(f"{other}.")
+    whole = config.parts(other)
+    return key != other and config.parts(key)[: len(whole)] == whole
 
 
 def _equal(one: Any, other: Any) -> bool:
@@ -156,7 +158,7 @@ def _equal(one: Any, other: Any) -> bool:
 
 
 def _value(given: Mapping[str, Any], key: str) -> Any:
-    for part in key.split("."):
+    for part in config.parts(key):
         given = given[part]
     return given
 
@@ -190,8 +192,8 @@ def _tail(values: Mapping[str, Any], labels: Mapping[str, str]) -> str:
 
 def _label(key: str, keys: Iterable[str]) -> str:
     """As much of the end of a dotted key as tells it from the others and is not a number."""
-    parts = key.split(".")
-    others = [other.split(".") for other in keys if other != key]
+    parts = config.parts(key)
+    others = [config.parts(other) for other in keys if other != key]
     for length in range(1, len(parts) + 1):
         end = parts[-length:]
         if not any(other[-length:] == end for other in others) and not end[0].isdecimal():

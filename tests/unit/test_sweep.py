@@ -153,7 +153,7 @@ def test_setting_a_part_of_what_is_swept_or_the_whole_of_it_is_refused(
             {"synthesis.n": ["half", 3], "seeds": [[0], [0, 1]]},
             "--set synthesis.n=half (or 3) --set 'seeds=[0]' (or [0, 1])",
         ),
-        ({"task.positive": [1, "1"]}, '--set task.positive=1 (or "1")'),
+        ({"task.positive": ["ant", "no"]}, '--set task.positive=ant (or "no")'),
     ],
 )
 def test_what_takes_one_experiment_says_which_values_to_pick_and_how(
@@ -222,7 +222,7 @@ def test_long_names_lose_their_start_then_the_keys_then_the_values(expand: Expan
         },
         {"task.positive": ["a b", "a-b", "A B"]},
         {"task.positive": ["é", "ü"]},
-        {"task.positive": [1, "1"]},
+        {"task.positive": [1, "01"]},
     ],
     ids=str,
 )

@@ -41,7 +41,7 @@ from ganbalance.config.data import (
     Task,
     canvas_side,
 )
-from ganbalance.config.files import parse_seeds, parse_set, put, read, read_yaml
+from ganbalance.config.files import parse_seeds, parse_set, parts, put, read, read_yaml, write_yaml
 from ganbalance.config.recipes import (
     BASELINE,
     Amount,
@@ -102,9 +102,11 @@ __all__ = [
     "from_protocol",
     "parse_seeds",
     "parse_set",
+    "parts",
     "put",
     "read",
     "read_yaml",
+    "write_yaml",
 ]
 
 

@@ -9,7 +9,8 @@ from pydantic import Field
 from ganbalance.errors import ConfigError
 from ganbalance.frozen import Frozen, by_kind
 
-ClassName = int | str
+ClassName = Annotated[str, pydantic.BeforeValidator(lambda given: str(given) if type(given) is int else given)]
+"""A class by its name, or by its number where no class has a number for a name."""
 
 CANVASES = (32, 64, 128, 256)
 """Sides in pixels at which GANs draw: each doubles the last, as the layers of their networks do."""

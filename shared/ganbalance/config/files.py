@@ -1,8 +1,7 @@
 """Reading an experiment file, with what the command line changes of it; nothing is checked here but the form."""
 
-import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,24 +9,35 @@ import yaml
 
 from ganbalance.errors import ConfigError
 
+CLASS_NAMES = ("task.positive", "task.negative", "imbalance.rare")
+"""Settings that are names of classes, alone or in a list; the keys of `imbalance.keep` are too."""
+KEPT = "imbalance.keep."
+
 
 def read(path: Path, *, sets: Sequence[str] = (), seeds: str | None = None) -> dict[str, Any]:
     """The settings in an experiment file with overrides applied, not yet checked: see `check`.
 
-    `sets` are `a.b=value` with YAML values; `seeds` is "0,1,5" or "0..9". Raises ConfigError.
+    `sets` are `a.b=value` with YAML values; `seeds` is "0,1,5" or "0..9". A name of a class is the text that stands
+    there, as in the name of a folder: 007, 1.10 and no. Raises ConfigError.
     """
-    given = read_yaml(path)
-    for text in sets:
-        put(given, *parse_set(text), where=f"--set {text!r}")
+    given, text = read_yaml(path), _load_file(path, _TextLoader)
+    for change in sets:
+        for settings, loader in ((given, _Loader), (text, _TextLoader)):
+            put(settings, *_parse_set(change, loader), where=f"--set {change!r}")
+    named: dict[str, Any] = _with_class_names(given, text)
     if seeds is not None:
-        given["seeds"] = parse_seeds(seeds)
-    return given
+        named["seeds"] = parse_seeds(seeds)
+    return named
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file, as plain JSON data. Raises ConfigError when it is none."""
+    return _load_file(path, _Loader)
+
+
+def _load_file(path: Path, loader: type[yaml.SafeLoader]) -> dict[str, Any]:
     try:
-        given = yaml.load(path.read_text(), _Loader)  # noqa: S506 - a SafeLoader with stricter rules
+        given = yaml.load(path.read_text(), loader)  # noqa: S506 - a SafeLoader with stricter rules
     except OSError as error:
         raise ConfigError(f"cannot read the experiment {path}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
@@ -35,6 +45,27 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(given, dict):
         raise ConfigError(f"{path} holds no settings: an experiment is a mapping of keys to values")
     return given
+
+
+def _with_class_names(given: Any, text: Any, key: str = "") -> Any:
+    """What is `given`, with its `text` where classes are named; both were read from the same YAML."""
+    if key in CLASS_NAMES:
+        return text
+    if not isinstance(given, dict):
+        return given
+    if key == "sweep":
+        return {
+            name: [_with_class_names(*both, name) for both in zip(values, text[name], strict=True)]
+            if isinstance(values, list)
+            else values
+            for name, values in given.items()
+        }
+    return {name: _with_class_names(value, text[name], f"{key}.{name}".lstrip(".")) for name, value in given.items()}
+
+
+def write_yaml(given: Mapping[str, Any]) -> str:
+    """YAML that `read_yaml` reads as the same plain JSON data."""
+    return yaml.dump(given, Dumper=_Dumper, sort_keys=False)
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -51,18 +82,31 @@ def parse_seeds(text: str) -> list[int]:
 
 def parse_set(text: str) -> tuple[str, Any]:
     """The dotted key and the value of `a.b=value`. Raises ConfigError."""
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip().rpartition(".")[2]:
+    key, value = _parse_set(text, _Loader)
+    return key, _with_class_names(value, _parse_set(text, _TextLoader)[1], key)
+
+
+def _parse_set(text: str, loader: type[yaml.SafeLoader]) -> tuple[str, Any]:
+    # a share has no equals sign, and the name of a class may
+    key, equals, value = text.rpartition("=") if text.startswith(KEPT) else text.partition("=")
+    if not equals or not parts(key.strip())[-1]:
         raise ConfigError(f"--set {text!r}: write it as key.key=value, for example gans.dcgan.steps=200")
     try:
-        return key.strip(), yaml.load(value, _Loader)  # noqa: S506
+        return key.strip(), yaml.load(value, loader)  # noqa: S506
     except yaml.YAMLError as error:
         raise ConfigError(f"--set {text!r}: {value!r} is not a YAML value") from error
 
 
+def parts(key: str) -> list[str]:
+    """The parts of a dotted key; the name of a class is one, whatever dots it has."""
+    if key.startswith(KEPT) and key != KEPT:
+        return ["imbalance", "keep", key.removeprefix(KEPT)]
+    return key.split(".")
+
+
 def put(given: dict[str, Any], key: str, value: Any, *, where: str) -> None:
     """Set a dotted key of settings that are not yet checked. Raises ConfigError."""
-    *parents, last = key.split(".")
+    *parents, last = parts(key)
     for part in parents:
         given = given.setdefault(part, {})
         if not isinstance(given, dict):
@@ -88,13 +132,23 @@ class _Loader(yaml.SafeLoader):
                     None, None, f"the key '{key_node.value}' is given twice", key_node.start_mark
                 )
             seen.add(key_node.value)
-        return {_plain_key(key): value for key, value in super().construct_mapping(node, deep=True).items()}
+        self.flatten_mapping(node)
+        words = [yaml.ScalarNode(_Loader.DEFAULT_SCALAR_TAG, key.value, key.start_mark) for key, _ in node.value]
+        node.value = [(word, value) for word, (_, value) in zip(words, node.value, strict=True)]  # 007 and no are words
+        return super().construct_mapping(node, deep=True)
 
 
-def _plain_key(key: Any) -> str:
-    return key if isinstance(key, str) else json.dumps(key, default=str)
+class _TextLoader(_Loader):
+    """The same, with every value as the text that stands there."""
+
+    yaml_implicit_resolvers = {"<": _Loader.yaml_implicit_resolvers["<"]}  # noqa: RUF012 - to merge mappings
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-)
+class _Dumper(yaml.SafeDumper):
+    """Quotes text that `_Loader` would take for a number."""
+
+
+for _kind in (_Loader, _Dumper):
+    _kind.add_implicit_resolver(
+        "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+    )

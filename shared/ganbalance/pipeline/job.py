@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import threadpoolctl
-import yaml
 
-from ganbalance.config import Experiment
+from ganbalance.config import Experiment, write_yaml
 from ganbalance.data.images import TaskImages
 from ganbalance.data.split import Split
 from ganbalance.errors import EXIT_BUG, EXIT_DONE, ConfigError, DataError, GanbalanceError, UnavailableError
@@ -141,7 +140,7 @@ def _run(name: str, doc: str, bodies: Mapping[type[Stage], Body], argv: Sequence
     record = runs.load(store, flags.run) if store else _requested(flags)
     chosen = _select(record.plan, name, flags)
     if flags.dry_run:
-        print(yaml.safe_dump(dump(record.experiment), sort_keys=False).rstrip())
+        print(write_yaml(dump(record.experiment)).rstrip())
         for node in chosen:
             print(f"# {node.key[:8]}  {node.name}")
         return EXIT_DONE

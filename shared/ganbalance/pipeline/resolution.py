@@ -1,7 +1,8 @@
 """What an experiment means on its data: class indices, kept shares, arms with all their parts, and what cannot be."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
+from unicodedata import normalize
 
 from ganbalance import arms
 from ganbalance.config import (
@@ -26,8 +27,11 @@ from ganbalance.metrics import verdicts
 from ganbalance.models import backbones, gans
 from ganbalance.models.base import ImageSpec
 from ganbalance.pipeline import grouping, stages
+from ganbalance.printing import printable
 
 MIN_CLASSES = 2
+MOST_LISTED = 40
+"""Classes that an error lists."""
 LENGTHS = {"steps", "epochs"}
 
 
@@ -62,15 +66,30 @@ def classes_of(experiment: Experiment, source: Dataset) -> tuple[tuple[tuple[int
     return tuple(classes), tuple(names)
 
 
-def _label(known: list[str], given: int | str, key: str) -> int:
+def _label(known: list[str], given: str, key: str) -> int:
     """The label of a class given by name or by number. Raises ConfigError."""
-    if str(given) in known:
-        return known.index(str(given))
+    if (place := _place(known, given)) is not None:
+        return place
     numbered = not any(name.isdecimal() for name in known)  # where names are numbers, a number is a name
-    if numbered and str(given).isdecimal() and int(given) < len(known):
+    if numbered and _is_number(given) and int(given) < len(known):
         return int(given)
-    listed = ", ".join(f"{label} {name}" for label, name in enumerate(known))
-    raise ConfigError(f"{key} = {given!r}: the dataset has no such class; its classes are {listed}")
+    listed = [f"{label} {printable(name)}" for label, name in enumerate(known)]
+    more = f" and {len(known) - MOST_LISTED} more" if len(known) > MOST_LISTED else ""
+    raise ConfigError(
+        f"{key} = {given!r}: the dataset has no such class; its classes are {', '.join(listed[:MOST_LISTED])}{more}"
+    )
+
+
+def _place(names: Sequence[str], given: str) -> int | None:
+    """Where a name stands among others: as it is, else written with other code points for the same letters."""
+    if given in names:
+        return names.index(given)
+    return next((place for place, name in enumerate(names) if normalize("NFC", name) == normalize("NFC", given)), None)
+
+
+def _is_number(given: str) -> bool:
+    """6, but neither 06, which YAML takes for an octal number, nor digits of other scripts."""
+    return given.isdecimal() and given == str(int(given))
 
 
 def keep(experiment: Experiment, source: Dataset, chosen: stages.Dataset) -> dict[int, float]:
@@ -89,7 +108,9 @@ def keep(experiment: Experiment, source: Dataset, chosen: stages.Dataset) -> dic
         named = _indices(source.classes(), chosen, asked.keep, key)
         for (given, amount), c in zip(asked.keep.items(), named, strict=True):
             if amount > max(counts[c], 1):
-                raise ConfigError(f"{key}.{given} = {amount:g}: the class has {counts[c]} images to train on")
+                raise ConfigError(
+                    f"{key}.{printable(given)} = {amount:g}: the class has {counts[c]} images to train on"
+                )
             kept[c] = amount / counts[c] if amount > 1 else amount
     fewest, what = FEWEST_KEPT if experiment.classifier.holds_out else 1, "images"
     if grouped := grouping.of_task(source, chosen):
@@ -111,20 +132,18 @@ def _long_tail(ratio: float, counts: list[int]) -> dict[int, float]:
     return kept
 
 
-def _indices(known: list[str], chosen: stages.Dataset, given: Iterable[int | str], key: str) -> list[int]:
+def _indices(known: list[str], chosen: stages.Dataset, given: Iterable[str], key: str) -> list[int]:
     """The index of each class of the task, given by its name there or by the dataset's. Raises ConfigError."""
     found: list[int] = []
     for name in given:
-        if name in chosen.class_names:
-            c = chosen.class_names.index(str(name))
-        else:
-            label = _label(known, name, key) if str(name) in known or str(name).isdecimal() else -1
+        if (c := _place(chosen.class_names, name)) is None:
+            label = _label(known, name, key) if _is_number(name) or _place(known, name) is not None else -1
             if (label,) not in chosen.classes:
-                told = " and ".join(map(repr, chosen.class_names))
-                raise ConfigError(f"{key} names class {name}, which the task does not tell apart; it knows {told}")
+                told, shown = " and ".join(map(repr, chosen.class_names[:MOST_LISTED])), printable(name)
+                raise ConfigError(f"{key} names class {shown}, which the task does not tell apart; it knows {told}")
             c = chosen.classes.index((label,))
         if c in found:
-            raise ConfigError(f"{key} names class {name} twice, by name and by number")
+            raise ConfigError(f"{key} names class {printable(name)} twice, by name and by number")
         found.append(c)
     return found
 

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
-from ganbalance.config import Experiment
+from ganbalance.config import Experiment, write_yaml
 from ganbalance.frozen import dump
 from ganbalance.metrics.results import Analysis
 from ganbalance.metrics.scores import Scores
@@ -26,7 +25,7 @@ def write(folder: Path, results: Results, analysis: Analysis, summary: Summary, 
     _csv(folder / "confusion.csv", head, _confusion_rows(results, analysis))
     np.savez_compressed(folder / "predictions.npz", **predictions(results, analysis))  # type: ignore[arg-type]
     summary.write(folder / "summary.json")
-    (folder / EXPERIMENT_FILE).write_text(yaml.safe_dump(dump(experiment), sort_keys=False))
+    (folder / EXPERIMENT_FILE).write_text(write_yaml(dump(experiment)))
 
 
 def predictions(results: Results, analysis: Analysis) -> dict[str, NDArray[Any]]:
