@@ -50,6 +50,30 @@ def test_a_slash_in_the_name_of_a_class_is_a_hyphen_as_in_exported_images() -> N
     assert outside.folder("made/{seed}/{class}", 0, "T-shirt/top") == Path("made/0/T-shirt-top")
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("..", ".", "...", "", " ", "/", "//", "../..", "../../etc", "a/../b", "/etc/passwd", "~", "~root", "a\0b"),
+        *("L" * 300, "猫" * 200, "é" * 200, "a or " * 80 + "b", "new\nline", "{seed}", "{class}", "*", "-rf", "猫"),
+    ],
+    ids=lambda name: ascii(name)[:20],
+)
+def test_the_folder_of_a_class_lies_in_the_one_that_is_named(tmp_path: Path, name: str) -> None:
+    found = outside.folder(f"{tmp_path}/{{seed}}/{{class}}", 0, name)
+    found.mkdir(parents=True)
+    assert found.resolve().parent == tmp_path / "0"
+    assert outside.folder("{class}/{seed}", 0, name) == Path(outside.class_folder(name), "0")
+
+
+def test_long_names_that_differ_at_their_end_have_two_folders() -> None:
+    outside.check_folders(["L" * 300 + "a", "L" * 300 + "b", "..", "."])
+
+
+def test_two_classes_that_would_share_a_folder_are_refused_in_one_line() -> None:
+    with pytest.raises(ConfigError, match=r"^classes 'a/b' and 'a-b' would have the same folder, 'a-b'; rename one"):
+        outside.check_folders(["a/b", "c", "a-b"])
+
+
 def test_a_folder_may_lie_at_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     assert outside.folder("~/made/{seed}", 0, "a") == tmp_path / "made/0"

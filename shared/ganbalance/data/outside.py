@@ -1,5 +1,7 @@
 """Synthetic images of a rare class that were made elsewhere: files in a folder, checked against what is held out."""
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,9 @@ from ganbalance.data.split import Split
 from ganbalance.errors import ConfigError, DataError
 from ganbalance.keys import digest, sha256_file
 
+LONGEST_FOLDER = 255
+"""Bytes in a name on the file systems that are in use."""
+
 
 def folder(pattern: str, seed: int, class_name: str) -> Path:
     """The folder of one class at one seed. Raises ConfigError for a pattern that does not tell them apart."""
@@ -20,16 +25,35 @@ def folder(pattern: str, seed: int, class_name: str) -> Path:
             f"synthetic.images = {pattern!r}: every seed has other training images, so its generator is another one; "
             "write {seed} where the folders differ, and {class} where classes do"
         )
-    named = Path(pattern.replace("{seed}", str(seed)).replace("{class}", class_folder(class_name)))
     try:
-        return named.expanduser()
+        named = str(Path(pattern).expanduser())  # before a class whose name begins with ~
     except RuntimeError as error:
         raise ConfigError(f"synthetic.images = {pattern!r}: {error}") from error
+    return Path(named.replace("{seed}", str(seed)).replace("{class}", class_folder(class_name)))
 
 
 def class_folder(class_name: str) -> str:
-    """What a class's folder is called: a name may hold a slash."""
-    return class_name.replace("/", "-")
+    """What a class's folder is called, which lies in the folder that it is put into.
+
+    A slash is a hyphen. A name that no folder can have, such as one of several classes that is too long, ends in a
+    digest of it.
+    """
+    folder = class_name.replace("/", "-").replace("\0", "-")
+    if folder.strip(". ") and len(os.fsencode(folder)) <= LONGEST_FOLDER:
+        return folder
+    start = os.fsencode(folder)[: LONGEST_FOLDER // 2].decode(errors="ignore").strip(". ")
+    return f"{start or 'class'}-{digest(class_name)[:8]}"
+
+
+def check_folders(class_names: Sequence[str]) -> None:
+    """Raises ConfigError where two classes would have one folder, as a/b and a-b."""
+    folders = [class_folder(name) for name in class_names]
+    twice = [name for name, folder in zip(class_names, folders, strict=True) if folders.count(folder) > 1]
+    if twice:
+        raise ConfigError(
+            f"classes {' and '.join(map(repr, twice))} would have the same folder, {class_folder(twice[0])!r}; "
+            "rename one in the dataset"
+        )
 
 
 def fingerprint(path: Path) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ganbalance.data.images import TaskImages
-from ganbalance.data.outside import class_folder
+from ganbalance.data.outside import check_folders, class_folder
 from ganbalance.data.split import Split
 from ganbalance.errors import ConfigError, DataError
 from ganbalance.keys import sha256_file
@@ -32,6 +32,7 @@ def export(state: State, *, seed: int | None, gan: str | None, split: bool, to: 
     """
     check_is_new("--to", to)
     data = TaskImages.load(done(state, "dataset").path)
+    check_folders(data.class_names)
     written = 0
     for node in _chosen(state, seed, gan):
         if split and node.stage != "imbalance":

@@ -192,6 +192,7 @@ class _Planner:
             changed = stages.Augment(augment=synthetic.augment, n=n, class_index=class_index)
             images = self._add("augment", where, changed, self._data(seed), **own)
         else:
+            outside.check_folders(self._dataset.class_names)
             folder = outside.folder(str(synthetic.images), seed, self._dataset.class_names[class_index])
             declared = stages.OutsideImages(fingerprint=outside.fingerprint(folder), n=n, class_index=class_index)
             images = self._add("outside-images", where, declared, self._data(seed), **own)

@@ -5,7 +5,7 @@ code behind a stage changes the bytes it writes: every key that rests on it chan
 Classes are numbered here as the task numbers them, by class index: negative 0 and positive 1 for a pair.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from ganbalance.config import (
@@ -21,6 +21,9 @@ from ganbalance.config import (
 )
 from ganbalance.errors import ConfigError
 from ganbalance.frozen import Frozen
+from ganbalance.keys import digest
+
+LONGEST_ID = 60
 
 
 class Stage(Frozen):
@@ -47,7 +50,13 @@ class Dataset(Stage):
     @property
     def ids(self) -> tuple[str, ...]:
         """What each class is called in the names of stages."""
-        return tuple("-".join(map(str, labels)) for labels in self.classes)
+        return tuple(_id(labels) for labels in self.classes)
+
+
+def _id(labels: Sequence[int]) -> str:
+    """The labels of a class; of very many a digest, since files have the name of a stage."""
+    every = "-".join(map(str, labels))
+    return every if len(every) <= LONGEST_ID else f"{len(labels)}-labels-{digest(every)[:8]}"
 
 
 class Imbalance(Stage):
