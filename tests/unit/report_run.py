@@ -4,6 +4,7 @@ import csv
 import html
 import json
 import operator
+import re
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
@@ -67,6 +68,7 @@ class SyntheticRun:
     diverged: tuple = ()
     channels: int = 1
     machine: dict = field(default_factory=dict)  # what the provenance of every artifact adds
+    class_names: tuple = ()
     elsewhere: tuple = ()  # the roles that another processor made
 
     def __post_init__(self):
@@ -95,6 +97,8 @@ class SyntheticRun:
         return {"kind": "paper"} if self.protocol == "paper" else {"l2": list(STRENGTHS)}
 
     def names(self):
+        if self.class_names:
+            return self.class_names
         return tuple(f"class {c} & <co>" if c == 0 else f"class {c}" for c in range(self.k))
 
     def labels(self):
@@ -307,6 +311,11 @@ class SyntheticRun:
         np.savez(folder / "samples.npz", **grids)
 
 
+def read_markdown(text):
+    """What a reader sees of a text in which nothing is markup."""
+    return re.sub(r"\\([!-/:-@\[-`{-~])|&#?\w+;", lambda found: found[1] or html.unescape(found[0]), text)
+
+
 def coarse_pictures():
     """What is on a picture is tested and not how fine it is, which takes a third of a report's time."""
     patch = pytest.MonkeyPatch()
@@ -340,7 +349,7 @@ class Outcome:
     @property
     def pages(self):
         """The text of the HTML and of the Markdown page as a reader sees it."""
-        return html.unescape(self.html), self.md.replace("&lt;", "<")
+        return html.unescape(self.html), read_markdown(self.md)
 
     def section(self, title):
         (one,) = [made for made in self.sections if made.title == title]

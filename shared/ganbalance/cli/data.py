@@ -9,6 +9,9 @@ from ganbalance.data.datasets import open_dataset
 from ganbalance.errors import EXIT_DONE
 from ganbalance.models import backbones
 from ganbalance.pipeline import resolution
+from ganbalance.printing import shortened
+
+MOST_NAMED, LONGEST_NAME = 40, 60
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -47,9 +50,11 @@ def card(flags: argparse.Namespace) -> int:
         rows = [[known[label], f"{counts.train[label]:,}", f"{counts.test[label]:,}"] for label in sorted(asked)]
     else:
         rows = [[one.name, f"{one.train:,}", f"{one.test:,}"] for one in found.classes]
+    rows = [[shortened(name, LONGEST_NAME), *counts] for name, *counts in rows]
     print(table(["class", "to train on", "to test on"], rows, right=["to train on", "to test on"]))
     if others := [name for label, name in enumerate(known) if label not in asked]:
-        print(f"\nnot in the task: {', '.join(others)}")
+        more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
+        print(f"\nnot in the task: {', '.join(shortened(name, LONGEST_NAME) for name in others[:MOST_NAMED])}{more}")
     if found is not None:
         print("\n" + table(["", ""], [[f"{term}:", text] for term, text in found.rows()]).lstrip("\n"))
     return EXIT_DONE

@@ -15,11 +15,13 @@ from ganbalance.cli.access import add_command
 from ganbalance.data import pictures
 from ganbalance.data.listing import image_files
 from ganbalance.errors import EXIT_DONE, ConfigError, DataError
+from ganbalance.printing import shortened
 from ganbalance.progress import Progress
 
 if TYPE_CHECKING:
     from ganbalance.training.model_folder import Classifier
 
+MOST_COUNTED, LONGEST_NAME = 12, 60  # of classes that a line on the terminal names
 BATCH = 256  # as many as features are made of at a time
 
 
@@ -49,9 +51,12 @@ def predict(flags: argparse.Namespace) -> int:
     head = ("file", "class", *(f"P({name})" for name in classifier.model.classes))
     _write(flags.to, head, rows)
     if flags.to is not None:
-        counts = Counter(row[1] for row in rows)
-        found = ", ".join(f"{counts[name]:,} {name}" for name in classifier.model.classes)
-        print(f"wrote {flags.to}, by the rule {flags.rule}: {found}")
+        counts, names = Counter(row[1] for row in rows), classifier.model.classes
+        most = names if len(names) <= MOST_COUNTED else [name for name, _ in counts.most_common(MOST_COUNTED)]
+        found = [f"{counts[name]:,} {shortened(name, LONGEST_NAME)}" for name in most]
+        if more := len(counts.keys() - {*most}):
+            found.append(f"{more} more classes")
+        print(f"wrote {flags.to}, by the rule {flags.rule}: {', '.join(found)}")
     return EXIT_DONE
 
 

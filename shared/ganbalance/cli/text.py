@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ganbalance.errors import ConfigError
+from ganbalance.printing import columns, padded, printable
 
 UNITS = {
     "s": timedelta(seconds=1),
@@ -63,11 +64,11 @@ def show(flags: argparse.Namespace, data: Any, lines: str) -> None:
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> str:
     """Columns side by side; those whose heads are named in `right` end at the same place."""
-    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
+    lines = [[*map(printable, row)] for row in (head, *rows)]
+    widths = [max(columns(line[place]) for line in lines) for place in range(len(head))]
     return "\n".join(
         "  ".join(
-            text.rjust(width) if name in right else text.ljust(width)
-            for text, width, name in zip(row, widths, head, strict=True)
+            padded(text, width, right=name in right) for text, width, name in zip(line, widths, head, strict=True)
         ).rstrip()
-        for row in (head, *rows)
+        for line in lines
     )

@@ -30,6 +30,7 @@ from ganbalance.pipeline import grouping, stages
 from ganbalance.printing import printable
 
 MIN_CLASSES = 2
+MOST_FORECAST = 5
 MOST_LISTED = 40
 """Classes that an error lists."""
 LENGTHS = {"steps", "epochs"}
@@ -245,11 +246,14 @@ def forecast(experiment: Experiment, source: Dataset, chosen: stages.Dataset) ->
     counts = [sum(of_label[label] for label in labels) for labels in chosen.classes]
     if grouped := grouping.of_task(source, chosen):
         counts, what = grouping.counts(grouped, slice(grouped.n_train, None), chosen), "groups"
-    for count, name in zip(counts, chosen.class_names, strict=True):
-        has = f"class {name!r} has {count}"
-        if count < verdicts.MIN_TEST_IMAGES:
-            lines.append(f"no verdicts: {has} of the {verdicts.MIN_TEST_IMAGES} test {what} that one needs")
-        elif count < verdicts.FEW_TEST_IMAGES:
-            few = verdicts.FEW_TEST_IMAGES
-            lines.append(f"verdicts with caution: {has} of the {few} test {what} from which error rates hold")
+    found = sorted(zip(counts, chosen.class_names, strict=True), key=lambda one: one[0])
+    for low, high, then, why in (
+        (0, verdicts.MIN_TEST_IMAGES, "no verdicts", "that one needs"),
+        (verdicts.MIN_TEST_IMAGES, verdicts.FEW_TEST_IMAGES, "verdicts with caution", "from which error rates hold"),
+    ):
+        short = [(count, name) for count, name in found if low <= count < high]
+        for count, name in short[:MOST_FORECAST]:
+            lines.append(f"{then}: class {name!r} has {count} of the {high} test {what} {why}")
+        if (more := len(short) - MOST_FORECAST) > 0:
+            lines.append(f"{then}: {more} more classes have fewer than the {high} test {what} {why}")
     return tuple(lines)

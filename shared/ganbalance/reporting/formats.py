@@ -8,12 +8,16 @@ from ganbalance.metrics import verdicts
 from ganbalance.metrics.classification import AS_TRAINED, DEPLOYMENT, FAIR
 from ganbalance.metrics.crossed import Components
 from ganbalance.metrics.results import Difference
+from ganbalance.printing import shortened
 from ganbalance.reporting.layout import Entry
 from ganbalance.reporting.summary import Summary
 
 T = TypeVar("T")
 
 NOTHING = "–"
+MOST_IN_TEXT = 12
+"""Classes that a sentence names."""
+LONGEST_IN_TEXT = 60
 LEAST_P = 1e-4
 """Below this a p value is only said to be: further out the tail of a bootstrap means nothing."""
 BALANCED_AS_TRAINED, BALANCED_FAIR = "balanced_accuracy@as-trained", "balanced_accuracy@fair"
@@ -122,6 +126,17 @@ def percent(share: float) -> str:
     return f"{100 * share:z.0f} %"
 
 
+def quoted(name: str) -> str:
+    """The name of a class in a sentence; tables have the whole of a long one."""
+    return f"“{shortened(name, LONGEST_IN_TEXT)}”"
+
+
+def some(shown: Sequence[str]) -> list[str]:
+    """All of a few; of many the first ones, and how many more there are."""
+    more = len(shown) - MOST_IN_TEXT
+    return [*shown[:MOST_IN_TEXT], *([f"{more:,} more"] if more > 0 else [])]
+
+
 def listed(names: Sequence[str], word: str = "and") -> str:
     """'a, b and c'."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {word} {names[-1]}" if names else ""
@@ -157,7 +172,7 @@ def metric_name(metric: str, classes: Sequence[str] = ()) -> str:
     fixed, _, level = name.rpartition("_")
     if "_at_" in name:
         name = f"{fixed.replace('_', ' ')} {level}"
-    named = [f"“{classes[int(c)] if classes else c}”" for c in of.split("-") if c]
+    named = [quoted(classes[int(c)] if classes else c) for c in of.split("-") if c]
     return (
         _METRICS.get(name, name.replace("_", " "))
         + (f" of {listed(named)}" if named else "")

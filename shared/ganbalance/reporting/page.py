@@ -6,6 +6,7 @@ from typing import Any
 
 import jinja2
 
+from ganbalance.printing import escaped
 from ganbalance.reporting import headline, sections, tables, wording
 from ganbalance.reporting.formats import SIGNS
 from ganbalance.reporting.layout import Report
@@ -30,7 +31,7 @@ def render(folder: Path, name: str, shown: dict[str, Any]) -> None:
         lstrip_blocks=True,
     )
     templates.globals |= {"signs": SIGNS, "markdown": tables.markdown}
-    templates.filters |= {"escaped": tables.escaped, "unbroken": _unbroken}
+    templates.filters |= {"escaped": escaped, "unbroken": _unbroken}
     for ending in ("html", "md"):
         (folder / f"{name}.{ending}").write_text(templates.get_template(f"report.{ending}.j2").render(shown))
 

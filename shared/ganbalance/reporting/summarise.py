@@ -9,8 +9,9 @@ from ganbalance.config import LinearHead, Margin, Network
 from ganbalance.metrics import statistics, verdicts
 from ganbalance.metrics.classification import AS_TRAINED, FAIR, Settings
 from ganbalance.metrics.results import Analysis, ArmNumbers, Run
+from ganbalance.printing import printable
 from ganbalance.reporting.collect import BASELINE, ORACLE, Question, Results
-from ganbalance.reporting.formats import WITHHELD, listed
+from ganbalance.reporting.formats import MOST_IN_TEXT, WITHHELD, listed, quoted, some
 from ganbalance.reporting.summary import (
     Arm,
     Classifier,
@@ -187,10 +188,11 @@ def remarks(question: Question, results: Results, analysis: Analysis) -> list[st
     said = list(question.notes)
     if ORACLE not in question.arms:
         said.append("No oracle among the arms: how much there was to gain is not known.")
-    if natural := [results.class_names[index] for index, share in sorted(question.keep.items()) if share == 1]:
+    if natural := [printable(results.class_names[c]) for c, share in sorted(question.keep.items()) if share == 1]:
         said.append(
-            f"Nothing was removed of {', '.join(natural)}: every seed splits the same images anew, so each statement "
-            "is conditional on these images. More seeds narrow an interval without saying more about new data."
+            f"Nothing was removed of {', '.join(some(natural))}: every seed splits the same images anew, so each "
+            "statement is conditional on these images. More seeds narrow an interval without saying more about new "
+            "data."
         )
     seeds = len(question.experiment.seeds)
     if seeds < verdicts.MIN_SEEDS:
@@ -215,7 +217,9 @@ def _by_group(results: Results) -> list[str]:
     """What is different where images are grouped."""
     if results.tested_groups is None:
         return []
-    rare = listed([f"{results.tested_groups[index]} of “{results.class_names[index]}”" for index in results.rare])
+    rare = listed(
+        some([f"{results.tested_groups[index]} of {quoted(results.class_names[index])}" for index in results.rare])
+    )
     return [
         "Images were split and resampled by group, since those of one group are not independent: no group is on two "
         "sides of a split, shares are of groups, intervals draw whole groups of test images, and where a verdict needs "
@@ -243,10 +247,18 @@ def _tuned_on(results: Results, several: str, one: str) -> list[str]:
     rare: dict[tuple[int, int], list[str]] = {}
     for index, name in enumerate(results.class_names):
         if extra := results.counts["tuning"][index]:
-            rare.setdefault((results.counts["validation"][index], extra), []).append(f"“{name}”")
+            rare.setdefault((results.counts["validation"][index], extra), []).append(quoted(name))
+    if len(rare) > MOST_IN_TEXT:
+        images = [kept + extra for kept, extra in rare]
+        return [
+            f"{several} and fair thresholds are chosen on held-out images, {min(images)} to {max(images)} of each of "
+            f"{sum(map(len, rare.values()))} rare classes per seed, some of them removed by the imbalance. Who has the "
+            f"imbalanced data alone has fewer: the {one} that those choose is shown beside it, and the fair threshold "
+            "is better than theirs would be."
+        ]
     return [
-        f"{several} and fair thresholds are chosen on {kept + extra} held-out images of {' and of '.join(names)} per "
-        f"seed, {extra} of them removed by the imbalance. Who has the imbalanced data alone has {kept}: the {one} "
+        f"{several} and fair thresholds are chosen on {kept + extra} held-out images of {' and of '.join(some(names))} "
+        f"per seed, {extra} of them removed by the imbalance. Who has the imbalanced data alone has {kept}: the {one} "
         "that those choose is shown beside it, and the fair threshold is better than theirs would be."
         for (kept, extra), names in rare.items()
     ]

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 
 from ganbalance.metrics.results import MIN_SEEDS_INTERVAL
 from ganbalance.plurals import plural
+from ganbalance.printing import escaped
 from ganbalance.reporting.formats import (
     BALANCED_AS_TRAINED,
     BALANCED_FAIR,
@@ -144,6 +145,19 @@ def of_metrics(
     return of_arms(summary, caption, ("arm", *(head for head, _ in shown)), row, notes=notes)
 
 
+def of_classes(
+    summary: Summary, caption: str, rows: Iterable[tuple[str, str]], *, notes: tuple[str, ...] = ()
+) -> Table | None:
+    """A row (name, metric) for each metric that some arm has, a column for each arm; None without any metric."""
+    arms = [arm for of_family in by_family(summary).values() for arm in of_family]
+    shown = tuple(
+        (Entry(name), *(cell(summary.arms[arm].metrics.get(metric)) for arm in arms))
+        for name, metric in rows
+        if any(metric in summary.arms[arm].metrics for arm in arms)
+    )
+    return Table(caption, ("class", *map(arm_name, arms)), (Group("", shown),), notes) if shown else None
+
+
 def of_arms(
     summary: Summary,
     caption: str,
@@ -171,22 +185,17 @@ def arm_entry(summary: Summary, arm: str) -> Entry:
 
 def markdown(table: Table) -> str:
     """The rows of a table in Markdown, without its caption; a group's heading is a row with one field."""
-    lines: list[list[str]] = [list(table.head), ["---"] * len(table.head)]
+    lines: list[list[str]] = [[*map(escaped, table.head)], ["---"] * len(table.head)]
     for group in table.groups:
         if group.title:
-            lines.append([f"*{group.title}*", *[""] * (len(table.head) - 1)])
+            lines.append([f"*{escaped(group.title)}*", *[""] * (len(table.head) - 1)])
         lines += [[_marked(entry) for entry in row] for row in group.rows]
-    return "\n".join("| " + " | ".join(escaped(field).replace("|", "\\|") for field in line) + " |" for line in lines)
-
-
-def escaped(text: str) -> str:
-    """Text in which Markdown sees no HTML tag."""
-    return text.replace("<", "&lt;")
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _marked(entry: Entry) -> str:
-    text = f"{SIGNS[entry.verdict]} **{entry.text}**" if entry.verdict else entry.text
-    return f"{text} {entry.detail}".strip()
+    text = escaped(entry.text)
+    return f"{f'{SIGNS[entry.verdict]} **{text}**' if entry.verdict else text} {escaped(entry.detail)}".strip()
 
 
 def terminal(summary: Summary) -> str:

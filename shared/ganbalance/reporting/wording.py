@@ -16,6 +16,8 @@ from ganbalance.reporting.formats import (
     number,
     percent,
     primary_name,
+    quoted,
+    some,
 )
 from ganbalance.reporting.summary import Summary
 from ganbalance.reporting.verdict_text import CONDITIONAL, rare_by_nature
@@ -44,9 +46,13 @@ def asked(summary: Summary) -> str:
     """The question of the run in a few short sentences."""
     data = summary.dataset
     rare = ", ".join(
-        f"“{one.class_name}” keeps {100 * one.keep:.3g} % of its images "
-        f"({data.after[one.class_name]:,} of {data.before[one.class_name]:,})"
-        for one in data.rare
+        some(
+            [
+                f"{quoted(one.class_name)} keeps {100 * one.keep:.3g} % of its images "
+                f"({data.after[one.class_name]:,} of {data.before[one.class_name]:,})"
+                for one in data.rare
+            ]
+        )
     )
     return (
         f"{data.name}, {len(data.classes)} classes. Rare: {rare}. "

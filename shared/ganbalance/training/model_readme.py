@@ -1,10 +1,12 @@
 """The README of an exported model: what it is, and how to use it without this project."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ganbalance.data.card import HOW_SQUARE
+from ganbalance.printing import escaped
 
+MOST_IN_TITLE = 12
 MODES = {1: "L", 3: "RGB"}
 TRAINED = {
     "frozen": "frozen backbone {}",
@@ -106,6 +108,12 @@ print(dict(zip(model["classes"], probabilities.tolist())))\
 """
 
 
+def _some(classes: Sequence[str]) -> list[str]:
+    """The names in a title: all of a few."""
+    more = len(classes) - MOST_IN_TITLE
+    return [*map(escaped, classes[:MOST_IN_TITLE]), *([f"{more} more"] if more > 0 else [])]
+
+
 def text(model: Mapping[str, Any], network: str) -> str:
     """The README of a model.json; `network` are the lines that make the network."""
     image, rules = model["image"], [rule for rule in RULES if rule in model["rules"]]
@@ -116,7 +124,7 @@ def text(model: Mapping[str, Any], network: str) -> str:
     whole = _TEXT.format(
         arm=model["arm"],
         seed=model["seed"],
-        classes=" or ".join(model["classes"]),
+        classes=" or ".join(_some(model["classes"])),
         backbone=TRAINED[model["backbone"]["trained"]].format(model["backbone"]["name"]),
         run=model["run"],
         remarks="\n\n".join(filter(None, (model["caveat"], model["evidence"], model["note"]))),

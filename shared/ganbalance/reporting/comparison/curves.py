@@ -21,6 +21,7 @@ from ganbalance.reporting.formats import (
     shown_change,
 )
 from ganbalance.reporting.layout import Picture
+from ganbalance.reporting.lettering import as_it_is, lettering, line
 from ganbalance.reporting.plotting import GRID, INK, MARKERS, MUTED, legend_below, line_styles, panels_of, picture
 from ganbalance.reporting.summary import Summary
 
@@ -53,7 +54,7 @@ def ranking(comparison: Comparison) -> Picture:
         "table of both holds the same numbers.",
         f"{capitalised(metric)} along {comparison.axis.title}, and the difference to {baseline} of the same run: means "
         f"with 95 % intervals{_scale(comparison.axis)}. The grey band is the margin of each run: an interval inside it "
-        "is no difference worth having.",
+        f"is no difference worth having.{lettering(comparison.axis.labels).legend}",
     )  # fmt: skip
 
 
@@ -73,7 +74,8 @@ def other_metrics(comparison: Comparison) -> Picture | None:
         drawn(comparison, panels, columns=3), "along-others.png",
         f"{shown} of every arm along {comparison.axis.title}; compare.csv holds the numbers.",
         f"{shown} along {comparison.axis.title}: means with 95 % intervals{_scale(comparison.axis)}. Precision is that "
-        "at the class shares of each run’s own data: where these differ, a curve may move for that alone.",
+        "at the class shares of each run’s own data: where these differ, a curve may move for that alone."
+        f"{lettering(comparison.axis.labels).legend}",
     )  # fmt: skip
 
 
@@ -155,7 +157,8 @@ def _beside(axis: Axis, count: int) -> Sequence[float]:
 
 
 def _scaled(axes: Axes, axis: Axis) -> None:
-    axes.set_xlabel(axis.title, fontsize=8)
+    title = line(axis.title)
+    axes.set_xlabel(title, fontsize=8, **as_it_is(title))
     if axis.is_log:
         axes.set_xscale("log")
     if axis.places is None:
@@ -164,8 +167,11 @@ def _scaled(axes: Axes, axis: Axis) -> None:
     if axis.places is None or len(axis.labels) <= MOST_TICKS:
         axes.xaxis.set_major_locator(FixedLocator(list(_places(axis))))
         axes.xaxis.set_minor_locator(NullLocator())
-        crowded = sum(map(len, axis.labels)) > CROWDED_CHARS
-        axes.set_xticklabels(axis.labels, rotation=20 if crowded else 0, ha="right" if crowded else "center")
+        names = lettering(axis.labels)
+        crowded = sum(map(len, names.texts)) > CROWDED_CHARS
+        axes.set_xticklabels(
+            names.texts, rotation=20 if crowded else 0, ha="right" if crowded else "center", **names.style
+        )
 
 
 def _scale(axis: Axis) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ganbalance.printing import printable
 from ganbalance.reporting.summary import Summary
 
 NOT_SET = object()
@@ -38,7 +39,7 @@ def text(value: Any) -> str:
         return f"{value:g}"
     if isinstance(value, (list, tuple)):
         return ", ".join(map(text, value)) or "none"
-    return str(value)
+    return printable(str(value))
 
 
 def _flat(experiment: Mapping[str, Any], common: set[str]) -> Iterator[tuple[str, Any]]:
@@ -53,7 +54,7 @@ def _flat(experiment: Mapping[str, Any], common: set[str]) -> Iterator[tuple[str
 def _leaves(key: str, value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, dict):
         for name, inner in value.items():
-            yield from _leaves(f"{key}.{name}", inner)
+            yield from _leaves(f"{key}.{printable(name)}", inner)
     else:
         yield key, value
 

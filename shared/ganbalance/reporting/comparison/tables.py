@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Callable, Sequence
 
+from ganbalance.printing import columns, padded
 from ganbalance.reporting.comparison import wording
 from ganbalance.reporting.comparison.runs import Comparison
 from ganbalance.reporting.formats import (
@@ -19,7 +20,9 @@ from ganbalance.reporting.formats import (
     mean,
     number,
     primary_name,
+    quoted,
     shown_change,
+    some,
     verdict_label,
 )
 from ganbalance.reporting.layout import Entry, Group, Row, Table
@@ -118,9 +121,10 @@ def gates(comparison: Comparison) -> Table:
 def _left(summary: Summary) -> Entry:
     data = summary.dataset
     left = [
-        f"{data.after[one.class_name]:,} of {data.before[one.class_name]:,} “{one.class_name}”" for one in data.rare
+        f"{data.after[one.class_name]:,} of {data.before[one.class_name]:,} {quoted(one.class_name)}"
+        for one in data.rare
     ]
-    return Entry(", ".join(left))
+    return Entry(", ".join(some(left)))
 
 
 def _gate(summary: Summary) -> Entry:
@@ -152,9 +156,9 @@ def terminal(comparison: Comparison) -> str:
     metric, baseline = primary_name(comparison.first), comparison.first.baseline
     head = (f"Δ{metric} to {baseline}", *heads(comparison))
     rows = [(arm, *(_short(one, arm) for one in comparison.summaries)) for arm in arms if arm != baseline]
-    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
-    table = ["  ".join(field.ljust(width) for field, width in zip(row, widths, strict=True)) for row in (head, *rows)]
-    if len(table[0]) <= TERMINAL_COLUMNS:
+    widths = [max(columns(row[place]) for row in (head, *rows)) for place in range(len(head))]
+    table = ["  ".join(map(padded, row, widths)) for row in (head, *rows)]
+    if columns(table[0]) <= TERMINAL_COLUMNS:
         lines += [line.rstrip() for line in table]
         lines += _wrapped(f"({signs(comparison)})")
     for sentence in said:

@@ -5,7 +5,7 @@ from itertools import pairwise
 from ganbalance.metrics import verdicts
 from ganbalance.plurals import plural
 from ganbalance.reporting.comparison.runs import Comparison
-from ganbalance.reporting.formats import arm_name, capitalised, listed, verdict_label
+from ganbalance.reporting.formats import arm_name, capitalised, listed, quoted, some, verdict_label
 from ganbalance.reporting.summary import Summary
 from ganbalance.reporting.verdict_text import shut
 from ganbalance.reporting.wording import classifier
@@ -99,7 +99,7 @@ def asked(comparison: Comparison) -> str:
     """What all the runs have in common, in one line."""
     data = [one.dataset for one in comparison.summaries]
     parts = {
-        "data": [f"{one.name}, {listed([f'“{name}”' for name in one.classes])}" for one in data],
+        "data": [f"{one.name}, {listed(some([*map(quoted, one.classes)]))}" for one in data],
         "classifier": [classifier(one) for one in comparison.summaries],
         "seeds": [plural(len(one.seeds), "seed") for one in comparison.summaries],
         "test": [f"{one.test:,} test images" for one in data],

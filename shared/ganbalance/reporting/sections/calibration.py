@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from matplotlib.figure import Figure
 
 from ganbalance.metrics.classification import AS_TRAINED, FAIR
-from ganbalance.reporting.formats import by_family, capitalised, rule_name
+from ganbalance.reporting.formats import by_family, capitalised, quoted, rule_name
 from ganbalance.reporting.layout import Picture, Report, Section
 from ganbalance.reporting.plotting import INK, MUTED, blank, legend_below, line_styles, picture, styled
 from ganbalance.reporting.summary import Summary
@@ -45,9 +45,9 @@ def _picture(summary: Summary, rare: str, rules: list[str]) -> Picture:
         "reliability.png",
         f"Reliability curves of every arm, a panel for each rule: {', '.join(map(rule_name, rules))}; the table of "
         "Brier scores sums them up.",
-        f"Share of test images that are “{rare}” against the predicted probability, in ten bins, all seeds together, "
-        "the class and the rest weighted equally. On the diagonal a probability means what it says; above it, it is "
-        "too low.",
+        f"Share of test images that are {quoted(rare)} against the predicted probability, in ten bins, all seeds "
+        "together, the class and the rest weighted equally. On the diagonal a probability means what it says; above "
+        "it, it is too low.",
     )
 
 

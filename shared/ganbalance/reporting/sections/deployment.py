@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ganbalance.metrics.scores import PAIR
-from ganbalance.reporting.formats import capitalised, metric_name
+from ganbalance.reporting.formats import capitalised, metric_name, quoted, some
 from ganbalance.reporting.layout import Report, Section
 from ganbalance.reporting.tables import of_metrics
 
@@ -52,4 +52,4 @@ def sections(report: Report) -> Iterator[Section]:
 
 def _shares(report: Report) -> str:
     prior = zip(report.results.class_names, report.results.prior, strict=True)
-    return ", ".join(f"“{name}” {100 * share:.2g} %" for name, share in prior)
+    return ", ".join(some([f"{quoted(name)} {100 * share:.2g} %" for name, share in prior]))

@@ -8,28 +8,42 @@ from matplotlib.figure import Figure
 from ganbalance.plurals import plural
 from ganbalance.reporting import figures
 from ganbalance.reporting.collect import Columns, GanRun
-from ganbalance.reporting.formats import NOTHING, arm_name, by_family, capitalised, listed, metric_name, number
+from ganbalance.reporting.formats import NOTHING, arm_name, by_family, capitalised, listed, metric_name, number, quoted
 from ganbalance.reporting.layout import Entry, Group, Picture, Report, Section, Table
 from ganbalance.reporting.plotting import BLUE, ORANGE, picture, seeds_and_mean, single
 from ganbalance.reporting.sections.metrics import REPORTED
+
+MOST_SHOWN = 8
+"""Classes of a GAN with pictures on the page."""
 
 
 def sections(report: Report) -> Iterator[Section]:
     """A section per arm, in the order of the experiment."""
     for arm in by_family(report.summary).get("generative", []):
         runs = [run for run in report.results.gans if run.gan == arm]
+        labels, left_out = _rarest(report, runs)
         lost = [f"seed {run.seed}" for run in runs if run.diverged]
         table = against_baseline(report, arm)
         yield Section(
             title=arm_name(arm),
             warnings=(f"Training diverged at {listed(lost)}.",) if lost else (),
+            text=(left_out,) if left_out else (),
             tables=(table,) if table else (),
             figures=tuple(
                 drawn
-                for label in sorted({run.label for run in runs})
+                for label in labels
                 for drawn in _pictures(report, arm, [run for run in runs if run.label == label])
             ),
         )
+
+
+def _rarest(report: Report, runs: Sequence[GanRun]) -> tuple[list[str], str]:
+    """The classes whose pictures are shown, and what a page says where they are not all."""
+    left = dict(zip(report.question.labels, report.results.counts["after"], strict=True))
+    labels = sorted({run.label for run in runs}, key=lambda label: (left[label], label))
+    if len(labels) <= MOST_SHOWN:
+        return sorted(labels), ""
+    return labels[:MOST_SHOWN], f"Pictures of the {MOST_SHOWN} rarest of {len(labels)} classes."
 
 
 def against_baseline(report: Report, arm: str) -> Table | None:
@@ -65,9 +79,9 @@ def _pictures(report: Report, arm: str, runs: list[GanRun]) -> Iterator[Picture]
         yield picture(
             figures.strips(strips),
             f"samples-{arm}-class-{label}.png",
-            f"Rows of images of class {class_name} that {name} makes from the same noise at epochs "
+            f"Rows of images of class {quoted(class_name)} that {name} makes from the same noise at epochs "
             f"{', '.join(map(str, shown.samples))}; the last row holds real images.",
-            f"{name}, class “{class_name}”, seed {shown.seed}: the same noise over training, real images below.",
+            f"{name}, class {quoted(class_name)}, seed {shown.seed}: the same noise over training, real images below.",
             full_colour=channels != {1},
         )
     if figure := losses(runs):
@@ -76,7 +90,7 @@ def _pictures(report: Report, arm: str, runs: list[GanRun]) -> Iterator[Picture]
             figure,
             f"losses-{arm}-class-{label}.png",
             f"Discriminator and generator loss of {name} against epochs 1 to {last:.0f}, a line per seed.",
-            f"{name}, class “{class_name}”: epochs against loss, every seed thin and the mean thick.",
+            f"{name}, class {quoted(class_name)}: epochs against loss, every seed thin and the mean thick.",
         )
 
 
