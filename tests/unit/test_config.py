@@ -22,12 +22,13 @@ def check(settings: dict[str, Any]) -> config.Experiment:
 def test_every_preset_is_a_valid_experiment_named_like_its_file(path: Path) -> None:
     members = request.experiments(path, sets=[])
     assert all(f"{member.experiment.name}-".startswith(f"{path.stem}-") for member in members)
-    assert bool(members[0].values) == (path.stem == "keep-ratio")
+    assert bool(members[0].values) == (path.stem in ("keep-ratio", "solar-cells-sizes"))
 
 
 def test_the_presets_are_the_documented_ones() -> None:
     assert [path.stem for path in PRESETS] == [
-        "hard-pair", "honest", "keep-ratio", "paper", "quick", "ten-class", "trousers",
+        "hard-pair", "honest", "keep-ratio", "paper", "quick", "solar-cells", "solar-cells-sizes", "ten-class",
+        "trousers",
     ]  # fmt: skip
 
 
@@ -37,6 +38,17 @@ def test_the_sweep_among_the_presets_is_the_pair_of_quick_and_ends_at_it() -> No
     quick, last = request.experiment(Path("jobs/experiments/quick.yaml"), sets=[]), members[-1].experiment
     assert (last.task, last.imbalance, last.seeds) == (quick.task, quick.imbalance, quick.seeds)
     assert not any(arm.synthetic for arm in last.arms)
+
+
+def test_the_sweep_of_sizes_is_solar_cells_up_to_twice_its_side() -> None:
+    members = request.experiments(Path("jobs/experiments/solar-cells-sizes.yaml"), sets=[])
+    one = request.experiment(Path("jobs/experiments/solar-cells.yaml"), sets=[])
+    assert [member.experiment.classifier.side_px for member in members] == [32, 64, 128]
+    assert all(
+        (member.experiment.task, member.experiment.imbalance, member.experiment.seeds)
+        == (one.task, one.imbalance, one.seeds)
+        for member in members
+    )
 
 
 @pytest.mark.parametrize("name", ["hard-pair", "honest", "ten-class"])
