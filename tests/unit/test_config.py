@@ -27,7 +27,7 @@ def test_every_preset_is_a_valid_experiment_named_like_its_file(path: Path) -> N
 
 def test_the_presets_are_the_documented_ones() -> None:
     assert [path.stem for path in PRESETS] == [
-        "hard-pair", "honest", "keep-ratio", "paper", "quick", "solar-cells", "solar-cells-sizes", "ten-class",
+        "hard-pair", "honest", "keep-ratio", "paper", "quick", "solar-cells-sizes", "solar-cells", "ten-class",
         "trousers",
     ]  # fmt: skip
 
