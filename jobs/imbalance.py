@@ -13,6 +13,8 @@ import csv
 import json
 import sys
 
+import numpy as np
+
 from ganbalance.data.datasets import open_dataset
 from ganbalance.data.images import TaskImages
 from ganbalance.data.split import class_counts, draw
@@ -49,6 +51,7 @@ def imbalance(ctx: JobContext) -> None:
         validation=declared.validation,
         seed=derive(ctx.seed, "split"),
         groups_N=data.groups,
+        fold=declared.fold,
     )
     if data.groups is not None:
         split.check_groups(data.groups)
@@ -56,7 +59,7 @@ def imbalance(ctx: JobContext) -> None:
     (ctx.folder / "split.json").write_text(json.dumps(split.hashes, indent=1))
 
     n_classes = len(data.class_names)
-    before = class_counts(data.labels[: data.n_train], n_classes)
+    before = class_counts(np.delete(data.labels, split.test), n_classes)
     parts = (split.train, split.validation, split.tuning)
     train, validation, tuning = (class_counts(data.labels[rows], n_classes) for rows in parts)
     after = [a + b for a, b in zip(train, validation, strict=True)]

@@ -101,6 +101,7 @@ def train_classifier(ctx: JobContext) -> None:
             pair: PairScores(*(_log_odds(heads[pair], real, data, rows, pair) for rows in (split.test, split.held_out)))
             for pair in pairs
         },
+        test_rows=_test_rows(ctx, split),
         test_groups=data.groups_of(split.test),
         held_out_groups=data.groups_of(split.held_out),
     ).save(ctx.folder / "scores.npz")
@@ -169,6 +170,7 @@ def grid(ctx: JobContext) -> None:
         validation=np.isin(split.held_out, split.validation),
         prior=priors[0],
         rare=declared.rare,
+        test_rows=_test_rows(ctx, split),
         test_groups=data.groups_of(split.test),
         held_out_groups=data.groups_of(split.held_out),
     ).save(ctx.folder / "scores.npz")
@@ -198,6 +200,7 @@ def train_paper_classifier(ctx: JobContext) -> None:
         validation=np.zeros(0, bool),
         prior=train.prior,
         rare=range(len(data.class_names)),
+        test_rows=_test_rows(ctx, split),
     ).save(ctx.folder / "scores.npz")
     _table(ctx.folder / "curve.csv", (asdict(row) for row in curve))
     ctx.metrics["images"] = len(train.labels)
@@ -252,6 +255,11 @@ def _matched(declared: stages.TrainClassifier | stages.TrainNetwork, data: TaskI
         return {}
     counts = class_counts(data.labels[split.train], len(data.class_names))
     return {c: synthetic_count(counts, c, declared.matched) for c in declared.rare}
+
+
+def _test_rows(ctx: JobContext, split: Split) -> NDArray[np.int64] | None:
+    """Which images a seed is tested on, where seeds are tested on different ones."""
+    return split.test if ctx.experiment.test else None
 
 
 def _log_odds(

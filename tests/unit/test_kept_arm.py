@@ -77,3 +77,9 @@ def test_of_many_classes_the_verdict_is_about_other_heads() -> None:
 def test_of_one_seed_nothing_is_said_to_be_about_several() -> None:
     summary = changed(known().summary, {"seeds": [2]})
     assert "is about seed 2 alone." in statements(summary, "wgan-gp", 2)["caveat"]
+
+
+def test_of_folds_a_classifier_lacks_one() -> None:
+    summary = changed(known().summary, {"dataset folds": 5})
+    assert "It learned from none of the images of one fold of 5." in statements(summary, "none", 0)["caveat"]
+    assert "fold" not in statements(known().summary, "none", 0)["caveat"]

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from ganbalance.errors import DataError
-from ganbalance.reporting import headline, tables
+from ganbalance.reporting import headline, tables, verdict_text, wording
 from ganbalance.reporting.formats import interval
 from tests.unit import known_reports
 from tests.unit.known_reports import Strict, row
-from tests.unit.report_run import ARMS, SEEDS, Outcome, SyntheticRun
+from tests.unit.report_run import ARMS, SEEDS, Outcome, SyntheticRun, changed
 
 
 @pytest.fixture
@@ -170,3 +170,12 @@ def test_an_arm_whose_seeds_ran_on_several_kinds_of_machines_is_named(tmp_path, 
     said = [remark for remark in found.summary.remarks if "kinds of processors" in remark]
     assert len(said) == (mixed is not None)
     assert mixed is None or f"the cells of {mixed}." in said[0]
+
+
+def test_data_that_is_rare_by_nature_and_tested_by_folds_is_judged_as_new_data(tmp_path):
+    found = Outcome(SyntheticRun(tmp_path, keep=1.0, arms=("none", "class-weight", "wgan-gp"), tuning=0))
+    folded = changed(found.summary, {"dataset folds": 5})
+    assert headline.headline(found.summary).endswith("Conditional on these images.")
+    assert "onditional" not in headline.headline(folded)
+    assert verdict_text.answer(folded, "wgan-gp").startswith("On this data WGAN-GP helps")
+    assert "in 5 folds." in wording.asked(folded)

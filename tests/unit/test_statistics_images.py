@@ -78,7 +78,7 @@ def test_what_a_group_shares_widens_the_intervals():
 
 
 def test_cells_with_other_groups_are_refused():
-    with pytest.raises(DataError, match="same test images"):
+    with pytest.raises(DataError, match="odd at seed 0 was tested on other images than the rest"):
         judge({"none": grouped(NONE, 3), "odd": grouped(NONE, 4)})
 
 
@@ -106,5 +106,5 @@ def test_an_interval_ends_where_its_metric_does_and_a_log_loss_may_be_above_one(
 
 
 def test_cells_with_other_test_images_are_refused():
-    with pytest.raises(DataError, match="same test images"):
+    with pytest.raises(DataError, match="odd at seed 0 was tested on other images than the rest"):
         judge({"none": NONE, "odd": {s: replace(one, test_labels=1 - LABELS) for s, one in NONE.items()}})

@@ -24,9 +24,11 @@ from ganbalance.config.data import (
     CANVASES,
     ClassName,
     Columns,
+    CrossValidation,
     Dataset,
     DatasetSettings,
     FashionMnist,
+    Fold,
     Groups,
     Imbalance,
     Keep,
@@ -64,12 +66,14 @@ __all__ = [
     "ClassName",
     "Classifier",
     "Columns",
+    "CrossValidation",
     "Dataset",
     "Experiment",
     "Family",
     "FashionMnist",
     "Filter",
     "Fit",
+    "Fold",
     "Groups",
     "Imbalance",
     "Keep",
@@ -165,6 +169,9 @@ class Experiment(Frozen):
     note: str = Field("", description="a caveat that its report prints on top")
     dataset: DatasetSettings
     task: Task
+    test: CrossValidation | None = Field(
+        None, exclude_if=lambda found: found is None, description="folds of all images, in place of one test part"
+    )
     imbalance: Imbalance
     arms: Annotated[tuple[Recipe, ...], Field(min_length=1)]
     gans: dict[str, dict[str, Any]] = Field(default_factory=dict, description="per-GAN settings; see each GAN's Config")
@@ -189,6 +196,10 @@ class Experiment(Frozen):
         if BASELINE not in (arm.name for arm in arms):
             raise ValueError("the arm 'none' is what every other is compared with; add it")
         return arms
+
+    def fold(self, seed: int) -> Fold | None:
+        """What a seed is tested on; None where all seeds share one test part."""
+        return self.test.fold(self.seeds.index(seed)) if self.test else None
 
 
 def check(given: dict[str, Any], *, where: str) -> Experiment:

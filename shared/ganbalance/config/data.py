@@ -157,6 +157,27 @@ DatasetSettings = Annotated[
 ]
 
 
+class Fold(Frozen):
+    """What one seed is tested on: a fold of all images, its number counted from 0; each round deals them anew."""
+
+    number: int
+    folds: int
+    round: int
+
+
+class CrossValidation(Frozen):
+    """Folds of all images in place of one test part: each seed is tested on one of them and learns from the others.
+
+    The first seed is tested on the first fold, and so on; every further round of seeds has folds of its own.
+    """
+
+    folds: int = Field(ge=2, le=20)
+
+    def fold(self, place: int) -> Fold:
+        """The fold of the seed at that place in the list of seeds, from 0."""
+        return Fold(number=place % self.folds, folds=self.folds, round=place // self.folds)
+
+
 class Pair(Frozen):
     """Two classes; `positive` is the one whose scores, precision and recall are reported."""
 

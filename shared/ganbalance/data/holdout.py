@@ -1,4 +1,4 @@
-"""Hold some images of every class back, and with an image all of its group."""
+"""Hold some images of every class back, and with an image all of its group; deal all of them into folds."""
 
 from collections.abc import Callable
 
@@ -38,3 +38,14 @@ def hold_out(  # noqa: PLR0913 - what a draw depends on
         decided = np.append(decided, free)
     is_held = np.isin(groups_N, held)
     return np.flatnonzero(~is_held), np.flatnonzero(is_held)
+
+
+def deal(labels_N: NDArray[np.int64], groups_N: NDArray[np.int64], folds: int, rng: np.random.Generator) -> Rows:
+    """The fold of each row, int64 (N,) from 0: equal numbers of each class's groups, rounded; no group is in two."""
+    fold_N = np.full(len(labels_N), folds - 1)
+    left = np.arange(len(labels_N))
+    for fold in range(folds - 1):
+        stay, held = hold_out(labels_N[left], groups_N[left], lambda count: round(count / (folds - fold)), rng)  # noqa: B023 - called at once
+        fold_N[left[held]] = fold
+        left = left[stay]
+    return fold_N

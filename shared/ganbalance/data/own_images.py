@@ -60,6 +60,10 @@ class OwnImages(Dataset):
         settings = {name: getattr(self._settings, name) for name in ("side_px", "channels", "fit", "test_fraction")}
         return digest({"images": images, "settings": settings})
 
+    @property
+    def brings_test_part(self) -> bool:  # type: ignore[override]
+        return any(entry.part == "test" for entry, _ in self._images)
+
     def counts(self) -> Counts:
         sides = (self._numbers[rows] for rows in self._sides)
         return Counts(*(np.bincount(labels, minlength=len(self.classes())).tolist() for labels in sides))
@@ -96,7 +100,7 @@ class OwnImages(Dataset):
             side_px=self.side_px,
             channels=self._settings.channels,
             fit=self._settings.fit,
-            held_back=None if any(entry.part == "test" for entry, _ in images) else self._settings.test_fraction,
+            held_back=None if self.brings_test_part else self._settings.test_fraction,
             sizes=dict(Counter(f"{what.width} x {what.height}" for what in facts)),
             not_square=sum(what.width != what.height for what in facts),
             smaller=sum(max(what.width, what.height) < self.side_px for what in facts),

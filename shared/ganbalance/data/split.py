@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ganbalance.data.holdout import held_count, hold_out
+from ganbalance.config import Fold
+from ganbalance.data.holdout import deal, held_count, hold_out
 from ganbalance.errors import DataError
 from ganbalance.keys import digest
 from ganbalance.seeding import numpy_rng
@@ -32,7 +33,7 @@ class Split:
     validation  kept real images held out before anything trains; may be empty (`protocol: paper`)
     tuning      images that the imbalance took away, for tuning and calibration: nothing trains on them either
     removed     the others that it took away; only the oracle sees them
-    test        the dataset's own test part, whole and the same for every seed
+    test        the dataset's test part, whole and the same for every seed; with folds, the fold of this seed
     """
 
     train: Indices
@@ -94,6 +95,7 @@ def draw(  # noqa: PLR0913 - what a draw depends on
     validation: float,
     seed: int,
     groups_N: NDArray[np.int64] | None = None,
+    fold: Fold | None = None,
 ) -> Split:
     """Draw the kept images of every rare class, the validation images of every class, and the tuning images.
 
@@ -101,15 +103,17 @@ def draw(  # noqa: PLR0913 - what a draw depends on
     label to the share that stays; `validation` is the share of the kept images of each class to hold out, 0 for
     none. Of a rare class tuning gets up to `MOST_TUNING` removed images, at most half of them: the others are the
     oracle's. Where there are `groups_N`, equal for images that belong together, all of these are shares and numbers
-    of groups. A plan sees to it that no class keeps fewer than `FEWEST_KEPT`, nor lacks images on a side.
+    of groups. With a `fold`, all rows are dealt into folds, the same for every seed, this one is the test part, and
+    `n_train` says nothing. A plan sees to it that no class keeps fewer than `FEWEST_KEPT`, nor lacks images on a side.
     """
     from imblearn.datasets import make_imbalance
 
-    pool = np.arange(n_train)
-    labels, groups = labels_N[:n_train], pool if groups_N is None else groups_N[:n_train]
+    groups = np.arange(len(labels_N)) if groups_N is None else groups_N
+    tested = np.arange(len(labels_N)) >= n_train if fold is None else in_fold(labels_N, groups, fold)
+    pool, test = np.flatnonzero(~tested), np.flatnonzero(tested)
     # what is kept or removed is a class's images of one group
-    classes = labels.max() + 1
-    units, unit_of = np.unique(groups * classes + labels, return_inverse=True)
+    classes = labels_N.max() + 1
+    units, unit_of = np.unique((groups * classes + labels_N)[pool], return_inverse=True)
     counts = sorted(Counter((units % classes).tolist()).items())
     numbers = {label: round(keep.get(label, 1.0) * count) for label, count in counts}
     kept_units, _ = make_imbalance(
@@ -117,19 +121,24 @@ def draw(  # noqa: PLR0913 - what a draw depends on
     )
     is_kept = np.isin(unit_of, kept_units)
     kept, removed = pool[is_kept], pool[~is_kept]
-    test = np.arange(n_train, len(labels_N))
     if not validation:
         return Split(train=kept, validation=kept[:0], tuning=kept[:0], removed=removed, test=test)
     rng = np.random.default_rng(seed)
-    stay, held = hold_out(labels[kept], groups[kept], lambda count: held_count(count, validation), rng)
+    stay, held = hold_out(labels_N[kept], groups[kept], lambda count: held_count(count, validation), rng)
     train, held_out = kept[stay], kept[held]
     # images of a group that holds several classes may be on one side already, where the others follow; else this draw
     # is one of its own, so that the parts above stay as they are
     oracles, tuning = hold_out(
-        labels[removed], groups[removed], lambda count: min(MOST_TUNING, count // 2), numpy_rng(seed, "tuning"),
+        labels_N[removed], groups[removed], lambda count: min(MOST_TUNING, count // 2), numpy_rng(seed, "tuning"),
         held=groups[held_out], stay=groups[train],
     )  # fmt: skip
     return Split(train=train, validation=held_out, tuning=removed[tuning], removed=removed[oracles], test=test)
+
+
+def in_fold(labels_N: Indices, groups_N: Indices, fold: Fold) -> NDArray[np.bool_]:
+    """Which rows are in the fold, bool (N,). Each round of folds is another division of the same rows."""
+    dealt = deal(labels_N, groups_N, fold.folds, numpy_rng(fold.round, "folds"))
+    return np.equal(dealt, fold.number)
 
 
 def training_rows(

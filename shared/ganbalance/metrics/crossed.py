@@ -22,6 +22,15 @@ Where test images come in groups, such as those of one patient, whole groups are
 clusters of both ways, as in Cameron, Gelbach & Miller 2011, "Robust inference with multiway clustering", J. Bus. Econ.
 Stat. 29, 238-249.
 
+With folds each seed is tested on images of its own, and a draw is one of the images of all folds, which makes the
+images' part that of all of them. Seeds learn from the same images in part, so that s^2 knows too little of other ones:
+the seeds' part, the images' effect taken out, is enlarged as by Nadeau & Bengio 2003 ("Inference for the generalization
+error", Machine Learning 52, 239-281), who have 1 / S + tested / trained on in place of 1 / S; with K folds that adds
+
+    S / (K - 1)  max(s^2 / S - interaction, 0)
+
+to the variance. The choices' part stays: it is no variance of a mean.
+
 `tests/simulation` shows what this covers, tuning included; `docs/statistics.md` has its tables.
 """
 
@@ -167,18 +176,25 @@ def half_samples(seeds: int) -> NDArray[np.bool_]:
 
 
 def estimate(
-    values_SR: Floats, halves_H: Floats | None = None, image_count: int | None = None, *, grouped: bool = False
+    values_SR: Floats,
+    halves_H: Floats | None = None,
+    image_count: int | None = None,
+    *,
+    grouped: bool = False,
+    folds: int | None = None,
 ) -> Estimate:
     """The mean over S >= 2 seeds; values (S, 1 + B): the test set as it is, then B joint draws of its images.
 
     `halves_H` are the means of the whole procedure on each of `half_samples`; without them nothing was chosen from
     seeds. `image_count` is the number of test images in the smallest class, or of groups of them, if `grouped`: groups
-    are few, so that their part of the variance is not taken as known.
+    are few, so that their part of the variance is not taken as known. `folds` are those that seeds are tested on; the
+    draws are then of the images of all folds, and each row of the values is of its seed's own.
     """
     point_S, drawn_SB = values_SR[:, 0], values_SR[:, 1:]
     seeds = len(point_S)
     mean_B = drawn_SB.mean(axis=0)
-    from_seeds = point_S.var(ddof=1) / seeds
+    between = point_S.var(ddof=1) / seeds
+    from_seeds = between
     if halves_H is not None:
         kept_HS = half_samples(seeds)
         as_they_are = (kept_HS @ point_S / kept_HS.sum(axis=1)).var()
@@ -186,6 +202,10 @@ def estimate(
         from_seeds += (seeds - left_out) / left_out * max(halves_H.var() - as_they_are, 0.0)
     interaction = (drawn_SB - mean_B).var(axis=1).sum() / (seeds - 1) / seeds
     only_seeds = max(from_seeds - interaction, 0.0)
+    if folds:
+        overlap = seeds / (folds - 1)
+        only_seeds += overlap * max(between - interaction, 0.0)
+        from_seeds += overlap * between
     variance = only_seeds + mean_B.var() + RESOLUTION**2
     df = (seeds - 1) * max(1.0, variance / (from_seeds + RESOLUTION**2)) ** 2
     if grouped and image_count:
@@ -222,6 +242,7 @@ class Sample:
     halves: Floats
     image_count: int | None = None
     grouped: bool = False
+    folds: int | None = None
 
     def __sub__(self, other: "Sample") -> "Sample":
         return replace(self, values=self.values - other.values, halves=self.halves - other.halves)
@@ -232,7 +253,7 @@ class Sample:
     @property
     def estimate(self) -> Estimate:
         """The mean with its error."""
-        return estimate(self.values, self.halves, self.image_count, grouped=self.grouped)
+        return estimate(self.values, self.halves, self.image_count, grouped=self.grouped, folds=self.folds)
 
 
 def ratio(part: Sample, whole: Sample) -> Share | None:

@@ -7,24 +7,27 @@ import itertools
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from typing import TypedDict
 
 import numpy as np
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from ganbalance.errors import DataError
 from ganbalance.metrics import verdicts
-from ganbalance.metrics.calibration import Floats, Ints
+from ganbalance.metrics.calibration import Floats
 from ganbalance.metrics.classification import Settings, Settled, measure, primary, ranking
 from ganbalance.metrics.crossed import Estimate, Sample, estimate, half_samples
 from ganbalance.metrics.results import MIN_SEEDS_INTERVAL, Run
 from ganbalance.metrics.scores import Scores
+from ganbalance.metrics.tested import PooledTest
 from ganbalance.metrics.tuning import Tuning, of_one_seed
-from ganbalance.metrics.weighted import grouped_draws, independent_counts
 from ganbalance.seeding import numpy_rng
+
+Draws = NDArray[np.int16]
 
 
 class Measured:
-    """One arm. `weights_RT` holds the test set as it is, then B draws of its images.
+    """One arm. `weights` holds the test images of each seed as they are, then B draws of them, (1 + B, T).
 
     settled          what was chosen from all seeds
     drawn            seed -> metric -> float64 (1 + B,) under it
@@ -32,15 +35,15 @@ class Measured:
     at_own_strength  seed -> the primary metric there, float64 (1 + B,)
     """
 
-    def __init__(self, cells: Mapping[int, Scores], settings: Settings, weights_RT: Ints) -> None:
+    def __init__(self, cells: Mapping[int, Scores], settings: Settings, weights: Mapping[int, Draws]) -> None:
         self.cells, self.settings = cells, settings
         self.tuning = Tuning.of(cells, settings)
         self.settled = self.tuning.settle(cells)
-        self.drawn = {seed: measure(scores, self.settled, settings, weights_RT) for seed, scores in cells.items()}
+        self.drawn = {seed: measure(scores, self.settled, settings, weights[seed]) for seed, scores in cells.items()}
         chosen = {seed: of_one_seed(scores, settings) for seed, scores in cells.items()}
         self.own_strength = {seed: strength for seed, strength in chosen.items() if strength is not None}
         self.at_own_strength = {
-            seed: ranking(cells[seed], strength, settings, weights_RT) for seed, strength in self.own_strength.items()
+            seed: ranking(cells[seed], own, settings, weights[seed]) for seed, own in self.own_strength.items()
         }
         self._settled: dict[frozenset[int], Settled] = {}
         self._points: dict[tuple[frozenset[int], int], dict[str, Floats]] = {}
@@ -64,9 +67,9 @@ class Measured:
     @cached_property
     def along_grid(self) -> dict[int, Floats]:
         """The primary metric of each seed on the test images at every strength, float64 (G,)."""
-        once = np.ones((1, len(next(iter(self.cells.values())).test_labels)), np.int16)
+        once = {seed: np.ones((1, len(scores.test_labels)), np.int16) for seed, scores in self.cells.items()}
         return {
-            seed: np.concatenate([ranking(scores, g, self.settings, once) for g in range(len(scores.strengths))])
+            seed: np.concatenate([ranking(scores, g, self.settings, once[seed]) for g in range(len(scores.strengths))])
             for seed, scores in self.cells.items()
         }
 
@@ -74,8 +77,8 @@ class Measured:
 class MeasuredRun:
     """All arms of a run, and samples of their metrics and of paired differences.
 
-    labels, groups  int64 (T,): of the test images, which all cells share; groups are None where there are none
-    smallest_class  test images of the smallest class, or groups of them
+    tested          the test images of all seeds
+    smallest_class  how many of them are of the smallest class, or groups of them; with folds, those of all folds
     imputed         arm -> the seeds at which it counts as the baseline; [] for an arm that diverged too often
     """
 
@@ -84,31 +87,24 @@ class MeasuredRun:
     ) -> None:
         self.run, self.diverged = run, diverged
         self.cells = {arm: dict(sorted(cells.get(arm, {}).items())) for arm in run.families}
-        self.labels, self.groups = self._tested()
+        self.tested = PooledTest.of(self.cells)
         classes = next(scores for of_arm in self.cells.values() for scores in of_arm.values()).classes
-        self.smallest_class = int(independent_counts(self.labels, self.groups, classes).min())
+        self.smallest_class = int(self.tested.counts(classes).min())
         self.primary = primary(classes)
-        drawn_BT = grouped_draws(self.labels, self.groups, run.replicates, numpy_rng(0, "test-image-bootstrap"))
-        weights_RT = np.concatenate([np.ones((1, len(self.labels)), drawn_BT.dtype), drawn_BT])
+        drawn_BT = self.tested.draws(run.replicates, numpy_rng(0, "test-image-bootstrap"))
+        weights_RT = np.concatenate([np.ones((1, drawn_BT.shape[1]), drawn_BT.dtype), drawn_BT])
+        seeds = sorted({seed for of_arm in self.cells.values() for seed in of_arm})
+        weights = {seed: self.tested.of_seed(seed, weights_RT) for seed in seeds}
         present = [arm for arm, of_arm in self.cells.items() if of_arm]
         # threads do: the time goes into numpy, which lets others run, as long as each keeps to one processor
         with threadpool_limits(1), ThreadPoolExecutor() as pool:
-            found = pool.map(lambda arm: Measured(self.cells[arm], run.settings, weights_RT), present)
+            found = pool.map(lambda arm: Measured(self.cells[arm], run.settings, weights), present)
             self.arms = dict(zip(present, found, strict=True))
         base = self.cells[run.baseline]
         self.imputed = {
             arm: sorted(diverged.get(arm, frozenset()) & set(base)) if self.trained(arm) else [] for arm in run.families
         }
         self._samples: dict[tuple[str, str, tuple[int, ...]], Sample] = {}
-
-    def _tested(self) -> tuple[Ints, Ints | None]:
-        found = [scores for of_arm in self.cells.values() for scores in of_arm.values()]
-        if not found:
-            raise DataError("no cell of the run has a score")
-        first = found[0]
-        if not all(one.same_test_images(first) for one in found):
-            raise DataError("all cells of a run have the same test images")
-        return first.test_labels, first.test_groups
 
     def trained(self, arm: str) -> bool:
         """Whether at most one cell in five diverged."""
@@ -136,7 +132,7 @@ class MeasuredRun:
             of_seed = {seed: self._source(arm, seed) for seed in seeds}
             values = np.stack([of_seed[seed].drawn[seed][metric] for seed in seeds])
             halves = [np.mean([of_seed[seed].point(kept, seed)[metric] for seed in kept]) for kept in _halves(seeds)]
-            self._samples[wanted] = Sample(values, np.array(halves), self.smallest_class, self.groups is not None)
+            self._samples[wanted] = Sample(values, np.array(halves), **self._counted)
         return self._samples[wanted]
 
     def gain(self, arm: str, metric: str, other: str | None = None, seeds: Sequence[int] | None = None) -> Sample:
@@ -154,7 +150,20 @@ class MeasuredRun:
         if len(pairs) < max(len(seeds), MIN_SEEDS_INTERVAL):
             return None
         differences = np.stack([mine - theirs for mine, theirs in pairs])
-        return estimate(differences, image_count=self.smallest_class, grouped=self.groups is not None)
+        return estimate(differences, **self._counted)
+
+    @property
+    def _counted(self) -> "_Counted":
+        grouped = self.tested.groups is not None
+        return {"image_count": self.smallest_class, "grouped": grouped, "folds": self.run.folds}
+
+
+class _Counted(TypedDict):
+    """What an interval has to know of the test images."""
+
+    image_count: int
+    grouped: bool
+    folds: int | None
 
 
 def _halves(seeds: Sequence[int]) -> list[frozenset[int]]:

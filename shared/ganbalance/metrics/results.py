@@ -16,7 +16,8 @@ MIN_SEEDS_INTERVAL = 2
 class Run:
     """What a run was asked: `families` of its arms in order, its seeds, what its metrics share, and its margin.
 
-    `margin` is a number, or `margin_share` of the baseline's error where it is None.
+    `margin` is a number, or `margin_share` of the baseline's error where it is None. `folds` is into how many the
+    images were dealt; None where all seeds share one test part.
     """
 
     families: Mapping[str, Family]
@@ -28,6 +29,7 @@ class Run:
     margin: float | None = None
     margin_share: float = 0.1
     replicates: int = 2000
+    folds: int | None = None
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ class Scores:
     scale, offsets   float64 (G,), (G, K)  the rule "as trained": logits on the scale of the arm's own training mix
     prior            float64 (K,)       class shares that the rule decides for: those of that mix, if nothing was done
     pairs            (lower, higher class) -> PairScores; empty for two classes, whose log odds are in `test`
+    test_rows        int64 (T,)         which images of the data the test images are; None where all cells share them
     test_groups, held_out_groups  int64 (T,), (V,): equal where images belong together; None where none do
     """
 
@@ -53,6 +54,7 @@ class Scores:
     offsets: Floats
     prior: Floats
     pairs: dict[tuple[int, int], PairScores] = field(default_factory=dict)
+    test_rows: Ints | None = None
     test_groups: Ints | None = None
     held_out_groups: Ints | None = None
 
@@ -65,6 +67,7 @@ class Scores:
             and self.prior.shape == (classes,)
             and self.test_labels.shape == (images,)
             and self.validation.shape == self.held_out_labels.shape
+            and (self.test_rows is None or self.test_rows.shape == self.test_labels.shape)
             and (self.test_groups is None) == (self.held_out_groups is None)
             and (self.test_groups is None or self.test_groups.shape == self.test_labels.shape)
             and (self.held_out_groups is None or self.held_out_groups.shape == self.held_out_labels.shape)
@@ -89,8 +92,8 @@ class Scores:
         return int(self.test.shape[2])
 
     def same_test_images(self, other: "Scores") -> bool:
-        """Whether labels and groups of the test images agree."""
-        names = ("test_labels", "test_groups")
+        """Whether rows, labels and groups of the test images agree."""
+        names = ("test_rows", "test_labels", "test_groups")
         return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in names)
 
     def ranked_pairs(self) -> dict[tuple[int, int], PairScores]:
@@ -154,6 +157,7 @@ def of_networks(  # noqa: PLR0913
     validation: NDArray[np.bool_],
     prior: Floats,
     rare: Iterable[int],
+    test_rows: Ints | None = None,
     test_groups: Ints | None = None,
     held_out_groups: Ints | None = None,
 ) -> Scores:
@@ -182,6 +186,7 @@ def of_networks(  # noqa: PLR0913
             )
             for low, high in ranked(rare, classes)
         },
+        test_rows=test_rows,
         test_groups=test_groups,
         held_out_groups=held_out_groups,
     )

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from ganbalance.config import Experiment
 from ganbalance.data.datasets import Dataset, Grouped
+from ganbalance.data.datasets.base import Counts
 from ganbalance.data.images import of_classes
 from ganbalance.data.split import PARTS, Split, class_counts, draw
 from ganbalance.errors import ConfigError
@@ -22,6 +23,20 @@ def of_task(source: Dataset, chosen: stages.Dataset) -> Grouped | None:
         return None
     rows, labels = of_classes(whole.labels, chosen.classes)
     return Grouped(labels, whole.groups[rows], int((rows < whole.n_train).sum()))
+
+
+def images(source: Dataset, chosen: stages.Dataset) -> Counts:
+    """How many images each class of the task has in the dataset's own parts."""
+    return Counts(*([sum(part[label] for label in labels) for labels in chosen.classes] for part in source.counts()))
+
+
+def units(source: Dataset, chosen: stages.Dataset) -> tuple[Counts, str]:
+    """The same of what a split counts, and its name: groups where images are grouped."""
+    grouped = of_task(source, chosen)
+    if grouped is None:
+        return images(source, chosen), "images"
+    parts = slice(grouped.n_train), slice(grouped.n_train, None)
+    return Counts(*(counts(grouped, part, chosen) for part in parts)), "groups"
 
 
 def counts(grouped: Grouped, rows: slice | NDArray[np.int64], chosen: stages.Dataset) -> list[int]:
@@ -51,6 +66,7 @@ def notes(experiment: Experiment, source: Dataset, chosen: stages.Dataset, kept:
             validation=experiment.imbalance.validation,
             seed=derive(seed, "split"),
             groups_N=grouped.groups,
+            fold=experiment.fold(seed),
         )
         for seed in experiment.seeds
     ]

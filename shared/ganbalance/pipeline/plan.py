@@ -16,7 +16,7 @@ from ganbalance.data.datasets import open_dataset
 from ganbalance.errors import ConfigError
 from ganbalance.frozen import Frozen, dump, parse
 from ganbalance.keys import digest, stage_key
-from ganbalance.pipeline import grouping, resolution, stages
+from ganbalance.pipeline import folds, grouping, resolution, stages
 
 # read for their pictures or, all but the first, for the time they took
 REPORTED = {stages.TrainGan.stage, stages.Synthesize.stage, stages.Features.stage, stages.TrainNetwork.stage}
@@ -91,9 +91,11 @@ def make_plan(experiment: Experiment) -> Plan:
     stages.check_names(experiment.resources.pods)
     source = open_dataset(experiment.dataset)
     source, dataset = resolution.dataset(experiment, source)
+    of_folds = folds.notes(experiment, source, dataset)
     keep = resolution.keep(experiment, source, dataset)
     recipes, notes = resolution.recipes(experiment, keep, source.side_px)
-    notes += (*grouping.notes(experiment, source, dataset, keep), *(card.warnings() if (card := source.card()) else ()))
+    notes += of_folds + grouping.notes(experiment, source, dataset, keep)
+    notes += tuple(card.warnings()) if (card := source.card()) else ()
     planner = _Planner(experiment, dataset, keep, source.side_px)
     cells = {
         stages.cell_role(recipe.name, seed): planner.cell(recipe, seed)
@@ -125,7 +127,7 @@ class _Planner:
             self._features("dataset")
         validation = experiment.imbalance.validation if self._classifier.holds_out else 0.0
         for seed in experiment.seeds:
-            declared = stages.Imbalance(keep=keep, validation=validation)
+            declared = stages.Imbalance(keep=keep, validation=validation, fold=experiment.fold(seed))
             self._add("imbalance", f"seed-{seed}", declared, {"dataset": "dataset"}, seed=seed)
 
     def _add(self, kind: str, where: str, stage: stages.Stage, inputs: dict[str, str], **labels: Any) -> str:

@@ -26,7 +26,7 @@ from ganbalance.frozen import Frozen, parse
 from ganbalance.metrics import verdicts
 from ganbalance.models import backbones, gans
 from ganbalance.models.base import ImageSpec
-from ganbalance.pipeline import grouping, stages
+from ganbalance.pipeline import folds, grouping, stages
 from ganbalance.printing import printable
 
 MIN_CLASSES = 2
@@ -96,8 +96,7 @@ def _is_number(given: str) -> bool:
 def keep(experiment: Experiment, source: Dataset, chosen: stages.Dataset) -> dict[int, float]:
     """The share of its images that each rare class keeps, by class index. Raises ConfigError."""
     asked = experiment.imbalance
-    counted = source.counts().train
-    counts = [sum(counted[label] for label in labels) for labels in chosen.classes]
+    counts = folds.counts(experiment, grouping.images(source, chosen)).train
     key = "imbalance.keep" if isinstance(asked, Keep) else "imbalance.ratio"
     if isinstance(asked, LongTail):
         kept = _long_tail(asked.ratio, counts)
@@ -113,10 +112,9 @@ def keep(experiment: Experiment, source: Dataset, chosen: stages.Dataset) -> dic
                     f"{key}.{printable(given)} = {amount:g}: the class has {counts[c]} images to train on"
                 )
             kept[c] = amount / counts[c] if amount > 1 else amount
-    fewest, what = FEWEST_KEPT if experiment.classifier.holds_out else 1, "images"
-    if grouped := grouping.of_task(source, chosen):
-        counts, what = grouping.counts(grouped, slice(grouped.n_train), chosen), "groups"
-    for c, count in enumerate(counts):
+    fewest = FEWEST_KEPT if experiment.classifier.holds_out else 1
+    own, what = grouping.units(source, chosen)
+    for c, count in enumerate(folds.counts(experiment, own).train):
         if (number := round(kept.get(c, 1.0) * count)) < fewest:
             raise ConfigError(
                 f"class {chosen.class_names[c]!r} keeps {number} {what}, too few to train on and to hold out for "
@@ -242,11 +240,9 @@ def forecast(experiment: Experiment, source: Dataset, chosen: stages.Dataset) ->
     lines = []
     if len(experiment.seeds) < verdicts.MIN_SEEDS:
         lines.append(f"no verdicts: {len(experiment.seeds)} of the {verdicts.MIN_SEEDS} seeds that one needs")
-    of_label, what = source.counts().test, "images"
-    counts = [sum(of_label[label] for label in labels) for labels in chosen.classes]
-    if grouped := grouping.of_task(source, chosen):
-        counts, what = grouping.counts(grouped, slice(grouped.n_train, None), chosen), "groups"
-    found = sorted(zip(counts, chosen.class_names, strict=True), key=lambda one: one[0])
+    own, what = grouping.units(source, chosen)
+    tested = folds.counts(experiment, own).test
+    found = sorted(zip(tested, chosen.class_names, strict=True), key=lambda one: one[0])
     for low, high, then, why in (
         (0, verdicts.MIN_TEST_IMAGES, "no verdicts", "that one needs"),
         (verdicts.MIN_TEST_IMAGES, verdicts.FEW_TEST_IMAGES, "verdicts with caution", "from which error rates hold"),

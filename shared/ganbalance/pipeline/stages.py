@@ -8,12 +8,15 @@ Classes are numbered here as the task numbers them, by class index: negative 0 a
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
+from pydantic import Field
+
 from ganbalance.config import (
     Amount,
     Augmentation,
     Choice,
     Family,
     Fit,
+    Fold,
     NetworkTraining,
     PaperTraining,
     Statistics,
@@ -60,7 +63,10 @@ def _id(labels: Sequence[int]) -> str:
 
 
 class Imbalance(Stage):
-    """One seed's draw of the kept, validation and tuning images. `keep` maps a class index to a share."""
+    """One seed's draw of the kept, validation and tuning images. `keep` maps a class index to a share.
+
+    `fold` is what the seed is tested on, None for the dataset's own test part.
+    """
 
     stage = "imbalance"
     version = 2
@@ -68,6 +74,7 @@ class Imbalance(Stage):
 
     keep: dict[int, float]
     validation: float
+    fold: Fold | None = Field(None, exclude_if=lambda found: found is None)
 
 
 class TrainGan(Stage):

@@ -31,7 +31,8 @@ def write(folder: Path, results: Results, analysis: Analysis, summary: Summary, 
 def predictions(results: Results, analysis: Analysis) -> dict[str, NDArray[Any]]:
     """The arrays of predictions.npz: enough to compute any metric of any arm anew.
 
-    labels            int64 (T,)      class index of each test image
+    labels            int64 (T,)      class index of each test image; with folds, of the images of all folds
+    tested/SEED       int64 (n,)      with folds: which of these the seed is tested on, n in place of T below
     groups            int64 (T,)      equal where test images belong together, if images are grouped
     class_names       str (K,)        name of each class
     deployment_prior  float64 (K,)    class shares of the imbalanced data
@@ -40,13 +41,15 @@ def predictions(results: Results, analysis: Analysis) -> dict[str, NDArray[Any]]
     rule/NAME/ARM/SEED  float64 (1 + K,)  scale and offsets: the rule predicts argmax(scale * logits + offsets)
     """
     arrays: dict[str, NDArray[Any]] = {
-        "labels": results.labels,
+        "labels": results.tested.labels,
         "class_names": np.array(results.class_names),
         "deployment_prior": results.prior,
     }
+    if results.tested.groups is not None:
+        arrays["groups"] = results.tested.groups
+    for seed, places in (results.tested.places or {}).items():
+        arrays[f"tested/{seed}"] = places
     for arm, seed, scores in each_cell(results):
-        if scores.test_groups is not None:
-            arrays["groups"] = scores.test_groups
         settled = analysis.settled[arm]
         arrays[f"test/{arm}/{seed}"] = scores.test[settled.strength]
         for (low, high), pair in scores.pairs.items():

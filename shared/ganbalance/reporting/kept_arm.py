@@ -62,6 +62,8 @@ def _caveat(summary: Summary, arm: str, seed: int) -> str:
     else:
         said = [f"{name} only moves a threshold, so it has no verdict."]
     said.append(f"This is the classifier of seed {seed}, one draw of the images.")
+    if summary.dataset.folds:
+        said.append(f"It learned from none of the images of one fold of {summary.dataset.folds}.")
     if of_arm.family == "control":
         said.append("It learned from images that the imbalance removed.")
     return " ".join(said)

@@ -108,20 +108,27 @@ def _run(question: Question, results: Results) -> Run:
         margin=None if isinstance(settings.margin, Margin) else settings.margin,
         margin_share=share or 0.0,
         replicates=settings.replicates,
+        folds=_folds(question),
     )
+
+
+def _folds(question: Question) -> int | None:
+    return question.experiment.test.folds if question.experiment.test else None
 
 
 def _dataset(question: Question, results: Results) -> Dataset:
     names, groups = results.class_names, results.tested_groups
-    tested = np.bincount(results.labels, minlength=len(names)).tolist()
+    labels = results.tested.labels
+    tested = np.bincount(labels, minlength=len(names)).tolist()
     return Dataset(
         name=question.experiment.dataset.name,
         classes=list(names),
         rare=[Rare(class_name=names[index], keep=share) for index, share in sorted(question.keep.items())],
         **{name: dict(zip(names, counts, strict=True)) for name, counts in results.counts.items()},
-        test=len(results.labels),
+        test=len(labels),
         tested=dict(zip(names, tested, strict=True)),
         tested_groups=dict(zip(names, groups, strict=True)) if groups else None,
+        folds=_folds(question),
         fingerprint=question.fingerprint,
     )
 
@@ -188,7 +195,15 @@ def remarks(question: Question, results: Results, analysis: Analysis) -> list[st
     said = list(question.notes)
     if ORACLE not in question.arms:
         said.append("No oracle among the arms: how much there was to gain is not known.")
-    if natural := [printable(results.class_names[c]) for c, share in sorted(question.keep.items()) if share == 1]:
+    natural = [printable(results.class_names[c]) for c, share in sorted(question.keep.items()) if share == 1]
+    if folds := _folds(question):
+        said.append(
+            f"Every seed is tested on one of {folds} folds of the images and learns from the others, so each statement "
+            f"is about new data from the same source, of which {folds - 1} in {folds} images are learned from. No "
+            "seed’s test images are among those it learns from or is tuned on, but they are among those of other "
+            "seeds, and seeds share most of what they learn from: the intervals allow for both."
+        )
+    elif natural:
         said.append(
             f"Nothing was removed of {', '.join(some(natural))}: every seed splits the same images anew, so each "
             "statement is conditional on these images. More seeds narrow an interval without saying more about new "

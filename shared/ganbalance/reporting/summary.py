@@ -45,6 +45,7 @@ class Dataset(Frozen):
     before, after                the imbalance
     train, validation, tuning    the parts of the kept and removed ones, the mean over seeds
     tested, tested_groups        test images, and groups of them where images are grouped
+    folds                        how many the images were dealt into, each tested by other seeds; `test` is of all
     """
 
     name: str
@@ -58,6 +59,7 @@ class Dataset(Frozen):
     test: int
     tested: dict[str, int]
     tested_groups: dict[str, int] | None = pydantic.Field(None, exclude_if=lambda found: found is None)
+    folds: int | None = pydantic.Field(None, exclude_if=lambda found: found is None)
     fingerprint: str
 
 

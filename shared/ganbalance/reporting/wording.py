@@ -56,7 +56,8 @@ def asked(summary: Summary) -> str:
     )
     return (
         f"{data.name}, {len(data.classes)} classes. Rare: {rare}. "
-        f"{capitalised(classifier(summary))}, {plural(len(summary.seeds), 'seed')}, {data.test:,} test images."
+        f"{capitalised(classifier(summary))}, {plural(len(summary.seeds), 'seed')}, {data.test:,} test images"
+        f"{f' in {data.folds} folds' if data.folds else ''}."
     )
 
 

@@ -48,6 +48,8 @@ class Dataset(ABC):
         """What an experiment may set of it; those of the datasets that come along are in `config`."""
 
     side_px: int
+    brings_test_part = True
+    """Whether its test part is its own, so that images of it are never trained on; else it was held back here."""
 
     def __init__(self, settings: Any) -> None:
         self._settings = settings

@@ -11,7 +11,7 @@ LOG_FROM = 10.0
 """Ratio of the largest to the smallest value beyond which equal steps are equal ratios."""
 LONGEST_LABEL = 28
 TIMES = " × "
-BESIDE = ("seeds", "task", "statistics")
+BESIDE = ("seeds", "task", "test", "statistics")
 """Sections of how a question is put, not of what is tried: an axis only where nothing else differs."""
 
 

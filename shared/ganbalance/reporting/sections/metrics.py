@@ -88,7 +88,9 @@ def dots(summary: Summary) -> Figure:
 
 def _curves(report: Report) -> Picture:
     alt = "ROC curve and precision-recall curve of every arm; AUC and average precision in the table sum them up."
-    caption = "ROC and precision-recall curves on the test set, from the log odds of the two classes, mean over seeds."
+    caption = (
+        "ROC and precision-recall curves on the test images, from the log odds of the two classes, mean over seeds."
+    )
     return picture(curves(report), "curves.png", alt, caption)
 
 
@@ -103,11 +105,12 @@ def curves(report: Report) -> Figure:
         # what only moves the threshold has the curve of the baseline
         if not cells or report.summary.arms[arm].family == "exempt":
             continue
-        logits = [cell.scores.test[report.analysis.settled[arm].strength] for cell in cells.values()]
-        scores = [log_odds[:, 1] - log_odds[:, 0] for log_odds in logits]
-        rocs = [roc_curve(report.results.labels, score) for score in scores]
+        every = [cell.scores for cell in cells.values()]
+        logits = [scores.test[report.analysis.settled[arm].strength] for scores in every]
+        ranked = [(one.test_labels, found[:, 1] - found[:, 0]) for one, found in zip(every, logits, strict=True)]
+        rocs = [roc_curve(labels, log_odds) for labels, log_odds in ranked]
         roc.plot(x, np.mean([np.interp(x, fpr, tpr) for fpr, tpr, _ in rocs], axis=0), **styles[arm])
-        recalls = [precision_recall_curve(report.results.labels, score) for score in scores]
+        recalls = [precision_recall_curve(labels, log_odds) for labels, log_odds in ranked]
         found = np.mean([np.interp(recall, r[::-1], p[::-1]) for p, r, _ in recalls], axis=0)
         precision.plot(recall, found, **styles[arm])
     for axes, labels in ((roc, ("false positive rate", "recall")), (precision, ("recall", "precision"))):

@@ -26,6 +26,10 @@ def sections(report: Report) -> Iterator[Section]:
     table = of_arms(summary, f"Variance of the difference in {primary_name(summary)}", head, row)
     if not table.groups:
         return
+    of_folds = (
+        "With folds the seeds’ part is enlarged, since seeds share most of the images that they learn from: more seeds "
+        "shrink it to a floor, more images shrink all of it."
+    )
     yield Section(
         title="What limits the intervals",
         text=(
@@ -34,6 +38,7 @@ def sections(report: Report) -> Iterator[Section]:
             "shrink it. Interaction: some test images suit some seeds; either shrinks it.",
             "A difference that would be called: the true difference that four in five such runs would call, after "
             "adjustment in its family. It is a range, since a run knows its own variance badly.",
+            *([of_folds] if summary.dataset.folds else []),
         ),
         tables=(table,),
     )
