@@ -141,6 +141,34 @@ def _pool(labels: np.ndarray, design: Design, pool: int) -> np.ndarray:
 
 
 @dataclass(frozen=True)
+class Examined:
+    """Images that arms of a cell learn from: features (N, d), labels (N,), and what is made of them."""
+
+    features: np.ndarray
+    labels: np.ndarray
+    design: Design
+    cell: int
+    arms: tuple[str, ...]
+
+    def examples(self, split: Split) -> Iterator[tuple[str, Examples]]:
+        """What every arm trains on."""
+        spread = self.features[split.train].std(axis=0)
+        for name in self.arms:
+            kind, _, variant = name.partition("/")
+            seed = derive(self.cell, "again") if variant == "again" else self.cell
+            rng = numpy_rng(self.cell, "simulated-arm", name)
+            if kind in ("memoriser", "synthetic", "jittered"):
+                made = _Made(self.features[split.train], self.labels[split.train], spread, self.design.made, rng)
+                yield name, getattr(made, kind)()
+            else:
+                recipe = arms.resolve(Recipe(name=kind))
+                rows = training_rows(split, self.labels, recipe.removed, seed=seed, matched={1: MATCHED})
+                given = Examples(self.features[rows], self.labels[rows], np.ones(len(rows)))
+                state = derive(seed, "training-set") % 2**32
+                yield name, arms.method(recipe.method).resample(given, state)
+
+
+@dataclass(frozen=True)
 class _Job:
     """One cell: the training part of the images is before `n_train`, all others are test images."""
 
@@ -154,11 +182,11 @@ class _Job:
         """odds (A, G, T), held_out (A, B, G), own (A,), auc (A, G)."""
         split = self._split()
         scaler = StandardScaler(with_std=False).fit(self.features[split.train].astype(np.float64))
-        spread = self.features[split.train].std(axis=0)
         plain = arms.objective("cross-entropy")
+        examined = Examined(self.features, self.labels, self.design, self.cell, self.design.arms)
         solved = {
             name: head.fit(examples, scaler=scaler, grid=GRID, objective=plain, on_progress=lambda *_: None)
-            for name, examples in self._examples(split, spread)
+            for name, examples in examined.examples(split)
         }
         cells = {name: self._scores(split, found) for name, found in solved.items()}
         tuned = {name: Tuning.of({self.cell: scores}, SETTINGS) for name, scores in cells.items()}
@@ -179,22 +207,6 @@ class _Job:
             validation=0.2,
             seed=derive(self.cell, "split"),
         )
-
-    def _examples(self, split: Split, spread: np.ndarray) -> Iterator[tuple[str, Examples]]:
-        """What every arm of the design trains on."""
-        for name in self.design.arms:
-            kind, _, variant = name.partition("/")
-            seed = derive(self.cell, "again") if variant == "again" else self.cell
-            rng = numpy_rng(self.cell, "simulated-arm", name)
-            if kind in ("memoriser", "synthetic", "jittered"):
-                made = _Made(self.features[split.train], self.labels[split.train], spread, self.design.made, rng)
-                yield name, getattr(made, kind)()
-            else:
-                recipe = arms.resolve(Recipe(name=kind))
-                rows = training_rows(split, self.labels, recipe.removed, seed=seed, matched={1: MATCHED})
-                given = Examples(self.features[rows], self.labels[rows], np.ones(len(rows)))
-                state = derive(seed, "training-set") % 2**32
-                yield name, arms.method(recipe.method).resample(given, state)
 
     def _scores(self, split: Split, solved: head.Head) -> Scores:
         return Scores(

@@ -19,14 +19,15 @@ def write(results: Sequence[Row], made: str) -> None:
     with RESULTS.open("w", newline="") as file:
         table = csv.DictWriter(file, names, lineterminator="\n")
         table.writeheader()
-        table.writerows({name: _short(value) for name, value in row.items()} for row in results)
+        table.writerows({name: short(value) for name, value in row.items()} for row in results)
     text = PAGE.read_text() if PAGE.exists() else f"{BEGIN}\n{END}\n"
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     PAGE.write_text(f"{before}{BEGIN}\n{page(results, made)}\n{END}{after}")
 
 
-def _short(value: Any) -> Any:
+def short(value: Any) -> Any:
+    """A number as a file keeps it."""
     return f"{value:.6g}" if isinstance(value, float) else value
 
 
@@ -39,23 +40,23 @@ def page(results: Sequence[Row], made: str) -> str:
             "`tests/simulation/results.csv` for each. What is out of bounds is **bold**. All runs count; *verdicts* "
             "is the percentage of them whose test images are enough for a verdict.",
             "**Coverage of the 95 % interval, other images at every seed** (at least 93)",
-            _markdown(of.coverage("fresh", FRESH_COVERAGE, "coverage")),
+            markdown(of.coverage("fresh", FRESH_COVERAGE, "coverage")),
             "**Runs with a false call in a family of equal arms** (at most 5; g: three generative arms, c: two cheap)",
-            _markdown(of.calls("fresh", ("synthetic", "jittered", "redrawn", "diverging"))),
+            markdown(of.calls("fresh", ("synthetic", "jittered", "redrawn", "diverging"))),
             "**`keep: 1.0`: coverage for these images, and for new data in brackets** (at least 93; redrawn: every arm "
             "has splits of its own, which arms of a run never have)",
-            _markdown(of.kept()),
+            markdown(of.kept()),
             "**`keep: 1.0`: runs with a false call in a family of equal arms** (at most 5)",
-            _markdown(of.calls("kept", ("synthetic", "jittered", "redrawn"))),
+            markdown(of.calls("kept", ("synthetic", "jittered", "redrawn"))),
             "**Power at the effect that the formula asks for, and runs whose printed range holds it, with a "
             "known variance** (80, 80)",
-            _markdown(of.power()),
+            markdown(of.power()),
             "**The same on real features, the choice of a strength included: power / range**",
-            _markdown(of.power_on_features()),
+            markdown(of.power_on_features()),
             "**Other known answers**",
-            _markdown(of.known()),
+            markdown(of.known()),
             "**An arm that only moves a threshold, at 5 seeds**",
-            _markdown(of.moved()),
+            markdown(of.moved()),
         ]
     )
 
@@ -209,7 +210,8 @@ def too_high(row: Row) -> bool:
     return bool(row["value"] > MOST)
 
 
-def _markdown(rows: Sequence[Mapping[str, str]]) -> str:
+def markdown(rows: Sequence[Mapping[str, str]]) -> str:
+    """Rows of one table by column."""
     if not rows:
         return "–"
     names = list(rows[0])

@@ -10,7 +10,7 @@ from ganbalance.metrics.statistics import analyse
 from ganbalance.metrics.tuning import of_one_seed
 from ganbalance.metrics.verdicts import MOVES, NO_DIFFERENCE
 from ganbalance.seeding import numpy_rng
-from tests.simulation import known, power, scenarios
+from tests.simulation import folds, known, power, scenarios
 from tests.simulation.bank import SETTINGS, Bank, Design, build
 from tests.simulation.groups import Patients, false_calls
 from tests.simulation.ranked import Cell, Draws, Ranked
@@ -169,6 +169,23 @@ def test_intervals_hold_real_effects_and_a_generator_that_memorises_beats_nothin
         assert np.mean([row["low"] <= row["truth"] <= row["high"] for row in of_arm]) > 0.93 - 0.05
     assert np.mean([row["beats"] for row in found if row["arm"] == "memoriser"]) <= 0.05
     assert abs(truth.gain("memoriser", "oversample", 0)[0]) < 0.001
+
+
+def test_intervals_over_folds_hold_what_other_pools_show_and_those_of_folds_alone_are_too_short() -> None:
+    rng = np.random.default_rng(5)
+    labels = np.repeat([0, 1], 2000)
+    images = rng.normal(0, 1, (len(labels), 6)).astype(np.float32)
+    images[labels == 1, :3] += 0.9
+    drawn = folds.pools(images, labels, rare=60, others=150, keep=1.0, runs=6)
+    found = [*folds.shares(row for pool in drawn for row in folds.judged(pool, (5,)))]
+
+    def mean(what: str) -> list[float]:
+        return [float(np.mean([row[what] for row in found if row["rule"] == rule])) for rule in folds.RULES]
+
+    alone, _, without_overlap, this = mean("half")
+    assert alone < without_overlap < this
+    assert mean("coverage")[-1] >= 0.93
+    assert mean("coverage")[0] < mean("coverage")[-1]
 
 
 EQUAL = scenarios.Truth({})
