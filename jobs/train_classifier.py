@@ -259,7 +259,7 @@ def _matched(declared: stages.TrainClassifier | stages.TrainNetwork, data: TaskI
 
 def _test_rows(ctx: JobContext, split: Split) -> NDArray[np.int64] | None:
     """Which images a seed is tested on, where seeds are tested on different ones."""
-    return split.test if ctx.experiment.test else None
+    return split.test if ctx.experiment.folds else None
 
 
 def _log_odds(

@@ -47,14 +47,19 @@ def card(flags: argparse.Namespace) -> int:
     found, known = source.of(asked).card(), source.classes()
     if found is None:
         counts = source.counts()
-        rows = [[known[label], f"{counts.train[label]:,}", f"{counts.test[label]:,}"] for label in sorted(asked)]
+        counted = [(known[label], counts.train[label], counts.test[label]) for label in sorted(asked)]
     else:
-        rows = [[one.name, f"{one.train:,}", f"{one.test:,}"] for one in found.classes]
-    rows = [[shortened(name, LONGEST_NAME), *counts] for name, *counts in rows]
-    print(table(["class", "to train on", "to test on"], rows, right=["to train on", "to test on"]))
+        counted = [(one.name, one.train, one.test) for one in found.classes]
+    head = ["images"] if experiment.folds else ["to train on", "to test on"]
+    rows = [
+        [shortened(name, LONGEST_NAME), *(f"{n:,}" for n in ([sum(sides)] if experiment.folds else sides))]
+        for name, *sides in counted
+    ]
+    print(table(["class", *head], rows, right=head))
     if others := [name for label, name in enumerate(known) if label not in asked]:
         more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
         print(f"\nnot in the task: {', '.join(shortened(name, LONGEST_NAME) for name in others[:MOST_NAMED])}{more}")
     if found is not None:
-        print("\n" + table(["", ""], [[f"{term}:", text] for term, text in found.rows()]).lstrip("\n"))
+        said = [[f"{term}:", text] for term, text in found.divided(experiment.folds).rows()]
+        print("\n" + table(["", ""], said).lstrip("\n"))
     return EXIT_DONE

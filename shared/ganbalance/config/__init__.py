@@ -181,6 +181,11 @@ class Experiment(Frozen):
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
     resources: Resources = Resources()
 
+    @property
+    def folds(self) -> int | None:
+        """Into how many parts all images are divided to be tested on in turn; None for one test part."""
+        return self.test.folds if self.test else None
+
     @pydantic.field_validator("arms", "seeds")
     @classmethod
     def _once_each(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:

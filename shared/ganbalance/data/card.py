@@ -1,6 +1,7 @@
 """A data card: what is in a dataset, what happens to it, what is left out, and what is in it twice."""
 
 from collections.abc import Iterator, Sequence
+from typing import Self
 
 from pydantic import Field
 
@@ -71,6 +72,7 @@ class Card(Frozen):
     channels: int
     fit: Fit = "stretch"
     held_back: float | None = None
+    folds: int | None = None
     sizes: dict[str, int] = Field(default_factory=dict)
     not_square: int = 0
     smaller: int = 0
@@ -87,6 +89,10 @@ class Card(Frozen):
         """The share of the test images that have a twin among those to train on."""
         tested = sum(one.test for one in self.classes)
         return self.twins.test / tested if self.twins and tested else 0.0
+
+    def divided(self, folds: int | None) -> Self:
+        """The card of an experiment that tests on so many folds of the images, if on any."""
+        return self.model_copy(update={"folds": folds})
 
     def warnings(self) -> list[str]:
         """Lines that somebody should read before work starts."""
@@ -105,7 +111,9 @@ class Card(Frozen):
         if self.smaller:
             rows.append((f"smaller than {self.side_px} px", f"{plural(self.smaller, 'image')}, enlarged"))
         rows += [(done, f"{plural(count, 'image')}, {WHAT_HAPPENS[done]}") for done, count in self.pictures.items()]
-        if self.held_back is not None:
+        if self.folds:
+            rows.append(("test part", f"none: each seed is tested on one of {self.folds} folds"))
+        elif self.held_back is not None:
             rows.append(("test part", f"none: {self.held_back:.0%} of each class held back (dataset.test_fraction)"))
         rows += self._warnings()
         rows += [("a twin", f"{one} is like {other}") for one, other in (self.twins.pairs if self.twins else ())]
@@ -126,7 +134,9 @@ class Card(Frozen):
 
     def _said_of(self, twins: Twins) -> str:
         said = [f"{plural(twins.images, 'image')} there more than once, {twins.same_bytes:,} with the same bytes"]
-        if twins.test:
+        if self.folds:
+            said.append("of those, one may be tested on and another learned from")
+        elif twins.test:
             said.append(f"{twins.test:,} test images ({self.test_share_in_training:.1%}) have one in the training part")
         if twins.other_class:
             said.append(f"{twins.other_class:,} have one in another class")

@@ -19,9 +19,9 @@ def counts(experiment: Experiment, own: Counts) -> Counts:
 
     `own` are those of the dataset's own parts, which folds put together.
     """
-    if experiment.test is None:
+    if experiment.folds is None:
         return own
-    folds, used = experiment.test.folds, min(experiment.test.folds, len(experiment.seeds))
+    folds, used = experiment.folds, min(experiment.folds, len(experiment.seeds))
     whole = [sum(of_class) for of_class in zip(*own, strict=True)]
     return Counts([count * (folds - 1) // folds for count in whole], [count * used // folds for count in whole])
 
@@ -31,9 +31,9 @@ def notes(experiment: Experiment, source: Dataset, chosen: stages.Dataset) -> tu
 
     Raises ConfigError for data with a test part of its own, and for a fold with too few images of a class.
     """
-    if experiment.test is None:
+    if experiment.folds is None:
         return ()
-    folds, seeds = experiment.test.folds, experiment.seeds
+    folds, seeds = experiment.folds, experiment.seeds
     if source.brings_test_part:
         raise ConfigError(
             f"test.folds = {folds}: the dataset brings a test part of its own, which nothing may learn from; leave "

@@ -95,7 +95,7 @@ def make_plan(experiment: Experiment) -> Plan:
     keep = resolution.keep(experiment, source, dataset)
     recipes, notes = resolution.recipes(experiment, keep, source.side_px)
     notes += of_folds + grouping.notes(experiment, source, dataset, keep)
-    notes += tuple(card.warnings()) if (card := source.card()) else ()
+    notes += tuple(card.divided(experiment.folds).warnings()) if (card := source.card()) else ()
     planner = _Planner(experiment, dataset, keep, source.side_px)
     cells = {
         stages.cell_role(recipe.name, seed): planner.cell(recipe, seed)

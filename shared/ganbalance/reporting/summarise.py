@@ -108,12 +108,8 @@ def _run(question: Question, results: Results) -> Run:
         margin=None if isinstance(settings.margin, Margin) else settings.margin,
         margin_share=share or 0.0,
         replicates=settings.replicates,
-        folds=_folds(question),
+        folds=question.experiment.folds,
     )
-
-
-def _folds(question: Question) -> int | None:
-    return question.experiment.test.folds if question.experiment.test else None
 
 
 def _dataset(question: Question, results: Results) -> Dataset:
@@ -128,7 +124,7 @@ def _dataset(question: Question, results: Results) -> Dataset:
         test=len(labels),
         tested=dict(zip(names, tested, strict=True)),
         tested_groups=dict(zip(names, groups, strict=True)) if groups else None,
-        folds=_folds(question),
+        folds=question.experiment.folds,
         fingerprint=question.fingerprint,
     )
 
@@ -196,7 +192,7 @@ def remarks(question: Question, results: Results, analysis: Analysis) -> list[st
     if ORACLE not in question.arms:
         said.append("No oracle among the arms: how much there was to gain is not known.")
     natural = [printable(results.class_names[c]) for c, share in sorted(question.keep.items()) if share == 1]
-    if folds := _folds(question):
+    if folds := question.experiment.folds:
         said.append(
             f"Every seed is tested on one of {folds} folds of the images and learns from the others, so each statement "
             f"is about new data from the same source, of which {folds - 1} in {folds} images are learned from. No "

@@ -27,7 +27,7 @@ def sections(report: Report) -> Iterator[Section]:
     ]
     tables = (Table("Images per class", tuple(head), (Group("", tuple(rows)),)),)
     pictures, card = (_picture(data),), report.results.card
-    items = () if card is None else tuple(Item(term, text) for term, text in card.rows())
+    items = () if card is None else tuple(Item(*row) for row in card.divided(report.question.experiment.folds).rows())
     if len(rows) <= figures.MOST_NAMED:
         yield Section(title="Data", tables=tables, figures=pictures, items=items, measured=False)
     else:
