@@ -71,14 +71,15 @@ def test_the_example_experiment_of_the_readme_is_valid() -> None:
 
 
 def test_the_recipes_of_the_readme_are_valid() -> None:
-    example, _, recipes, _ = EXAMPLES
+    example, _, _, recipes, _ = EXAMPLES
     experiment = config.check(example | {"arms": ["none", *recipes["arms"]]}, where="README")
     families = [arms.resolve(recipe).family for recipe in experiment.arms]
     assert families == ["baseline", "cheap", "generative", "generative", "generative", "generative"]
 
 
 def test_the_groups_of_the_readme_are_valid() -> None:
-    example, data, *_ = EXAMPLES
+    example, table, data, *_ = EXAMPLES
+    assert config.check(example | table, where="README").dataset.columns.group == "patient_id"
     config.check(example | data, where="README")
     for name, given in (("folder", 'groups: {pattern: "(?P<group>[^_]+)_"}'), ("npz", "groups: {array: patient}")):
         assert given in README
