@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import socket
+import time
 import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from ganbalance import config
+from ganbalance.data import examined
 from ganbalance.data.datasets import open_dataset
 from ganbalance.errors import DataError
 from tests.unit.wild_images import painted
@@ -315,6 +317,17 @@ def test_what_changed_after_it_was_looked_at_is_looked_at_again(tmp_path: Path) 
     painted(changed, seed=99)
     os.utime(changed, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert own(tmp_path).fingerprint() != before
+
+
+def test_what_was_looked_at_for_one_task_is_known_after_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree(tmp_path, "5*cat/.png", "5*dog/.png", "5*eel/.png")
+    time.sleep(2.1)  # what has only just changed is not kept
+    pair, other = own(tmp_path).of([0, 1]).fingerprint(), own(tmp_path).of([1, 2]).fingerprint()
+    monkeypatch.setattr(examined, "Picture", None)
+    assert own(tmp_path).of([0, 1]).fingerprint() == pair
+    assert own(tmp_path).of([1, 2]).fingerprint() == other
 
 
 def test_bytes_that_changed_since_the_plan_are_not_read(tmp_path: Path) -> None:

@@ -52,12 +52,12 @@ def examine(entries: Sequence[Entry], dataset: str) -> list[Examined]:
     if not missing:
         return [known[entry.where][1] for entry in entries]
     found = read_all(missing, _examined, "look at the images")
-    now = {entry.where: (entry.stamp, what) for entry, what in zip(missing, found, strict=True)}
-    known = {entry.where: now.get(entry.where) or known[entry.where] for entry in entries}
+    known |= {entry.where: (entry.stamp, what) for entry, what in zip(missing, found, strict=True)}
     with suppress(OSError):  # it is only slower without
         path.parent.mkdir(parents=True, exist_ok=True)
         scratch = path.with_suffix(f".{os.getpid()}")
-        scratch.write_text(json.dumps({"version": VERSION, "files": {k: v for k, v in known.items() if v[0]}}))
+        sure = {where: kept for where, kept in known.items() if kept[0] and not kept[1].problem}
+        scratch.write_text(json.dumps({"version": VERSION, "files": sure}))
         scratch.replace(path)
     return [known[entry.where][1] for entry in entries]
 
