@@ -181,11 +181,11 @@ lock: $(READY) ## write the locks anew from pyproject.toml
 golden: $(READY) ## record what the stages write (tests/golden.json), after raising a version
 	$(BIN)/python -m tests.golden
 
-publish: run ## run an experiment and keep its report in reports/ (without the raw predictions)
-	@run=$$($(BIN)/ganbalance plan $(REQUEST) | sed -n 's/^run //p'); \
-	test -n "$$run" || { echo 'publish takes one experiment: pick a value of the sweep with SET=' >&2; exit 78; }; \
-	to=reports/$$(basename "$(EXPERIMENT)" .yaml); rm -rf "$$to"; mkdir -p "$$to"; \
-	cp -r "out/$$run"/{report.html,report.md,results.csv,confusion.csv,summary.json,experiment.yaml,figures} "$$to"; echo "kept in $$to"
+publish: run ## run an experiment or a sweep and keep its report in reports/ (without the raw predictions)
+	@name=$$(basename "$(EXPERIMENT)" .yaml); run=$$($(BIN)/ganbalance plan $(REQUEST) | sed -n 's/^run //p'); \
+	cd out/$${run:-$$name}; to=$(CURDIR)/reports/$$name; rm -rf "$$to"; mkdir -p "$$to"; \
+	if [ -n "$$run" ]; then cp -r {report.html,report.md,results.csv,confusion.csv,summary.json,experiment.yaml} "$$to"; \
+	else cp compare.{html,md,csv} "$$to"; fi; cp -r figures "$$to"; echo "kept in reports/$$name"
 
 readme: $(READY) ## put the result tables of reports/quick and reports/trousers into the README
 	@for report in quick trousers; do $(BIN)/ganbalance table reports/$$report/summary.json --into README.md; done
