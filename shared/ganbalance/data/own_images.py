@@ -76,9 +76,14 @@ class OwnImages(Dataset):
 
     def load(self) -> Images:
         rows = np.concatenate(self._sides)
-        pixels = read_all([self._images[row] for row in rows], self._pixels, "read the images")
+        pixels = np.empty((len(rows), self._settings.channels, self.side_px, self.side_px), np.uint8)
+
+        def read(place: int) -> None:
+            pixels[place] = self._pixels(*self._images[rows[place]])
+
+        read_all(range(len(rows)), read, "read the images")
         groups = None if self._groups is None else self._groups[rows]
-        return Images(np.stack(pixels), self._numbers[rows], len(self._sides[0]), groups)
+        return Images(pixels, self._numbers[rows], len(self._sides[0]), groups)
 
     def card(self) -> Card:
         """What is in the images of the classes in question; those that cannot be used do not stop it."""
@@ -224,9 +229,8 @@ class OwnImages(Dataset):
                     )
         return train, test
 
-    def _pixels(self, image: tuple[Entry, Examined]) -> NDArray[np.uint8]:
+    def _pixels(self, entry: Entry, planned: Examined) -> NDArray[np.uint8]:
         """Uint8 (channels, side, side), of exactly the bytes that were fingerprinted. Raises DataError."""
-        entry, planned = image
         try:
             content = entry.read()
         except OSError as error:
