@@ -1,9 +1,11 @@
 """What becomes of a picture, whatever its file holds: one row per kind, each with a known answer."""
 
+import resource
 import struct
 import zlib
 from collections.abc import Callable
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -117,18 +119,27 @@ def test_a_few_hot_pixels_do_not_darken_a_deep_picture() -> None:
     assert abs(int(read[50, 50]) - 128) <= 3
 
 
-def turned(orientation: int) -> bytes:
+def turned(orientation: int, kind: str = "PNG") -> bytes:
     """A picture whose EXIF says how it is turned: seen upright its left half is dark."""
     upright = halves(10, 200, "L").convert("RGB")
     undo = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
     exif = Image.Exif()
     exif[0x0112] = orientation
-    return as_file(upright.transpose(undo[orientation]), "PNG", exif=exif)
+    image = upright.transpose(undo[orientation]) if orientation in undo else upright
+    return as_file(image, kind, exif=exif, **({"lossless": True} if kind == "WEBP" else {}))
 
 
-@pytest.mark.parametrize("orientation", [3, 6, 8])
-def test_a_picture_is_turned_as_viewers_show_it(orientation: int) -> None:
+@pytest.mark.parametrize("orientation", [0, 1, 9])
+def test_an_orientation_that_there_is_not_turns_nothing(orientation: int) -> None:
     content = turned(orientation)
+    assert levels(content) == [[10], [200]]
+    assert Picture(content).done == set()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+def test_a_picture_is_turned_as_viewers_show_it(orientation: int, kind: str) -> None:
+    content = turned(orientation, kind)
     assert levels(content) == [[10], [200]]
     assert Picture(content).done == {"turned"}
 
@@ -159,6 +170,44 @@ def test_a_line_of_pixels_does_not_vanish() -> None:
     assert Picture(as_file(Image.new("L", (400, 1), 255))).canonical(8, GREY, "pad").max() == 255
 
 
+@pytest.mark.parametrize("size", [(200_000, 1), (1, 200_000), (60_000, 7)])
+@pytest.mark.parametrize(("fit", "bright"), [("pad", 8), ("crop", 64), ("stretch", 64)])
+def test_a_long_line_takes_no_more_memory_than_it_has(size: tuple[int, int], fit: Any, bright: int) -> None:
+    content = as_file(Image.new("L", size, 255))
+    _, before = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 2**28, before))
+    try:
+        assert (Picture(content).canonical(8, GREY, fit) == 255).sum() == bright
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (before, before))
+
+
+def test_values_near_the_largest_number_are_read() -> None:
+    assert levels(encoded(ramp(np.float64, 1.7e308) - 8e307)) == [[0], [255]]
+
+
+def png(side_px: int, bits: int, kind: int, rows: bytes) -> bytes:
+    head = struct.pack(">IIBBBBB", side_px, side_px, bits, kind, 0, 0, 0)
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    pixels = chunk(b"IDAT", zlib.compress(rows))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + pixels + chunk(b"IEND", b"")
+
+
+def bomb() -> bytes:
+    """A PNG of a few bytes that says it is of 100,000 by 100,000 pixels."""
+    return png(100_000, 8, 0, b"\0" * 100)
+
+
+def deep_colour() -> bytes:
+    """A red and a blue half of 16 bits a channel, which Pillow does not write."""
+    row = b"\0" + struct.pack(">3H", 40_000, 0, 0) * 4 + struct.pack(">3H", 0, 0, 40_000) * 4
+    return png(8, 16, 2, row * 8)
+
+
 @pytest.mark.parametrize(
     ("made", "done", "colourful"),
     [
@@ -166,6 +215,7 @@ def test_a_line_of_pixels_does_not_vanish() -> None:
         (lambda: as_file(halves(10, 200, "L").convert("RGB"), "JPEG"), set(), False),
         (lambda: as_file(halves((255, 0, 0), (0, 0, 255))), set(), True),
         (lambda: as_file(Image.fromarray(ramp(np.uint16, 9))), {"deep"}, False),
+        (deep_colour, {"deep colour"}, True),
         (lambda: as_file(halves((9, 9, 9, 0), (9, 9, 9, 255), "RGBA")), {"transparent"}, False),
         (KINDS["an animation"][0], {"first of several"}, False),
     ],
@@ -177,15 +227,9 @@ def test_a_picture_says_what_is_done_to_it(made: Callable[[], bytes], done: set[
     assert picture.size == (8, 8)
 
 
-def bomb() -> bytes:
-    """A PNG of a few bytes that says it is of 100,000 by 100,000 pixels."""
-    head = struct.pack(">IIBBBBB", 100_000, 100_000, 8, 0, 0, 0, 0)
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    pixels = chunk(b"IDAT", zlib.compress(b"\0" * 100))
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + pixels + chunk(b"IEND", b"")
+def array_of(described: str) -> bytes:
+    """The head of an .npy file, and nothing behind it."""
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", 118) + described.ljust(117).encode() + b"\n"
 
 
 @pytest.mark.parametrize(
@@ -202,6 +246,12 @@ def bomb() -> bytes:
         (lambda: encoded(np.full((8, 8), "a")), "holds no numbers"),
         (lambda: encoded(np.zeros((0, 8), np.uint8)), r"shape \(0, 8\)"),
         (lambda: b"\x93NUMPY\x01\x00" + b"nonsense" * 9, "is not a readable image"),
+        (
+            lambda: array_of("{'descr': '|u1', 'fortran_order': False, 'shape': (1000000000, 1000000)}"),
+            "Unable to allocate",
+        ),
+        (lambda: array_of("{'descr': ((("), "is not a readable image"),
+        (lambda: as_file(Image.effect_noise((64, 64), 90), "AVIF")[:600], "is not a readable image"),
     ],
 )
 def test_what_is_no_picture_is_refused_with_why(made: Callable[[], bytes], said: str) -> None:

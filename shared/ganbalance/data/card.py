@@ -13,6 +13,7 @@ NAMED = 3
 WHAT_HAPPENS: dict[Done, str] = {
     "turned": "as their EXIF orientation says",
     "deep": f"more than 8 bits: the {WINDOW[0]}th to {WINDOW[1]}th percentile of each becomes 0 to 255",
+    "deep colour": "16 bits a channel, of which the upper 8 are read",
     "transparent": "put on black",
     "first of several": "which hold several pictures",
 }

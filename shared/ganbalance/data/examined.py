@@ -24,7 +24,7 @@ from ganbalance.errors import DataError
 from ganbalance.keys import digest
 from ganbalance.progress import Progress
 
-VERSION = ["1", PIL.__version__]
+VERSION = ["2", PIL.__version__]
 S = TypeVar("S")
 T = TypeVar("T")
 

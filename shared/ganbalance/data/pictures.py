@@ -3,13 +3,15 @@
 The same for every picture, wherever it comes from; a data card says it:
 
     turned       as the EXIF orientation says, as viewers show it
-    deep         more than 8 bits and floats: a picture's own 0.5th to 99.5th percentile become 0 to 255
+    deep         more than 8 bits and floats: a picture's own 0.5th to 99.5th percentile become 0 to 255; of colour
+                 in 16 bits Pillow reads the upper 8
     transparent  what can be seen through becomes black
     colour       to grey where `channels` is 1, by ITU-R 601-2: 0.299 R + 0.587 G + 0.114 B
     several      of an animation or a stack the first picture
     not square   padded with black, cropped to the middle, or stretched, as `fit` says
 """
 
+import struct
 import threading
 import warnings
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, Literal
 
 import numpy as np
@@ -26,7 +29,7 @@ from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 from ganbalance.errors import DataError
 
 Fit = Literal["pad", "crop", "stretch"]
-Done = Literal["turned", "deep", "transparent", "first of several"]
+Done = Literal["turned", "deep", "deep colour", "transparent", "first of several"]
 
 _ORIENTATION = 0x0112
 
@@ -59,7 +62,9 @@ MOST_TEXT = 2**26
 """Bytes of text or of a colour profile in a PNG; Pillow refuses a picture for less."""
 
 _COLOURFUL = 12  # levels between two channels of a pixel: less is what lossy files do to grey
-_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, TypeError, IndexError, OverflowError)
+_DAMAGED = (
+    OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, ArithmeticError, RuntimeError, struct.error,
+)  # fmt: skip
 _one_large_at_a_time = threading.Lock()
 
 warnings.filterwarnings("ignore", module=r"(PIL|pydicom)\.")  # odd metadata, of which there may be thousands
@@ -98,7 +103,7 @@ class Picture:
 
     def _read(self, content: bytes) -> Image.Image:
         if content.startswith(b"\x93NUMPY"):
-            return self._of_array(np.load(BytesIO(content), allow_pickle=False))
+            return self._of_array(_array(content))
         if content[128:132] == b"DICM":
             return self._of_array(_dicom(content))
         image = Image.open(BytesIO(content), formats=list(FORMATS))
@@ -107,9 +112,11 @@ class Picture:
             if getattr(image, "n_frames", 1) > 1:
                 self.done.add("first of several")
                 image.seek(0)
-            image.load()
-            if image.getexif().get(_ORIENTATION, 1) != 1:
+            if image.mode[0] not in "IF" and ";16" in str(image.tile):
+                self.done.add("deep colour")
+            if image.getexif().get(_ORIENTATION) in range(2, 9):  # before a TIFF is read, which turns it
                 self.done.add("turned")
+            image.load()
             return self._flat(ImageOps.exif_transpose(image))
 
     def _flat(self, image: Image.Image) -> Image.Image:
@@ -175,11 +182,21 @@ def _windowed(pixels: NDArray[Any]) -> NDArray[np.uint8]:
     finite = np.isfinite(values)
     if not finite.any():
         raise ValueError("it holds no finite value")
+    values /= max(1.0, np.abs(values[finite]).max() / 1e300)  # a difference is finite as well
     low, high = np.percentile(values[finite], WINDOW)
     if high == low:  # a few values in a flat picture
         low, high = values[finite].min(), values[finite].max()
     scaled = np.zeros_like(values) if high == low else (values - low) / (high - low) * 255
     return np.where(finite, scaled.clip(0, 255), 0).round().astype(np.uint8)
+
+
+def _array(content: bytes) -> NDArray[Any]:
+    """An .npy array; its first bytes may say anything."""
+    try:
+        found: NDArray[Any] = np.load(BytesIO(content), allow_pickle=False)
+    except (MemoryError, TokenError) as error:
+        raise ValueError(str(error)) from error
+    return found
 
 
 def _dicom(content: bytes) -> NDArray[Any]:
@@ -193,7 +210,9 @@ def _dicom(content: bytes) -> NDArray[Any]:
     try:
         file = pydicom.dcmread(BytesIO(content))
         pixels = file.pixel_array
-    except (AttributeError, RuntimeError, NotImplementedError, pydicom.errors.InvalidDicomError) as error:
+    except (
+        AttributeError, RuntimeError, pydicom.errors.InvalidDicomError, pydicom.errors.BytesLengthException,
+    ) as error:  # fmt: skip
         raise ValueError(str(error)) from error
     if int(file.get("NumberOfFrames", 1)) > 1:
         pixels = pixels[0]
@@ -213,6 +232,8 @@ def _squared(image: Image.Image, side_px: int, fit: Fit) -> Image.Image:
     size = (side_px, side_px)
     if fit == "stretch":
         return image.resize(size, resampling)
-    if min(image.size) < (least := longest // side_px):  # a line that would become no pixel at all
-        image = image.resize((max(image.width, least), max(image.height, least)))
-    return ImageOps.pad(image, size, resampling) if fit == "pad" else ImageOps.fit(image, size, resampling)
+    if fit == "crop":
+        return ImageOps.fit(image, size, resampling)
+    if min(image.size) < longest // side_px:  # a line that would become no pixel at all
+        image = image.resize((side_px, 1) if image.width == longest else (1, side_px), resampling)
+    return ImageOps.pad(image, size, resampling)
