@@ -75,6 +75,32 @@ def test_only_what_changed_is_fetched_again(tmp_path: Path, bucket: str, proxy: 
     assert [sum(side) for side in zip(*changed.counts(), strict=True)] == [5, 4]
 
 
+def test_a_slash_at_the_end_changes_nothing(tmp_path: Path, bucket: str, proxy: servers.FaultyProxy) -> None:
+    upload(bucket, tree(tmp_path / "here", "5*cat/.png", "5*dog/.png"))
+    one, other = (config.OwnImages(name="folder", path=path, side_px=8) for path in (bucket, f"{bucket}/"))
+    assert open_dataset(one).fingerprint() == open_dataset(other).fingerprint()
+    assert fetched(proxy) == 10
+
+
+def test_a_copy_of_what_is_gone_is_not_read(tmp_path: Path, bucket: str) -> None:
+    upload(bucket, tree(tmp_path / "here", "5*cat/.png", "5*dog/.png"))
+    settings = config.OwnImages(name="folder", path=bucket, side_px=8)
+    before = open_dataset(settings).fingerprint()
+    (tags,) = (tmp_path / "cache").rglob("tags.json")
+    tags.unlink()  # as by a first copy that was interrupted
+    open_store(bucket).delete("dog/4.png")
+    changed = open_dataset(settings)
+    assert changed.fingerprint() != before
+    assert [sum(side) for side in zip(*changed.counts(), strict=True)] == [5, 4]
+
+
+def test_an_object_that_others_are_below_is_told(tmp_path: Path, bucket: str) -> None:
+    upload(bucket, tree(tmp_path / "here", "5*cat/.png", "5*dog/.png"))
+    open_store(bucket).put("cat", painted(tmp_path / "a.png"))
+    with pytest.raises(DataError, match="'cat' is an object, and others are below it; remove that object"):
+        open_dataset(config.OwnImages(name="folder", path=bucket, side_px=8)).classes()
+
+
 @pytest.mark.parametrize("name", ["table", "npz"])
 def test_a_table_and_arrays_may_be_on_s3(tmp_path: Path, bucket: str, name: str) -> None:
     here = tree(tmp_path / "here", "5*cat/.png", "5*dog/.png")

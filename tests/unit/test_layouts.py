@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import socket
+import sys
 import time
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -13,9 +14,9 @@ from typing import Any
 import pytest
 
 from ganbalance import config
-from ganbalance.data import examined
+from ganbalance.data import examined, listing
 from ganbalance.data.datasets import open_dataset
-from ganbalance.errors import DataError
+from ganbalance.errors import ConfigError, DataError
 from tests.unit.wild_images import painted
 
 NOBODY = 65534
@@ -75,6 +76,18 @@ LAYOUTS: dict[str, tuple[list[str], Counted, str]] = {
         ["3*cat/train/.png", "1*cat/test/.png", "2*dog/train/.png", "2*dog/test/.png"],
         {"cat": (3, 1), "dog": (2, 2)}, "",
     ),
+    "parts in the class folders, and an image beside them": (
+        ["3*cat/train/.png", "1*cat/test/.png", "2*dog/train/.png", "2*dog/test/.png", "cat/cover.png",
+         "dog/masks/0.png"],
+        {"cat": (3, 1), "dog": (2, 2)}, r"2 \(cat/cover.png, dog/masks/0.png\), beside the folders",
+    ),
+    "test parts in the class folders, beside the images": (
+        ["3*cat/.png", "1*cat/test/.png", "2*dog/.png", "2*dog/test/.png"], {"cat": (3, 1), "dog": (2, 2)}, "",
+    ),
+    "parts in one of the class folders": (
+        ["4*cat/train/.png", "1*cat/test/.png", "5*dog/.png"], {"cat": (4, 1), "dog": (4, 1)},
+        r"in 1 of 2 classes \(first: cat\), so they are taken for no parts",
+    ),
     "a test part beside the classes": (
         ["3*cat/.png", "2*dog/.png", "1*test/cat/.png", "2*test/dog/.png"], {"cat": (3, 1), "dog": (2, 2)}, "",
     ),
@@ -99,6 +112,10 @@ LAYOUTS: dict[str, tuple[list[str], Counted, str]] = {
         ["5*cat/.png", "5*dog/.png", "2*cat/@eaDir/.png", "1*__MACOSX/cat/.png", "1*.git/.png", "cat/._0.png",
          "Thumbs.db"],
         {"cat": (4, 1), "dog": (4, 1)}, r"5 \(.*hidden, or left behind",
+    ),
+    "what network drives leave behind": (
+        ["5*cat/.png", "5*dog/.png", "2*@Recycle/.png", "2*#snapshot/cat/.png", "1*System Volume Information/.png"],
+        {"cat": (4, 1), "dog": (4, 1)}, r"3 \(#snapshot, @Recycle, System Volume Information\), hidden, or left",
     ),
     "no images by their names": (
         ["5*cat/.png", "5*dog/.png", "cat/a.svg", "cat/b.SVG", "dog/c.heic", "dog/README"],
@@ -231,6 +248,64 @@ def test_files_and_folders_that_may_not_be_read_are_named(tmp_path: Path, unpriv
         own(tmp_path).fingerprint()
 
 
+def test_a_folder_that_may_not_be_read_is_not_one_without_classes(tmp_path: Path, unprivileged: None) -> None:
+    tree(tmp_path, "5*cat/.png").chmod(0)
+    with pytest.raises(DataError, match="is a folder that may not be read: Permission denied; change its permissions"):
+        own(tmp_path).classes()
+    tmp_path.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("", "dataset.path is empty"),
+        ("~nobody-of-that-name/x", "dataset.path = '~nobody-of-that-name/x': Could not determine"),
+        ("a\0b", "there is no such file or folder"),
+        ("package:os/x", "the Python package os is"),
+        ("package:no_such.package/x", "the Python package no_such.package is not installed here"),
+        ("package:", "the Python package  is not"),
+    ],
+)
+def test_a_path_that_leads_nowhere_is_told(path: str, said: str) -> None:
+    with pytest.raises((ConfigError, DataError), match=said):
+        open_dataset(config.OwnImages(name="folder", path=path)).classes()
+
+
+@pytest.mark.parametrize("duplicates", ["keep", "drop"])
+def test_where_all_images_are_bad_it_is_told_why(tmp_path: Path, duplicates: str) -> None:
+    for path in tree(tmp_path, "3*cat/.png", "3*dog/.png").rglob("*.png"):
+        path.write_bytes(b"")
+    said = (
+        r"'cat' has 0 images, none to train on .*; 3 images of it cannot be used \(first: .*cat/0.png is not a readable"
+    )
+    for source in (own(tmp_path, skip_bad=True, duplicates=duplicates).counts, own(tmp_path).card):
+        with pytest.raises(DataError, match=said):
+            source()
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    tree(tmp_path, "5*cat/.png", "5*dog/.png")
+    with (tmp_path / "cat" / "slide.tif").open("wb") as file:
+        file.truncate(2**43)
+    with pytest.raises(DataError, match=r"1 of 11 images .*\n.*cat/slide.tif is larger than 2 GB: make it smaller"):
+        own(tmp_path).counts()
+
+
+def test_folders_may_be_nested_deeper_than_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree(tmp_path, "5*cat/.png", "5*dog/.png")
+    monkeypatch.chdir(tmp_path / "cat")
+    depth = sys.getrecursionlimit() + 100
+    for _ in range(depth):
+        Path("d").mkdir()
+        os.chdir("d")
+    try:
+        assert counted(tmp_path) == {"cat": (4, 1), "dog": (4, 1)}
+    finally:
+        for _ in range(depth):
+            os.chdir("..")
+            Path("d").rmdir()
+
+
 @pytest.fixture
 def unprivileged(tmp_path: Path) -> Iterator[None]:
     """Somebody whom file permissions bind."""
@@ -328,6 +403,18 @@ def test_what_was_looked_at_for_one_task_is_known_after_another(
     monkeypatch.setattr(examined, "Picture", None)
     assert own(tmp_path).of([0, 1]).fingerprint() == pair
     assert own(tmp_path).of([1, 2]).fingerprint() == other
+
+
+def test_what_could_not_be_read_is_looked_at_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for path in tree(tmp_path, "5*cat/.png", "5*dog/.png").rglob("*.png"):
+        os.utime(path, (1, 1))
+    monkeypatch.setattr(listing, "SETTLED_NS", 0)
+    with monkeypatch.context() as away:
+        away.setattr(listing.File, "read", lambda _: Path("/nowhere").read_bytes())
+        assert len(own(tmp_path, skip_bad=True)._looked_at) == 10
+        with pytest.raises(DataError, match="10 of 10 images"):
+            own(tmp_path).counts()
+    assert own(tmp_path).counts() == ([4, 4], [1, 1])
 
 
 def test_bytes_that_changed_since_the_plan_are_not_read(tmp_path: Path) -> None:

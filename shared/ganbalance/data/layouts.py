@@ -14,6 +14,7 @@ from typing import NamedTuple
 from ganbalance.data.listing import File, Part, Tree
 
 NO_CLASS = "in no class folder"
+BESIDE = "beside the folders of the training and test parts"
 
 _SPELLED: dict[str, Part] = {
     "train": "train", "training": "train", "test": "test", "testing": "test",
@@ -50,21 +51,38 @@ def place(tree: Tree, notes: list[str]) -> list[Placed]:
         if folders and folders[0] in parts:
             part = parts[folders.pop(0)]
         elif "train" in parts.values() and folders:
-            tree.left_out["beside the folders of the training and test parts"].append(file.name)
+            tree.left_out[BESIDE].append(file.name)
             continue
         if not folders:
             tree.left_out[NO_CLASS].append(file.name)
             continue
         placed.append(Placed(file, part, folders[0], "/".join([*folders[1:], name])))
-    if parts or not placed or not all("/" in one.below and part_called(one.below.split("/")[0]) for one in placed):
+    return placed if parts else _within_classes(placed, tree, notes)
+
+
+def _within_classes(placed: list[Placed], tree: Tree, notes: list[str]) -> list[Placed]:
+    """Where the parts are folders in those of the classes: in every class, since one may have a folder called so."""
+    found = [_within_class(one) for one in placed]
+    labels = {one.label for one in placed if one.below}
+    divided = {one.label for one, part in found if part}
+    if divided != labels:
+        if divided:
+            notes.append(
+                f"folders called after a part of the data are in {len(divided)} of {len(labels)} classes (first: "
+                f"{min(divided)}), so they are taken for no parts"
+            )
         return placed
-    return [_within_class(one) for one in placed]
+    if any(part == "train" for _, part in found):
+        tree.left_out[BESIDE] += [one.file.name for one, part in found if not part]
+        return [one for one, part in found if part]
+    return [one for one, _ in found]
 
 
-def _within_class(one: Placed) -> Placed:
-    """Where the parts are folders in those of the classes."""
-    folder, below = one.below.split("/", 1)
-    return one._replace(part=part_called(folder) or one.part, below=below)
+def _within_class(one: Placed) -> tuple[Placed, Part | None]:
+    """A file by the folder in that of its class, and the part that this one is called after, if it is."""
+    folder, separator, below = one.below.partition("/")
+    part = part_called(folder) if separator else None
+    return (one._replace(part=part, below=below), part) if part else (one, None)
 
 
 def _base(names: list[str]) -> str:

@@ -9,18 +9,25 @@ import stat
 import time
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from ganbalance.data.pictures import SUFFIXES
+from ganbalance.errors import DataError
 
 Part = Literal["train", "validation", "test"]
 
 SETTLED_NS = 2_000_000_000
 
-JUNK = {"@eadir", "__macosx", "#recycle", "$recycle.bin", "lost+found", "thumbs.db", "desktop.ini"}
+MOST_BYTES = 2**31
+"""Of a file, 2 GB: it is read whole, and several at a time."""
+
+JUNK = {
+    "@eadir", "__macosx", "#recycle", "@recycle", "$recycle.bin", "#snapshot", "system volume information",
+    "lost+found", "thumbs.db", "desktop.ini",
+}  # fmt: skip
 """What file managers and network drives leave behind; thumbnails are in some of it."""
 
 
@@ -77,6 +84,10 @@ class File:
         return Entry(prefix + self.name, label, str(self.path), self.read, self.stamp, part, group)
 
 
+_Folder = tuple[Path, str, tuple[tuple[int, int], ...]]
+"""Where a folder is, what the names in it begin with, and the folders that it is in."""
+
+
 @dataclass
 class Tree:
     """The image files below a folder, by name, links followed; and what else is there, by reason."""
@@ -87,21 +98,32 @@ class Tree:
     folders: list[str] = field(default_factory=list)
 
 
-def walk(root: Path) -> Tree:
-    """Everything below a folder, in the order of names. What may not be read becomes a file with a problem."""
+def walk(root: Path, suffixes: Collection[str] = SUFFIXES) -> Tree:
+    """Everything below a folder, in the order of names. What may not be read becomes a file with a problem.
+
+    Raises DataError where that is the folder itself.
+    """
     tree = Tree(root)
-    _visit(root, "", (), tree)
+    waiting: list[_Folder] = [(root, "", ())]
+    while waiting:
+        waiting += reversed(_visit(*waiting.pop(), tree, suffixes))
     tree.files.sort(key=lambda file: file.name)
+    if tree.files and not tree.files[0].name:
+        raise DataError(f"{root} {tree.files[0].problem}; change its permissions, or name another folder")
     return tree
 
 
-def _visit(folder: Path, below: str, above: tuple[tuple[int, int], ...], tree: Tree) -> None:
+def _visit(
+    folder: Path, below: str, above: tuple[tuple[int, int], ...], tree: Tree, suffixes: Collection[str]
+) -> list["_Folder"]:
+    """List what is in a folder; the folders in it are still to visit."""
+    folders: list[_Folder] = []
     try:
         found = sorted(os.scandir(folder), key=lambda entry: entry.name)
         identity = _identity(folder.stat())
     except OSError as error:
         tree.files.append(File(below, folder, problem=f"is a folder that may not be read: {error.strerror}"))
-        return
+        return folders
     for entry in found:
         name = below + readable(entry.name)
         if entry.name.startswith(".") or entry.name.casefold() in JUNK:
@@ -112,7 +134,7 @@ def _visit(folder: Path, below: str, above: tuple[tuple[int, int], ...], tree: T
             status = entry.stat()
         except OSError as error:
             why = "is a link that leads to nothing" if entry.is_symlink() else f"may not be read: {error.strerror}"
-            if suffix in SUFFIXES or not suffix:
+            if suffix in suffixes or not suffix:
                 tree.files.append(File(name, Path(entry.path), problem=why))
             else:
                 tree.left_out[why].append(name)
@@ -122,13 +144,15 @@ def _visit(folder: Path, below: str, above: tuple[tuple[int, int], ...], tree: T
                 tree.left_out["a link to a folder that it is in"].append(name)
                 continue
             tree.folders.append(name)
-            _visit(Path(entry.path), f"{name}/", (*above, identity), tree)
+            folders.append((Path(entry.path), f"{name}/", (*above, identity)))
         elif not stat.S_ISREG(status.st_mode):
             tree.left_out["neither a file nor a folder"].append(name)
-        elif suffix in SUFFIXES:
-            tree.files.append(File(name, Path(entry.path), stamp_of(status)))
+        elif suffix in suffixes:
+            large = f"is larger than {MOST_BYTES // 10**9} GB: make it smaller" if status.st_size > MOST_BYTES else ""
+            tree.files.append(File(name, Path(entry.path), stamp_of(status), large))
         else:
             tree.left_out[f"no image by its name: {suffix or 'no suffix'}"].append(name)
+    return folders
 
 
 def image_files(folder: Path) -> list[Path]:

@@ -173,7 +173,7 @@ class OwnImages(Dataset):
                 )
             )
         usable = [(entry, what) for entry, what in self._looked_at if not what.problem]
-        if self._settings.duplicates == "drop":
+        if usable and self._settings.duplicates == "drop":
             own_test = np.array([row for row, (entry, _) in enumerate(usable) if entry.part == "test"], np.int64)
             dropped = set(_twins(usable, own_test).drop.tolist())
             return [image for row, image in enumerate(usable) if row not in dropped]
@@ -221,10 +221,17 @@ class OwnImages(Dataset):
             for use, rows in (("train", train), ("test", test)):
                 if not has[rows].any():
                     among = "" if numbers is None else f" in {plural(len(np.unique(group_of[has])), 'group')}"
+                    bad = [(one, what) for one, what in self._looked_at if what.problem and one.label == name]
+                    unusable = (
+                        f"; {plural(len(bad), 'image')} of it cannot be used (first: {bad[0][0].where} "
+                        f"{bad[0][1].problem})"
+                        if bad
+                        else ""
+                    )
                     split = "" if is_test.any() else f" after dataset.test_fraction = {fraction}"
                     raise DataError(
                         f"{self._place}: class {name!r} has {plural(int(has.sum()), 'image')}{among}, none to {use} on"
-                        f"{split}; give the class more {'groups' if among else 'images'}"
+                        f"{split}{unusable}; give the class more {'groups' if among else 'images'}"
                         + (" or change the fraction" if split else " there")
                     )
         return train, test

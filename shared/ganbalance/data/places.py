@@ -5,7 +5,6 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib.resources import files
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,22 +20,31 @@ FILES = {*TABLES, ".npz", ".parquet"}
 CONNECTIONS = 8
 
 
-def local(place: str) -> Path:
+def local(place: str, key: str = "dataset.path") -> Path:
     """The folder or file that `place` names: a path, s3://bucket/prefix, or package:NAME/path of an installed package.
 
-    Raises ConfigError for a package that is not installed, DataError where there is nothing, and what a store raises.
+    `key` is where an experiment says it. Raises ConfigError for a package that is not installed, DataError where there
+    is nothing, and what a store raises.
     """
+    if not place:
+        raise ConfigError(f"{key} is empty; name the folder or file that the images are in")
     if place.startswith(PACKAGE):
         name, _, below = place.removeprefix(PACKAGE).partition("/")
-        if find_spec(name) is None:
-            raise ConfigError(f"dataset.path = {place!r}: the Python package {name} is not installed here; install it")
-        path = Path(str(files(name))) / below
+        try:
+            path = Path(str(files(name))) / below
+        except (ImportError, TypeError, ValueError) as error:
+            raise ConfigError(
+                f"{key} = {place!r}: the Python package {name} is not installed here; install it"
+            ) from error
     elif place.startswith(S3):
         return _mirrored(place)
     else:
-        path = Path(place).expanduser()
+        try:
+            path = Path(place).expanduser()
+        except RuntimeError as error:
+            raise ConfigError(f"{key} = {place!r}: {error}") from error
     if not path.exists():
-        raise DataError(f"dataset.path = {place!r}: there is no such file or folder")
+        raise DataError(f"{key} = {place!r}: there is no such file or folder")
     return path
 
 
@@ -89,11 +97,17 @@ def _mirrored(url: str) -> Path:
     copies = root / "copies"
     if outside := [name for name in found if not _is_inside(name)]:
         raise DataError(f"dataset.path = {url!r}: no file can have the name {outside[0]!r}; rename that object")
+    folders = {name[:end] for name in found for end in range(len(name)) if name[end] == "/"}
+    if both := sorted(folders & found.keys()):
+        raise DataError(
+            f"dataset.path = {url!r}: {both[0]!r} is an object, and others are below it; remove that object"
+        )
     known: dict[str, str] = {}
     with suppress(OSError, ValueError):
         known = json.loads((root / "tags.json").read_text())
-    for name in known.keys() - found.keys():
-        (copies / name).unlink(missing_ok=True)
+    for path in copies.rglob("*"):  # all, since one that was interrupted has kept no list
+        if path.is_file() and path.relative_to(copies).as_posix() not in found:
+            path.unlink(missing_ok=True)
     _fetch(
         store, [name for name, tag in found.items() if known.get(name) != tag or not (copies / name).exists()], copies
     )
