@@ -1,6 +1,8 @@
 """Images that a table lists, that lie in arrays, or in Parquet."""
 
 import json
+import os
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 
 from ganbalance import config
+from ganbalance.data import listing
 from ganbalance.data.datasets import open_dataset
 from ganbalance.errors import ConfigError, DataError
 from ganbalance.frozen import parse
@@ -58,6 +61,9 @@ TABLES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "a folder of its own": ("t.csv", lines(path="{}.png"), {"images": "images"}),
     "the other system's slashes": ("t.csv", lines(path="images\\{}.png"), {}),
     "quotes": ("t.csv", lines(path='"images/{}.png"'), {}),
+    "paths that lead there": ("t.csv", lines(path="./images/../images//{}.png"), {}),
+    "paths without suffix": ("t.csv", lines(path="images/{}"), {}),
+    "a long cell": ("t.csv", lines(head="path,label,mask").replace("cat\n", f"cat,{'1 ' * 10**5}\n"), {}),
     "JSON lines": (
         "t.jsonl", "".join(json.dumps({"path": f"{name}.png", "label": name[:3]}) + "\n" for name in NAMES), {},
     ),
@@ -117,10 +123,65 @@ def test_images_of_a_patient_are_on_one_side(tmp_path: Path) -> None:
     assert [one.groups for one in own("table", tmp_path / "t.csv").card().classes] == [3, 3]
 
 
+def test_a_path_from_the_root_may_lead_there(tmp_path: Path) -> None:
+    (images(tmp_path) / "t.csv").write_text(lines(path=f"{tmp_path}/images/{{}}.png"))
+    assert counted(own("table", tmp_path / "t.csv")) == READ
+
+
+def test_a_path_means_the_file_there_before_others_of_its_name(tmp_path: Path) -> None:
+    for number, name in enumerate(NAMES):
+        painted(images(tmp_path) / f"{name}.png", seed=50 + number)
+    (tmp_path / "t.csv").write_text(lines(path="{}.png"))
+    source = own("table", tmp_path / "t.csv")
+    assert counted(source) == READ
+    assert "10 (images/cat0.png, images/cat1.png, images/cat2.png, ...), an image that no row" in str(
+        source.card().rows()
+    )
+
+
+def test_a_line_of_json_may_leave_out_what_others_say(tmp_path: Path) -> None:
+    rows = [{"path": f"{n}.png", "label": n[:3]} | ({"split": "test"} if n[3] > "2" else {}) for n in NAMES] + [
+        {"path": "extra.png", "label": float("nan")}
+    ]
+    painted(images(tmp_path) / "images" / "extra.png", seed=50)
+    (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    source = own("table", tmp_path / "t.jsonl")
+    assert counted(source) == {"cat": (3, 2), "dog": (3, 2)}
+    assert "1 (images/extra.png), a row without a label" in "\n".join(source.card().warnings())
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [('{"path": "cat0.png", "label": "\\ud800"}', "surrogates"), ("[" * 10**5, "recursion")]
+)
+def test_lines_that_are_no_json_are_refused(tmp_path: Path, text: str, said: str) -> None:
+    (images(tmp_path) / "t.jsonl").write_text(text)
+    with pytest.raises(DataError, match=f"line 1: it is no JSON: .*{said}"):
+        own("table", tmp_path / "t.jsonl").counts()
+
+
+def test_images_of_a_table_are_in_a_folder(tmp_path: Path) -> None:
+    (images(tmp_path) / "t.csv").write_text(lines())
+    with pytest.raises(DataError, match=r"dataset.images = '.*t.csv' is a file; name the folder"):
+        own("table", tmp_path / "t.csv", images=str(tmp_path / "t.csv")).counts()
+    with pytest.raises(DataError, match=r"dataset.images = '.*nowhere': there is no such"):
+        own("table", tmp_path / "t.csv", images=str(tmp_path / "nowhere")).counts()
+
+
 @pytest.mark.parametrize(
     ("text", "settings", "said"),
     [
         ("", {}, "has no rows"),
+        (
+            lines(head="path,label,note").replace("cat2.png,cat", 'cat2.png,cat,"5 inch'),
+            {},
+            "in the row after line 3: unexpected end of data; close every quote",
+        ),
+        (
+            lines(head="path,label,note").replace("cat\n", 'cat,"5 inch\n'),
+            {},
+            "expected after '\"'; close every quote",
+        ),
+        (lines(head="path,label,label "), {}, r"no column 'label' .*; its columns are path, label \(twice\)"),
         ("path,label\n", {}, "has no rows"),
         ("file,label\n1,2\n", {}, r"no column 'path' for the path of an image; its columns are file, label"),
         (lines(), {"columns": {"group": "patient"}}, "no column 'patient' for the group"),
@@ -208,6 +269,21 @@ def test_labels_of_an_npz_may_be_text_and_images_floats(tmp_path: Path) -> None:
     assert source.card().pictures == {"deep": 10}
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"{'descr': '|u1', 'fortran_order': False, 'shape': (1000000000, 1000000)}", "is not a readable .npz"),
+        (None, "has no array 'images', only nothing"),
+    ],
+)
+def test_an_npz_of_anything_else_is_refused(tmp_path: Path, content: bytes | None, said: str) -> None:
+    with zipfile.ZipFile(tmp_path / "t.npz", "w") as file:
+        head = b"\x93NUMPY\x01\x00v\x00"
+        file.writestr("images.npy", b"no array" if content is None else head + content.ljust(117) + b"\n")
+    with pytest.raises(DataError, match=said):
+        own("npz", tmp_path / "t.npz").counts()
+
+
 # ---- Parquet
 
 
@@ -247,6 +323,75 @@ def test_parquet_of_a_dataset_library_names_its_parts_and_classes(tmp_path: Path
     parquet(tmp_path / "data" / "train-00001-of-00002.parquet", rows[8:9], known)
     parquet(tmp_path / "data" / "test-00000-of-00001.parquet", rows[:1] + rows[9:], known)
     assert counted(own("parquet", tmp_path / "data")) == {"cat": (5, 1), "dog": (4, 1)}
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("default/train/0000.parquet", "default/test/0000.parquet"),
+        ("animals-train.parquet", "animals_test.parquet"),
+        ("train.parquet/part-0.parquet", "test.parquet/part-0.parquet"),
+        ("split=train/a.parquet", "split=test/a.parquet"),
+        ("train-0.parquet", "test-0.parquet"),
+    ],
+)
+def test_files_of_parquet_are_of_the_part_that_their_names_say(tmp_path: Path, train: str, test: str) -> None:
+    root = images(tmp_path / "made")
+    rows = [{"image": content(root, n), "label": n[:3]} for n in NAMES]
+    parquet(tmp_path / "data" / train, [row for n, row in zip(NAMES, rows, strict=True) if n[3] < "3"])
+    path = parquet(tmp_path / "data" / test, [row for n, row in zip(NAMES, rows, strict=True) if n[3] >= "3"])
+    (path.parent / "._left.parquet").write_bytes(b"by a file manager")
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "data").symlink_to(tmp_path / "data")
+    for place in ("data", "linked"):
+        assert counted(own("parquet", tmp_path / place)) == {"cat": (3, 2), "dog": (3, 2)}
+
+
+def test_another_column_of_parquet_is_other_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "SETTLED_NS", 0)
+    root = images(tmp_path)
+    rows = [
+        {"image": content(root, n), "x": content(root, o), "label": n[:3]}
+        for n, o in zip(NAMES, NAMES[::-1], strict=True)
+    ]
+    path = parquet(tmp_path / "t.parquet", rows)
+    os.utime(path, (1, 1))
+    one, other = own("parquet", path), own("parquet", path, columns={"path": "x"})
+    assert one.fingerprint() != other.fingerprint()
+    assert len(other.load().images) == 10
+
+
+@pytest.mark.parametrize(
+    ("label", "names", "said"),
+    [
+        (-1, ["cat", "dog"], ""),
+        (float("nan"), None, ""),
+        ([0], None, r"row 1: its label is \[0\], and an image has one"),
+    ],
+)
+def test_labels_of_parquet_that_name_no_class(tmp_path: Path, label: Any, names: list[str] | None, said: str) -> None:
+    root = images(tmp_path)
+    others = [label if isinstance(label, list) else type(label)(n[0] == "d") for n in NAMES[1:]]
+    rows = [{"image": content(root, n), "label": one} for n, one in zip(NAMES, [label, *others], strict=True)]
+    known = {"huggingface": json.dumps({"info": {"features": {"label": {"names": names}}}})} if names else None
+    source = own("parquet", parquet(tmp_path / "t.parquet", rows, known))
+    if said:
+        with pytest.raises(DataError, match=said):
+            source.classes()
+    else:
+        assert len(source.classes()) == 2
+        assert r"row 1), a row without a label" in "\n".join(source.card().warnings())
+
+
+def test_parquet_that_is_damaged_inside_is_refused(tmp_path: Path) -> None:
+    root = images(tmp_path)
+    path = parquet(tmp_path / "t.parquet", [{"image": content(root, n), "label": n[:3]} for n in NAMES])
+    place = pytest.importorskip("pyarrow.parquet").ParquetFile(path).metadata.row_group(1).column(1).data_page_offset
+    damaged = bytearray(path.read_bytes())
+    damaged[place : place + 20] = b"\xff" * 20
+    path.write_bytes(damaged)
+    with pytest.raises(DataError, match="is no readable Parquet file"):
+        own("parquet", path).classes()
 
 
 def test_parquet_without_images_is_refused(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ def by_column(table: Path, column: str, files: Sequence[str]) -> list[str]:
     The first column of the table names a file, as a `Finder` finds it. Raises DataError unless every file has one group
     and every row a file.
     """
-    find = tables.Finder(files)
+    find = tables.Finder(files, table.parent)
     group_of: dict[str, str] = {}
     for line, cells in tables.cells(table):
         first, *others = cells

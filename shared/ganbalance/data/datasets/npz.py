@@ -11,6 +11,7 @@ import zipfile
 import zlib
 from functools import partial
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -77,8 +78,8 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
         if not isinstance(file, np.lib.npyio.NpzFile):
             raise DataError(f"{path} holds one bare array; save 'images' and 'labels' with np.savez")
         with file:
-            return dict(file)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            return {name: array for name, array in file.items() if isinstance(array, np.ndarray)}
+    except (ValueError, OSError, EOFError, MemoryError, TokenError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path} is not a readable .npz of plain arrays: {error}") from error
 
 

@@ -1,7 +1,7 @@
 """Image files in a Parquet file, or in a folder of them, as dataset libraries write them; takes ganbalance[parquet].
 
 Images are bytes, or structs with the bytes in a field `bytes`; labels are text or integers, which are named where the
-file's Hugging Face metadata names them. A file called after a part of the data is that part.
+file's Hugging Face metadata names them. A file called after a part of the data, or in a folder called so, is that part.
 """
 
 import json
@@ -15,9 +15,11 @@ from typing import Any
 from ganbalance import config
 from ganbalance.data import places
 from ganbalance.data.layouts import part_called
-from ganbalance.data.listing import Entry, Listing, readable, stamp_of
+from ganbalance.data.listing import Entry, File, Listing, Part, readable, stamp_of, walk
 from ganbalance.data.own_images import OwnImages
 from ganbalance.errors import ConfigError, DataError
+
+SUFFIX = ".parquet"
 
 
 class Parquet(OwnImages):
@@ -26,28 +28,33 @@ class Parquet(OwnImages):
     def _list(self) -> Listing:
         listing = Listing()
         for prefix, root in places.local_all(self._settings.path):
-            files = sorted(root.rglob("*.parquet")) if root.is_dir() else [root]
-            if not files:
-                raise DataError(f"{root} holds no .parquet files")
-            for path in files:
-                self._add(path, prefix + (path.relative_to(root).as_posix() if root.is_dir() else ""), listing)
+            found = walk(root, {SUFFIX}).files if root.is_dir() else [File("", root, stamp_of(root.stat()))]
+            if not found:
+                raise DataError(f"{root} holds no {SUFFIX} files")
+            for file in found:
+                if file.problem:
+                    raise DataError(f"{file.path} {file.problem}")
+                self._add(file, prefix + file.name, listing)
         return listing
 
-    def _add(self, path: Path, name: str, listing: Listing) -> None:
-        file, stamp = _opened(path), stamp_of(path.stat())
+    def _add(self, found: File, name: str, listing: Listing) -> None:
+        path, file = found.path, _opened(found.path)
         columns = _columns(path, self._settings.columns, file.schema_arrow.names)
+        stamp = found.stamp and f"{found.stamp} {columns['path']}"
         called = _class_names(file.schema_arrow, columns["label"])
-        by_name = part_called(re.split(r"[-_.]", path.name)[0]) or "train"
+        by_name = _part(found.name or path.name)
         number = 0
         for group in range(file.num_row_groups):
-            cells = file.read_row_group(
-                group, [column for role, column in columns.items() if role != "path"]
-            ).to_pylist()
+            cells = _read(file, path, group, [column for role, column in columns.items() if role != "path"]).to_pylist()
             for row, of_row in enumerate(cells):
                 number += 1
                 label, split, belongs = (of_row.get(columns.get(role)) for role in ("label", "split", "group"))
                 part = by_name if split is None else part_called(str(split))
                 where = f"{path}, row {number}"
+                if isinstance(label, list | dict):
+                    raise DataError(f"{where}: its label is {label!r}, and an image has one class; name another column")
+                if label != label or (called and label == -1):  # noqa: PLR0124 - not a number; none, of a dataset library
+                    label = None
                 if label is None or part is None:
                     why = (
                         "a row without a label"
@@ -73,7 +80,27 @@ def _opened(path: Path) -> Any:
     try:
         return pyarrow.parquet.ParquetFile(path)
     except (OSError, pyarrow.ArrowException) as error:
-        raise DataError(f"{path} is no readable Parquet file: {error}") from error
+        raise _damaged(path, error) from error
+
+
+def _read(file: Any, path: Path, group: int, columns: list[str]) -> Any:
+    """Some columns of a row group. Raises DataError."""
+    import pyarrow
+
+    try:
+        return file.read_row_group(group, columns)
+    except (OSError, pyarrow.ArrowException) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path} is no readable Parquet file: {' '.join(str(error).split())}")
+
+
+def _part(name: str) -> Part:
+    """By a word of the file's name or, where there is none, of the folders that it is in: test-00000, or test/0000."""
+    words = [word for level in reversed(name.split("/")) for word in re.split(r"[-_.= ]", level)]
+    return next((part for word in words if (part := part_called(word))), "train")
 
 
 def _columns(path: Path, asked: config.Columns, there: Sequence[str]) -> dict[str, str]:
@@ -110,4 +137,4 @@ def _content(path: Path, stamp: str | None, group: int, row: int, column: str) -
 
 @lru_cache(maxsize=4)  # rows are read in their order, class by class
 def _row_group(path: Path, _stamp: str | None, group: int, column: str) -> Any:
-    return _opened(path).read_row_group(group, [column]).column(0)
+    return _read(_opened(path), path, group, [column]).column(0)

@@ -12,10 +12,14 @@ class Table(OwnImages):
 
     def _list(self) -> Listing:
         path = places.local_file(self._settings.path, "a CSV, TSV or JSON lines file")
-        root = path.parent if self._settings.images is None else places.local(self._settings.images)
+        root = path.parent
+        if (images := self._settings.images) is not None:
+            root = places.local(images, "dataset.images")
+            if not root.is_dir():
+                raise DataError(f"dataset.images = {images!r} is a file; name the folder that the images are in")
         tree = walk(root)
         files = {file.name: file for file in tree.files}
-        listing, find = Listing(left_out=tree.left_out), tables.Finder(files)
+        listing, find = Listing(left_out=tree.left_out), tables.Finder(files, root)
         said: dict[str, tables.Row] = {}
         for row in tables.rows(path, self._settings.columns):
             if not row.path:
