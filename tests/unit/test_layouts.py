@@ -291,6 +291,18 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
         own(tmp_path).counts()
 
 
+def test_a_bad_file_of_two_places_is_no_duplicate(tmp_path: Path) -> None:
+    (tree(tmp_path, "5*cat/.png", "5*dog/.png") / "cat" / "bad.png").write_bytes(b"")
+    card = own((tmp_path, tmp_path)).card()
+    assert (card.dropped, list(card.bad)) == (0, [str(tmp_path / "cat" / "bad.png")])
+
+
+def test_dicom_is_told_to_take_more_than_is_installed(tmp_path: Path) -> None:
+    (tmp_path / "a.dcm").write_bytes(b"")
+    left_out = listing.walk(tmp_path, {".png"}).left_out
+    assert left_out == {"no image by its name: .dcm, which takes ganbalance[dicom]": ["a.dcm"]}
+
+
 def test_folders_may_be_nested_deeper_than_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tree(tmp_path, "5*cat/.png", "5*dog/.png")
     monkeypatch.chdir(tmp_path / "cat")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from ganbalance.data.pictures import SUFFIXES
+from ganbalance.data.pictures import DICOM, SUFFIXES
 from ganbalance.errors import DataError
 
 Part = Literal["train", "validation", "test"]
@@ -151,7 +151,8 @@ def _visit(
             large = f"is larger than {MOST_BYTES // 10**9} GB: make it smaller" if status.st_size > MOST_BYTES else ""
             tree.files.append(File(name, Path(entry.path), stamp_of(status), large))
         else:
-            tree.left_out[f"no image by its name: {suffix or 'no suffix'}"].append(name)
+            takes = ", which takes ganbalance[dicom]" if suffix == DICOM else ""
+            tree.left_out[f"no image by its name: {suffix or 'no suffix'}{takes}"].append(name)
     return folders
 
 

@@ -112,7 +112,7 @@ class OwnImages(Dataset):
             colourful=sum(what.is_colourful for what in facts),
             pictures=dict(Counter(done for what in facts for done in what.done)),
             twins=_described(images, _twins(images, self._sides[1])),
-            dropped=len(self._looked_at) - len(bad) - len(images),
+            dropped=sum(not what.problem for _, what in self._looked_at) - len(images),
             bad=bad,
             left_out={why: names(of) for why, of in self._listing.left_out.items() if of},
             notes=tuple(self._listing.notes),
