@@ -174,6 +174,18 @@ def test_classes_that_the_task_does_not_use_stop_nothing(tmp_path: Path) -> None
     assert again.of([again.classes().index(name) for name in ("cat", "dog")]).fingerprint() == before
 
 
+def test_names_without_a_group_stop_no_task_that_does_not_use_them(tmp_path: Path) -> None:
+    tree(
+        tmp_path,
+        *(f"{kind}/p{n}_{m}.png" for kind in ("cat", "dog") for n in range(5) for m in range(3)),
+        "masks/m.png",
+    )
+    source = own(tmp_path, groups=config.Groups(pattern="(?P<group>p[0-9]+)_"))
+    assert source.of([0, 1]).counts() == ([12, 12, 0], [3, 3, 0])
+    with pytest.raises(DataError, match=r"1 of 31 images are in no group \(first: .*masks/m.png\)"):
+        source.counts()
+
+
 # ---- links, and what cannot be read
 
 

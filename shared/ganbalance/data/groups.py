@@ -1,9 +1,10 @@
 """Which group each image file belongs to: by a CSV beside the images, or by the names of the files."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from ganbalance import config
 from ganbalance.data import tables
 from ganbalance.data.listing import readable
 from ganbalance.errors import DataError
@@ -12,8 +13,8 @@ from ganbalance.errors import DataError
 def by_column(table: Path, column: str, files: Sequence[str]) -> list[str]:
     """The entry in `column` of each of `files`, paths below the folder of the dataset.
 
-    The first column of the table names a file, as a `Finder` finds it. Raises DataError unless every file has one group
-    and every row a file.
+    The first column of the table names a file, as a `Finder` finds it; "" is for a file that has no row. Raises
+    DataError for a row without a file, and for a file with two groups.
     """
     find = tables.Finder(files, table.parent)
     group_of: dict[str, str] = {}
@@ -32,22 +33,21 @@ def by_column(table: Path, column: str, files: Sequence[str]) -> list[str]:
             )
         if group_of.setdefault(found, group) != group:
             raise DataError(f"{table}, line {line}: {found!r} is in {group!r} and in {group_of[found]!r}; keep one")
-    missing = [file for file in files if not group_of.get(file)]
-    if missing:
-        raise DataError(
-            f"{table} says no {column!r} of {len(missing)} of {len(files)} images (first: {missing[0]}); "
-            "give each image a row, or remove it"
-        )
-    return [group_of[file] for file in files]
+    return [group_of.get(file, "") for file in files]
 
 
-def by_pattern(pattern: str, files: Mapping[str, str]) -> list[str]:
-    """What `pattern` calls `group` in the name of each file, by its path. Raises DataError for a name without it."""
-    found = [match["group"] if (match := re.search(pattern, name)) else None for name in files.values()]
-    missing = [file for file, group in zip(files, found, strict=True) if not group]
-    if missing:
-        raise DataError(
-            f"dataset.groups.pattern = {pattern!r} finds no group in {len(missing)} of {len(files)} file names "
-            f"(first: {missing[0]}); change the pattern, or list the groups in a CSV"
+def by_pattern(pattern: str, names: Sequence[str]) -> list[str]:
+    """What `pattern` calls `group` in each name, "" where it finds nothing."""
+    return [(match["group"] or "") if (match := re.search(pattern, name)) else "" for name in names]
+
+
+def advice(settings: config.Groups | None) -> str:
+    """What to do about images that are in no group."""
+    if settings is not None and settings.pattern is not None:
+        return (
+            f"dataset.groups.pattern = {settings.pattern!r} finds none in their names; change the pattern, or list the "
+            "groups in a CSV"
         )
-    return [group for group in found if group]
+    if settings is not None and settings.csv is not None:
+        return f"{settings.csv} says no {settings.column!r} of them; give each image a row, or remove it"
+    return "give each its group, a name of its own where nothing else belongs to it"

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganbalance import config
-from ganbalance.data import duplicates
+from ganbalance.data import duplicates, groups
 from ganbalance.data.card import Card, OfClass, Twins, names
 from ganbalance.data.datasets.base import Counts, Dataset, Grouped, Images
 from ganbalance.data.examined import Examined, examine, read_all
@@ -82,8 +82,8 @@ class OwnImages(Dataset):
             pixels[place] = self._pixels(*self._images[rows[place]])
 
         read_all(range(len(rows)), read, "read the images")
-        groups = None if self._groups is None else self._groups[rows]
-        return Images(pixels, self._numbers[rows], len(self._sides[0]), groups)
+        of_rows = None if self._groups is None else self._groups[rows]
+        return Images(pixels, self._numbers[rows], len(self._sides[0]), of_rows)
 
     def card(self) -> Card:
         """What is in the images of the classes in question; those that cannot be used do not stop it."""
@@ -188,12 +188,12 @@ class OwnImages(Dataset):
     def _groups(self) -> NDArray[np.int64] | None:
         """The group of every image as a number, (N,). Raises DataError for one in both parts, and an image in none."""
         given = [entry.group for entry, _ in self._images]
-        if not any(given):
+        if not any(given) and self._settings.groups is None:
             return None
         if without := [entry.where for entry, _ in self._images if not entry.group]:
             raise DataError(
-                f"{len(without):,} of {plural(len(given), 'image')} are in no group (first: {without[0]}); give each "
-                "its group, a name of its own where nothing else belongs to it"
+                f"{len(without):,} of {plural(len(given), 'image')} are in no group (first: {without[0]}); "
+                f"{groups.advice(self._settings.groups)}"
             )
         names, numbers = np.unique(given, return_inverse=True)
         is_test = np.array([entry.part == "test" for entry, _ in self._images])

@@ -32,7 +32,7 @@ class Folder(OwnImages):
             )
         if named := self._settings.groups:
             if named.pattern is not None:
-                found = groups.by_pattern(named.pattern, below)
+                found = groups.by_pattern(named.pattern, list(below.values()))
             else:
                 root = local_folders(self._settings.path)[0][1]
                 found = groups.by_column(root / named.csv, named.column, list(below))
