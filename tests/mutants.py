@@ -67,7 +67,11 @@ TESTED = {
         "tests/unit/test_weighted_metrics.py",
         "tests/unit/test_classification_metrics.py",
     ],
-    "shared/ganbalance/arms/methods/*.py": ["tests/unit/test_resampling.py", "tests/contract/test_methods.py"],
+    "shared/ganbalance/arms/methods/*.py": [
+        "tests/unit/test_resampling.py",
+        "tests/unit/test_smote.py",
+        "tests/contract/test_methods.py",
+    ],
     "shared/ganbalance/arms/objectives/*.py": ["tests/unit/test_head_losses.py", "tests/contract/test_objectives.py"],
     "shared/ganbalance/arms/*.py": [
         "tests/unit/test_arms.py",

@@ -100,15 +100,17 @@ def test_one_file_is_a_gan_of_any_size() -> None:
 
 @pytest.mark.usefixtures("added")
 def test_one_file_is_a_sampler_in_the_space_of_features() -> None:
-    assert plan("borderline-smote").node("train-classifier/borderline-smote/seed-0").config["method"]
+    assert plan("rose").node("train-classifier/rose/seed-0").config["method"]
     rng = np.random.default_rng(0)
     labels = np.repeat([0, 1], [40, 12])
     examples = Examples(rng.normal(size=(52, 3)) + labels[:, None], labels, np.ones(52))
-    left = arms.method("borderline-smote").resample(examples, 0)
+    left = arms.method("rose").resample(examples, 0)
     assert np.bincount(left.labels).tolist() == [40, 40]
     assert left.inputs[:52].tolist() == examples.inputs.tolist()
     rare, made = examples.inputs[labels == 1], left.inputs[52:]
-    assert ((made >= rare.min(axis=0)) & (made <= rare.max(axis=0))).all()
+    width = (4 / (5 * 52)) ** (1 / 7) * rare.std(axis=0)  # d = 3, by Silverman's rule
+    nearest = np.abs((made[:, None] - rare[None]) / width).max(axis=2).min(axis=1)
+    assert ((nearest > 0) & (nearest < 5)).all()
 
 
 @pytest.mark.usefixtures("added")
@@ -160,7 +162,7 @@ def test_a_dataset_a_sampler_a_metric_a_figure_a_store_and_a_stage_of_the_exampl
         "dataset": {"name": "digits", "n_train": 1200},
         "task": {"kind": "pair", "positive": 8, "negative": 3},
         "imbalance": {"keep": {"8": 0.3}},
-        "arms": ["none", "borderline-smote", "dcgan"],
+        "arms": ["none", "rose", "dcgan"],
         "seeds": [0],
     }
     (tmp_path / "experiment.yaml").write_text(yaml.safe_dump(settings))
@@ -174,9 +176,9 @@ def test_a_dataset_a_sampler_a_metric_a_figure_a_store_and_a_stage_of_the_exampl
     assert report is not None
     summary, page = report.json("summary.json"), report.path("report.md").read_text()
     assert summary["dataset"]["name"] == "digits"
-    measured = summary["arms"]["borderline-smote"]["metrics"]
+    measured = summary["arms"]["rose"]["metrics"]
     with report.path("confusion.csv").open(newline="") as file:
-        counts = [row for row in csv.DictReader(file) if (row["arm"], row["rule"]) == ("borderline-smote", "fair")]
+        counts = [row for row in csv.DictReader(file) if (row["arm"], row["rule"]) == ("rose", "fair")]
     hits, of_class = ({row["true"]: 0 for row in counts} for _ in range(2))
     for row in counts:
         of_class[row["true"]] += int(row["count"])

@@ -28,6 +28,11 @@ KNOWN = {
     "oracle": {"removed": "all"},
     "oracle-matched": {"removed": "matched"},
     "augment": {"synthetic": {"augment": {}}},
+    "undersample": {"method": "undersample"},
+    "borderline-smote": {"method": "borderline-smote"},
+    "adasyn": {"method": "adasyn"},
+    "gaussian": {"method": "gaussian"},
+    "mixup": {"method": "mixup"},
 }
 PLAIN = {"synthetic": None, "removed": None, "method": "none", "objective": "cross-entropy", "rescoring": None}
 GAN = {"synthetic": {"gan": "dcgan"}}
@@ -112,7 +117,7 @@ def test_an_unknown_name_lists_the_known_ones_and_says_how_to_give_a_recipe() ->
 @pytest.mark.parametrize(
     ("parts", "said"),
     [
-        ({"method": "smoke"}, "there is no method 'smoke'; choose among class-weight, none, oversample, smote"),
+        ({"method": "smoke"}, "there is no method 'smoke'; choose among adasyn, borderline-smote, class-weight, "),
         ({"objective": "focus"}, "there is no objective 'focus'; choose among cross-entropy, focal, logit-adjustment"),
         (
             {"synthetic": {"gan": "dcgan", "filter": {"by": "beauty", "keep": 0.5}}},
@@ -120,6 +125,9 @@ def test_an_unknown_name_lists_the_known_ones_and_says_how_to_give_a_recipe() ->
         ),
         ({"method": {"name": "smote", "neighbours": 3}}, "method smote: unknown key 'neighbours' (allowed: k_"),
         ({"method": {"name": "smote", "k_neighbors": 0}}, "method smote: k_neighbors = 0: input should be greater"),
+        ({"method": {"name": "adasyn", "n_neighbors": 0}}, "method adasyn: n_neighbors = 0: input should be greater"),
+        ({"method": {"name": "borderline-smote", "m_neighbors": 0}}, "method borderline-smote: m_neighbors = 0: input"),
+        ({"method": {"name": "mixup", "alpha": 0}}, "method mixup: alpha = 0: input should be greater"),
         ({"method": {"name": "none", "n": 1}}, "method none: unknown key 'n'"),
         ({"method": {"k_neighbors": 3}}, "method = {'k_neighbors': 3}: it needs a name; choose among "),
         ({"method": {"name": 3}}, "method = {'name': 3}: it needs a name"),
@@ -162,6 +170,8 @@ def test_the_base_of_the_entries_is_none_of_them() -> None:
         ("logit-adjustment", {}, "cheap"),
         ("dcgan", {}, "generative"),
         ("augment", {}, "cheap"),
+        ("gaussian", {}, "cheap"),
+        ("undersample", {}, "cheap"),
         ("oracle", {}, "control"),
         ("oracle-matched", {}, "control"),
         ("threshold", {}, "exempt"),

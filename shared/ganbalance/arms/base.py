@@ -33,6 +33,14 @@ class Examples:
         """These examples alone, in this order."""
         return Examples(self.inputs[rows], self.labels[rows], self.weights[rows])
 
+    def extended(self, inputs: NDArray[Any], labels: NDArray[Any], weights: Floats | None = None) -> "Examples":
+        """These examples and others after them, which weigh 1 unless weights are given; types stay as they are."""
+        return Examples(
+            np.concatenate([self.inputs, inputs.astype(self.inputs.dtype)]),
+            np.concatenate([self.labels, labels.astype(np.int64)]),
+            np.concatenate([self.weights, np.ones(len(labels)) if weights is None else weights]),
+        )
+
     def of_pair(self, pair: tuple[int, int]) -> "Examples":
         """The examples of two classes, which become 0 and 1."""
         chosen = self.rows(np.isin(self.labels, pair))
@@ -49,6 +57,7 @@ class Method(Frozen, ABC):
     """How the training examples are balanced. Every arm of a seed gets the same split and the same random state."""
 
     new_inputs: ClassVar[bool] = False  # whether it makes feature vectors, which a network cannot learn from
+    leaves_out: ClassVar[bool] = False  # whether examples of the larger classes are not learned from
 
     @abstractmethod
     def resample(self, examples: Examples, random_state: int) -> Examples:

@@ -21,10 +21,17 @@ class Smote(Method):
     def resample(self, examples: Examples, random_state: int) -> Examples:
         from imblearn.over_sampling import SMOTE
 
-        fewest = int(np.bincount(examples.labels).min())
-        if fewest < 2:  # noqa: PLR2004 - a line has two ends
-            raise DataError(f"smote draws lines between images of a class, and one class has {fewest} to train on")
-        sampler = SMOTE(k_neighbors=min(self.k_neighbors, fewest - 1), random_state=random_state)
-        inputs, labels = sampler.fit_resample(examples.inputs, examples.labels)
-        added = len(labels) - len(examples.labels)  # they come after the given ones
-        return Examples(inputs, labels.astype(np.int64), np.concatenate([examples.weights, np.ones(added)]))
+        k = neighbours("smote", self.k_neighbors, int(np.bincount(examples.labels).min()))
+        inputs, labels = SMOTE(k_neighbors=k, random_state=random_state).fit_resample(examples.inputs, examples.labels)
+        given = len(examples.labels)  # they come first
+        return examples.extended(inputs[given:], labels[given:])
+
+
+def neighbours(method: str, wanted: int, size: int) -> int:
+    """How many neighbours lines lead to in a class of `size` examples: at most all others.
+
+    Raises DataError where there is no other.
+    """
+    if size < 2:  # noqa: PLR2004 - a line has two ends
+        raise DataError(f"{method} draws lines between images of a class, and one class has {size} to train on")
+    return min(wanted, size - 1)
