@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganbalance import arms
+from ganbalance.config import Noise
 from ganbalance.data import outside
-from ganbalance.data.augmentation import augmented
+from ganbalance.data.augmentation import augmented, noisy
 from ganbalance.data.canvas import to_canvas
 from ganbalance.data.images import TaskImages
 from ganbalance.data.split import Split, class_counts, synthetic_count
@@ -78,7 +79,9 @@ def augment(ctx: JobContext) -> None:
     rows = split.train[data.labels[split.train] == declared.class_index]
     rng = numpy_rng(ctx.seed, f"augment/{declared.class_index}")
     drawn = rng.choice(rows, _wanted(data, split, declared.class_index, declared.n))
-    _save(ctx, augmented(data.images[drawn], declared.augment, rng), declared.class_index)
+    copies, how = data.images[drawn], declared.augment
+    changed = noisy(copies, how, rng) if isinstance(how, Noise) else augmented(copies, how, rng)
+    _save(ctx, changed, declared.class_index)
 
 
 def outside_images(ctx: JobContext) -> None:

@@ -33,17 +33,25 @@ FAMILIES = {
     "none": "baseline", "threshold": "exempt", "smote": "cheap", "focal": "cheap", "logit-adjustment": "cheap",
     "dcgan": "generative", "half-half": "generative", "best": "generative", "sure": "generative",
     "diffusion": "generative", "dcgan-threshold": "generative", "same": "cheap", "augment": "cheap",
+    "copy-noise": "cheap", "undersample": "cheap", "borderline-smote": "cheap", "gaussian": "cheap", "mixup": "cheap",
 }  # fmt: skip
 ADDS = {
     "smote": 48,
+    "borderline-smote": 48,
+    "gaussian": 48,
+    "mixup": 96,
+    "undersample": -48,
     "augment": ADDED,
+    "copy-noise": ADDED,
     "dcgan": ADDED,
     "half-half": 48,
     "best": ADDED,
     "sure": ADDED,
     "diffusion": ADDED,
 }
-"""Examples on top of the 72 + 24 images that are kept for training; half-half makes 24 and repeats 24."""
+"""Examples on top of the 72 + 24 images that are kept for training; half-half makes 24 and repeats 24.
+
+A mixture of mixup is two examples, one of each label."""
 
 
 def write_images(folder: Path, n: int) -> np.ndarray:
@@ -65,7 +73,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_npz: Path) -> Lab:
     write_images(folder / "made/0/1", ADDED + 3)
     arms = [
         "none", "threshold", "smote", "focal", "logit-adjustment", "augment", "dcgan", HALF, BEST, SURE,
-        with_outside(folder), MOVED, SAME,
+        with_outside(folder), MOVED, SAME, "copy-noise", "undersample", "borderline-smote", "gaussian", "mixup",
     ]  # fmt: skip
     classifier = {"side_px": 64, "l2": [1.0, 0.1]}  # features of larger images: at 16 px several images have the same
     settings = tiny_settings(tiny_npz) | {"arms": arms, "seeds": [0], "classifier": classifier}
@@ -179,7 +187,7 @@ def test_the_images_of_two_arms_of_one_gan_are_exported_apart(finished: Lab, tmp
     to = tmp_path / "png"
     assert cli.main(["export", "--run", run, "--store", str(finished.store), "--seed", "0", "--to", str(to)]) == 0
     count = {folder.name: len(list(folder.rglob("*.png"))) for folder in (to / "seed-0").iterdir()}
-    made = dict.fromkeys(("augment", "dcgan", "best", "sure", "diffusion"), ADDED)
+    made = dict.fromkeys(("augment", "copy-noise", "dcgan", "best", "sure", "diffusion"), ADDED)
     assert count == made | {"real": 96, "half-half": 24}
 
 
@@ -255,6 +263,23 @@ def test_augmented_images_are_copies_of_rare_training_images_and_of_no_others(
         rare = [row for row in split["train"] if labels[row] == 1]
     assert len(used) == 200
     assert set(used) == set(rare)
+
+
+def test_noisy_copies_are_of_the_images_that_augmentation_draws_and_as_far_from_them_as_the_noise_says(
+    tiny: Settings, write: Callable[[Settings], Path], tmp_path: Path
+) -> None:
+    unchanged = {"flip": False, "shift": 0.0, "rotate_deg": 0.0}
+    copies = {"name": "copies", "synthetic": {"augment": unchanged, "n": 200}}
+    noisy = {"name": "noisy", "synthetic": {"noise": {"sd_levels": 5.0}, "n": 200}}
+    lab = Lab(write(tiny | {"arms": ["none", copies, noisy], "seeds": [0]}), tmp_path / "store")
+    ran(lab, "dataset", "imbalance", "augment")
+    before, after = (
+        images_of(lab, tmp_path, f"augment/{arm}/class-1/seed-0").astype(np.float64) for arm in ("copies", "noisy")
+    )
+    inside = (before > 30) & (before < 225)  # where nothing is cut off
+    assert inside.any()
+    assert (after - before)[inside].mean() == pytest.approx(0, abs=0.1)
+    assert (after - before)[inside].std() == pytest.approx(5, rel=0.05)
 
 
 @pytest.mark.parametrize("n", [4, 15])

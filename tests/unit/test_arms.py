@@ -28,6 +28,7 @@ KNOWN = {
     "oracle": {"removed": "all"},
     "oracle-matched": {"removed": "matched"},
     "augment": {"synthetic": {"augment": {}}},
+    "copy-noise": {"synthetic": {"noise": {}}},
     "undersample": {"method": "undersample"},
     "borderline-smote": {"method": "borderline-smote"},
     "adasyn": {"method": "adasyn"},
@@ -66,7 +67,7 @@ def test_every_name_that_is_listed_stands_for_a_recipe(name: str) -> None:
 
 def test_every_gan_method_and_objective_but_the_usual_loss_is_an_arm_by_its_name() -> None:
     parts = {*gans.names(), *registry.names(methods), *registry.names(objectives)} - {"cross-entropy"}
-    assert set(arms.names()) == parts | {"threshold", "oracle", "oracle-matched", "augment"}
+    assert set(arms.names()) == parts | {"threshold", "oracle", "oracle-matched", "augment", "copy-noise"}
     assert set(KNOWN) <= set(arms.names())
     assert arms.names() == sorted(arms.names())
 
@@ -95,6 +96,8 @@ def test_a_recipe_has_the_parts_that_it_names_and_the_plain_ones() -> None:
         ("dcgan", {"synthetic": {"gan": "dcgan", "n": "half"}}),
         ("dcgan", {"synthetic": {"gan": "dcgan"}, "method": "oversample"}),
         ("augment", {"synthetic": {"augment": {"flip": False}}}),
+        ("copy-noise", {"synthetic": {"noise": {"sd_levels": 4.0}}}),
+        ("copy-noise", {"synthetic": {"augment": {}}}),
         ("oracle", {"removed": "matched"}),
         ("threshold", {"rescoring": "threshold", "method": "class-weight"}),
     ],
@@ -170,8 +173,10 @@ def test_the_base_of_the_entries_is_none_of_them() -> None:
         ("logit-adjustment", {}, "cheap"),
         ("dcgan", {}, "generative"),
         ("augment", {}, "cheap"),
+        ("copy-noise", {}, "cheap"),
         ("gaussian", {}, "cheap"),
         ("undersample", {}, "cheap"),
+        ("noisy", {"synthetic": {"noise": {"sd_levels": 40.0}}, "method": "oversample"}, "cheap"),
         ("oracle", {}, "control"),
         ("oracle-matched", {}, "control"),
         ("threshold", {}, "exempt"),

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ganbalance.config import Augmentation
-from ganbalance.data.augmentation import augmented
+from ganbalance.config import Augmentation, Noise
+from ganbalance.data.augmentation import augmented, noisy
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (200, 3, 16, 16)).astype(np.uint8)
 
@@ -91,3 +91,38 @@ def test_equal_generators_give_equal_copies_and_others_others() -> None:
 
 def test_no_image_gives_no_copy() -> None:
     assert copies(IMAGES[:0], flip=True).shape == (0, 3, 16, 16)
+
+
+def with_noise(images: np.ndarray, seed: int = 0, **settings: float) -> np.ndarray:
+    return noisy(images, Noise(**settings), np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize("sd_levels", [1.0, 8.0, 20.0])
+def test_noise_is_gaussian_of_the_given_strength_and_moves_no_level_on_average(sd_levels: float) -> None:
+    grey = np.full((100, 3, 16, 16), 128, np.uint8)
+    noise = with_noise(grey, sd_levels=sd_levels).astype(np.float64) - 128
+    assert noise.mean() == pytest.approx(0, abs=0.02 * sd_levels)
+    assert noise.std() == pytest.approx(np.hypot(sd_levels, 12**-0.5), rel=0.02)  # rounding adds 1/12
+    assert (noise**4).mean() / noise.var() ** 2 == pytest.approx(3, abs=0.1)
+    pixels = noise.reshape(100, -1)
+    assert abs(np.corrcoef(pixels[:, 0], pixels[:, 1])[0, 1]) < 0.4
+    assert len({image.tobytes() for image in noise}) == 100
+
+
+def test_noise_is_2_levels_unless_another_is_given_and_the_same_for_a_seed() -> None:
+    assert np.array_equal(with_noise(IMAGES), with_noise(IMAGES, sd_levels=2.0))
+    assert not np.array_equal(with_noise(IMAGES), with_noise(IMAGES, sd_levels=3.0))
+    assert not np.array_equal(with_noise(IMAGES), with_noise(IMAGES, seed=1))
+
+
+def test_noise_is_cut_off_at_black_and_white_and_does_not_wrap() -> None:
+    edges = np.concatenate([np.zeros((50, 1, 16, 16), np.uint8), np.full((50, 1, 16, 16), 255, np.uint8)])
+    copies = with_noise(edges, sd_levels=10.0)
+    assert copies.dtype == np.uint8
+    assert copies[:50].max() < 60
+    assert copies[50:].min() > 195
+    assert (copies[:50] == 0).mean() == pytest.approx(0.52, abs=0.02)  # half of it is below 0, and what rounds to it
+
+
+def test_noise_on_no_images_is_no_images() -> None:
+    assert with_noise(IMAGES[:0]).shape == (0, 3, 16, 16)

@@ -144,6 +144,15 @@ def test_arms_read_back_equal_a_name_as_a_name_and_a_recipe_with_the_parts_that_
     assert [set(arm) for arm in written["arms"][2:]] == [set(arm) for arm in ARMS[2:]]
 
 
+def test_a_recipe_without_noise_is_written_down_as_before_there_was_any(tiny: dict[str, Any]) -> None:
+    turned = dump(check(tiny | {"arms": ["none", ARMS[-1]]}))["arms"][1]["synthetic"]
+    assert set(turned) == {"gan", "settings", "augment", "images", "n", "filter"}  # a run's name rests on it
+    noisy = {"name": "noisy", "synthetic": {"noise": {"sd_levels": 4.0}}}
+    written = dump(check(tiny | {"arms": ["none", noisy]}))
+    assert written["arms"][1]["synthetic"]["noise"] == {"sd_levels": 4.0}
+    assert check(written).arms[1].synthetic == config.Synthetic(noise=config.Noise(sd_levels=4.0))
+
+
 def test_a_recipe_with_nothing_but_a_name_is_the_name(tiny: dict[str, Any]) -> None:
     long, short = (check(tiny | {"arms": arms}) for arms in (["none", {"name": "smote"}], ["none", "smote"]))
     assert long == short
@@ -163,7 +172,7 @@ def test_a_recipe_with_nothing_but_a_name_is_the_name(tiny: dict[str, Any]) -> N
         ({"name": "x", "removed": "some"}, "arms.1.removed = 'some': input should be 'all' or 'matched'"),
         ({"name": "x", "rescoring": "platt"}, "arms.1.rescoring = 'platt': input should be 'threshold'"),
         ({"name": "x", "synthetic": "dcgan"}, "arms.1.synthetic = 'dcgan'"),
-        ({"name": "x", "synthetic": {}}, "have one source: name a gan, augment, or a folder of images"),
+        ({"name": "x", "synthetic": {}}, "have one source: name a gan, augment, noise, or a folder of images"),
         (
             {"name": "x", "synthetic": {"n": "half"}},
             "arms.1.synthetic = {'n': 'half'}: synthetic images have one source",
@@ -171,6 +180,10 @@ def test_a_recipe_with_nothing_but_a_name_is_the_name(tiny: dict[str, Any]) -> N
         ({"name": "x", "synthetic": {"gan": "dcgan", "images": "a/{seed}"}}, "synthetic images have one source"),
         ({"name": "x", "synthetic": {"gan": "dcgan", "augment": {}}}, "synthetic images have one source"),
         ({"name": "x", "synthetic": {"augment": {}, "images": "a/{seed}"}}, "synthetic images have one source"),
+        ({"name": "x", "synthetic": {"augment": {}, "noise": {}}}, "synthetic images have one source"),
+        ({"name": "x", "synthetic": {"noise": {"sd_levels": 0}}}, "arms.1.synthetic.noise.sd_levels = 0"),
+        ({"name": "x", "synthetic": {"noise": {"sd_levels": 256}}}, "arms.1.synthetic.noise.sd_levels = 256"),
+        ({"name": "x", "synthetic": {"noise": {"sd": 1}}}, "unknown key 'arms.1.synthetic.noise.sd'"),
         (
             {"name": "x", "synthetic": {"augment": {}, "filter": {"by": "classifier", "keep": 0.5}}},
             "settings and filter belong to a gan; other images are taken as they are",

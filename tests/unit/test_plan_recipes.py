@@ -160,6 +160,9 @@ def test_equal_recipes_of_two_names_share_their_cells_and_are_both_reported(tiny
         {"objective": {"name": "focal", "gamma": 1.0}},
         {"objective": {"name": "logit-adjustment", "tau": 0.5}},
         {"rescoring": "threshold"},
+        {"synthetic": {"augment": {}}},
+        {"synthetic": {"noise": {}}},
+        {"method": {"name": "mixup", "alpha": 0.4}},
         {"synthetic": {"gan": "dcgan"}, "method": "none"},  # the same said otherwise
     ],
     ids=str,
@@ -169,6 +172,16 @@ def test_every_part_of_a_recipe_reaches_the_key_of_its_cell(tiny: Settings, chan
     changed = base | change
     assert key(tiny, changed) != key(tiny, base)
     assert key(tiny, changed) == key(tiny, changed)
+
+
+def test_noise_is_a_change_of_copies_whose_strength_reaches_the_key(tiny: Settings) -> None:
+    def noisy(**settings: float) -> Any:
+        return {"name": "noisy", "synthetic": {"noise": settings}}
+
+    (node,) = of_stage(planned(tiny, noisy()), "augment")
+    assert (node.name, node.config["augment"]) == ("augment/noisy/class-1/seed-0", {"sd_levels": 2.0})
+    assert key(tiny, noisy()) == key(tiny, noisy(sd_levels=2.0)) == cell(planned(tiny, "copy-noise"), "copy-noise").key
+    assert key(tiny, noisy(sd_levels=4.0)) != key(tiny, noisy())
 
 
 def test_the_name_of_a_recipe_reaches_the_report_alone(tiny: Settings) -> None:
@@ -270,6 +283,10 @@ def test_where_nothing_is_removed_a_recipe_of_removed_images_is_left_out_with_a_
     [
         ("oracle-matched", "removed: matched"),
         ("smote", "method: smote"),
+        ("borderline-smote", "method: borderline-smote"),
+        ("adasyn", "method: adasyn"),
+        ("gaussian", "method: gaussian"),
+        ("mixup", "method: mixup"),
         ({"name": "mine", "method": {"name": "smote", "k_neighbors": 3}}, "method: .*smote.*"),
         ("focal", "objective: focal"),
         ("logit-adjustment", "objective: logit-adjustment"),
@@ -291,7 +308,18 @@ def test_the_papers_protocol_refuses_what_needs_a_linear_head(tiny: Settings, ar
 def test_the_papers_protocol_knows_all_that_works_on_images(tiny: Settings, tmp_path: Path) -> None:
     made = {"name": "diffusion", "synthetic": {"images": outside(tmp_path, "0/1")}}
     plan = planned(
-        tiny, "threshold", "class-weight", "oracle", HALF, BEST, WEAK, MOVED, made, classifier={"kind": "paper"}
+        tiny,
+        "threshold",
+        "class-weight",
+        "undersample",
+        "copy-noise",
+        "oracle",
+        HALF,
+        BEST,
+        WEAK,
+        MOVED,
+        made,
+        classifier={"kind": "paper"},
     )
     assert cell(plan, "best-half").inputs["synthetic/1"] == "filter/best-half/class-1/seed-0"
     assert cell(plan, "diffusion").inputs["synthetic/1"] == "outside-images/diffusion/class-1/seed-0"

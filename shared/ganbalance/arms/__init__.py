@@ -8,7 +8,7 @@ from typing import Any
 from ganbalance import registry
 from ganbalance.arms import filters, methods, objectives
 from ganbalance.arms.base import Candidates, Examples, Filter, Method, Objective
-from ganbalance.config import Augmentation, Choice, Recipe, Synthetic
+from ganbalance.config import Augmentation, Choice, Noise, Recipe, Synthetic
 from ganbalance.errors import ConfigError
 from ganbalance.frozen import Frozen
 from ganbalance.models import gans
@@ -21,6 +21,7 @@ NAMED: dict[str, dict[str, Any]] = {
     "oracle": {"removed": "all"},
     "oracle-matched": {"removed": "matched"},
     "augment": {"synthetic": Synthetic(augment=Augmentation())},
+    "copy-noise": {"synthetic": Synthetic(noise=Noise())},
 }
 
 

@@ -1,11 +1,11 @@
-"""Label-safe copies of images: mirrored, shifted and turned a little."""
+"""Label-safe copies of images: mirrored, shifted and turned a little, or with a little noise."""
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from ganbalance.config import Augmentation
+from ganbalance.config import Augmentation, Noise
 
 
 def augmented(images_NCHW: NDArray[np.uint8], settings: Augmentation, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -24,3 +24,14 @@ def augmented(images_NCHW: NDArray[np.uint8], settings: Augmentation, rng: np.ra
     levels = F.grid_sample(torch.from_numpy(images_NCHW).float(), grid, align_corners=False)
     changed: NDArray[np.uint8] = levels.round().clamp(0, 255).to(torch.uint8).numpy()
     return changed
+
+
+def noisy(images_NCHW: NDArray[np.uint8], settings: Noise, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """One copy of each image with Gaussian noise on every grey level, uint8 (N, C, H, W), cut off at 0 and 255.
+
+    Bishop 1995, "Training with noise is equivalent to Tikhonov regularization", Neural Computation 7(1), section 2.
+    """
+    levels = settings.sd_levels * rng.standard_normal(images_NCHW.shape, dtype=np.float32)
+    levels += images_NCHW
+    copies: NDArray[np.uint8] = levels.round().clip(0, 255).astype(np.uint8)
+    return copies

@@ -190,8 +190,8 @@ class _Planner:
         n = synthetic.n or self._experiment.synthesis.n
         if synthetic.gan:
             images = self._drawn(where, synthetic, n, class_index, own)
-        elif synthetic.augment:
-            changed = stages.Augment(augment=synthetic.augment, n=n, class_index=class_index)
+        elif change := synthetic.augment or synthetic.noise:
+            changed = stages.Augment(augment=change, n=n, class_index=class_index)
             images = self._add("augment", where, changed, self._data(seed), **own)
         else:
             outside.check_folders(self._dataset.class_names)

@@ -18,6 +18,7 @@ from ganbalance.config import (
     Fit,
     Fold,
     NetworkTraining,
+    Noise,
     PaperTraining,
     Statistics,
     Trained,
@@ -117,12 +118,12 @@ class Filter(Stage):
 
 
 class Augment(Stage):
-    """Changed copies of the training images of one rare class, which are drawn at random."""
+    """Changed copies of the training images of one rare class, which are drawn at random. `augment` is the change."""
 
     stage = "augment"
     program = "synthesize"
 
-    augment: Augmentation
+    augment: Augmentation | Noise
     n: Amount
     class_index: int
 
