@@ -172,7 +172,7 @@ check: $(READY) ## lint, format, types, import directions, lock up to date
 compile = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock" --quiet --output-file
 compile_locks = $(compile) $(1)requirements.lock --all-extras && \
-	$(compile) $(1)images/train.lock --extra train --no-annotate --constraint $(1)requirements.lock && \
+	$(compile) $(1)images/train.lock --extra train --extra dicom --extra parquet --no-annotate --constraint $(1)requirements.lock && \
 	$(compile) $(1)images/report.lock --no-annotate --constraint $(1)requirements.lock
 
 lock: $(READY) ## write the locks anew from pyproject.toml

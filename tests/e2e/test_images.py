@@ -85,6 +85,11 @@ def test_the_small_image_has_what_reports_and_stores_are_made_with(small: Image,
     assert found.returncode == 0, found.stderr
 
 
+@pytest.mark.parametrize("module", ["pydicom", "pyarrow.parquet"])
+def test_the_programs_read_images_that_take_an_extra(programs: Image, module: str) -> None:
+    assert programs.run("python3", "-c", f"import {module}").returncode == 0
+
+
 def test_an_image_has_nothing_to_install_or_build_with(image: Image) -> None:
     for tool in ("pip", "pip3", "hatchling", "gcc", "make", "git"):
         assert image.run("bash", "-c", f"! command -v {tool}").returncode == 0, tool
