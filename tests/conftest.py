@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
+from ganbalance.data import cache
 from ganbalance.pipeline import local, request
 from ganbalance.pipeline.plan import Node, Plan, make_plan
 from ganbalance.pipeline.state import State
@@ -27,6 +28,17 @@ def forked_processes_have_loaded_everything() -> None:
     """Whichever test starts the process that others are forked from: loading torch takes longer than most tests."""
     modules = [*local.PRELOADED, "ganbalance.store.schemes.s3", "pytest"]
     multiprocessing.get_context("forkserver").set_forkserver_preload(modules)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What is known of files that tests made is not kept; FashionMNIST is, once it is fetched."""
+    kept, made = cache.folder() / "FashionMNIST", tmp_path_factory.mktemp("cache")
+    kept.mkdir(parents=True, exist_ok=True)
+    (made / "FashionMNIST").symlink_to(kept)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GANBALANCE_DATA", str(made))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,9 @@ def test_help_loads_nothing_slow() -> None:
 
 @pytest.mark.parametrize("preset", sorted(Path("jobs/experiments").glob("*.yaml")), ids=lambda path: path.stem)
 def test_a_plan_loads_nothing_slow(preset: Path, tmp_path: Path) -> None:
-    assert not loaded_by_command("plan", str(preset), "--store", str(tmp_path))
+    first = loaded_by_command("plan", str(preset), "--store", str(tmp_path))
+    assert not first or first == {"scipy"}  # which makes hashes of images that nobody has looked at yet
+    assert not first or not loaded_by_command("plan", str(preset), "--store", str(tmp_path))
 
 
 def test_a_printed_table_loads_nothing_slow() -> None:

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from ganbalance import config
+from ganbalance.data.datasets.base import Counts
 from ganbalance.errors import ConfigError
 from ganbalance.frozen import dump, parse
 from ganbalance.pipeline import request, resolution
@@ -130,7 +131,7 @@ def source(*names: str) -> Any:
     found = SimpleNamespace(
         classes=lambda: list(names),
         fingerprint=lambda: "f" * 64,
-        counts=lambda: SimpleNamespace(train=[100] * len(names), test=[100] * len(names)),
+        counts=lambda: Counts(train=[100] * len(names), test=[100] * len(names)),
         grouped=lambda: None,
     )
     found.of = lambda labels: found
