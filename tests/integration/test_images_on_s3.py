@@ -12,8 +12,7 @@ from ganbalance.data.datasets import open_dataset
 from ganbalance.errors import ConfigError, DataError, GanbalanceError
 from ganbalance.store import open_store
 from tests import servers
-from tests.unit.test_layouts import own, tree
-from tests.unit.wild_images import painted
+from tests.unit.wild_images import own, painted, tree
 
 
 @pytest.fixture

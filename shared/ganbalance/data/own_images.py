@@ -167,7 +167,7 @@ class OwnImages(Dataset):
         bad = [(entry, what.problem) for entry, what in self._looked_at if what.problem]
         if bad and not self._settings.skip_bad:
             raise DataError(
-                f"{len(bad):,} of {plural(len(self._looked_at), 'image')} cannot be used; mend or remove them, or go "
+                f"{len(bad):,} of {plural(len(self._looked_at), 'image')} cannot be used; fix or remove them, or go "
                 + "\n  ".join(
                     ["on without them by dataset.skip_bad: true", *(f"{one.where} {why}" for one, why in bad)]
                 )

@@ -138,8 +138,8 @@ def _indices(known: list[str], chosen: stages.Dataset, given: Iterable[str], key
         if (c := _place(chosen.class_names, name)) is None:
             label = _label(known, name, key) if _is_number(name) or _place(known, name) is not None else -1
             if (label,) not in chosen.classes:
-                told, shown = " and ".join(map(repr, chosen.class_names[:MOST_LISTED])), printable(name)
-                raise ConfigError(f"{key} names class {shown}, which the task does not tell apart; it knows {told}")
+                classes, shown = " and ".join(map(repr, chosen.class_names[:MOST_LISTED])), printable(name)
+                raise ConfigError(f"{key} names class {shown}, which the task does not tell apart; it knows {classes}")
             c = chosen.classes.index((label,))
         if c in found:
             raise ConfigError(f"{key} names class {printable(name)} twice, by name and by number")

@@ -27,7 +27,7 @@ class Lettering(NamedTuple):
 
 
 def lettering(names: Sequence[str]) -> Lettering:
-    """How names are drawn. A long one ends in an ellipsis; a number stands for one that cannot be drawn or told apart.
+    """How names are drawn. A long one ends in an ellipsis; a number is for one that cannot be drawn, or looks like another.
 
     Nothing in a name is mathtext, and matplotlib finds a glyph for each letter, so it warns of none.
     """
@@ -49,12 +49,12 @@ def line(text: str) -> str:
 
 
 def as_it_is(text: str) -> dict[str, Any]:
-    """What matplotlib is told of a text that is drawn as it is."""
+    """Settings of a matplotlib text that is drawn as it is."""
     return {"parse_math": False, "fontfamily": _families(text)}
 
 
 def turned(degrees: int) -> dict[str, Any]:
-    """What matplotlib is told of texts below an axis: each ends at its tick."""
+    """Settings of matplotlib texts below an axis: each ends at its tick."""
     return {"rotation": degrees, "rotation_mode": "anchor", "ha": "right"} if degrees else {}
 
 
