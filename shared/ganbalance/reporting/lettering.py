@@ -27,7 +27,7 @@ class Lettering(NamedTuple):
 
 
 def lettering(names: Sequence[str]) -> Lettering:
-    """How names are drawn. A long one ends in an ellipsis; a number is for one that cannot be drawn, or looks like another.
+    """How names are drawn. A long one ends in an ellipsis; a number is for one that cannot be drawn or distinguished.
 
     Nothing in a name is mathtext, and matplotlib finds a glyph for each letter, so it warns of none.
     """
