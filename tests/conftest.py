@@ -41,6 +41,13 @@ def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
         yield
 
 
+def in_one_part(npz: Path) -> tuple[Any, Any]:
+    """Images and labels of an .npz, those to train on and those to test on together."""
+    with np.load(npz) as arrays:
+        images, labels = (np.concatenate([arrays[name], arrays[f"test_{name}"]]) for name in ("images", "labels"))
+    return images, labels
+
+
 @pytest.fixture(scope="session")
 def tiny_npz(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The images of the tiny experiment."""

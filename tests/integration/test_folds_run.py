@@ -9,7 +9,7 @@ import pytest
 
 from ganbalance.data.split import PARTS, Split
 from ganbalance.metrics.scores import Scores
-from tests.conftest import Lab
+from tests.conftest import Lab, in_one_part
 
 ARMS = ("none", "threshold", "class-weight")
 
@@ -19,8 +19,7 @@ def finished(
     tiny: dict[str, Any], tiny_npz: Path, write: Callable[[dict[str, Any]], Path], tmp_path: Path
 ) -> tuple[Lab, Path]:
     """The tiny images in one part: 130 and 100, dealt into five folds."""
-    with np.load(tiny_npz) as arrays:
-        images, labels = (np.concatenate([arrays[name], arrays[f"test_{name}"]]) for name in ("images", "labels"))
+    images, labels = in_one_part(tiny_npz)
     np.savez(tmp_path / "whole.npz", images=images, labels=labels)
     changes = {
         "dataset": tiny["dataset"] | {"path": str(tmp_path / "whole.npz")},

@@ -10,7 +10,7 @@ import pytest
 from ganbalance.data.images import TaskImages
 from ganbalance.data.split import PARTS, Split
 from ganbalance.metrics.scores import Scores
-from tests.conftest import Lab
+from tests.conftest import Lab, in_one_part
 
 PER_GROUP = 5
 
@@ -20,8 +20,7 @@ def finished(
     tiny: dict[str, Any], tiny_npz: Path, write: Callable[[dict[str, Any]], Path], tmp_path: Path
 ) -> tuple[Lab, Path]:
     """The tiny images, of which every five of a class are one group's; a part for testing is split off."""
-    with np.load(tiny_npz) as arrays:
-        images, labels = (np.concatenate([arrays[name], arrays[f"test_{name}"]]) for name in ("images", "labels"))
+    images, labels = in_one_part(tiny_npz)
     order = np.argsort(labels, kind="stable")
     who = np.array([f"patient {row // PER_GROUP}" for row in range(len(order))])
     np.savez(tmp_path / "grouped.npz", images=images[order], labels=labels[order], who=who)

@@ -49,6 +49,15 @@ class Bench:
             cluster, record.experiment, State(record.plan, Artifacts(self.store, self.experiment.parent)), submission
         ).step()
 
+    def stopped_after(self, steps: int) -> str:
+        """Submit, let a driver look so many times, and run nothing after; the run's name."""
+        self.submit()
+        run = self.run
+        for _ in range(steps):
+            self.step(run)
+        self.double.ticks_on_list = False
+        return run
+
     def change_template(self, **container: Any) -> None:
         """Change the program in every template."""
         for found in self.double.objects("PodTemplate"):

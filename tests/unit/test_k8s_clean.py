@@ -114,11 +114,7 @@ def test_what_is_written_meanwhile_stays_and_so_does_the_record(bench: Bench, mo
 
 
 def test_a_commit_that_is_unreadable_is_said_to_stay(bench: Bench) -> None:
-    bench.submit()
-    run = bench.run
-    for _ in range(4):
-        bench.step(run)
-    bench.double.ticks_on_list = False  # what reads it is not run any more
+    run = bench.stopped_after(4)
     (commit, *_) = [name for name in bench.store.names("stages") if name.endswith("COMMIT.json")]
     bench.store.delete(commit)
     bench.store.create(commit, b"{")

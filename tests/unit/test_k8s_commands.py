@@ -104,11 +104,7 @@ def test_a_driver_that_does_not_start_says_why_and_what_to_do(bench: Bench, outc
 
 
 def test_a_stage_whose_artifact_is_gone_waits_for_nothing(bench: Bench) -> None:
-    bench.submit()
-    run = bench.run
-    for _ in range(4):
-        bench.step(run)
-    bench.double.ticks_on_list = False  # what reads it is not run any more
+    run = bench.stopped_after(4)
     (commit,) = [name for name in bench.store.names("stages/backbone") if name.endswith("COMMIT.json")]
     bench.store.delete(commit)
     said = bench.type("status", "--run", run)[1]
