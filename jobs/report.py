@@ -71,7 +71,8 @@ def _inputs(ctx: JobContext) -> Iterator[collect.Input]:
             trained = [training for training in trainings if training]
             yield collect.CellInput(role=role, artifact=made[name], arm=arm, seed=seed, trained=trained)
         elif isinstance(declared, stages.TrainGan) and node.seed is not None:
-            arm, label = plan.first_arm(name), labels[declared.class_index]
+            arm = plan.first_arm(name)
+            label = collect.EVERY_CLASS if declared.class_index is None else labels[declared.class_index]
             yield collect.GanInput(role=role, artifact=made[name], arm=arm, label=label, seed=node.seed)
         else:
             yield collect.Input(role=role, artifact=made[name])

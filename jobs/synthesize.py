@@ -63,7 +63,9 @@ def filtered(ctx: JobContext) -> None:
     where = device.resolve(ctx.experiment.resources.device)
     candidates = arms.Candidates(
         images,
-        discriminator=lambda: discriminate(_gan(ctx.inputs["gan"]), to_canvas(images, declared.canvas), where),
+        discriminator=lambda: discriminate(
+            _gan(ctx.inputs["gan"]), to_canvas(images, declared.canvas), declared.class_index, where
+        ),
         classifier=lambda: _log_odds(ctx, data, split, declared.class_index),
     )
     scores = arms.image_filter(declared.by).score(candidates) if len(images) else np.zeros(0)
@@ -107,7 +109,7 @@ def _gan(artifact: Artifact) -> Gan:
     described = artifact.json("gan.json")
     config = parse(gans.load(described["gan"]).Config, described["settings"], where="gan.json")
     gan = gans.build(described["gan"], config, ImageSpec(**described["images"]), seed=0)
-    gan.G.load_state_dict(weights.load(artifact.path("generator.safetensors")))
+    gan.drawing.load_state_dict(weights.load(artifact.path("generator.safetensors")))
     gan.D.load_state_dict(weights.load(artifact.path("discriminator.safetensors")))
     return gan
 

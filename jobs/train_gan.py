@@ -1,6 +1,6 @@
-"""train-gan: fit one GAN to the training images of one rare class.
+"""train-gan: fit one GAN to the training images of one rare class, or a conditional one to those of every class.
 
-Reads   dataset and imbalance artifacts: images uint8 NCHW, the training rows of the rare class
+Reads   dataset and imbalance artifacts: images uint8 NCHW, the training rows
 Writes  generator.safetensors, discriminator.safetensors, gan.json (to build them again),
         losses.csv (a row per epoch), samples.npz (uint8 grids at fixed noise); COMMIT.json last
 Exit    0 done, also when training diverged: that is a result · 65 bad data · 75 try again ·
@@ -31,11 +31,13 @@ from ganbalance.training import device, gan_loop, weights
 def train_gan(ctx: JobContext) -> None:
     declared = ctx.stage(stages.TrainGan)
     data, split = ctx.data()
-    rows = split.train[data.labels[split.train] == declared.class_index]
-
-    stream = f"gan/{declared.class_index}"
     config = parse(gans.load(declared.gan).Config, declared.settings, where=f"gans.{declared.gan}")
-    spec = ImageSpec(data.channels, canvas_side(data.side_px))
+    rows, classes = split.train, len(data.class_names) if config.conditional else None
+    if not config.conditional:
+        rows = rows[data.labels[rows] == declared.class_index]
+
+    stream = "gan/all" if config.conditional else f"gan/{declared.class_index}"
+    spec = ImageSpec(data.channels, canvas_side(data.side_px), classes)
     gan = gans.build(declared.gan, config, spec, derive(ctx.seed, stream))
     with ctx.resumable() as resumable:
         trained = gan_loop.train(
@@ -47,9 +49,10 @@ def train_gan(ctx: JobContext) -> None:
             device=device.resolve(ctx.experiment.resources.device),
             **resumable,
         )
-    weights.save(ctx.folder / "generator.safetensors", gan.G.state_dict())
+    weights.save(ctx.folder / "generator.safetensors", gan.drawing.state_dict())
     weights.save(ctx.folder / "discriminator.safetensors", gan.D.state_dict())
-    described = {"gan": declared.gan, "settings": declared.settings, "images": asdict(spec)}
+    images = {key: value for key, value in asdict(spec).items() if value is not None}
+    described = {"gan": declared.gan, "settings": declared.settings, "images": images}
     (ctx.folder / "gan.json").write_text(json.dumps(described, indent=1))
     with (ctx.folder / "losses.csv").open("w", newline="") as file:
         table = csv.DictWriter(file, trained.rows[0] if trained.rows else ["epoch"], lineterminator="\n")

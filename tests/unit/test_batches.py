@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ganbalance.data.batches import BatchOrder
+from ganbalance.data.batches import BalancedOrder, BatchOrder
 
 
 def order(n_images: int = 10, batch_size: int = 4, seed: int = 0, stream: str = "gan") -> BatchOrder:
@@ -43,3 +43,34 @@ def test_epochs_differ() -> None:
 def test_images_seen_counts_whole_and_partial_batches() -> None:
     lengths = [len(order().at(step)) for step in range(9)]
     assert [order().images_seen(steps) for steps in range(10)] == [0, *np.cumsum(lengths)]
+
+
+def balanced(batch_size: int = 6) -> BalancedOrder:
+    classes = (np.arange(10, 50), np.arange(3))
+    return BalancedOrder(n_images=43, batch_size=batch_size, seed=0, stream="gan", classes=classes)
+
+
+def test_balanced_minibatches_hold_every_class_as_often_however_few_images_it_has() -> None:
+    for step in range(30):
+        batch = balanced().at(step)
+        assert ((batch < 3).sum(), (batch >= 10).sum()) == (3, 3)
+    assert balanced().per_epoch == 8
+
+
+def test_balanced_minibatches_go_through_each_class_in_rounds() -> None:
+    shown = np.concatenate([balanced().at(step) for step in range(40)])
+    few, many = shown[shown < 3], shown[shown >= 10]
+    assert all(sorted(few[start : start + 3]) == [0, 1, 2] for start in range(0, 120, 3))
+    assert len({tuple(few[start : start + 3]) for start in range(0, 120, 3)}) > 1
+    assert all(sorted(many[start : start + 40]) == list(range(10, 50)) for start in range(0, 120, 40))
+
+
+def test_classes_take_turns_over_minibatches_that_they_do_not_divide() -> None:
+    shown = np.concatenate([balanced(3).at(step) for step in range(2)])
+    assert [int(image < 3) for image in shown] == [0, 1, 0, 1, 0, 1]
+
+
+def test_a_balanced_step_has_the_same_images_whatever_was_asked_before() -> None:
+    in_turn = [balanced().at(step).tolist() for step in range(12)]
+    assert [balanced().at(step).tolist() for step in reversed(range(12))] == in_turn[::-1]
+    assert balanced().images_seen(7) == 42

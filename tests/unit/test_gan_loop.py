@@ -12,7 +12,6 @@ from torch import Generator, Tensor, nn
 
 from ganbalance.data.canvas import from_canvas
 from ganbalance.errors import ConfigError, DataError, Stopped
-from ganbalance.frozen import dump, parse
 from ganbalance.models import gans
 from ganbalance.models.base import Betas, Count, Gan, ImageSpec, Positive
 from ganbalance.seeding import derive
@@ -20,28 +19,24 @@ from ganbalance.training import checkpoint, device
 from ganbalance.training.gan_loop import Divergence, Trained, grid_epochs, train
 from ganbalance.training.loop import Hooks
 from ganbalance.training.synthesis import sample
+from tests import small_gans
+from tests.small_gans import CASES
 
 GREY = ImageSpec(1)
 
 CPU = torch.device("cpu")
-EVERY_GAN = pytest.mark.parametrize("name", gans.names())
+EVERY_GAN = pytest.mark.parametrize("name", CASES)
 IMAGES = torch.rand(11, 1, 32, 32, generator=Generator().manual_seed(1)) * 2 - 1
-LABELS = torch.ones(11, dtype=torch.int64)
+LABELS = torch.arange(11) % 2 + 1
 EPOCHS, PER_EPOCH = 3, 3  # 11 images in batches of 4, 4 and 3
 
 
 STEPS = 7  # ends after one minibatch of the third epoch
 
 
-def built(name: str, seed: int = 0, steps: int | None = None) -> Gan:
-    kind = gans.load(name).Config
-    given = dump(kind()) | {"latent": 5, "epochs": None if steps else EPOCHS, "steps": steps, "batch_size": 4}
-    for key, value in given.items():
-        if key.endswith("widths"):
-            given[key] = [8 for _ in value]
-        elif key.endswith("width"):
-            given[key] = 8
-    return gans.build(name, parse(kind, given, where="tiny"), GREY, seed)
+def built(name: str, seed: int = 0, steps: int | None = None, **options: Any) -> Gan:
+    lengths = {"epochs": None if steps else EPOCHS, "steps": steps, "batch_size": 4}
+    return small_gans.built(name, seed=seed, **lengths, **options)
 
 
 def run(gan: Gan, seed: int = 0, **options: Any) -> Trained:
@@ -63,15 +58,15 @@ def after(steps: int) -> Callable[[], bool]:
     return lambda: next(asked) == steps
 
 
-def resumed(name: str, cuts: list[int], path: Path, steps: int | None = None) -> dict[str, Any]:
+def resumed(name: str, cuts: list[int], path: Path, steps: int | None = None, **options: Any) -> dict[str, Any]:
     """A run that is stopped before each of `cuts` and goes on each time in a new GAN of other weights."""
     state, done = None, 0
     for cut in cuts:
         hooks = Hooks(save=lambda state: checkpoint.save(path, state, key="k"), stopped=after(cut - done))
         with pytest.raises(Stopped, match=f"after step {cut} of {steps or EPOCHS * PER_EPOCH}"):
-            run(built(name, seed=0 if state is None else 99, steps=steps), resume=state, hooks=hooks)
+            run(built(name, seed=0 if state is None else 99, steps=steps, **options), resume=state, hooks=hooks)
         state, done = checkpoint.load(path, key="k"), cut
-    last = built(name, seed=99, steps=steps)
+    last = built(name, seed=99, steps=steps, **options)
     return fingerprint(last, run(last, resume=state))
 
 
@@ -96,6 +91,36 @@ def test_resume_ends_in_the_same_bits_where_the_last_epoch_is_partial(name: str,
 def test_steps_and_the_epochs_that_hold_as_many_end_in_the_same_bits(name: str) -> None:
     in_epochs, in_steps = built(name), built(name, steps=EPOCHS * PER_EPOCH)
     assert fingerprint(in_epochs, run(in_epochs)) == fingerprint(in_steps, run(in_steps))
+
+
+OPTIONS = {"ema": 0.9, "diff_augment": True, "balanced_batches": True, "instance_noise": 0.3, "noise_until": 0.9}
+
+
+def test_resume_ends_in_the_same_bits_with_every_option(tmp_path: Path) -> None:
+    whole = built("cdcgan", **OPTIONS)
+    expected = fingerprint(whole, run(whole))
+    assert resumed("cdcgan", [4], tmp_path / "state", **OPTIONS) == expected
+
+
+def test_the_running_mean_follows_the_weights_and_draws_the_images() -> None:
+    gan, means = built("dcgan", steps=STEPS, ema=0.6), []
+    mean = {key: weight.detach().clone() for key, weight in gan.G.named_parameters()}
+
+    def follow(_images: int, _total: int, _losses: dict[str, float]) -> None:
+        step = len(means)
+        kept = min(0.6, (1 + step) / (10 + step))
+        for key, weight in gan.G.named_parameters():
+            mean[key] = kept * mean[key] + (1 - kept) * weight.detach()
+        means.append(step)
+
+    run(gan, hooks=Hooks(on_progress=follow))
+    assert gan.average is not None
+    for key, weight in gan.average.named_parameters():
+        assert torch.allclose(weight, mean[key], atol=1e-6)
+    assert all(torch.equal(one, other) for one, other in zip(gan.average.buffers(), gan.G.buffers(), strict=True))
+    noise_BZ, labels_B = gan.noise(2, Generator().manual_seed(0)), torch.ones(2, dtype=torch.int64)
+    assert torch.equal(sample(gan, noise_BZ, labels_B), gan.average.eval()(noise_BZ))
+    assert not torch.equal(sample(gan, noise_BZ, labels_B), gan.G.eval()(noise_BZ))
 
 
 def test_a_state_saved_after_the_very_last_step_is_the_whole_result(tmp_path: Path) -> None:

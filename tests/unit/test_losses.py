@@ -11,9 +11,11 @@ from ganbalance.models.losses import (
     bce_fake,
     bce_real,
     gradient_penalty,
+    hinge,
     non_saturating,
     wasserstein_critic,
     wasserstein_generator,
+    zero_centred_penalty,
 )
 
 GREY = ImageSpec(1)
@@ -171,19 +173,61 @@ def test_wgan_gp_minimises_the_negated_distance_and_ten_times_the_penalty() -> N
     assert g_loss["score"].item() == pytest.approx(-F.mean(), rel=1e-5)
 
 
-def test_dcgan_shows_d_images_with_noise_of_sd_005_in_both_steps() -> None:
-    class Watch(Scores):
-        seen: list[Tensor]
+@pytest.mark.parametrize(("progress", "sd"), [(0.0, 0.2), (0.25, 0.1), (0.5, 0.0), (1.0, 0.0)])
+def test_instance_noise_falls_in_a_straight_line_until_the_share_of_the_training_that_is_said(
+    progress: float, sd: float
+) -> None:
+    settings, flat = gans.load("wgan-gp").Config, torch.zeros(8, 1, 32, 32)
+    falling = gans.build("wgan-gp", settings(instance_noise=0.2, noise_until=0.5), GREY, 0)
+    constant = gans.build("wgan-gp", settings(instance_noise=0.2), GREY, 0)
+    assert falling.shown(flat, rng(), progress).std().item() == pytest.approx(sd, rel=0.05)
+    assert constant.shown(flat, rng(), progress).std().item() == pytest.approx(0.2, rel=0.05)
 
-        def forward(self, images_BCHW: Tensor) -> Tensor:
-            self.seen.append(images_BCHW)
-            return super().forward(images_BCHW)
 
+def test_dcgan_shows_d_images_with_noise_of_sd_005() -> None:
     gan = gans.build("dcgan", gans.load("dcgan").Config(), GREY, 0)
-    gan.D = watch = Watch()
-    watch.seen = []
-    flat = torch.zeros(8, 1, 32, 32)
-    gan.d_loss(flat, flat, LABELS, rng())
-    gan.g_loss(flat, flat, LABELS, rng())
-    assert [seen.std().item() for seen in watch.seen] == pytest.approx([0.05] * 3, rel=0.05)
-    assert not torch.equal(watch.seen[0], watch.seen[1])
+    assert gan.shown(torch.zeros(8, 1, 32, 32), rng(), 0.5).std().item() == pytest.approx(0.05, rel=0.05)
+
+
+def test_sngan_minimises_the_hinge_losses() -> None:
+    gan = gans.build("sngan", gans.load("sngan").Config(), GREY, 0)
+    gan.D = Scores()
+    real, fake = 5 * REAL, 5 * FAKE  # so that some scores are past the hinge
+    d_loss, g_loss = gan.d_loss(real, fake, LABELS, rng()), gan.g_loss(real, fake, LABELS, rng())
+    expected = np.maximum(0, 1 - 5 * R).mean() + np.maximum(0, 1 + 5 * F).mean()
+    assert d_loss["hinge"].item() == pytest.approx(expected, rel=1e-5)
+    assert g_loss["score"].item() == pytest.approx(-5 * F.mean(), rel=1e-5)
+
+
+def test_the_hinge_asks_nothing_of_scores_beyond_it() -> None:
+    assert hinge(torch.tensor([1.0, 3.0]), torch.tensor([-1.0, -7.0])).item() == 0
+    assert hinge(torch.tensor([0.5, 3.0]), torch.tensor([-1.0, 1.0])).item() == pytest.approx(0.25 + 1)
+
+
+def test_r3gan_minimises_pairs_and_both_penalties() -> None:
+    gan = gans.build("r3gan", gans.load("r3gan").Config(gamma=4.0), GREY, 0)
+    gan.D = Scores()
+    d_loss, g_loss = gan.d_loss(REAL, FAKE, LABELS, rng()), gan.g_loss(REAL, FAKE, LABELS, rng())
+    penalty = 4.0 / 2 / 18  # each of 18 pixels has the slope 1/18
+    assert {key: term.item() for key, term in d_loss.items()} == pytest.approx(
+        {"pairs": -np.log(sigmoid(R - F)).mean(), "r1": penalty, "r2": penalty}, rel=1e-5
+    )
+    assert g_loss["pairs"].item() == pytest.approx(-np.log(sigmoid(F - R)).mean(), rel=1e-5)
+
+
+def test_the_zero_centred_penalty_is_half_the_mean_square_slope_at_the_images() -> None:
+    images = small_images(1)  # of the sum of cubes the slope is 3 x^2
+    expected = (9 * images**4).sum(dim=(1, 2, 3)).mean() / 2
+    found = zero_centred_penalty(lambda given: given.pow(3).sum(dim=(1, 2, 3)), images)
+    assert found.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_lightweight_also_learns_to_rebuild_real_images_alone() -> None:
+    spec = ImageSpec(1, 64)
+    gan = gans.build("lightweight", gans.load("lightweight").Config(rebuild_weight=3.0).at(spec), spec, 0)
+    gan.networks.eval()
+    real, fake = torch.rand(4, 1, 64, 64, generator=rng()), torch.zeros(4, 1, 64, 64)
+    rebuilt = gan.D.decoder(gan.D.features(real))
+    small = real.unfold(2, 2, 2).unfold(3, 2, 2).mean(dim=(4, 5))  # blocks of two by two
+    expected = 3 * (rebuilt - small).abs().mean().item()
+    assert gan.d_loss(real, fake, LABELS, rng())["rebuild"].item() == pytest.approx(expected, rel=1e-5)

@@ -3,8 +3,28 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Literal
 
-from ganbalance.models.lazy import Generator, Tensor, nn, torch
+from ganbalance.models.lazy import F, Generator, Tensor, nn, torch
+
+CriticNorm = Literal["batch", "layer", "none"]
+
+
+def norm(kind: CriticNorm, width: int) -> nn.Module:
+    """The normalisation of (B, width, H, W) in a discriminator or critic."""
+    match kind:
+        case "batch":
+            return nn.BatchNorm2d(width)
+        case "layer":
+            return nn.GroupNorm(1, width)  # one group is layer normalisation over C, H and W, affine per channel
+        case "none":
+            return nn.Identity()
+
+
+def one_hot(labels_B: Tensor, classes: int) -> Tensor:
+    """float32 (B, classes) of int64 labels (B,)."""
+    # not F.one_hot, which waits for the device to look for labels that are too large
+    return (labels_B[:, None] == torch.arange(classes, device=labels_B.device)).float()
 
 
 def add_noise(images_BCHW: Tensor, sd: float, rng: Generator) -> Tensor:
@@ -46,14 +66,58 @@ def dcgan_generator(latent: int, widths: tuple[int, ...], channels: int) -> nn.S
     return nn.Sequential(*layers, images, nn.Tanh())
 
 
-def dcgan_discriminator(widths: tuple[int, ...], channels: int) -> nn.Sequential:
+def dcgan_discriminator(widths: tuple[int, ...], channels: int, critic_norm: CriticNorm) -> nn.Sequential:
     """The course report's discriminator for DCGAN: images (B, channels, side, side) -> logits (B,).
 
     Half the side with every width, down to 4 and 1; the last halving has the kernel 3.
     """
-    layers = [nn.Conv2d(channels, widths[0], kernel_size=4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+    layers: list[nn.Module] = [nn.Conv2d(channels, widths[0], kernel_size=4, stride=2, padding=1), nn.LeakyReLU(0.2)]
     for number, (before, width) in enumerate(pairwise(widths), start=2):
         kernel = 3 if number == len(widths) else 4
         halved = nn.Conv2d(before, width, kernel_size=kernel, stride=2, padding=1)
-        layers += [halved, nn.BatchNorm2d(width), nn.LeakyReLU(0.2)]
+        layers += [halved, norm(critic_norm, width), nn.LeakyReLU(0.2)]
     return nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, kernel_size=4, stride=1, padding=0), nn.Flatten(0))
+
+
+def projected(features: nn.Module, width: int, classes: int | None, *, spectral: bool) -> nn.Module:
+    """A discriminator on `features`, which make (B, width) of images: images, labels -> logits (B,).
+
+    With classes a projection: w . phi(x) + b + v_y . phi(x). Miyato and Koyama 2018, arXiv:1802.05637, eq. 3.
+    """
+    normed = nn.utils.parametrizations.spectral_norm if spectral else lambda layer: layer
+
+    class Projected(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.features = features
+            self.real = normed(nn.Linear(width, 1))
+            self.of_class = normed(nn.Linear(width, classes, bias=False)) if classes else None
+
+        def forward(self, images_BCHW: Tensor, labels_B: Tensor | None = None) -> Tensor:
+            phi_BF = self.features(images_BCHW)
+            logits_B: Tensor = self.real(phi_BF).squeeze(1)
+            if self.of_class is not None and labels_B is not None:
+                logits_B = logits_B + (self.of_class(phi_BF) * one_hot(labels_B, int(classes or 0))).sum(dim=1)
+            return logits_B
+
+    return Projected()
+
+
+def resample(images_BCHW: Tensor, *, up: bool) -> Tensor:
+    """Twice the side, or half of it, bilinearly.
+
+    A convolution with 1 3 3 1 along both axes: unlike that of torch's interpolation its gradient has a deterministic
+    algorithm on GPUs, and a gradient of its own.
+    """
+    channels = images_BCHW.shape[1]
+    taps = images_BCHW.new_tensor([1.0, 3.0, 3.0, 1.0]) / 4
+    kernel = torch.outer(taps, taps).expand(channels, 1, 4, 4)
+    if up:
+        return F.conv_transpose2d(images_BCHW, kernel, stride=2, padding=1, groups=channels)
+    return F.conv2d(images_BCHW, kernel / 4, stride=2, padding=1, groups=channels)
+
+
+def doubled(images_BCHW: Tensor) -> Tensor:
+    """Twice the side, every pixel four times."""
+    B, C, H, W = images_BCHW.shape
+    return images_BCHW[:, :, :, None, :, None].expand(B, C, H, 2, W, 2).reshape(B, C, 2 * H, 2 * W)

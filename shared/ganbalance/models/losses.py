@@ -36,6 +36,35 @@ def wasserstein_generator(fake_B: Tensor) -> Tensor:
     return -fake_B.mean()
 
 
+def hinge(real_B: Tensor, fake_B: Tensor) -> Tensor:
+    """E[max(0, 1 - D(real))] + E[max(0, 1 + D(fake))]: what D minimises.
+
+    Miyato et al. 2018, arXiv:1802.05957, eq. 16, negated.
+    """
+    return F.relu(1 - real_B).mean() + F.relu(1 + fake_B).mean()
+
+
+def relativistic(better_B: Tensor, worse_B: Tensor) -> Tensor:
+    """Mean of -log sigmoid(better - worse), image by image: small where the first of each pair has the higher score.
+
+    What D minimises of (real, fake) and G of (fake, real). Huang et al. 2024, arXiv:2501.05441, eq. 2, after
+    Jolicoeur-Martineau 2019, arXiv:1807.00734, section 4.1.
+    """
+    return F.softplus(worse_B - better_B).mean()
+
+
+def zero_centred_penalty(critic: Callable[[Tensor], Tensor], images_BCHW: Tensor) -> Tensor:
+    """E[|grad D(x)|_2^2] / 2 at the images themselves: R1 where they are real, R2 where they are fake.
+
+    Mescheder et al. 2018, arXiv:1801.04406, eqs. 9 and 10, without gamma. In float32 or wider, outside autocast.
+    """
+    with torch.autocast(images_BCHW.device.type, enabled=False):
+        wide = torch.promote_types(images_BCHW.dtype, torch.float32)
+        images = images_BCHW.detach().to(wide).requires_grad_()
+        (slope,) = torch.autograd.grad(critic(images).sum(), images, create_graph=True)
+        return slope.square().sum(dim=(1, 2, 3)).mean() / 2
+
+
 def gradient_penalty(
     critic: Callable[[Tensor], Tensor], real_BCHW: Tensor, fake_BCHW: Tensor, rng: Generator
 ) -> Tensor:

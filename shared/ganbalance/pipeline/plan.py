@@ -209,8 +209,9 @@ class _Planner:
         labels = own | {"arm": None}
         settings = resolution.gan_settings(self._experiment, gan, synthetic.settings, self._side_px)
         canvas = self._classifier.canvas
-        declared = stages.TrainGan(gan=gan, settings=dump(settings), class_index=class_index, canvas=canvas)
-        trained = self._add("train-gan", where, declared, data, **labels)
+        of, to = (None, f"{own['arm']}/seed-{own['seed']}") if settings.conditional else (class_index, where)
+        declared = stages.TrainGan(gan=gan, settings=dump(settings), class_index=of, canvas=canvas)
+        trained = self._add("train-gan", to, declared, data, **labels)
         drawn = stages.Synthesize(n=n, class_index=class_index, keep=chosen.keep if chosen else 1.0)
         images = self._add("synthesize", where, drawn, {"gan": trained} | data, **labels)
         if chosen is None:

@@ -22,10 +22,10 @@ from ganbalance.config import (
 from ganbalance.data.datasets import Dataset
 from ganbalance.data.split import FEWEST_KEPT
 from ganbalance.errors import ConfigError
-from ganbalance.frozen import Frozen, parse
+from ganbalance.frozen import parse
 from ganbalance.metrics import verdicts
 from ganbalance.models import backbones, gans
-from ganbalance.models.base import ImageSpec
+from ganbalance.models.base import Gan, ImageSpec
 from ganbalance.pipeline import folds, grouping, stages
 from ganbalance.printing import printable
 
@@ -218,7 +218,7 @@ def weights_sha256(classifier: Classifier) -> str | None:
     )
 
 
-def gan_settings(experiment: Experiment, gan: str, settings: dict[str, Any], side_px: int) -> Frozen:
+def gan_settings(experiment: Experiment, gan: str, settings: dict[str, Any], side_px: int) -> Gan.Config:
     """The whole Config of a GAN: an arm's own `settings` before those in `gans`, with the layers that images need.
 
     Raises ConfigError.

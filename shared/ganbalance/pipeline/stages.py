@@ -79,7 +79,10 @@ class Imbalance(Stage):
 
 
 class TrainGan(Stage):
-    """One GAN on the training images of one rare class. `settings` is the GAN's whole Config."""
+    """One GAN on the training images of one rare class, or, with no `class_index`, of every class of the task.
+
+    `settings` is the GAN's whole Config.
+    """
 
     stage = "train-gan"
     version = 2
@@ -87,7 +90,7 @@ class TrainGan(Stage):
 
     gan: str
     settings: dict[str, Any]
-    class_index: int
+    class_index: int | None
     canvas: Fit
 
 

@@ -94,6 +94,10 @@ class Cell:
     machines: frozenset[tuple[str, str]]  # kind of stage, and the processor and accelerator it ran on
 
 
+EVERY_CLASS = "all"
+"""The label of a conditional GAN, which learns every class of the task."""
+
+
 @dataclass(frozen=True)
 class GanRun:
     """One GAN on one rare class at one seed: losses by term, and uint8 (N,C,H,W) images by epoch."""

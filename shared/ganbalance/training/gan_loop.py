@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 from torch.optim import Adam
 
-from ganbalance.data.batches import BatchOrder
+from ganbalance.data.batches import BalancedOrder, BatchOrder
 from ganbalance.data.canvas import from_canvas
 from ganbalance.errors import DataError
 from ganbalance.models.base import Gan
@@ -88,9 +88,7 @@ class _Run:
     def __init__(self, gan: Gan, images_NCHW: Tensor, labels_N: Tensor, seed: int, stream: str) -> None:
         self.gan, self._images_NCHW, self._labels_N = gan, images_NCHW, labels_N
         self._device = images_NCHW.device
-        self._order = BatchOrder(
-            n_images=len(images_NCHW), batch_size=gan.config.batch_size, seed=seed, stream=f"{stream}-order"
-        )
+        self._order = _order(gan.config, labels_N, seed, f"{stream}-order")
         self.steps = gan.config.total_steps(self._order.per_epoch)
         self._grid = _Grid(gan, labels_N, Generator().manual_seed(derive(seed, f"{stream}-grid")))
         self._drawn = grid_epochs(self.steps, self._order.per_epoch)
@@ -107,7 +105,7 @@ class _Run:
     def learn(self) -> Row | None:
         """One minibatch; at the end of an epoch its row and grid. None once a loss or a weight is not finite."""
         per_epoch = self._order.per_epoch
-        index_B = torch.from_numpy(self._order.at(self.step)).to(self._device)
+        index_B = torch.from_numpy(self._order.at(self.step)).to(self._device, non_blocking=True)
         losses = self._descend(self._images_NCHW[index_B], self._labels_N[index_B])
         epoch = -(-self.step // per_epoch)
         if not all(map(math.isfinite, losses.values())) or (self.step == self.steps and not self._weights_are_finite()):
@@ -127,6 +125,7 @@ class _Run:
         """One step: every loss term by name, the discriminator's averaged over its steps on this minibatch."""
         d_terms = [self._d_step(real_BCHW, labels_B) for _ in range(self.gan.config.d_steps)]
         g_terms = self._g_step(real_BCHW, labels_B)
+        self._follow()
         names = [f"d_{name}" for name in d_terms[0]] + [f"g_{name}" for name in g_terms]
         d_means = [torch.stack([terms[name] for terms in d_terms]).mean() for name in d_terms[0]]
         # one transfer for all terms: on a GPU every single one would wait for the device
@@ -139,12 +138,16 @@ class _Run:
     def _d_step(self, real_BCHW: Tensor, labels_B: Tensor) -> dict[str, Tensor]:
         with torch.no_grad():
             fake_BCHW = self._fake(labels_B)
+            real_BCHW, fake_BCHW = self._shown(real_BCHW), self._shown(fake_BCHW)
         terms = self.gan.d_loss(real_BCHW, fake_BCHW, labels_B, self.rng)
         return _descend(self.d_optimizer, terms)
 
     def _g_step(self, real_BCHW: Tensor, labels_B: Tensor) -> dict[str, Tensor]:
         self.gan.D.requires_grad_(False)  # G's step needs the gradient through D, not the one of D's weights
-        terms = self.gan.g_loss(real_BCHW, self._fake(labels_B), labels_B, self.rng)
+        fake_BCHW = self._shown(self._fake(labels_B))
+        if self.gan.pairs_real:
+            real_BCHW = self._shown(real_BCHW)
+        terms = self.gan.g_loss(real_BCHW, fake_BCHW, labels_B, self.rng)
         terms = _descend(self.g_optimizer, terms)
         self.gan.D.requires_grad_(True)
         return terms
@@ -152,6 +155,24 @@ class _Run:
     def _fake(self, labels_B: Tensor) -> Tensor:
         noise_BZ = self.gan.noise(len(labels_B), self.rng)
         return self.gan.generate(noise_BZ, labels_B)
+
+    def _shown(self, images_BCHW: Tensor) -> Tensor:
+        return self.gan.shown(images_BCHW, self.rng, self.step / self.steps)
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Move the running mean of G's weights after them, at first faster; statistics are taken as they are.
+
+        Karras et al. 2018, arXiv:1710.10196, section 5.
+        """
+        average, decay = self.gan.average, self.gan.config.ema
+        if average is None or decay is None:
+            return
+        kept_share = min(decay, (1 + self.step) / (10 + self.step))
+        for mean, weight in zip(average.parameters(), self.gan.G.parameters(), strict=True):
+            mean.lerp_(weight, 1 - kept_share)
+        for kept, found in zip(average.buffers(), self.gan.G.buffers(), strict=True):
+            kept.copy_(found)
 
     def _close_epoch(self, epoch: int, batches: int) -> None:
         """Turn the sums of the epoch into its row."""
@@ -187,6 +208,20 @@ class _Run:
         restore_optimizer(self.g_optimizer, state["g_optimizer"])
         self.rng.set_state(state["rng"])
         self.sums, self.rows, self.grids = dict(state["sums"]), list(state["rows"]), dict(state["grids"])
+
+
+def _order(config: Gan.Config, labels_N: Tensor, seed: int, stream: str) -> BatchOrder:
+    """The minibatches that a GAN asks for."""
+    if not config.balanced_batches:
+        return BatchOrder(n_images=len(labels_N), batch_size=config.batch_size, seed=seed, stream=stream)
+    labels = labels_N.numpy(force=True)
+    return BalancedOrder(
+        n_images=len(labels),
+        batch_size=config.batch_size,
+        seed=seed,
+        stream=stream,
+        classes=tuple(np.flatnonzero(labels == c) for c in np.unique(labels)),
+    )
 
 
 class _Grid:

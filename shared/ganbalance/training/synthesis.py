@@ -43,11 +43,17 @@ def synthesise(  # noqa: PLR0913
 
 
 @torch.inference_mode()
-def discriminate(gan: Gan, images_NCHW: Tensor, device: torch.device) -> NDArray[np.float64]:
-    """What the trained discriminator or critic says of images on its canvas, float64 (N,): higher is more real."""
+def discriminate(gan: Gan, images_NCHW: Tensor, label: int, device: torch.device) -> NDArray[np.float64]:
+    """What the trained discriminator or critic says of images on its canvas, float64 (N,): higher is more real.
+
+    A conditional one judges them as images of class `label`.
+    """
     gan.networks.to(device).to(memory_format=torch.channels_last)
     with _eval_mode(gan):
-        found = [gan.D(chunk.to(device)).double().cpu() for chunk in torch.split(images_NCHW, CHUNK)]
+        found = [
+            gan.score(chunk.to(device), torch.full((len(chunk),), label, device=device)).double().cpu()
+            for chunk in torch.split(images_NCHW, CHUNK)
+        ]
     logits: NDArray[np.float64] = torch.cat(found).numpy()
     return logits
 

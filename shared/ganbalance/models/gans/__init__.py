@@ -1,5 +1,6 @@
 """GANs: one file each, found by file name: `wgan_gp.py` is "wgan-gp"."""
 
+import copy
 import sys
 
 from ganbalance import registry
@@ -23,4 +24,7 @@ def build(name: str, config: Gan.Config, spec: ImageSpec, seed: int) -> Gan:
     kind = load(name)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(derive(seed, "gan-init"))
-        return kind(config, spec)
+        gan = kind(config, spec)
+    if config.ema is not None:
+        gan.average = copy.deepcopy(gan.G).requires_grad_(requires_grad=False)
+    return gan

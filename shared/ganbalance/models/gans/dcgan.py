@@ -10,8 +10,19 @@ N(0, 0.02), a second beta of 0.9 instead of Adam's 0.999, and a third convolutio
 
 from __future__ import annotations
 
-from ganbalance.models.base import Betas, ConvConfig, Count, Gan, ImageSpec, Label, NonNegative, Positive, Widths
-from ganbalance.models.blocks import add_noise, dcgan_discriminator, dcgan_generator
+from ganbalance.models.base import (
+    Betas,
+    ConvConfig,
+    Count,
+    Gan,
+    ImageSpec,
+    Label,
+    NonNegative,
+    Positive,
+    Widths,
+    option,
+)
+from ganbalance.models.blocks import CriticNorm, dcgan_discriminator, dcgan_generator
 from ganbalance.models.lazy import Generator, Tensor
 from ganbalance.models.losses import bce_fake, bce_real, non_saturating
 
@@ -29,23 +40,22 @@ class Dcgan(Gan):
         d_widths: Widths = (64, 128, 256)
         real_label: Label = 0.9
         instance_noise: NonNegative = 0.05
-        """Standard deviation, on the scale of images in [-1, 1]."""
+        critic_norm: CriticNorm = option("batch")
 
     config: Config
 
     def __init__(self, config: Config, spec: ImageSpec) -> None:
         super().__init__(config, spec)
         self.G = dcgan_generator(config.latent, config.g_widths, spec.channels)
-        self.D = dcgan_discriminator(config.d_widths, spec.channels)
+        self.D = dcgan_discriminator(config.d_widths, spec.channels, config.critic_norm)
 
     def d_loss(self, real_BCHW: Tensor, fake_BCHW: Tensor, labels_B: Tensor, rng: Generator) -> dict[str, Tensor]:
         """arXiv:1406.2661, eq. 1, negated. Real and fake pass D apart: each has its own batch statistics."""
-        sd = self.config.instance_noise
         return {
-            "real": bce_real(self.D(add_noise(real_BCHW, sd, rng)), self.config.real_label),
-            "fake": bce_fake(self.D(add_noise(fake_BCHW.detach(), sd, rng))),
+            "real": bce_real(self.score(real_BCHW, labels_B), self.config.real_label),
+            "fake": bce_fake(self.score(fake_BCHW.detach(), labels_B)),
         }
 
     def g_loss(self, real_BCHW: Tensor, fake_BCHW: Tensor, labels_B: Tensor, rng: Generator) -> dict[str, Tensor]:
         """arXiv:1406.2661, section 3: maximise log D(G(z))."""
-        return {"fool": non_saturating(self.D(add_noise(fake_BCHW, self.config.instance_noise, rng)))}
+        return {"fool": non_saturating(self.score(fake_BCHW, labels_B))}

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 
 from ganbalance.models.base import Betas, Count, Gan, ImageSpec, Label, NonNegative, Positive
-from ganbalance.models.blocks import add_noise
 from ganbalance.models.lazy import Generator, Tensor, nn
 from ganbalance.models.losses import bce_fake, bce_real, non_saturating
 
@@ -28,8 +27,7 @@ class Vanilla(Gan):
         g_width: Count = 256
         d_width: Count = 128
         real_label: Label = 0.9
-        instance_noise: NonNegative = 0.0
-        """Standard deviation of the noise on everything D sees; the report names it for DCGAN alone."""
+        instance_noise: NonNegative = 0.0  # the report names it for DCGAN alone
 
     config: Config
 
@@ -54,12 +52,11 @@ class Vanilla(Gan):
 
     def d_loss(self, real_BCHW: Tensor, fake_BCHW: Tensor, labels_B: Tensor, rng: Generator) -> dict[str, Tensor]:
         """Eq. 1, negated: tell real from fake."""
-        sd = self.config.instance_noise
         return {
-            "real": bce_real(self.D(add_noise(real_BCHW, sd, rng)), self.config.real_label),
-            "fake": bce_fake(self.D(add_noise(fake_BCHW.detach(), sd, rng))),
+            "real": bce_real(self.score(real_BCHW, labels_B), self.config.real_label),
+            "fake": bce_fake(self.score(fake_BCHW.detach(), labels_B)),
         }
 
     def g_loss(self, real_BCHW: Tensor, fake_BCHW: Tensor, labels_B: Tensor, rng: Generator) -> dict[str, Tensor]:
         """Section 3: maximise log D(G(z))."""
-        return {"fool": non_saturating(self.D(add_noise(fake_BCHW, self.config.instance_noise, rng)))}
+        return {"fool": non_saturating(self.score(fake_BCHW, labels_B))}

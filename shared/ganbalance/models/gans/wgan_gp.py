@@ -10,14 +10,12 @@ image, and BatchNorm makes the score of an image depend on the others (section 4
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from ganbalance.models.base import Betas, ConvConfig, Count, Gan, ImageSpec, NonNegative, Positive, Widths
-from ganbalance.models.blocks import dcgan_generator
+from ganbalance.models.blocks import CriticNorm, dcgan_generator, norm
 from ganbalance.models.lazy import Generator, Tensor, nn
 from ganbalance.models.losses import gradient_penalty, wasserstein_critic, wasserstein_generator
-
-CriticNorm = Literal["batch", "layer", "none"]
 
 
 class WganGp(Gan):
@@ -56,19 +54,9 @@ class WganGp(Gan):
         return {"score": wasserstein_generator(self.D(fake_BCHW))}
 
 
-def _critic(widths: tuple[int, ...], channels: int, norm: CriticNorm) -> nn.Sequential:
+def _critic(widths: tuple[int, ...], channels: int, kind: CriticNorm) -> nn.Sequential:
     """Images (B, channels, side, side) -> scores (B,), through half the side with every width, down to 2 and 1."""
     layers: list[nn.Module] = [nn.Conv2d(channels, widths[0], kernel_size=4, stride=2, padding=1), nn.LeakyReLU(0.2)]
     for before, width in pairwise(widths):
-        layers += [nn.Conv2d(before, width, kernel_size=4, stride=2, padding=1), _norm(norm, width), nn.LeakyReLU(0.2)]
+        layers += [nn.Conv2d(before, width, kernel_size=4, stride=2, padding=1), norm(kind, width), nn.LeakyReLU(0.2)]
     return nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, kernel_size=2, stride=1, padding=0), nn.Flatten(0))
-
-
-def _norm(norm: CriticNorm, width: int) -> nn.Module:
-    match norm:
-        case "batch":
-            return nn.BatchNorm2d(width)
-        case "layer":
-            return nn.GroupNorm(1, width)  # one group is layer normalisation over C, H and W, affine per channel
-        case "none":
-            return nn.Identity()

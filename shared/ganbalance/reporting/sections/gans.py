@@ -40,7 +40,7 @@ def sections(report: Report) -> Iterator[Section]:
 def _rarest(report: Report, runs: Sequence[GanRun]) -> tuple[list[str], str]:
     """The classes whose pictures are shown, and what a page says where they are not all."""
     left = dict(zip(report.question.labels, report.results.counts["after"], strict=True))
-    labels = sorted({run.label for run in runs}, key=lambda label: (left[label], label))
+    labels = sorted({run.label for run in runs}, key=lambda label: (left.get(label, 0), label))
     if len(labels) <= MOST_SHOWN:
         return sorted(labels), ""
     return labels[:MOST_SHOWN], f"Pictures of the {MOST_SHOWN} rarest of {len(labels)} classes."
@@ -71,17 +71,20 @@ def against_baseline(report: Report, arm: str) -> Table | None:
 def _pictures(report: Report, arm: str, runs: list[GanRun]) -> Iterator[Picture]:
     """The pictures of one GAN on one class."""
     name, label, real = arm_name(arm), runs[0].label, report.results.real
-    class_name = report.results.class_names[report.question.labels.index(label)]
+    of_class = "every class in turn"
+    if label in report.question.labels:
+        of_class = f"class {quoted(report.results.class_names[report.question.labels.index(label)])}"
     if shown := next((run for run in runs if run.samples), None):
         strips = {f"epoch {epoch}": images for epoch, images in shown.samples.items()}
-        strips |= {"real": real[label]} if len(real[label]) else {}
+        strips |= {"real": real[label]} if len(real.get(label, ())) else {}
         channels = {images.shape[1] for images in strips.values()}
         yield picture(
             figures.strips(strips),
             f"samples-{arm}-class-{label}.png",
-            f"Rows of images of class {quoted(class_name)} that {name} makes from the same noise at epochs "
-            f"{', '.join(map(str, shown.samples))}; the last row holds real images.",
-            f"{name}, class {quoted(class_name)}, seed {shown.seed}: the same noise over training, real images below.",
+            f"Rows of images of {of_class} that {name} makes from the same noise at epochs "
+            f"{', '.join(map(str, shown.samples))}{'; the last row holds real images' if 'real' in strips else ''}.",
+            f"{name}, {of_class}, seed {shown.seed}: the same noise over training"
+            f"{', real images below' if 'real' in strips else ''}.",
             full_colour=channels != {1},
         )
     if figure := losses(runs):
@@ -90,7 +93,7 @@ def _pictures(report: Report, arm: str, runs: list[GanRun]) -> Iterator[Picture]
             figure,
             f"losses-{arm}-class-{label}.png",
             f"Discriminator and generator loss of {name} against epochs 1 to {last:.0f}, a line per seed.",
-            f"{name}, class {quoted(class_name)}: epochs against loss, every seed thin and the mean thick.",
+            f"{name}, {of_class}: epochs against loss, every seed thin and the mean thick.",
         )
 
 
