@@ -136,6 +136,17 @@ def test_every_rare_class_gets_its_own_gan(tiny: Settings, tmp_path: Path) -> No
     assert {"synthetic/1", "synthetic/6"} <= set(cell.inputs)
 
 
+def test_a_conditional_gan_is_trained_once_for_all_rare_classes() -> None:
+    changes = ["imbalance.keep={1: 0.2, shirt: 0.1}", "arms=[none, cdcgan]"]
+    ten = config.read(Path("jobs/experiments/ten-class.yaml"), sets=changes, seeds="0,1")
+    nodes = {node.name: node for node in plan_of(ten).nodes}
+    trained = [name for name in nodes if name.startswith("train-gan/")]
+    assert trained == ["train-gan/cdcgan/seed-0", "train-gan/cdcgan/seed-1"]
+    assert nodes[trained[0]].config["class_index"] is None
+    for label in (1, 6):
+        assert nodes[f"synthesize/cdcgan/class-{label}/seed-0"].inputs["gan"] == trained[0]
+
+
 def test_the_paper_protocol_trains_on_images_and_holds_nothing_out(tiny: Settings) -> None:
     plan = plan_of(tiny | {"classifier": {"kind": "paper"}})
     stages = {node.stage for node in plan.nodes}

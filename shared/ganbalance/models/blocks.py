@@ -66,7 +66,7 @@ def dcgan_generator(latent: int, widths: tuple[int, ...], channels: int) -> nn.S
     return nn.Sequential(*layers, images, nn.Tanh())
 
 
-def dcgan_discriminator(widths: tuple[int, ...], channels: int, critic_norm: CriticNorm) -> nn.Sequential:
+def dcgan_discriminator(widths: tuple[int, ...], channels: int, critic_norm: CriticNorm = "batch") -> nn.Sequential:
     """The course report's discriminator for DCGAN: images (B, channels, side, side) -> logits (B,).
 
     Half the side with every width, down to 4 and 1; the last halving has the kernel 3.
