@@ -39,6 +39,9 @@ plan: $(READY) ## the stages of an experiment, their keys, and what is done alre
 data: $(READY) ## get FashionMNIST (Debian's package without root, else torchvision's download)
 	@$(BIN)/ganbalance data get
 
+pack: $(READY) ## pack what a machine with torch but no network lacks, which offline/run reads there (MORE="package ...")
+	@VENV="$(VENV)" offline/pack $(MORE)
+
 clean: ## which command deletes what
 	@echo 'clean-run RUN=... deletes a run on the cluster, clean-local the store, the reports and the caches here' >&2; exit 78
 
@@ -182,10 +185,7 @@ golden: $(READY) ## record what the stages write (tests/golden.json), after rais
 	$(BIN)/python -m tests.golden
 
 publish: run ## run an experiment or a sweep and keep its report in reports/ (without the raw predictions)
-	@name=$$(basename "$(EXPERIMENT)" .yaml); run=$$($(BIN)/ganbalance plan $(REQUEST) | sed -n 's/^run //p'); \
-	cd out/$${run:-$$name}; to=$(CURDIR)/reports/$$name; rm -rf "$$to"; mkdir -p "$$to"; \
-	if [ -n "$$run" ]; then cp -r {report.html,report.md,results.csv,confusion.csv,summary.json,experiment.yaml} "$$to"; \
-	else cp compare.{html,md,csv} "$$to"; fi; cp -r figures "$$to"; echo "kept in reports/$$name"
+	@reports/publish "$$(basename "$(EXPERIMENT)" .yaml)" "$$($(BIN)/ganbalance plan $(REQUEST) | sed -n 's/^run //p')"
 
 readme: $(READY) ## put the result tables of reports/quick and reports/trousers into the README
 	@for report in quick trousers; do $(BIN)/ganbalance table reports/$$report/summary.json --into README.md; done

@@ -37,6 +37,17 @@ def test_the_process_that_stages_are_forked_from_has_loaded_what_they_use() -> N
     assert loaded == SLOW - {"boto3", "kubernetes"}
 
 
+def test_the_process_that_stages_are_forked_from_leaves_the_gpu_to_them() -> None:
+    # what has asked for a GPU before a fork can use none after it
+    preload = f"import importlib\nfor module in {PRELOADED}: importlib.import_module(module)"
+    asked = (
+        "import torch\nasked = []\n"
+        "for name in ('_cuda_getDeviceCount', '_cuda_init', '_cuda_isDriverSufficient'):\n"
+        "    setattr(torch._C, name, lambda *_, name=name: asked.append(name) or 1)\n"
+    )
+    loaded_by(f"{asked}{preload}\nassert not asked, asked")
+
+
 @pytest.fixture
 def no_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if it were not installed."""

@@ -82,6 +82,18 @@ def test_extraction_is_in_eval_mode_and_moves_no_weight_and_no_statistic() -> No
     assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
 
 
+def test_a_gpu_is_asked_for_whole_float32_while_it_extracts_and_only_then() -> None:
+    class Asked(torch.nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return torch.full((len(images), 1280), float(torch.backends.cudnn.allow_tf32))
+
+    backbone, _ = lite()
+    images = np.zeros((3, 1, 28, 28), np.uint8)
+    found = extract(Asked(), backbone, images, side_px=32, device=CPU, on_progress=lambda done, total: None)
+    assert not found.any()
+    assert torch.backends.cudnn.allow_tf32
+
+
 def test_features_do_not_depend_on_the_company_of_an_image() -> None:
     backbone, network = lite()
     images = np.random.default_rng(0).integers(0, 256, (5, 1, 28, 28), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Images to features through a frozen backbone."""
+"""Images to features through a frozen backbone, in full float32 on every device."""
 
 from collections.abc import Callable
 
@@ -26,9 +26,11 @@ def extract(  # noqa: PLR0913
     # channels last makes the depthwise convolutions several times faster on a CPU
     network = network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     features = np.empty((len(images_NCHW), backbone.features), np.float32)
-    for start in range(0, len(images_NCHW), BATCH):
-        batch = torch.from_numpy(np.array(images_NCHW[start : start + BATCH])).to(device)
-        prepared = prepare(batch, backbone, side_px).contiguous(memory_format=torch.channels_last)
-        features[start : start + BATCH] = network(prepared).cpu().numpy()
-        on_progress(start + len(batch), len(images_NCHW))
+    # a GPU rounds what convolutions multiply to TF32 unless asked; a classifier that is kept predicts elsewhere
+    with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+        for start in range(0, len(images_NCHW), BATCH):
+            batch = torch.from_numpy(np.array(images_NCHW[start : start + BATCH])).to(device)
+            prepared = prepare(batch, backbone, side_px).contiguous(memory_format=torch.channels_last)
+            features[start : start + BATCH] = network(prepared).cpu().numpy()
+            on_progress(start + len(batch), len(images_NCHW))
     return features
