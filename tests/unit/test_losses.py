@@ -180,13 +180,14 @@ def test_instance_noise_falls_in_a_straight_line_until_the_share_of_the_training
     settings, flat = gans.load("wgan-gp").Config, torch.zeros(8, 1, 32, 32)
     falling = gans.build("wgan-gp", settings(instance_noise=0.2, noise_until=0.5), GREY, 0)
     constant = gans.build("wgan-gp", settings(instance_noise=0.2), GREY, 0)
-    assert falling.shown(flat, rng(), progress).std().item() == pytest.approx(sd, rel=0.05)
-    assert constant.shown(flat, rng(), progress).std().item() == pytest.approx(0.2, rel=0.05)
+    done = torch.tensor(progress)
+    assert falling.shown(flat, rng(), done).std().item() == pytest.approx(sd, rel=0.05)
+    assert constant.shown(flat, rng(), done).std().item() == pytest.approx(0.2, rel=0.05)
 
 
 def test_dcgan_shows_d_images_with_noise_of_sd_005() -> None:
     gan = gans.build("dcgan", gans.load("dcgan").Config(), GREY, 0)
-    assert gan.shown(torch.zeros(8, 1, 32, 32), rng(), 0.5).std().item() == pytest.approx(0.05, rel=0.05)
+    assert gan.shown(torch.zeros(8, 1, 32, 32), rng(), torch.tensor(0.5)).std().item() == pytest.approx(0.05, rel=0.05)
 
 
 def test_sngan_minimises_the_hinge_losses() -> None:

@@ -183,12 +183,14 @@ class Gan(ABC):
         scores_B: Tensor = self.D(images_BCHW) if self.spec.classes is None else self.D(images_BCHW, labels_B)
         return scores_B
 
-    def shown(self, images_BCHW: Tensor, rng: Generator, progress: float) -> Tensor:
-        """Real or drawn images as D gets to see them when the share `progress` of the training is done."""
+    def shown(self, images_BCHW: Tensor, rng: Generator, progress: Tensor) -> Tensor:
+        """Real or drawn images as D gets to see them when the share `progress` of the training is done, float ()."""
         sd, until = self.config.instance_noise, self.config.noise_until
         if self.config.diff_augment:
             images_BCHW = diff_augment(images_BCHW, rng)
-        return add_noise(images_BCHW, sd * max(0.0, 1 - progress / until) if until else sd, rng)
+        if sd:
+            images_BCHW = add_noise(images_BCHW, sd * (1 - progress / until).clamp(min=0) if until else sd, rng)
+        return images_BCHW
 
     @abstractmethod
     def d_loss(self, real_BCHW: Tensor, fake_BCHW: Tensor, labels_B: Tensor, rng: Generator) -> dict[str, Tensor]:
@@ -201,9 +203,11 @@ class Gan(ABC):
     def optimizers(self) -> tuple[torch.optim.Adam, torch.optim.Adam]:
         """Adam for D and Adam for G, in this order."""
         lr, betas = self.config.lr, self.config.betas
+        # capturable: it counts its steps on the device, so that a recorded step can be replayed
+        on_gpu = next(self.D.parameters()).is_cuda
         return (
-            torch.optim.Adam(self.D.parameters(), lr=lr, betas=betas),
-            torch.optim.Adam(self.G.parameters(), lr=lr, betas=betas),
+            torch.optim.Adam(self.D.parameters(), lr=lr, betas=betas, capturable=on_gpu),
+            torch.optim.Adam(self.G.parameters(), lr=lr, betas=betas, capturable=on_gpu),
         )
 
 

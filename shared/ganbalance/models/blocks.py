@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Literal
 
-from ganbalance.models.lazy import F, Generator, Tensor, nn, torch
+from ganbalance.models.lazy import Generator, Tensor, nn, torch
 
 CriticNorm = Literal["batch", "layer", "none"]
 
@@ -27,13 +27,11 @@ def one_hot(labels_B: Tensor, classes: int) -> Tensor:
     return (labels_B[:, None] == torch.arange(classes, device=labels_B.device)).float()
 
 
-def add_noise(images_BCHW: Tensor, sd: float, rng: Generator) -> Tensor:
-    """`images_BCHW` plus Gaussian noise of standard deviation `sd`; 0 draws nothing.
+def add_noise(images_BCHW: Tensor, sd: float | Tensor, rng: Generator) -> Tensor:
+    """`images_BCHW` plus Gaussian noise of standard deviation `sd`.
 
     Instance noise: Sonderby et al. 2017, arXiv:1610.04490, section 3.2.1.
     """
-    if sd == 0:
-        return images_BCHW
     return images_BCHW + sd * torch.randn(images_BCHW.shape, generator=rng, device=rng.device)
 
 
@@ -101,20 +99,6 @@ def projected(features: nn.Module, width: int, classes: int | None, *, spectral:
             return logits_B
 
     return Projected()
-
-
-def resample(images_BCHW: Tensor, *, up: bool) -> Tensor:
-    """Twice the side, or half of it, bilinearly.
-
-    A convolution with 1 3 3 1 along both axes: unlike that of torch's interpolation its gradient has a deterministic
-    algorithm on GPUs, and a gradient of its own.
-    """
-    channels = images_BCHW.shape[1]
-    taps = images_BCHW.new_tensor([1.0, 3.0, 3.0, 1.0]) / 4
-    kernel = torch.outer(taps, taps).expand(channels, 1, 4, 4)
-    if up:
-        return F.conv_transpose2d(images_BCHW, kernel, stride=2, padding=1, groups=channels)
-    return F.conv2d(images_BCHW, kernel / 4, stride=2, padding=1, groups=channels)
 
 
 def doubled(images_BCHW: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ from ganbalance.seeding import derive
 from ganbalance.training import loop
 from ganbalance.training.checkpoint import State
 from ganbalance.training.loop import Hooks, Row, restore_optimizer
+from ganbalance.training.replay import Replayed
 from ganbalance.training.synthesis import sample
 
 GRID_IMAGES = 64
@@ -96,6 +97,8 @@ class _Run:
         gan.networks.to(self._device).to(memory_format=torch.channels_last).train()
         self.d_optimizer, self.g_optimizer = gan.optimizers()
         self.rng = Generator(self._device).manual_seed(derive(seed, stream))
+        self._terms: list[str] = []
+        self._descend = Replayed(self._learn_from, self.rng)
         self.step = 0
         self.sums: Row = {}
         self.rows: list[Row] = []
@@ -106,7 +109,13 @@ class _Run:
         """One minibatch; at the end of an epoch its row and grid. None once a loss or a weight is not finite."""
         per_epoch = self._order.per_epoch
         index_B = torch.from_numpy(self._order.at(self.step)).to(self._device, non_blocking=True)
-        losses = self._descend(self._images_NCHW[index_B], self._labels_N[index_B])
+        clock = torch.full((), self.step, dtype=torch.float32, device=self._device)
+        # one transfer for all terms: on a GPU every single one would wait for the device
+        found = self._descend(self._images_NCHW[index_B], self._labels_N[index_B], clock).tolist()
+        losses: Row = dict(zip(self._terms, found, strict=True))
+        for name, loss in losses.items():
+            self.sums[name] = self.sums.get(name, 0.0) + loss
+        self.step += 1
         epoch = -(-self.step // per_epoch)
         if not all(map(math.isfinite, losses.values())) or (self.step == self.steps and not self._weights_are_finite()):
             self.diverged_at = Divergence(epoch=epoch, step=self.step)
@@ -121,32 +130,27 @@ class _Run:
         """With every image as often as its minibatches come."""
         return self._order.images_seen(steps)
 
-    def _descend(self, real_BCHW: Tensor, labels_B: Tensor) -> Row:
-        """One step: every loss term by name, the discriminator's averaged over its steps on this minibatch."""
-        d_terms = [self._d_step(real_BCHW, labels_B) for _ in range(self.gan.config.d_steps)]
-        g_terms = self._g_step(real_BCHW, labels_B)
-        self._follow()
-        names = [f"d_{name}" for name in d_terms[0]] + [f"g_{name}" for name in g_terms]
+    def _learn_from(self, real_BCHW: Tensor, labels_B: Tensor, clock: Tensor) -> Tensor:
+        """One step, `clock` after the first: every loss term, the discriminator's averaged over its steps on these."""
+        d_terms = [self._d_step(real_BCHW, labels_B, clock) for _ in range(self.gan.config.d_steps)]
+        g_terms = self._g_step(real_BCHW, labels_B, clock)
+        self._follow(clock)
+        self._terms = [f"d_{name}" for name in d_terms[0]] + [f"g_{name}" for name in g_terms]
         d_means = [torch.stack([terms[name] for terms in d_terms]).mean() for name in d_terms[0]]
-        # one transfer for all terms: on a GPU every single one would wait for the device
-        losses: Row = dict(zip(names, torch.stack([*d_means, *g_terms.values()]).tolist(), strict=True))
-        for name, loss in losses.items():
-            self.sums[name] = self.sums.get(name, 0.0) + loss
-        self.step += 1
-        return losses
+        return torch.stack([*d_means, *g_terms.values()])
 
-    def _d_step(self, real_BCHW: Tensor, labels_B: Tensor) -> dict[str, Tensor]:
+    def _d_step(self, real_BCHW: Tensor, labels_B: Tensor, clock: Tensor) -> dict[str, Tensor]:
         with torch.no_grad():
             fake_BCHW = self._fake(labels_B)
-            real_BCHW, fake_BCHW = self._shown(real_BCHW), self._shown(fake_BCHW)
+            real_BCHW, fake_BCHW = self._shown(real_BCHW, clock), self._shown(fake_BCHW, clock)
         terms = self.gan.d_loss(real_BCHW, fake_BCHW, labels_B, self.rng)
         return _descend(self.d_optimizer, terms)
 
-    def _g_step(self, real_BCHW: Tensor, labels_B: Tensor) -> dict[str, Tensor]:
+    def _g_step(self, real_BCHW: Tensor, labels_B: Tensor, clock: Tensor) -> dict[str, Tensor]:
         self.gan.D.requires_grad_(False)  # G's step needs the gradient through D, not the one of D's weights
-        fake_BCHW = self._shown(self._fake(labels_B))
+        fake_BCHW = self._shown(self._fake(labels_B), clock)
         if self.gan.pairs_real:
-            real_BCHW = self._shown(real_BCHW)
+            real_BCHW = self._shown(real_BCHW, clock)
         terms = self.gan.g_loss(real_BCHW, fake_BCHW, labels_B, self.rng)
         terms = _descend(self.g_optimizer, terms)
         self.gan.D.requires_grad_(True)
@@ -156,11 +160,11 @@ class _Run:
         noise_BZ = self.gan.noise(len(labels_B), self.rng)
         return self.gan.generate(noise_BZ, labels_B)
 
-    def _shown(self, images_BCHW: Tensor) -> Tensor:
-        return self.gan.shown(images_BCHW, self.rng, self.step / self.steps)
+    def _shown(self, images_BCHW: Tensor, clock: Tensor) -> Tensor:
+        return self.gan.shown(images_BCHW, self.rng, clock / self.steps)
 
     @torch.no_grad()
-    def _follow(self) -> None:
+    def _follow(self, clock: Tensor) -> None:
         """Move the running mean of G's weights after them, at first faster; statistics are taken as they are.
 
         Karras et al. 2018, arXiv:1710.10196, section 5.
@@ -168,7 +172,7 @@ class _Run:
         average, decay = self.gan.average, self.gan.config.ema
         if average is None or decay is None:
             return
-        kept_share = min(decay, (1 + self.step) / (10 + self.step))
+        kept_share = ((1 + clock) / (10 + clock)).clamp(max=decay)
         for mean, weight in zip(average.parameters(), self.gan.G.parameters(), strict=True):
             mean.lerp_(weight, 1 - kept_share)
         for kept, found in zip(average.buffers(), self.gan.G.buffers(), strict=True):

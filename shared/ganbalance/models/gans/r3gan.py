@@ -2,10 +2,10 @@
 (section 2), and networks without normalisation (section 3), here at 32 to 128 px.
 
 Kept of the networks: residual blocks of 1x1, grouped 3x3 and 1x1 convolutions that start as the identity (Zhang et al.
-2019, arXiv:1901.09321), bilinear resampling apart from them, a learned first layer, no normalisation anywhere.
-Deviations: one block for a resolution instead of two, narrower ones, no schedules of the learning rate, of beta 2 and
-of gamma. With `projection: true` it is conditional: D by a projection (Miyato and Koyama 2018, arXiv:1802.05637,
-eq. 3), G by one-hot values beside the noise.
+2019, arXiv:1901.09321), resampling apart from them, a learned first layer, no normalisation anywhere. Deviations: one
+block for a resolution instead of two, narrower ones, pixels repeated and averaged instead of resampled bilinearly, no
+schedules of the learning rate, of beta 2 and of gamma. With `projection: true` it is conditional: D by a projection
+(Miyato and Koyama 2018, arXiv:1802.05637, eq. 3), G by one-hot values beside the noise.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import ClassVar
 
 from ganbalance.models.base import Betas, ConvConfig, Count, Gan, ImageSpec, NonNegative, Positive, Widths, option
-from ganbalance.models.blocks import projected, resample
+from ganbalance.models.blocks import doubled, projected
 from ganbalance.models.lazy import Generator, Tensor, nn
 from ganbalance.models.losses import relativistic, zero_centred_penalty
 
@@ -76,7 +76,7 @@ def _generator(latent: int, widths: tuple[int, ...], channels: int) -> nn.Sequen
     """Noise (B, Z) -> images (B, channels, side, side) in [-1, 1]: the side 4, twice as long with every width."""
     layers: list[nn.Module] = [nn.Linear(latent, 16 * widths[0]), nn.Unflatten(1, (widths[0], 4, 4)), _block(widths[0])]
     for before, width in pairwise(widths):
-        layers += [nn.Conv2d(before, width, kernel_size=1, bias=False), _resampled(up=True), _block(width)]
+        layers += [nn.Conv2d(before, width, kernel_size=1, bias=False), _doubled(), _block(width)]
     return nn.Sequential(*layers, nn.Conv2d(widths[-1], channels, kernel_size=1), nn.Tanh())
 
 
@@ -84,17 +84,17 @@ def _features(widths: tuple[int, ...], channels: int) -> nn.Sequential:
     """Images (B, channels, side, side) -> (B, last width): a block for every side, down to 4 and from there to 1."""
     layers: list[nn.Module] = [nn.Conv2d(channels, widths[0], kernel_size=1), _block(widths[0])]
     for before, width in pairwise(widths):
-        layers += [_resampled(up=False), nn.Conv2d(before, width, kernel_size=1, bias=False), _block(width)]
+        layers += [nn.AvgPool2d(2), nn.Conv2d(before, width, kernel_size=1, bias=False), _block(width)]
     last = nn.Conv2d(widths[-1], widths[-1], kernel_size=4, groups=widths[-1], bias=False)
     return nn.Sequential(*layers, last, nn.Flatten())
 
 
-def _resampled(*, up: bool) -> nn.Module:
-    class Resampled(nn.Module):
+def _doubled() -> nn.Module:
+    class Doubled(nn.Module):
         def forward(self, images_BCHW: Tensor) -> Tensor:
-            return resample(images_BCHW, up=up)
+            return doubled(images_BCHW)
 
-    return Resampled()
+    return Doubled()
 
 
 def _block(width: int) -> nn.Module:
