@@ -13,6 +13,7 @@ Try     python -m jobs.report --experiment jobs/experiments/quick.yaml --dry-run
 """
 
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -20,7 +21,8 @@ from typing import TypeVar
 from ganbalance.pipeline import provenance, resolution, stages
 from ganbalance.pipeline.job import JobContext, program
 from ganbalance.pipeline.plan import Plan
-from ganbalance.reporting import collect, files, page
+from ganbalance.reporting import collect, cost, files, page
+from ganbalance.reporting.cost import Attempt
 from ganbalance.reporting.layout import Report
 from ganbalance.reporting.origin import origin
 from ganbalance.reporting.summarise import analyse, summarise
@@ -36,7 +38,7 @@ def report(ctx: JobContext) -> None:
     results = collect.collect([*_inputs(ctx)], question)
     analysis = analyse(question, results)
     made = origin(question, ctx.inputs, provenance.here(), presets=PRESETS)
-    summary = summarise(question, results, analysis, made)
+    summary = summarise(question, results, analysis, [*_attempts(ctx)], made)
     files.write(ctx.folder, results, analysis, summary, ctx.experiment)
     page.write(ctx.folder, Report(question, results, analysis, summary))
     judged = {arm: of_arm.verdict for arm, of_arm in summary.arms.items() if of_arm.verdict}
@@ -76,6 +78,16 @@ def _inputs(ctx: JobContext) -> Iterator[collect.Input]:
             yield collect.GanInput(role=role, artifact=made[name], arm=arm, label=label, seed=node.seed)
         else:
             yield collect.Input(role=role, artifact=made[name])
+
+
+def _attempts(ctx: JobContext) -> Iterator[Attempt]:
+    """Every attempt at the stages that the report reads, with the arms that need each."""
+    inputs, needed_by = ctx.node.inputs, defaultdict[str, set[str]](set)
+    for cell, (arm, _) in ctx.stage(stages.Report).cells.items():
+        for name in {inputs[cell], *ctx.plan.upstream(inputs[cell])}:
+            needed_by[name].add(arm)
+    for name, role in {name: role for role, name in inputs.items()}.items():  # arms that say the same share a cell
+        yield from cost.attempts(frozenset(needed_by[name]), ctx.inputs.get(role), ctx.ended.get(role, []))
 
 
 def _declared(plan: Plan, kind: type[S]) -> S:

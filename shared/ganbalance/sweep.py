@@ -26,8 +26,8 @@ from ganbalance.printing import printable
 LONGEST_NAME = 40
 LEAST_OF_BASE = 8
 """Characters of the file's own name that stay; a name gives up on telling keys first, and on values next."""
-RESULTLESS = ("name", "note", "resources", "sweep")
-"""Settings that change no number of a report."""
+RESULTLESS = ("name", "note", "resources", "cost", "sweep")
+"""Settings that change no result."""
 
 
 class Combination(NamedTuple):

@@ -94,6 +94,7 @@ __all__ = [
     "Paper",
     "PaperTraining",
     "PodResources",
+    "Prices",
     "Quantity",
     "Recipe",
     "Resources",
@@ -140,6 +141,17 @@ class Statistics(Frozen):
 Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$")]
 
 
+class Prices(Frozen):
+    """What an hour costs, for the report alone: no other key changes with it.
+
+    A stage that computed on an accelerator costs an hour of that, any other an hour of each core it was given.
+    """
+
+    cpu_hour: float = Field(ge=0, description="one core for an hour")
+    accelerator_hour: float = Field(ge=0, description="an accelerator for an hour, with the machine around it")
+    currency: str = Field(pattern=r"^\S{1,8}$", description="what the prices are in, as it is printed: EUR")
+
+
 class PodResources(Frozen):
     """What a pod of one program or stage gets on a cluster, instead of what its pod template says."""
 
@@ -182,6 +194,9 @@ class Experiment(Frozen):
     statistics: Statistics = Statistics()
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
     resources: Resources = Resources()
+    cost: Prices | None = Field(
+        None, exclude_if=lambda found: found is None, description="prices, for the report's section on cost"
+    )
 
     @property
     def folds(self) -> int | None:

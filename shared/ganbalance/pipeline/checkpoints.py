@@ -10,7 +10,7 @@ from typing import Any
 from ganbalance.errors import DataError
 from ganbalance.keys import digest
 from ganbalance.pipeline.plan import Node
-from ganbalance.store.artifacts import Artifacts, Commit, new_attempt
+from ganbalance.store.artifacts import Artifacts, Commit, Ended, new_attempt
 
 # training.checkpoint is imported where it is used: a report needs neither checkpoints nor torch
 
@@ -24,7 +24,12 @@ class Checkpoints:
         self._belongs_to = digest([node.key, {role: commit.digest for role, commit in inputs.items()}])
         self._artifacts, self._stage, self._key = artifacts, node.stage, node.key
         self._every_s = every_s
-        self._saved_at = time.monotonic()
+        self._started = self._saved_at = time.monotonic()
+
+    @property
+    def kept_s(self) -> float:
+        """Seconds of this attempt whose work a checkpoint holds."""
+        return self._saved_at - self._started
 
     def latest(self) -> dict[str, Any] | None:
         """The state furthest on that is whole; a damaged checkpoint is skipped with a message."""
@@ -49,6 +54,10 @@ class Checkpoints:
             checkpoint.save(path, state, self._belongs_to)
             self._artifacts.save_checkpoint(self._stage, self._key, self.attempt, state["step"], path)
         self._saved_at = time.monotonic()
+
+    def record_ended(self, ended: Ended) -> None:
+        """Keep what this attempt took, which ends without a commit."""
+        self._artifacts.record_ended(self._stage, self._key, self.attempt, ended)
 
     def due(self) -> bool:
         """Whether it is time for another."""

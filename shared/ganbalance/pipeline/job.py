@@ -29,9 +29,10 @@ from ganbalance.pipeline.plan import Node, Plan, make_plan
 from ganbalance.pipeline.signals import answered, stoppable
 from ganbalance.pipeline.stages import Stage
 from ganbalance.pipeline.state import State, open_state
+from ganbalance.pipeline.stopwatch import measured
 from ganbalance.progress import Progress
 from ganbalance.store import open_store
-from ganbalance.store.artifacts import Artifact, Commit
+from ganbalance.store.artifacts import Artifact, Commit, Ended
 
 S = TypeVar("S", bound=Stage)
 
@@ -54,6 +55,7 @@ class JobContext:
     stops: list[bool] = field(default_factory=list)  # one for each signal in a training, also that of a stage before
     metrics: dict[str, Any] = field(default_factory=dict)
     diverged: bool = False
+    ended: dict[str, list[Ended]] = field(default_factory=dict)  # attempts at the inputs that are missing, by role
 
     @property
     def seed(self) -> int:
@@ -173,31 +175,34 @@ def _run_stage(node: Node, experiment: Experiment, state: State, body: Body, sto
             progress=Progress(node.name),
             checkpoints=Checkpoints(artifacts, node, inputs.commits, settings.checkpoint_every_s),
             stops=stops,
+            ended={role: state.ended(name) for role, name in node.inputs.items() if name in inputs.missing},
         )
-        started = time.time()
-        diverged = [node.inputs[role] for role, commit in inputs.commits.items() if commit.outcome == "diverged"]
-        if diverged and not node.kind.allow_missing_inputs:  # there is nothing to go on with, and that is a result
-            context.diverged, context.metrics = True, {"because": diverged[0]}
-        else:
-            # whoever starts the program: other counts of threads round differently
-            if torch := sys.modules.get("torch"):
-                torch.set_num_threads(settings.threads)
-            with threadpoolctl.threadpool_limits(settings.threads):
-                body(context)
-        context.progress.close()
-        seconds = round(time.time() - started, 2)
-        _check_inputs_stand(node, state, inputs.commits)
-        commit = artifacts.commit(
-            node.stage,
-            state.key(node),
-            attempt=context.checkpoints.attempt,
-            folder=context.folder,
-            inputs=inputs.commits,
-            outcome="diverged" if context.diverged else "done",
-            metrics=context.metrics,
-            provenance={"started": round(started), "seconds": seconds, "threads": settings.threads} | provenance.here(),
-        )
-    print(f"{node.name}: {commit.outcome} in {seconds:.1f} s ({commit.key[:8]})", flush=True)
+        started = round(time.time())
+        with measured(context.checkpoints, settings.threads) as watch:
+            diverged = [node.inputs[role] for role, commit in inputs.commits.items() if commit.outcome == "diverged"]
+            if diverged and not node.kind.allow_missing_inputs:  # there is nothing to go on with, and that is a result
+                context.diverged, context.metrics = True, {"because": diverged[0]}
+            else:
+                # whoever starts the program: other counts of threads round differently
+                if torch := sys.modules.get("torch"):
+                    torch.set_num_threads(settings.threads)
+                with threadpoolctl.threadpool_limits(settings.threads):
+                    body(context)
+            context.progress.close()
+            spent = watch.spent()
+            _check_inputs_stand(node, state, inputs.commits)
+            ended = [dump(one) for one in state.ended(node.name)]
+            commit = artifacts.commit(
+                node.stage,
+                state.key(node),
+                attempt=context.checkpoints.attempt,
+                folder=context.folder,
+                inputs=inputs.commits,
+                outcome="diverged" if context.diverged else "done",
+                metrics=context.metrics,
+                provenance={"started": started, "ended": ended} | spent | provenance.here(),
+            )
+    print(f"{node.name}: {commit.outcome} in {spent['seconds']:.1f} s ({commit.key[:8]})", flush=True)
 
 
 def _check_inputs_stand(node: Node, state: State, commits: Mapping[str, Commit]) -> None:

@@ -18,9 +18,6 @@ from ganbalance.frozen import Frozen, dump, parse
 from ganbalance.keys import digest, stage_key
 from ganbalance.pipeline import folds, grouping, resolution, stages
 
-# read for their pictures or, all but the first, for the time they took
-REPORTED = {stages.TrainGan.stage, stages.Synthesize.stage, stages.Features.stage, stages.TrainNetwork.stage}
-
 
 class Node(Frozen):
     """One stage to run. `inputs` maps a role to the name of the node that fills it."""
@@ -245,7 +242,7 @@ class _Planner:
                 self._add(kind.stage, self._where[of.name], kind(), inputs, **labels)
 
     def report(self, families: tuple[tuple[str, Family], ...], cells: dict[str, str]) -> None:
-        """Everything that there is, compared."""
+        """Everything that there is, compared; what is read for nothing else is read for the time it took."""
         experiment = self._experiment
         declared = stages.Report(
             name=experiment.name,
@@ -253,11 +250,11 @@ class _Planner:
             seeds=experiment.seeds,
             statistics=experiment.statistics,
             note=experiment.note,
+            cost=experiment.cost,
         )
         inputs = {"dataset": "dataset"} | cells
         inputs |= {"backbone": "backbone"} if "backbone" in self.nodes else {}
         inputs |= {f"imbalance/{seed}": f"imbalance/seed-{seed}" for seed in experiment.seeds}
-        for name, node in self.nodes.items():
-            if node.stage in REPORTED:
-                inputs[f"gan/{self._where[name]}" if node.kind is stages.TrainGan else name] = name
+        for name in [name for name in self.nodes if name not in inputs.values()]:
+            inputs[f"gan/{self._where[name]}" if self.nodes[name].kind is stages.TrainGan else name] = name
         self._add("report", "", declared, inputs)

@@ -26,6 +26,14 @@ def here() -> dict[str, Any]:
     }
 
 
+def allocations() -> int:
+    """How often this process has allocated memory of an accelerator: it computes there where this grows."""
+    torch = sys.modules.get("torch")
+    if not torch or not torch.cuda.is_initialized():
+        return 0
+    return int(torch.cuda.memory_stats().get("allocation.all.allocated", 0))
+
+
 def _accelerator() -> str | None:
     """The GPU that stages of this process may use; asked only of a process that has loaded torch."""
     torch = sys.modules.get("torch")

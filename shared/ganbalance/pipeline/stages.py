@@ -20,6 +20,7 @@ from ganbalance.config import (
     NetworkTraining,
     Noise,
     PaperTraining,
+    Prices,
     Statistics,
     Trained,
 )
@@ -242,7 +243,7 @@ class Report(Stage):
     """Every arm and seed compared. `families` pairs each arm with its family, in the order that the report keeps."""
 
     stage = "report"
-    version = 4
+    version = 5
     program = "report"
     allow_missing_inputs = True
 
@@ -251,6 +252,7 @@ class Report(Stage):
     seeds: tuple[int, ...]
     statistics: Statistics
     note: str
+    cost: Prices | None = Field(None, exclude_if=lambda found: found is None)
 
     @property
     def cells(self) -> dict[str, tuple[str, int]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from ganbalance.keys import stage_key
 from ganbalance.pipeline.plan import Node, Plan
 from ganbalance.store import Store
-from ganbalance.store.artifacts import Artifact, Artifacts, Commit
+from ganbalance.store.artifacts import Artifact, Artifacts, Commit, Ended
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,11 @@ class State:
         """What a node has made, or None while it is not done."""
         commit = self.commit(name)
         return None if commit is None else self.artifacts.open(commit)
+
+    def ended(self, name: str) -> list[Ended]:
+        """The attempts at a node that are known to have ended without a commit."""
+        node = self.plan.by_name[name]
+        return self.artifacts.ended(node.stage, node.key)
 
     def is_settled(self, name: str) -> bool:
         """Whether the node is done and nothing it could read is still to come."""

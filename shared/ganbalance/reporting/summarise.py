@@ -1,5 +1,6 @@
 """Summarise the whole result as data, summary.json."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
 
 import numpy as np
@@ -10,7 +11,9 @@ from ganbalance.metrics import statistics, verdicts
 from ganbalance.metrics.classification import AS_TRAINED, FAIR, Settings
 from ganbalance.metrics.results import Analysis, ArmNumbers, Run
 from ganbalance.printing import printable
+from ganbalance.reporting import cost
 from ganbalance.reporting.collect import BASELINE, ORACLE, Question, Results
+from ganbalance.reporting.cost import Attempt
 from ganbalance.reporting.formats import MOST_IN_TEXT, WITHHELD, listed, quoted, some
 from ganbalance.reporting.summary import (
     Arm,
@@ -39,8 +42,10 @@ def analyse(question: Question, results: Results) -> Analysis:
     )
 
 
-def summarise(question: Question, results: Results, analysis: Analysis, provenance: Provenance) -> Summary:
-    """The whole result; equal for equal inputs."""
+def summarise(
+    question: Question, results: Results, analysis: Analysis, attempts: Sequence[Attempt], provenance: Provenance
+) -> Summary:
+    """The whole result; equal for equal inputs. `attempts` are those at the stages that it rests on."""
     experiment, run = question.experiment, _run(question, results)
     summary = Summary(
         experiment=experiment.name,
@@ -67,7 +72,12 @@ def summarise(question: Question, results: Results, analysis: Analysis, provenan
         remarks=remarks(question, results, analysis),
         provenance=provenance,
     )
-    return summary.model_copy(update={"arms": {arm: _said(summary, arm, results) for arm in summary.arms}})
+    return summary.model_copy(
+        update={
+            "arms": {arm: _said(summary, arm, results) for arm in summary.arms},
+            "cost": cost.measure(summary, attempts, experiment.cost),
+        }
+    )
 
 
 def _said(summary: Summary, arm: str, results: Results) -> Arm:

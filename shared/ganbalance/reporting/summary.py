@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import pydantic
 
+from ganbalance.config import Prices
 from ganbalance.errors import ConfigError, DataError
 from ganbalance.frozen import Frozen, dump, parse
 from ganbalance.metrics.crossed import Components, Estimate
@@ -117,6 +118,52 @@ class Arm(ArmNumbers):
     unsolved: int
 
 
+@dataclass(frozen=True)
+class Spent:
+    """Seconds on the clock, those of stages that computed on an accelerator, those that nothing came of, and money."""
+
+    seconds: float
+    accelerator_seconds: float
+    lost_seconds: float
+    money: float | None
+
+    def over(self, n: int) -> "Spent":
+        """An equal part of it."""
+        return Spent(*(value and value / n for value in vars(self).values()))
+
+
+@dataclass(frozen=True)
+class PerPoint:
+    """What .01 of a metric costs at one seed, in money or, without prices, in seconds; its gain's interval as ends."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class ArmCost:
+    """What an arm cost.
+
+    whole, shared_seconds  over all seeds, every stage that it needs, and those of them that other arms need too
+    on_top                 at one seed, the stages that the baseline does not need
+    per_point              of `on_top`, by metric; None where there is no gain to price
+    """
+
+    whole: Spent
+    shared_seconds: float
+    on_top: Spent
+    per_point: Mapping[str, PerPoint | None]
+
+
+class Cost(Frozen):
+    """What the run cost, each stage once, and what each arm did."""
+
+    run: Spent
+    arms: dict[str, ArmCost]
+    prices: Prices | None
+
+
 class Provenance(Frozen):
     """Where the numbers come from: each list holds what was found over all stages."""
 
@@ -160,6 +207,7 @@ class Summary(Frozen):
     arms: dict[str, Arm]
     missing_results: list[MissingResult]
     remarks: list[str]
+    cost: Cost | None = pydantic.Field(None, exclude_if=lambda found: found is None)
     provenance: Provenance
 
     @classmethod

@@ -2,6 +2,7 @@
 
     stages/<stage>/<key>/attempts/<attempt>/<file>...           written first, one folder per attempt
     stages/<stage>/<key>/attempts/<attempt>/checkpoints/<step>  until the commit
+    stages/<stage>/<key>/attempts/<attempt>/ended.json          of an attempt that ended without a commit
     stages/<stage>/<key>/COMMIT.json                            written last: it is what makes the artifact exist
 
 Two attempts at one key never touch each other's files; the loser of the commit adopts the winner.
@@ -25,6 +26,7 @@ from ganbalance.store import transfer
 from ganbalance.store.base import MissingError, Store
 
 Outcome = Literal["done", "diverged"]
+Device = Literal["cpu", "cuda"]
 KEPT_CHECKPOINTS = 2
 
 
@@ -91,6 +93,15 @@ class Commit(Frozen):
 
     def __str__(self) -> str:
         return f"{self.stage} {self.key[:8]}"
+
+
+class Ended(Frozen):
+    """An attempt that ended without a commit: its seconds, those of them up to its last checkpoint, and on what."""
+
+    seconds: float
+    kept_seconds: float
+    threads: int
+    device: Device
 
 
 class Artifact:
@@ -237,6 +248,15 @@ class Artifacts:
             with suppress(MissingError):  # another attempt has committed meanwhile, or kept a newer one
                 found.append(self.store.fetch(name, self._scratch))
         return found
+
+    def record_ended(self, stage: str, key: str, attempt: str, ended: Ended) -> None:
+        """Keep how long an attempt took that ended without a commit."""
+        self.store.create(attempt_name(stage, key, attempt, "ended.json"), json.dumps(dump(ended)).encode())
+
+    def ended(self, stage: str, key: str) -> list[Ended]:
+        """Every attempt at a key that is known to have ended without a commit; one that was killed is not."""
+        names = self.store.names(f"stages/{stage}/{key}/attempts")
+        return [Ended.model_validate_json(self.store.read(name)) for name in names if name.endswith("/ended.json")]
 
     def _checkpoints(self, stage: str, key: str) -> list[str]:
         names = self.store.names(f"stages/{stage}/{key}/attempts")

@@ -8,8 +8,8 @@ from ganbalance.reporting.summary import Summary
 
 NOT_SET = object()
 """The value of a key that an experiment does not have."""
-RESULTLESS = ("name", "note", "resources")
-"""Settings that change no number."""
+RESULTLESS = ("name", "note", "resources", "cost")
+"""Settings that change no result."""
 PLACES = ("dataset.path", "dataset.folder")
 """Where images lie, which says nothing of what they are."""
 

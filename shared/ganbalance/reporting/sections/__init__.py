@@ -7,7 +7,8 @@ from ganbalance import registry
 from ganbalance.reporting.layout import Report, Section
 
 FIRST = (
-    "answer", "thresholds", "metrics", "classes", "penalty", "variance", "calibration", "deployment", "gans", "recipes",
+    "answer", "cost", "thresholds", "metrics", "classes", "penalty", "variance", "calibration", "deployment", "gans",
+    "recipes",
 )  # fmt: skip
 LAST = ("data", "classifier", "missing", "provenance")
 """Files that neither names come between them."""
