@@ -20,6 +20,10 @@ MOST_IN_TEXT = 12
 LONGEST_IN_TEXT = 60
 LEAST_P = 1e-4
 """Below this a p value is only said to be: further out the tail of a bootstrap means nothing."""
+WHOLE_FROM = 100
+"""From here on a fraction of a second or of a unit of money says nothing."""
+LEAST_S, LEAST_AMOUNT = 0.1, 1e-3
+"""Less than that is only said to be."""
 BALANCED_AS_TRAINED, BALANCED_FAIR = "balanced_accuracy@as-trained", "balanced_accuracy@fair"
 WITHHELD = "withheld"
 """In place of a verdict where results that it needs are missing."""
@@ -119,6 +123,20 @@ def p_value(p: float | None) -> str:
     if p is None:
         return NOTHING
     return f"{p:.2g}" if p >= LEAST_P else f"<{LEAST_P:g}"
+
+
+def seconds(value: float) -> str:
+    """'1,234', '12.3', '<0.1', '0'."""
+    if 0 < value < LEAST_S:
+        return f"<{LEAST_S:g}"
+    return f"{value:.1f}" if 0 < value < WHOLE_FROM else f"{value:,.0f}"
+
+
+def amount(value: float) -> str:
+    """'1,234', '12', '0.0012', '<0.001', '0': money, or the price of a point."""
+    if 0 < value < LEAST_AMOUNT:
+        return f"<{LEAST_AMOUNT:g}"
+    return f"{value:.2g}" if value < WHOLE_FROM else f"{value:,.0f}"
 
 
 def percent(share: float) -> str:

@@ -48,6 +48,7 @@ def content(report: Report) -> dict[str, Any]:
         "name": summary.experiment,
         "note": summary.note,
         "label": wording.label(summary),
+        "advice": summary.advice,
         "headline": headline.headline(summary),
         "asked": wording.asked(summary),
         "flaws": wording.flaws(summary),

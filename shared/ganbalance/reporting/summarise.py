@@ -12,6 +12,7 @@ from ganbalance.metrics.classification import AS_TRAINED, FAIR, Settings
 from ganbalance.metrics.results import Analysis, ArmNumbers, Run
 from ganbalance.printing import printable
 from ganbalance.reporting import cost
+from ganbalance.reporting.advice import advice
 from ganbalance.reporting.collect import BASELINE, ORACLE, Question, Results
 from ganbalance.reporting.cost import Attempt
 from ganbalance.reporting.formats import MOST_IN_TEXT, WITHHELD, listed, quoted, some
@@ -72,12 +73,13 @@ def summarise(
         remarks=remarks(question, results, analysis),
         provenance=provenance,
     )
-    return summary.model_copy(
+    judged = summary.model_copy(
         update={
             "arms": {arm: _said(summary, arm, results) for arm in summary.arms},
             "cost": cost.measure(summary, attempts, experiment.cost),
         }
     )
+    return judged.model_copy(update={"advice": advice(judged)})
 
 
 def _said(summary: Summary, arm: str, results: Results) -> Arm:

@@ -187,6 +187,7 @@ class Summary(Frozen):
 
     experiment: str
     note: str
+    advice: str = pydantic.Field("", exclude_if=lambda said: not said)
     classifier: Classifier
     dataset: Dataset
     seeds: list[int]

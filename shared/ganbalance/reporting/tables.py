@@ -213,6 +213,7 @@ def terminal(summary: Summary) -> str:
             *textwrap.wrap(headline(summary), TERMINAL_COLUMNS),
             *(line.rstrip()[:TERMINAL_COLUMNS] for line in text),
             *([lost] if lost else []),
+            *textwrap.wrap(summary.advice, TERMINAL_COLUMNS),
         ]
     )
 

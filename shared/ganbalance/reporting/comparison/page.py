@@ -37,6 +37,7 @@ def content(comparison: Comparison) -> dict[str, Any]:
         "name": wording.title(comparison),
         "note": "",
         "label": label(comparison.first) if alike else "",
+        "advice": "",
         "headline": wording.headline(comparison),
         "asked": wording.asked(comparison),
         "flaws": flaws(comparison.first) if alike else (),

@@ -3,13 +3,10 @@
 from collections.abc import Iterator
 
 from ganbalance.reporting.cost import priced
-from ganbalance.reporting.formats import NOTHING, metric_name
+from ganbalance.reporting.formats import NOTHING, amount, metric_name, seconds
 from ganbalance.reporting.layout import Entry, Report, Section
 from ganbalance.reporting.summary import ArmCost, Cost, Summary
 from ganbalance.reporting.tables import of_arms
-
-WHOLE_FROM, LEAST = 100, 1e-3
-"""From here on a fraction of a second or of a unit of money says nothing, and nothing below that is paid."""
 
 
 def sections(report: Report) -> Iterator[Section]:
@@ -96,15 +93,3 @@ def _notes(summary: Summary, cost: Cost) -> Iterator[str]:
             f"Prices: {prices.cpu_hour:g} {prices.currency} for an hour of a core, {prices.accelerator_hour:g} "
             f"{prices.currency} for an hour of an accelerator with the machine around it."
         )
-
-
-def seconds(value: float) -> str:
-    """'1,234', '12.3', '0'."""
-    return f"{value:.1f}" if 0 < value < WHOLE_FROM else f"{value:,.0f}"
-
-
-def amount(value: float) -> str:
-    """'1,234', '12', '0.0012': two digits, of money or of seconds; below what means anything, only that."""
-    if 0 < value < LEAST:
-        return f"<{LEAST:g}"
-    return f"{value:.2g}" if value < WHOLE_FROM else f"{value:,.0f}"

@@ -1,0 +1,53 @@
+"""Say which kinds of arms a run did not try: those that the registries hold, less those of its recipes."""
+
+from collections.abc import Sequence
+
+from ganbalance import arms, config, registry
+from ganbalance.arms import methods, objectives
+from ganbalance.config import Experiment, LinearHead, Paper, Recipe
+from ganbalance.models import gans
+from ganbalance.reporting.formats import arm_name, listed
+from ganbalance.reporting.summary import Summary
+
+
+def untried(summary: Summary) -> list[str]:
+    """A short phrase for each kind of arm, and of classifier, that this run could have had and did not."""
+    experiment = config.check(summary.provenance.experiment, where=f"the experiment of {summary.experiment}")
+    recipes = [arms.resolve(recipe) for recipe in experiment.arms]
+    sources = [recipe.synthetic for recipe in recipes if recipe.synthetic]
+    removes = any(one.keep < 1 for one in summary.dataset.rare)
+    said = [_gans(sorted({str(source.gan) for source in sources if source.gan}))]
+    said += _parts(experiment, recipes)
+    said += [] if any(source.augment or source.noise for source in sources) else ["changed copies"]
+    said += ["the removed images given back"] if removes and not any(recipe.removed for recipe in recipes) else []
+    return [*filter(None, said), _classifier(experiment)]
+
+
+def _gans(tried: Sequence[str]) -> str:
+    """Which GANs are left; nothing where all were tried."""
+    if not tried:
+        return "any GAN"
+    return f"GANs other than {listed([*map(arm_name, tried)])}" if set(gans.names()) - set(tried) else ""
+
+
+def _parts(experiment: Experiment, recipes: Sequence[Recipe]) -> list[str]:
+    """The kinds of methods and losses of which no recipe has one, as far as the classifier can have them."""
+    tried = {_name(recipe.method) for recipe in recipes} | {_name(recipe.objective) for recipe in recipes}
+    offered: dict[str, list[str]] = {"class weights and resampling": [], "new feature vectors": [], "another loss": []}
+    for name in set(registry.names(methods)) - {"none"}:
+        offered["new feature vectors" if arms.method(name).new_inputs else "class weights and resampling"].append(name)
+    offered["another loss"] = [name for name in registry.names(objectives) if name != "cross-entropy"]
+    if not isinstance(experiment.classifier, LinearHead):
+        del offered["new feature vectors"]  # a network learns from images
+    if isinstance(experiment.classifier, Paper):
+        del offered["another loss"]
+    return [kind for kind, names in offered.items() if names and not tried & set(names)]
+
+
+def _name(choice: config.Choice) -> str:
+    return choice if isinstance(choice, str) else str(choice["name"])
+
+
+def _classifier(experiment: Experiment) -> str:
+    """The other way to train one."""
+    return "a network trained on the images" if isinstance(experiment.classifier, LinearHead) else "a frozen backbone"
