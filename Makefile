@@ -187,7 +187,8 @@ golden: $(READY) ## record what the stages write (tests/golden.json), after rais
 publish: run ## run an experiment or a sweep and keep its report in reports/ (without the raw predictions)
 	@reports/publish "$$(basename "$(EXPERIMENT)" .yaml)" "$$($(BIN)/ganbalance plan $(REQUEST) | sed -n 's/^run //p')"
 
-readme: $(READY) ## put the result tables of reports/quick and reports/trousers into the README
+readme: $(READY) ## put result tables of reports into the README, and a line of each into reports/README.md
+	@$(BIN)/ganbalance table reports --into reports/README.md
 	@for report in quick trousers; do $(BIN)/ganbalance table reports/$$report/summary.json --into README.md; done
 
 simulate: $(READY) ## simulate intervals and verdicts with known answers; the tables of docs/statistics.md (over an hour)

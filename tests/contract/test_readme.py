@@ -10,7 +10,7 @@ import yaml
 from ganbalance import arms, cli, config
 from ganbalance.errors import ConfigError
 from ganbalance.models import gans
-from ganbalance.reporting import readme, tables
+from ganbalance.reporting import published, readme, tables
 from ganbalance.reporting.summary import Summary
 
 README = Path("README.md").read_text()
@@ -22,6 +22,13 @@ DOCUMENTS = [Path("README.md"), Path("CONTRIBUTING.md"), *sorted(Path("docs/adr"
 def test_the_result_tables_are_those_in_the_reports(name: str) -> None:
     summary = Summary.read(Path(f"reports/{name}/summary.json"))
     assert readme.replace_table(README, name, tables.readme(summary)) == README, "run `make readme`"
+
+
+def test_the_list_of_reports_is_made_from_their_files() -> None:
+    listed = Path("reports/README.md").read_text()
+    assert readme.replace_table(listed, published.NAME, published.table(Path("reports"))) == listed, "run `make readme`"
+    folders = {path.parent.name for path in Path("reports").glob("*/*.html")}
+    assert folders == set(re.findall(r"^\| \[(.*?)\]", listed, re.MULTILINE))
 
 
 def test_the_checked_in_report_is_of_the_quick_preset_as_it_is() -> None:

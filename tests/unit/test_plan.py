@@ -62,6 +62,7 @@ def test_real_features_are_one_stage_whatever_the_seeds(tiny: Settings) -> None:
         ({"statistics": {"recall_levels": [0.7]}}, {"report"}),
         ({"statistics": {"reference": "oversample"}}, {"report"}),
         ({"note": "other"}, {"report"}),
+        ({"cost": {"cpu_hour": 0.04, "accelerator_hour": 2.5, "currency": "EUR"}}, {"report"}),
         (
             {"synthesis": {"n": 13}},
             {"synthesize/dcgan/class-1", "features/dcgan/class-1", "train-classifier/dcgan", "report"},

@@ -29,9 +29,9 @@ def four():
 
 
 def first_words(found):
-    """What the HTML and the Markdown page, the terminal and the README say first."""
-    yield html.unescape(re.search(r"<p[^>]*>(.*?)</p>", found.html)[1])
-    yield found.md.splitlines()[2].strip("*")
+    """What the headline of the HTML and the Markdown page says first, and what the terminal and the README do."""
+    yield html.unescape(re.search(r'<p class="headline">(.*?)</p>', found.html)[1])
+    yield found.md.splitlines()[4].strip("*")
     yield " ".join(tables.terminal(found.summary).splitlines()[1:])
     yield tables.readme(found.summary).strip("*")
 

@@ -13,7 +13,7 @@ from ganbalance.pipeline import request, runs
 from ganbalance.pipeline.export import export
 from ganbalance.pipeline.model_export import export_model
 from ganbalance.pipeline.state import State
-from ganbalance.reporting import readme, tables
+from ganbalance.reporting import published, readme, tables
 from ganbalance.reporting.summary import Summary
 from ganbalance.store import open_store
 
@@ -46,9 +46,9 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         request.add_store(parser)
         add_access(parser)
 
-    printer = add_command(commands, table, "reports/quick/summary.json")
-    printer.add_argument("summary", type=Path, help="a summary.json that the report wrote")
-    printer.add_argument("--into", type=Path, metavar="FILE", help="replace the table between the report's markers")
+    printer = add_command(commands, table, "reports/quick/summary.json", "reports --into reports/README.md")
+    printer.add_argument("what", type=Path, help="a summary.json that the report wrote, or a folder of reports")
+    printer.add_argument("--into", type=Path, metavar="FILE", help="replace the table between its markers in FILE")
 
 
 def add_out(parser: argparse.ArgumentParser) -> None:
@@ -95,18 +95,24 @@ def export_run(flags: argparse.Namespace) -> int:
 
 
 def table(flags: argparse.Namespace) -> int:
-    """Print a report's table in markdown, or put it between the markers of a markdown file."""
-    try:
-        summary = Summary.read(flags.summary)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{flags.summary} is not a summary.json that the report wrote ({error!r})") from error
-    text = tables.readme(summary)
+    """Print a report's table in markdown, or of a folder of reports a line each; or put it into a markdown file."""
+    is_folder = flags.what.is_dir()
+    name, text = (published.NAME, published.table(flags.what)) if is_folder else _report(flags.what)
     if flags.into is None:
         print(text)
     else:
-        flags.into.write_text(readme.replace_table(flags.into.read_text(), summary.experiment, text))
-        print(f"wrote the table of {summary.experiment} into {flags.into}")
+        flags.into.write_text(readme.replace_table(flags.into.read_text(), name, text))
+        print(f"wrote the table of {name} into {flags.into}")
     return EXIT_DONE
+
+
+def _report(path: Path) -> tuple[str, str]:
+    """The name of a report, and its table. Raises ConfigError."""
+    try:
+        summary = Summary.read(path)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} is not a summary.json that the report wrote ({error!r})") from error
+    return summary.experiment, tables.readme(summary)
 
 
 def write_report(state: State, folder: Path) -> bool:

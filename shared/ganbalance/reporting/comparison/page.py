@@ -11,6 +11,7 @@ from ganbalance.reporting.comparison.differences import text
 from ganbalance.reporting.comparison.runs import Comparison
 from ganbalance.reporting.formats import arm_name, verdict_label
 from ganbalance.reporting.layout import Item, Section
+from ganbalance.reporting.published import span
 from ganbalance.reporting.wording import deviation, flaws, is_paper, label
 
 NAME = "compare"
@@ -25,7 +26,8 @@ def write(folder: Path, comparison: Comparison) -> Path:
         rows = csv.writer(file, lineterminator="\n")
         differences = (f"difference_{part}" for part in PARTS)
         head = ("run", *comparison.differing, "arm", "family", "metric", *PARTS, *differences)
-        rows.writerow((*head, "p", "p_holm", "verdict", "gate"))
+        seeds = () if "seeds" in comparison.differing else ("seeds",)
+        rows.writerow((*head, "p", "p_holm", "verdict", "gate", *seeds))
         rows.writerows(_rows(comparison))
     return folder / f"{NAME}.html"
 
@@ -69,6 +71,7 @@ def _rows(comparison: Comparison) -> Iterator[tuple[Any, ...]]:
     """A row per run, arm and metric."""
     for place, (run, summary) in enumerate(zip(comparison.runs, comparison.summaries, strict=True)):
         values = tuple(text(of_key[place]) for of_key in comparison.differing.values())
+        seeds = () if "seeds" in comparison.differing else (span(summary.seeds),)
         gate = "" if summary.gate is None else "open" if summary.gate.open else "shut"
         for arm, found in summary.arms.items():
             verdict = verdict_label(summary, arm) if found.verdict else ""
@@ -76,5 +79,5 @@ def _rows(comparison: Comparison) -> Iterator[tuple[Any, ...]]:
                 change = value.difference
                 yield (
                     run, *values, arm, found.family, metric, *(getattr(value, part) for part in PARTS),
-                    *(getattr(change, part, None) for part in (*PARTS, "p", "p_holm")), verdict, gate,
+                    *(getattr(change, part, None) for part in (*PARTS, "p", "p_holm")), verdict, gate, *seeds,
                 )  # fmt: skip

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from ganbalance.reporting.cost import priced
 from ganbalance.reporting.formats import NOTHING, amount, metric_name, seconds
 from ganbalance.reporting.layout import Entry, Report, Section
-from ganbalance.reporting.summary import ArmCost, Cost, Summary
+from ganbalance.reporting.summary import ArmCost, Cost, Spent, Summary
 from ganbalance.reporting.tables import of_arms
 
 
@@ -35,15 +35,22 @@ def sections(report: Report) -> Iterator[Section]:
 
 
 def _row(cost: Cost, arm: ArmCost, metrics: list[str]) -> tuple[Entry, ...]:
-    whole, on_top = arm.whole, arm.on_top
+    whole = arm.whole
     return (
         Entry(seconds(whole.seconds), f"({seconds(arm.shared_seconds)} shared)"),
         Entry(seconds(whole.accelerator_seconds)),
         Entry(seconds(whole.lost_seconds)),
         *([Entry(amount(whole.money))] if whole.money is not None else []),
-        Entry(f"{seconds(on_top.seconds)} s", "" if on_top.money is None else f"{amount(on_top.money)} {_unit(cost)}"),
+        _on_top(cost, arm.on_top),
         *(_point(arm, name, _unit(cost)) for name in metrics),
     )
+
+
+def _on_top(cost: Cost, found: Spent) -> Entry:
+    """In seconds and, where there are prices, in money; nothing of the baseline."""
+    if not found.seconds:
+        return Entry(NOTHING)
+    return Entry(f"{seconds(found.seconds)} s", "" if found.money is None else f"{amount(found.money)} {_unit(cost)}")
 
 
 def _point(found: ArmCost, metric: str, unit: str) -> Entry:

@@ -1,0 +1,64 @@
+"""List the reports of a folder in Markdown, a line each: its seeds, its command, and its result in one sentence."""
+
+import csv
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from ganbalance.metrics import verdicts
+from ganbalance.printing import escaped
+from ganbalance.reporting import headline
+from ganbalance.reporting.formats import NOTHING, arm_name, capitalised, listed
+from ganbalance.reporting.summary import Summary
+
+NAME = "reports"
+"""What the markers of the table are called."""
+HEAD = ("report", "seeds", "made by", "result")
+FEWEST_IN_A_SPAN = 3
+
+
+def table(folder: Path) -> str:
+    """A row for each report in a folder of `folder`: a summary.json, or the compare.csv of a sweep."""
+    rows = [HEAD, ("---",) * len(HEAD)]
+    for place in sorted(one for one in folder.iterdir() if one.is_dir()):
+        if (path := place / "summary.json").is_file():
+            rows.append(_of_summary(place.name, Summary.read(path)))
+        elif (path := place / "compare.csv").is_file():
+            with path.open(newline="") as file:
+                rows.append(_of_sweep(place.name, list(csv.DictReader(file))))
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
+
+
+def _of_summary(name: str, summary: Summary) -> tuple[str, ...]:
+    said, *_ = [*headline.gate(summary), *headline.in_short(summary)]
+    command = summary.provenance.command.replace("make run", "make publish", 1)
+    return f"[{name}]({name}/report.md)", span(summary.seeds), f"`{command}`", escaped(said)
+
+
+def _of_sweep(name: str, rows: Sequence[dict[str, str]]) -> tuple[str, ...]:
+    """Its command is that of the preset of the same name, since what `make publish` keeps is called after it."""
+    seeds = {row.get("seeds", NOTHING) for row in rows}
+    command = f"make publish EXPERIMENT=jobs/experiments/{name}.yaml"
+    return f"[{name}]({name}/compare.md)", " or ".join(sorted(seeds)), f"`{command}`", escaped(along(rows))
+
+
+def along(rows: Sequence[dict[str, str]]) -> str:
+    """Where along a sweep each arm helps or hurts, from the rows of compare.csv."""
+    columns = list(rows[0])
+    keys = columns[1 : columns.index("arm")]
+    called: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for row in rows:
+        value = ", ".join(row[key] for key in keys)
+        of_arm = called[row["arm"], row["verdict"]]
+        if row["verdict"] in (verdicts.HELPS, verdicts.HURTS) and value not in of_arm:
+            of_arm.append(value)
+    said = [f"{arm_name(arm)} {verdict} at {listed(where)}" for (arm, verdict), where in called.items() if where]
+    return capitalised(f"along {listed(keys)}, {'; '.join(said) or 'no arm helps or hurts'}.")
+
+
+def span(seeds: Sequence[int]) -> str:
+    """'10 to 14', '0, 3 and 7'."""
+    first, last = seeds[0], seeds[-1]
+    if len(seeds) >= FEWEST_IN_A_SPAN and list(seeds) == list(range(first, last + 1)):
+        return f"{first} to {last}"
+    return listed([*map(str, seeds)])
