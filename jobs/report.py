@@ -1,7 +1,8 @@
 """report: every arm and seed compared, with error bars, verdicts and what is missing.
 
-Reads   the cells (an arm at a seed), imbalance, train-gan, dataset and backbone artifacts that are committed;
-        what failed or diverged is listed as missing, and a verdict that needs it is withheld
+Reads   the cells (an arm at a seed), imbalance, train-gan, dataset and backbone artifacts that are committed, and of
+        all others how long they took; what failed or diverged is listed as missing, and a verdict that needs it is
+        withheld
 Writes  report.html    one self-contained page; report.md and figures/*.png say the same
         summary.json   the whole result as data, with its provenance
         results.csv    arm,seed,metric,value; confusion.csv  arm,seed,rule,true,predicted,count

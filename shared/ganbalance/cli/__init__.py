@@ -21,6 +21,7 @@ ganbalance export --run quick-1a2b3c4d --to pngs/        real and synthetic trai
 ganbalance export --run quick-1a2b3c4d --model keep/     the classifier that came out best, as one folder
 ganbalance predict keep/ images/ --to predictions.csv    what it says of image files
 ganbalance table reports/quick/summary.json              a report's table in markdown
+ganbalance table reports --into reports/README.md        a line of each report, with its result in one sentence
 ganbalance doctor --store s3://bucket/prefix             check the store, and say how to fix what fails
 ganbalance store ls                                      the runs in a store
 
