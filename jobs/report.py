@@ -3,7 +3,9 @@
 Reads   the cells (an arm at a seed), imbalance, train-gan, dataset and backbone artifacts that are committed, and of
         all others how long they took; what failed or diverged is listed as missing, and a verdict that needs it is
         withheld
-Writes  report.html    one self-contained page; report.md and figures/*.png say the same
+        quality: features of synthetic and real images, and the images; it reads no test image
+Writes  quality        quality.json: how good the synthetic images of a class at a seed are (ganbalance.metrics.quality)
+        report.html    one self-contained page; report.md and figures/*.png say the same
         summary.json   the whole result as data, with its provenance
         results.csv    arm,seed,metric,value; confusion.csv  arm,seed,rule,true,predicted,count
         predictions.npz  test logits of every arm and seed, and its rules: any metric can be computed anew;
@@ -13,12 +15,20 @@ Exit    0 done · 65 bad data · 75 try again · 78 bad configuration · 143 sto
 Try     python -m jobs.report --experiment jobs/experiments/quick.yaml --dry-run
 """
 
+import json
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ganbalance.data.duplicates import twin_shares
+from ganbalance.data.split import class_counts, synthetic_count
+from ganbalance.metrics.quality import Sets, measure
 from ganbalance.pipeline import provenance, resolution, stages
 from ganbalance.pipeline.job import JobContext, program
 from ganbalance.pipeline.plan import Plan
@@ -27,11 +37,53 @@ from ganbalance.reporting.cost import Attempt
 from ganbalance.reporting.layout import Report
 from ganbalance.reporting.origin import origin
 from ganbalance.reporting.summarise import analyse, summarise
+from ganbalance.seeding import numpy_rng
 
 S = TypeVar("S", bound=stages.Stage)
 
 TRAININGS = (stages.TrainGan, stages.TrainNetwork)
 PRESETS = Path(__file__).parent / "experiments"
+MOST_COMPARED = 5000
+"""Images of a set that quality is measured on; more are drawn from, since the time grows with the square."""
+
+
+def quality(ctx: JobContext) -> None:
+    declared = ctx.stage(stages.Quality)
+    data, split = ctx.data()
+    rng = numpy_rng(ctx.seed, f"quality/{declared.class_index}")
+    features = np.load(ctx.inputs["features"].path("features.npy"), mmap_mode="r", allow_pickle=False)
+    of_class = data.labels == declared.class_index
+    reference = np.union1d(split.held_out, split.removed)  # and no test image: each look at those is one more
+    real = {
+        "training": split.train[of_class[split.train]],
+        "reference": reference[of_class[reference]],
+        "other_training": split.train[~of_class[split.train]],
+        "other_reference": reference[~of_class[reference]],
+    }
+    real = {name: _drawn(rows, rng) for name, rows in real.items()}
+    images, its_features = data.images, features
+    if "synthetic" in ctx.inputs:
+        images = np.load(ctx.inputs["images"].path("images.npy"), mmap_mode="r", allow_pickle=False)
+        its_features = np.load(ctx.inputs["synthetic"].path("features.npy"), mmap_mode="r", allow_pickle=False)
+        rows = _drawn(np.arange(len(images)), rng)
+    else:
+        counts = class_counts(data.labels[split.train], len(data.class_names))
+        n = synthetic_count(counts, declared.class_index, declared.drawn_again or 0)
+        rows = rng.choice(real["training"], min(n, MOST_COMPARED))
+    twins, copies = twin_shares(images[rows], data.images[real["training"]]) if len(rows) else (None, None)
+    compared = Sets(_float64(its_features[rows]), **{name: _float64(features[rows]) for name, rows in real.items()})
+    found = measure(compared, rng, twins=twins, copies=copies)
+    (ctx.folder / "quality.json").write_text(json.dumps(asdict(found), indent=1, allow_nan=False) + "\n")
+    ctx.metrics |= {"kid": found.kid, "images": found.synthetic}
+
+
+def _drawn(rows: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """All of these rows, or `MOST_COMPARED` of more."""
+    return np.sort(rng.permutation(rows)[:MOST_COMPARED])
+
+
+def _float64(features_ND: NDArray[np.float32]) -> NDArray[np.float64]:
+    return np.asarray(features_ND, dtype=np.float64)
 
 
 def report(ctx: JobContext) -> None:
@@ -65,6 +117,7 @@ def _inputs(ctx: JobContext) -> Iterator[collect.Input]:
     """All that the plan has the report read, with the artifacts of what is done."""
     plan, cells, labels = ctx.plan, ctx.stage(stages.Report).cells, _declared(ctx.plan, stages.Dataset).ids
     made = {name: ctx.inputs.get(role) for role, name in ctx.node.inputs.items()}
+    qualities = ctx.stage(stages.Report).qualities(_declared(plan, stages.Imbalance).keep)
     for role, name in ctx.node.inputs.items():
         node = plan.node(name)
         declared = node.declared()
@@ -73,6 +126,9 @@ def _inputs(ctx: JobContext) -> Iterator[collect.Input]:
             trainings = (made[one] for one in plan.upstream(name) if plan.node(one).kind in TRAININGS)
             trained = [training for training in trainings if training]
             yield collect.CellInput(role=role, artifact=made[name], arm=arm, seed=seed, trained=trained)
+        elif role in qualities:
+            of, c, seed = qualities[role]
+            yield collect.QualityInput(role=role, artifact=made[name], arm=of, class_index=c, seed=seed)
         elif isinstance(declared, stages.TrainGan) and node.seed is not None:
             arm = plan.first_arm(name)
             label = collect.EVERY_CLASS if declared.class_index is None else labels[declared.class_index]
@@ -96,7 +152,7 @@ def _declared(plan: Plan, kind: type[S]) -> S:
     return next(found for node in plan.nodes if isinstance(found := node.declared(), kind))
 
 
-main = program(__doc__, {stages.Report: report})
+main = program(__doc__, {stages.Report: report, stages.Quality: quality})
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -65,7 +65,14 @@ def test_real_features_are_one_stage_whatever_the_seeds(tiny: Settings) -> None:
         ({"cost": {"cpu_hour": 0.04, "accelerator_hour": 2.5, "currency": "EUR"}}, {"report"}),
         (
             {"synthesis": {"n": 13}},
-            {"synthesize/dcgan/class-1", "features/dcgan/class-1", "train-classifier/dcgan", "report"},
+            {
+                "synthesize/dcgan/class-1",
+                "features/dcgan/class-1",
+                "train-classifier/dcgan",
+                "quality/dcgan/class-1",
+                "quality/class-1",
+                "report",
+            },
         ),
         (
             {"gans": {"dcgan": {"epochs": 3}}},
@@ -74,6 +81,7 @@ def test_real_features_are_one_stage_whatever_the_seeds(tiny: Settings) -> None:
                 "synthesize/dcgan/class-1",
                 "features/dcgan/class-1",
                 "train-classifier/dcgan",
+                "quality/dcgan/class-1",
                 "report",
             },
         ),

@@ -6,6 +6,7 @@ strong it is. Neither is enough alone; docs/adr/0028-what-counts-as-a-near-dupli
 twins are twins: they are one set.
 """
 
+import hashlib
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -97,6 +98,23 @@ def find_duplicates(
         int((parts_N == Part.TEST).sum()),
         _to_drop(near_N, labels_N, parts_N),
     )
+
+
+def twin_shares(images_NCHW: NDArray[np.uint8], training_TCHW: NDArray[np.uint8]) -> tuple[float, float]:
+    """The shares of images that have a near duplicate among themselves, and among training images; N is at least 1."""
+    described = [_described(image) for image in (*images_NCHW, *training_TCHW)]
+    digests = np.array([digest for digest, _ in described])
+    signatures = np.stack([signature for _, signature in described])
+    n, labels = len(images_NCHW), np.zeros(len(described), np.int64)
+    parts = np.where(np.arange(len(described)) < n, Part.TEST, Part.TRAIN).astype(np.int64)
+    own = find_duplicates(digests[:n], signatures[:n], labels[:n], parts[:n])
+    return own.near.images / n, find_duplicates(digests, signatures, labels, parts).test_share
+
+
+def _described(image_CHW: NDArray[np.uint8]) -> tuple[str, NDArray[np.uint8]]:
+    """A digest of the pixels, and the signature."""
+    picture = Image.fromarray(np.ascontiguousarray(image_CHW.transpose(1, 2, 0)).squeeze())
+    return hashlib.sha256(image_CHW.tobytes()).hexdigest(), signature(picture)
 
 
 def _connected(signatures_NS: NDArray[np.uint8]) -> Ints:

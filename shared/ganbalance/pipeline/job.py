@@ -153,10 +153,19 @@ def _run(name: str, doc: str, bodies: Mapping[type[Stage], Body], argv: Sequence
         for node in chosen:
             if done := state.commit(node.name):
                 print(f"{node.name}: already done ({done.key[:8]})", flush=True)
+            elif _can_be_left_out(node, chosen, state):
+                print(f"{node.name}: left out, what it reads is not made yet", flush=True)
             else:
                 with heartbeat.beating(store, record.plan.run, f"the stage {node.name}"):
                     _run_stage(node, record.experiment, state, bodies[node.kind], stops)
     return EXIT_DONE
+
+
+def _can_be_left_out(node: Node, chosen: Sequence[Node], state: State) -> bool:
+    """Whether its inputs are missing, and the stages of this call that read it can do without it."""
+    readers = [other for other in chosen if node.name in other.inputs.values()]
+    optional = bool(readers) and all(other.kind.allow_missing_inputs for other in readers)
+    return optional and bool(state.inputs(node).missing)
 
 
 def _run_stage(node: Node, experiment: Experiment, state: State, body: Body, stops: list[bool]) -> None:

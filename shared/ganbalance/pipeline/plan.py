@@ -4,6 +4,7 @@ dataset ──► imbalance ──► train-gan ──► synthesize ──► f
    │          (seed)     (GAN, rare class, seed)                  ├──► train-classifier ──► report
    └──────► features ◄── backbone ────────────────────────────────┘      (arm, seed)
 between synthesize and features a filter, in place of both images made elsewhere; after train-classifier a rescoring
+beside train-classifier, from features alone, the quality of the synthetic images, which the report reads
 """
 
 from functools import cached_property
@@ -100,7 +101,7 @@ def make_plan(experiment: Experiment) -> Plan:
         for recipe in sorted(recipes, key=lambda recipe: recipe.rescoring is not None)  # after the arm they rescore
     }
     planner.beside()
-    planner.report(tuple((recipe.name, recipe.family) for recipe in recipes), cells)
+    planner.report(tuple((recipe.name, recipe.family) for recipe in recipes), cells | planner.qualities())
     nodes = tuple(planner.nodes.values())
     record = dump(experiment) | {"resources": None}
     run = f"{experiment.name}-{digest([record, [node.key for node in nodes]])[:8]}"
@@ -115,6 +116,7 @@ class _Planner:
         self.nodes: dict[str, Node] = {}
         self._names: dict[str, str] = {}  # by key
         self._where: dict[str, str] = {}  # by name: its end, which says of what arm, class and seed
+        self._added: dict[tuple[str, int, int], str] = {}  # what an arm adds of a class at a seed, by name
         self._experiment, self._dataset, self._keep, self._side_px = experiment, dataset, keep, side_px
         self._classifier = experiment.classifier
         self._add("dataset", "", dataset, {})
@@ -145,9 +147,9 @@ class _Planner:
         where = f"{recipe.name}/seed-{seed}"
         inputs = self._data(seed)
         if recipe.synthetic:
-            inputs |= {
-                stages.synthetic_role(c): self._synthetic(recipe, recipe.synthetic, c, seed) for c in sorted(self._keep)
-            }
+            added = {c: self._synthetic(recipe, recipe.synthetic, c, seed) for c in sorted(self._keep)}
+            inputs |= {stages.synthetic_role(c): name for c, name in added.items()}
+            self._added |= {(recipe.name, c, seed): name for c, name in added.items()}
         cell = self._trained(recipe, where, inputs, labels)
         if recipe.rescoring:
             rescored = stages.Rescore(rescoring=recipe.rescoring)
@@ -233,6 +235,25 @@ class _Planner:
     def _data(self, seed: int) -> dict[str, str]:
         return {"dataset": "dataset", "imbalance": f"imbalance/seed-{seed}"}
 
+    def qualities(self) -> dict[str, str]:
+        """The quality of all synthetic images, by role, and of the control for each class and seed that has some.
+
+        None where no features are read.
+        """
+        found: dict[str, str] = {}
+        for (arm, c, seed), features in self._added.items() if self._classifier.reads_features else ():
+            of = self.nodes[features]
+            inputs = self._data(seed) | {"features": "features/real"}
+            control = stages.Quality(class_index=c, drawn_again=self._experiment.synthesis.n)
+            where = f"class-{self._dataset.ids[c]}/seed-{seed}"
+            found[stages.quality_role(None, c, seed)] = self._add("quality", where, control, inputs, seed=seed)
+            inputs |= {"synthetic": features, "images": of.inputs["images"]}
+            declared = stages.Quality(class_index=c, drawn_again=None)
+            labels = {"seed": seed, "gan": of.gan, "arm": of.arm}
+            name = self._add("quality", f"{arm}/{where}", declared, inputs, **labels)
+            found[stages.quality_role(arm, c, seed)] = name
+        return found
+
     def beside(self) -> None:
         """The stages that say themselves what they are planned beside."""
         for kind in stages.ALL.values():
@@ -241,8 +262,11 @@ class _Planner:
                 inputs |= {} if of.seed is None else self._data(of.seed)
                 self._add(kind.stage, self._where[of.name], kind(), inputs, **labels)
 
-    def report(self, families: tuple[tuple[str, Family], ...], cells: dict[str, str]) -> None:
-        """Everything that there is, compared; what is read for nothing else is read for the time it took."""
+    def report(self, families: tuple[tuple[str, Family], ...], results: dict[str, str]) -> None:
+        """Everything that there is, compared; `results` are the cells and what else it reads by its role.
+
+        What is read for nothing else is read for the time it took.
+        """
         experiment = self._experiment
         declared = stages.Report(
             name=experiment.name,
@@ -252,7 +276,7 @@ class _Planner:
             note=experiment.note,
             cost=experiment.cost,
         )
-        inputs = {"dataset": "dataset"} | cells
+        inputs = {"dataset": "dataset"} | results
         inputs |= {"backbone": "backbone"} if "backbone" in self.nodes else {}
         inputs |= {f"imbalance/{seed}": f"imbalance/seed-{seed}" for seed in experiment.seeds}
         for name in [name for name in self.nodes if name not in inputs.values()]:

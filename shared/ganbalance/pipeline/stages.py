@@ -6,6 +6,7 @@ Classes are numbered here as the task numbers them, by class index: negative 0 a
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import product
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -239,6 +240,20 @@ class Rescore(Stage):
     rescoring: str
 
 
+class Quality(Stage):
+    """How good the synthetic images of one rare class are, beside real ones that no generator saw.
+
+    Where it has no `synthetic` input, its training images drawn again take their place, as many as `drawn_again` says:
+    the control, what plain oversampling would get.
+    """
+
+    stage = "quality"
+    program = "report"
+
+    class_index: int
+    drawn_again: Amount | None
+
+
 class Report(Stage):
     """Every arm and seed compared. `families` pairs each arm with its family, in the order that the report keeps."""
 
@@ -259,10 +274,20 @@ class Report(Stage):
         """The cells that are compared, each an arm at a seed, by the role of its artifact."""
         return {cell_role(arm, seed): (arm, seed) for arm, _ in self.families for seed in self.seeds}
 
+    def qualities(self, rare: Iterable[int]) -> dict[str, tuple[str | None, int, int]]:
+        """The sets of images there may be, each of an arm (None: the control), a class and a seed, by role."""
+        sets = product([None, *dict(self.families)], rare, self.seeds)
+        return {quality_role(arm, c, seed): (arm, c, seed) for arm, c, seed in sets}
+
 
 def cell_role(arm: str, seed: int) -> str:
     """What the scores of an arm at a seed are to a report."""
     return f"cell/{arm}/{seed}"
+
+
+def quality_role(arm: str | None, class_index: int, seed: int) -> str:
+    """What the quality of the images that an arm adds is to a report; of no arm, that of the control."""
+    return f"quality/{arm}/{class_index}/{seed}" if arm else f"quality/{class_index}/{seed}"
 
 
 def setting_role(number: int) -> str:

@@ -19,6 +19,7 @@ from ganbalance.data.card import Card
 from ganbalance.data.split import Split
 from ganbalance.errors import DataError
 from ganbalance.frozen import parse
+from ganbalance.metrics.quality import Quality
 from ganbalance.metrics.scores import PAIR, Scores
 from ganbalance.metrics.tested import PooledTest
 from ganbalance.store.artifacts import Artifact
@@ -73,6 +74,15 @@ class GanInput(Input):
     seed: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class QualityInput(Input):
+    """The quality of the images that an arm adds of a class at a seed; without `arm` that of the control."""
+
+    arm: str | None
+    class_index: int
+    seed: int
+
+
 @dataclass(frozen=True)
 class MissingResult:
     """A result that is not there: "missing" (the stage failed or never ran) or "diverged" (the GAN did: a result)."""
@@ -111,6 +121,16 @@ class GanRun:
 
 
 @dataclass(frozen=True)
+class QualityRun:
+    """How good the images are that an arm adds of a class at a seed; without `arm` training images drawn again."""
+
+    arm: str | None
+    class_index: int
+    seed: int
+    found: Quality
+
+
+@dataclass(frozen=True)
 class Results:
     """All that the committed inputs say."""
 
@@ -123,6 +143,7 @@ class Results:
     missing_results: list[MissingResult]
     rare: tuple[int, ...]
     card: Card | None = None
+    qualities: tuple[QualityRun, ...] = ()
 
     @cached_property
     def tested(self) -> PooledTest:
@@ -176,6 +197,11 @@ def collect(inputs: Sequence[Input], question: Question) -> Results:
         missing_results=list(_missing_results(inputs)),
         rare=tuple(sorted(question.keep)),
         card=parse(Card, dataset.json("card.json"), where="card.json") if "card.json" in dataset.names else None,
+        qualities=tuple(
+            QualityRun(one.arm, one.class_index, one.seed, Quality(**one.artifact.json("quality.json")))
+            for one in inputs
+            if isinstance(one, QualityInput) and one.artifact and one.artifact.commit.outcome == "done"
+        ),
     )
     assert results.tested is not None  # noqa: S101 - fails here, and not where a page is half written
     return results

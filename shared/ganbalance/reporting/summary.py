@@ -15,6 +15,8 @@ from ganbalance.config import Prices
 from ganbalance.errors import ConfigError, DataError
 from ganbalance.frozen import Frozen, dump, parse
 from ganbalance.metrics.crossed import Components, Estimate
+from ganbalance.metrics.quality import Quality
+from ganbalance.metrics.quality.benefit import Correlation, Point
 from ganbalance.metrics.results import ArmNumbers, Margins
 from ganbalance.metrics.verdicts import Limit
 from ganbalance.reporting.collect import MissingResult
@@ -164,6 +166,31 @@ class Cost(Frozen):
     prices: Prices | None
 
 
+class SyntheticImages(Frozen):
+    """A set of synthetic images of one class at one seed; without `arm` the control, training images drawn again."""
+
+    model_config = pydantic.ConfigDict(validate_by_name=True, serialize_by_alias=True)
+
+    arm: str | None
+    class_name: str = pydantic.Field(alias="class")
+    seed: int
+    quality: Quality
+
+
+class ImageQuality(Frozen):
+    """The quality of all synthetic images, in the features of `extractor`, and whether gains go with it.
+
+    `points` are the arms and seeds that have both, their gain a difference in the primary metric over all classes;
+    `over_all` is the rank correlation of KID and gain over all arms and seeds, `within_arms` the mean of the arms' own.
+    """
+
+    extractor: str
+    sets: list[SyntheticImages]
+    points: list[Point]
+    over_all: Correlation | None
+    within_arms: Correlation | None
+
+
 class Provenance(Frozen):
     """Where the numbers come from: each list holds what was found over all stages."""
 
@@ -206,6 +233,7 @@ class Summary(Frozen):
     few_images: bool
     equality_within_reach: bool | None
     arms: dict[str, Arm]
+    quality: ImageQuality | None = pydantic.Field(None, exclude_if=lambda found: found is None)
     missing_results: list[MissingResult]
     remarks: list[str]
     cost: Cost | None = pydantic.Field(None, exclude_if=lambda found: found is None)

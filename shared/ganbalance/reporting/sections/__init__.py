@@ -8,6 +8,7 @@ from ganbalance.reporting.layout import Report, Section
 
 FIRST = (
     "answer", "cost", "thresholds", "metrics", "classes", "penalty", "variance", "calibration", "deployment", "gans",
+    "quality",
     "recipes",
 )  # fmt: skip
 LAST = ("data", "classifier", "missing", "provenance")
