@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +91,8 @@ def _entry(node: Node, kind: str) -> str:
 
 
 def _files(artifact: Artifact) -> dict[str, Any]:
-    paths = {name: artifact.path(name) for name in artifact.names if Path(name).suffix in READERS}
-    return {name: READERS[path.suffix](path) for name, path in paths.items()}
+    readers = {name: READERS.get(name) or READERS.get(Path(name).suffix) for name in artifact.names}
+    return {name: reader(artifact.path(name)) for name, reader in readers.items() if reader}
 
 
 def array(values: np.ndarray) -> dict[str, Any]:
@@ -144,7 +145,14 @@ def _weights(path: Path) -> Any:
     return {"tensors": len(tensors)} | array(joined)
 
 
-READERS = {
+def _quality(path: Path) -> Any:
+    """What is continuous: shares of twelve images move in twelfths, and a rounding may move them."""
+    found = json.loads(path.read_text())
+    return {name: found[name] for name in ("synthetic", "training", "reference", "kid", "kid_se", "fid")}
+
+
+READERS: dict[str, Callable[[Path], Any]] = {
+    "quality.json": _quality,
     ".npy": lambda path: array(np.load(path, allow_pickle=False)),
     ".npz": _npz,
     ".csv": _csv,

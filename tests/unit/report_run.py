@@ -6,7 +6,7 @@ import json
 import operator
 import re
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property, reduce
 from types import SimpleNamespace
 
@@ -17,6 +17,7 @@ from ganbalance import arms, config
 from ganbalance.config import Recipe
 from ganbalance.frozen import dump
 from ganbalance.keys import digest
+from ganbalance.metrics.quality import Quality
 from ganbalance.metrics.scores import PairScores, Scores
 from ganbalance.pipeline import stages
 from ganbalance.pipeline.job import JobContext
@@ -70,6 +71,8 @@ class SyntheticRun:
     machine: dict = field(default_factory=dict)  # what the provenance of every artifact adds
     class_names: tuple = ()
     elsewhere: tuple = ()  # the roles that another processor made
+    kid: dict = field(default_factory=dict)  # of the images that an arm adds (None: the control), a function of seed
+    fewest: int = 2048  # synthetic and real images that quality was measured on, whichever are fewer
 
     def __post_init__(self):
         self.rare = self.rare or (self.k - 1,)
@@ -257,7 +260,15 @@ class SyntheticRun:
                     trained = stages.TrainGan(gan=gan, settings={}, class_index=c, canvas="pad")
                     nodes.append(self.node(trained, name, seed=seed, gan=gan))
                 nodes.append(self.node(declared, f"cell/{arm}/{seed}", arm=arm, seed=seed, gan=gan, inputs=inputs))
+        for role, (_, c, seed) in self.measured().items():
+            declared = stages.Quality(class_index=c, drawn_again=None)
+            nodes.append(self.node(declared, role, seed=seed))
         return Plan(run="known-1", nodes=(*nodes, self.report_node(roles)), notes=self.notes)
+
+    def measured(self):
+        """The arm, class and seed of what is measured of images, by its role."""
+        sets = [(arm, c, seed) for arm in self.kid for c in self.rare for seed in self.seeds]
+        return {stages.quality_role(*one): one for one in sets}
 
     def writers(self):
         made = {"dataset": ("dataset", self.write_dataset), "backbone": ("backbone", lambda folder: None)}
@@ -271,6 +282,8 @@ class SyntheticRun:
                 for c in self.rare:
                     role = f"gan/{gan}/class-{c}/seed-{seed}"
                     made[role] = ("train-gan", lambda folder, s=seed: self.write_gan(folder, s))
+        for role, of in self.measured().items():
+            made[role] = ("quality", lambda folder, one=of: self.write_quality(folder, *one))
         return made
 
     def write_dataset(self, folder):
@@ -292,6 +305,13 @@ class SyntheticRun:
         names = ("train", "validation", "tuning", "removed", "test")
         np.savez(folder / "split.npz", **dict(zip(names, parts, strict=True)))
         return {"kept": kept}
+
+    def write_quality(self, folder, arm, c, seed):
+        names = [field.name for field in fields(Quality)]
+        found = dict.fromkeys(names, 0.25 + 0.01 * seed) | dict.fromkeys(("synthetic", "reference"), self.fewest)
+        found |= {"training": 80 + c, "kid": self.kid[arm](seed), "kid_se": 0.001, "recall": None}
+        found |= {} if arm else dict.fromkeys(("twins", "copies", "memorised", "nearer"), 1.0)
+        (folder / "quality.json").write_text(json.dumps(found))
 
     def write_cell(self, folder, arm, seed):
         self.scores(arm, seed).save(folder / "scores.npz")

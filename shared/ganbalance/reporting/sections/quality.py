@@ -167,22 +167,43 @@ def _benefit(summary: Summary, found: ImageQuality) -> list[str]:
     of = f"{plural(len(found.points), 'point')}, {plural(len(arms), 'arm')} at {plural(len(seeds), 'seed')}"
     if found.over_all is None:
         return [f"Whether a better KID goes with a greater gain in {metric} cannot be said of {of}."]
-    said = f"Does a better KID go with a greater gain in {metric}? {_answer(found.over_all)} Over {of}, "
+    said = f"Does a better KID go with a greater gain in {metric}? {_answer(found, several=len(arms) > 1)} Over {of}, "
     said += f"Spearman’s rank correlation is {_shown(found.over_all)}"
     if found.within_arms and len(arms) > 1:
         said += f"; within arms, over seeds alone, it is {_shown(found.within_arms)} on average"
     return [
         f"{said}. Negative means that images nearer to real ones come with more. The interval is over seeds, for these "
-        "arms: what sets a few arms apart may be anything else about them, and a correlation is no cause."
+        f"arms: what sets a few apart may be anything else about them, and a correlation is no cause.{_copies(found)}"
     ]
 
 
-def _answer(found: Correlation) -> str:
-    if found.low is None or found.high is None:
-        return "Too few points for an interval, so that this run cannot say."
-    if found.low <= 0 <= found.high:
-        return "Not measurably here."
-    return "Yes, in these arms." if found.high < 0 else "No: here a worse one does."
+def _copies(found: ImageQuality) -> str:
+    """What KID says of the control."""
+    kids = [one.quality.kid for one in found.sets if one.arm is None and one.quality.kid is not None]
+    return f" Mere copies of the training images have a KID of {number(fmean(kids))}." if kids else ""
+
+
+def _answer(found: ImageQuality, *, several: bool) -> str:
+    if not several or _direction(found.over_all) in (None, _direction(found.within_arms)):
+        return _ANSWERS[_direction(found.over_all)]
+    between, within = (_BOTH[_direction(one)] for one in (found.over_all, found.within_arms))
+    return f"Over all of these arms {between}; within an arm, from seed to seed, {within}."
+
+
+_ANSWERS = {
+    None: "Too few points for an interval, so that this run cannot say.",
+    0: "Not measurably here.",
+    -1: "Yes, here.",
+    1: "No: here a worse one does.",
+}
+_BOTH = {None: "it cannot be said", 0: "not measurably", -1: "yes", 1: "no: worse ones do"}
+
+
+def _direction(found: Correlation | None) -> int | None:
+    """The sign of a correlation, 0 where its interval holds 0, None where it has none."""
+    if found is None or found.low is None or found.high is None:
+        return None
+    return 0 if found.low <= 0 <= found.high else int(np.sign(found.rho))
 
 
 def _shown(found: Correlation) -> str:
