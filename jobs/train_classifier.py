@@ -134,6 +134,7 @@ def train_network(ctx: JobContext) -> None:
         settings=declared.training,
         lr=declared.lr,
         weight_decay=declared.weight_decay,
+        method=arms.method(declared.method),
         objective=objective,
         seed=ctx.seed,
         device=where,

@@ -70,13 +70,17 @@ TESTED = {
     "shared/ganbalance/arms/methods/*.py": [
         "tests/unit/test_resampling.py",
         "tests/unit/test_smote.py",
+        "tests/unit/test_minibatches.py",
         "tests/contract/test_methods.py",
+        "tests/contract/test_every_minibatch.py",
     ],
     "shared/ganbalance/arms/objectives/*.py": ["tests/unit/test_head_losses.py", "tests/contract/test_objectives.py"],
     "shared/ganbalance/arms/*.py": [
         "tests/unit/test_arms.py",
         "tests/unit/test_resampling.py",
+        "tests/unit/test_minibatches.py",
         "tests/contract/test_objectives.py",
+        "tests/contract/test_every_minibatch.py",
     ],
     "shared/ganbalance/registry.py": ["tests/unit/test_arms.py"],
     "shared/ganbalance/data/outside.py": ["tests/unit/test_outside_images.py"],

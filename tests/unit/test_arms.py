@@ -34,6 +34,7 @@ KNOWN = {
     "adasyn": {"method": "adasyn"},
     "gaussian": {"method": "gaussian"},
     "mixup": {"method": "mixup"},
+    "balanced-batches": {"method": "balanced-batches"},
 }
 PLAIN = {"synthetic": None, "removed": None, "method": "none", "objective": "cross-entropy", "rescoring": None}
 GAN = {"synthetic": {"gan": "dcgan"}}
@@ -120,7 +121,7 @@ def test_an_unknown_name_lists_the_known_ones_and_says_how_to_give_a_recipe() ->
 @pytest.mark.parametrize(
     ("parts", "said"),
     [
-        ({"method": "smoke"}, "there is no method 'smoke'; choose among adasyn, borderline-smote, class-weight, "),
+        ({"method": "smoke"}, "there is no method 'smoke'; choose among adasyn, balanced-batches, borderline-"),
         ({"objective": "focus"}, "there is no objective 'focus'; choose among cross-entropy, focal, logit-adjustment"),
         (
             {"synthetic": {"gan": "dcgan", "filter": {"by": "beauty", "keep": 0.5}}},

@@ -1,8 +1,7 @@
 """Networks trained on images, checked against the same training written out with torch's own parts."""
 
-import hashlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -11,111 +10,26 @@ import numpy as np
 import pytest
 import timm
 import torch
-import torch.nn.functional as F
 import torchvision
 from torch import Tensor, nn
 
-from ganbalance import arms
-from ganbalance.arms.base import Examples
 from ganbalance.config import NetworkTraining
 from ganbalance.data.augmentation import augmented
 from ganbalance.errors import ConfigError, Stopped
-from ganbalance.models.backbones.base import Backbone
 from ganbalance.seeding import numpy_rng
-from ganbalance.training import checkpoint, loop
-from ganbalance.training.loop import Hooks
-from ganbalance.training.network import ImageClassifier, Training, last_block
-
-CPU = torch.device("cpu")
-SIDE_PX = 8
-LABELS = np.repeat([0, 1], [30, 20])
-IMAGES = np.random.default_rng(0).integers(0, 256, (50, 1, SIDE_PX, SIDE_PX), dtype=np.uint8)
-WEIGHTS = np.random.default_rng(1).uniform(0.2, 3, 50)
-STEPS = 7
-
-
-class Small(Backbone):
-    """Two blocks. Their convolutions have no biases: before a BatchNorm a bias has no gradient but rounding."""
-
-    features = 4
-    mean, std = (0.1, 0.2, 0.3), (0.7, 0.8, 0.9)
-
-    def build(self) -> nn.Module:
-        torch.manual_seed(0)
-        blocks = nn.Sequential(
-            nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4)),
-            nn.ReLU(),
-            nn.Sequential(nn.Conv2d(4, 4, 3, bias=False), nn.BatchNorm2d(4)),
-        )
-        return nn.Sequential(blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten())
-
-    def download(self) -> Path:
-        pytest.fail("weights were to be downloaded")
-
-    def convert(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        pytest.fail("weights were read from a file")
-
-
-class Watched:
-    """A training and the rows of every minibatch that it learned from."""
-
-    def __init__(
-        self, weights: np.ndarray | None = None, objective: Any = "cross-entropy", seed: int = 0, **settings: Any
-    ) -> None:
-        torch.manual_seed(1)
-        self.model = ImageClassifier(Small(), Small().build(), 2, SIDE_PX)
-        self.images, self.labels = settings.pop("images", IMAGES), settings.pop("labels", LABELS)
-        given = {"trained": "all", "lr": 0.1, "weight_decay": 0.5} | {
-            name: settings.pop(name) for name in ("trained", "lr", "weight_decay") if name in settings
-        }
-        self.training = Training(
-            self.model,
-            Examples(self.images, self.labels, np.ones(len(self.labels)) if weights is None else weights),
-            settings=NetworkTraining(**{"steps": STEPS, "batch_size": 16, "augment": None} | settings),
-            objective=arms.objective(objective),
-            seed=seed,
-            device=CPU,
-            **given,
-        )
-
-    def run(self, **hooks: Any) -> "Watched":
-        resume = hooks.pop("resume", None)
-        loop.run(self.training, resume=resume, hooks=Hooks(**hooks))
-        return self
-
-    def rows(self) -> list[list[int]]:
-        return [self.training._rows(step).tolist() for step in range(self.training.steps)]
-
-    def fingerprint(self) -> str:
-        digest = hashlib.sha256()
-        for name, value in self.model.state_dict().items():
-            digest.update(name.encode() + value.contiguous().numpy().tobytes())
-        return digest.hexdigest()
-
-
-def written_out(watched: Watched, loss: Callable[[Tensor, Tensor, Tensor], Tensor], weights: np.ndarray) -> nn.Module:
-    """All of the network, trained by torch's AdamW and scheduler on the same minibatches."""
-    torch.manual_seed(1)
-    model = ImageClassifier(Small(), Small().build(), 2, SIDE_PX).train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=0.1, weight_decay=0.5)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=STEPS)
-    scaled = torch.from_numpy(weights / weights.mean()).float()
-    for rows in watched.rows():
-        optimizer.zero_grad()
-        logits = model(torch.from_numpy(IMAGES[rows]))
-        loss(logits, torch.from_numpy(LABELS[rows]), scaled[rows]).backward()
-        optimizer.step()
-        schedule.step()
-    return model
-
-
-def weighted(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
-    return (F.cross_entropy(logits, labels, reduction="none") * weights).mean()
-
-
-def close(ours: nn.Module, theirs: nn.Module) -> bool:
-    pairs = zip(ours.state_dict().values(), theirs.state_dict().values(), strict=True)
-    return all(torch.allclose(one.float(), other.float(), atol=2e-5) for one, other in pairs)
+from ganbalance.training import checkpoint
+from ganbalance.training.network import last_block
+from tests.unit.small_network import (
+    IMAGES,
+    LABELS,
+    STEPS,
+    WEIGHTS,
+    Small,
+    Watched,
+    close,
+    weighted,
+    written_out,
+)
 
 
 @pytest.mark.parametrize("weights", [np.ones(50), WEIGHTS], ids=["equal", "weighted"])
@@ -169,10 +83,15 @@ def test_of_a_last_block_the_rest_stays_to_the_statistics() -> None:
     assert "network.0.2.1.running_mean" in moved
 
 
-@pytest.mark.parametrize("trained", ["all", "last-block"])
+@pytest.mark.parametrize(
+    ("trained", "method"),
+    [("all", "none"), ("last-block", "none"), ("all", "mixup"), ("all", "balanced-batches")],
+)
 @pytest.mark.parametrize("cuts", [[0], [3], [2, 5], [STEPS - 1]], ids=str)
-def test_resume_after_any_interruption_ends_in_the_same_bits(trained: str, cuts: list[int], tmp_path: Path) -> None:
-    settings: dict[str, Any] = {"trained": trained, "augment": {"flip": True}}
+def test_resume_after_any_interruption_ends_in_the_same_bits(
+    trained: str, method: str, cuts: list[int], tmp_path: Path
+) -> None:
+    settings: dict[str, Any] = {"trained": trained, "method": method, "augment": {"flip": True}}
     expected = Watched(**settings).run().fingerprint()
     state = None
     for cut in cuts:

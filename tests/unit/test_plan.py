@@ -250,7 +250,7 @@ def test_arms_may_be_listed_in_any_order(tiny: Settings) -> None:
         ({"gans": {"vanilla": {"epcohs": 5}}}, "gans.vanilla: unknown key 'epcohs'"),
         (
             {"statistics": {"reference": "class-wieght"}},
-            "statistics.reference = 'class-wieght': there is no such arm; choose among adasyn, augment, borderline",
+            "statistics.reference = 'class-wieght': there is no such arm; choose among adasyn, augment, ",
         ),
         ({"classifier": {"kind": "paper"}, "arms": ["none", "oracle-matched"]}, "oracle-matched.*kind to linear-head"),
     ],

@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganbalance.frozen import Frozen
+from ganbalance.seeding import numpy_rng
 
 Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -47,21 +49,68 @@ class Examples:
         return Examples(chosen.inputs, (chosen.labels == pair[1]).astype(np.int64), chosen.weights)
 
     @property
+    def are_images(self) -> bool:
+        """Whether a network learns from them."""
+        return self.inputs.ndim > 2  # noqa: PLR2004 - vectors in rows
+
+    @property
     def prior(self) -> Floats:
         """Each class's share of the weight, float64 (K,)."""
         shares: Floats = np.bincount(self.labels, self.weights) / self.weights.sum()
         return shares
 
 
+@dataclass(frozen=True)
+class Minibatch:
+    """What a network learns from in one step.
+
+    rows     which examples, int64 (B,)
+    weights  how much the loss of each counts, float64 (B,), 1 on average over a training
+    others   for each the place in the minibatch of what is mixed into it, int64 (B,); None: nothing is mixed
+    share    how much of a mixture, and of its label, is of its own example, in [0, 1]
+    """
+
+    rows: Rows
+    weights: Floats
+    others: Rows | None = None
+    share: float = 1.0
+
+
 class Method(Frozen, ABC):
     """How the training examples are balanced. Every arm of a seed gets the same split and the same random state."""
 
     new_inputs: ClassVar[bool] = False  # whether it makes feature vectors, which a network cannot learn from
+    in_minibatches: ClassVar[bool] = False  # whether it acts on a network's minibatches; its images stay as they are
     leaves_out: ClassVar[bool] = False  # whether examples of the larger classes are not learned from
 
     @abstractmethod
     def resample(self, examples: Examples, random_state: int) -> Examples:
         """Other examples, or the same with other weights; imbalanced-learn's contract with weights beside it."""
+
+    def minibatch(self, examples: Examples, step: int, size: int, seed: int) -> Minibatch:
+        """What a network learns from at a step, from 0: a pure function of it, so that a training can be resumed.
+
+        `examples` are what `resample` gave: every one once before any again, each loss by its weight.
+        """
+        rows = shuffled(len(examples.labels), places_of(step, size), seed, "order")
+        return Minibatch(rows, examples.weights[rows] / examples.weights.mean())
+
+
+def places_of(step: int, size: int) -> Rows:
+    """The places of a minibatch in the row of all of them, int64 (size,)."""
+    return np.arange(step * size, (step + 1) * size)
+
+
+def shuffled(count: int, places: Rows, seed: int, *purpose: str | int) -> Rows:
+    """Which of `count` things, from 0, stands at each place of an endless row, int64 like `places`.
+
+    Every one stands there once, in an order drawn anew, before any again.
+    """
+    rounds, within = np.divmod(places, count)
+    orders = {
+        number: numpy_rng(seed, "network", *purpose, int(number)).permutation(count) for number in np.unique(rounds)
+    }
+    return np.array([orders[number][place] for number, place in zip(rounds, within, strict=True)], np.int64)
 
 
 class Objective(Frozen, ABC):

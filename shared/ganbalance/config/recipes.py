@@ -11,7 +11,13 @@ BASELINE = "none"
 Amount = Literal["balance", "half"] | Annotated[int, Field(ge=1)]
 
 
-Choice = str | dict[str, Any]
+def _one_entry(given: Any) -> Any:
+    if not isinstance(given, str | dict):
+        raise ValueError("write the name of one, or {name: ..., setting: value}")
+    return given
+
+
+Choice = Annotated[str | dict[str, Any], pydantic.BeforeValidator(_one_entry)]
 """An entry of a registry by its name, or as {name: ..., setting: value}."""
 
 

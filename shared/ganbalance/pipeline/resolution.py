@@ -187,10 +187,16 @@ def recipes(experiment: Experiment, kept: dict[int, float], side_px: int) -> tup
 def _check_fits(recipe: Recipe, classifier: Classifier) -> None:
     """Raises ConfigError for a part of an arm that a classifier cannot have: a network learns from images."""
     parts = recipe.synthetic.filter if recipe.synthetic else None
-    paper = isinstance(classifier, Paper)
+    paper, method = isinstance(classifier, Paper), arms.method(recipe.method)
+    if classifier.reads_features and method.in_minibatches and not method.new_inputs:
+        raise ConfigError(
+            f"arms names {recipe.name}, whose part 'method: {recipe.method}' is of minibatches, and classifier.kind = "
+            f"{classifier.kind} is solved on all examples at once; take oversample, or set classifier.kind to network"
+        )
     wrong = {
         "removed: matched": paper and recipe.removed == "matched",
-        f"method: {recipe.method}": not classifier.reads_features and arms.method(recipe.method).new_inputs,
+        f"method: {recipe.method}": (paper and method.in_minibatches)
+        or (not classifier.reads_features and method.new_inputs and not method.in_minibatches),
         f"objective: {recipe.objective}": paper and recipe.objective != "cross-entropy",
         "synthetic.filter": not classifier.reads_features and parts and arms.image_filter(parts.by).reads == "features",
     }

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ganbalance.arms.base import Examples, Objective
+from ganbalance.arms.base import Examples, Method, Minibatch, Objective
 from ganbalance.config import NetworkTraining, Trained
 from ganbalance.data.augmentation import augmented
 from ganbalance.errors import ConfigError
@@ -51,14 +51,17 @@ class Training:
         settings: NetworkTraining,
         lr: float,
         weight_decay: float,
+        method: Method,
         objective: Objective,
         seed: int,
         device: torch.device,
     ) -> None:
-        """Prepare to train `model` in place on uint8 images. Raises ConfigError where it has no last block."""
+        """Prepare to train `model` in place on uint8 images that `method` resampled.
+
+        Raises ConfigError where it has no last block.
+        """
         self._model, self._train, self._settings, self._lr = model, train, settings, lr
-        self._objective, self._seed, self._device = objective, seed, device
-        self._weights = torch.from_numpy(train.weights / train.weights.mean())
+        self._method, self._objective, self._seed, self._device = method, objective, seed, device
         self._shift = objective.shift(train.prior)
         model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         model.eval().requires_grad_(False)
@@ -74,18 +77,14 @@ class Training:
 
     def learn(self) -> Row | None:
         """One minibatch. None once a loss, or at the end a weight, is not finite: then `diverged` is set."""
-        rows = self._rows(self.step)
-        images = self._train.inputs[rows]
-        if self._settings.augment:
-            images = augmented(images, self._settings.augment, numpy_rng(self._seed, "network", "augment", self.step))
+        batch = self._method.minibatch(self._train, self.step, self._settings.batch_size, self._seed)
         for group in self._optimizer.param_groups:
             group["lr"] = self._lr * (1 + math.cos(math.pi * self.step / self.steps)) / 2
         self._optimizer.zero_grad()
         with seeded(derive(self._seed, "network", "dropout", self.step), self._device):
-            logits = self._model(torch.from_numpy(np.array(images)).to(self._device))
-        losses = _Loss.apply(logits, self._train.labels[rows], self._shift, self._objective)
-        loss = (losses * self._weights[rows].to(losses)).mean()
-        loss.backward()
+            logits = self._model(self._images(batch).to(self._device))
+        loss = self._loss(logits, batch)
+        loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
         self.step += 1
         value = loss.item()
@@ -106,15 +105,28 @@ class Training:
         self._model.load_state_dict(state["model"])
         restore_optimizer(self._optimizer, state["optimizer"])
 
-    def _rows(self, step: int) -> NDArray[np.int64]:
-        """The images of a minibatch: one shuffled epoch after the other, cut into minibatches of equal size."""
-        size, count = self._settings.batch_size, len(self._train.labels)
-        epochs, places = np.divmod(np.arange(step * size, (step + 1) * size), count)
-        orders = {
-            epoch: numpy_rng(self._seed, "network", "order", int(epoch)).permutation(count)
-            for epoch in np.unique(epochs)
-        }
-        return np.array([orders[epoch][place] for epoch, place in zip(epochs, places, strict=True)])
+    def _images(self, batch: Minibatch) -> Tensor:
+        """The images of a minibatch, each changed and then mixed: uint8, or float32 of the same levels (B, C, H, W)."""
+        levels = self._train.inputs[batch.rows]
+        if self._settings.augment:
+            levels = augmented(levels, self._settings.augment, numpy_rng(self._seed, "network", "augment", self.step))
+        images = torch.from_numpy(np.array(levels))
+        if batch.others is None:
+            return images
+        return batch.share * images + (1 - batch.share) * images[torch.from_numpy(batch.others)]
+
+    def _loss(self, logits: Tensor, batch: Minibatch) -> Tensor:
+        """The mean loss of a minibatch; that of a mixture is the loss for each of its labels by the label's share."""
+
+        def mean(rows: NDArray[np.int64], weights: NDArray[np.float64]) -> Tensor:
+            losses = _Loss.apply(logits, self._train.labels[rows], self._shift, self._objective)
+            weighted: Tensor = losses * torch.from_numpy(weights).to(losses)
+            return weighted.mean()
+
+        own = mean(batch.rows, batch.weights)
+        if batch.others is None:
+            return own
+        return batch.share * own + (1 - batch.share) * mean(batch.rows[batch.others], batch.weights[batch.others])
 
     def _is_finite(self) -> bool:
         """Statistics included: no later loss would show what the last step broke."""
