@@ -4,6 +4,8 @@ sweep:
   imbalance.keep.shirt: [0.2, 0.05]     dotted keys, as --set takes them
   classifier.side_px: [32, 64]          with the first: four experiments, the last key changing first
 
+A list of such mappings, as scikit-learn's ParameterGrid takes one, is the experiments of each of them in turn.
+
 Each is the experiment that a file of its own would describe, under a name that tells its values, so stages that do not
 depend on what differs are shared by their keys.
 """
@@ -56,21 +58,27 @@ def combinations(given: dict[str, Any], *, picked: Iterable[str] = ()) -> list[C
     if "sweep" not in given:
         return [Combination(given, {})]
     base = {key: value for key, value in given.items() if key != "sweep"}
-    axes, only = _axes(given["sweep"]), dict[str, Any]()
+    grids, only = _grids(given["sweep"]), dict[str, Any]()
+    swept = _values_of(grids)
     for key in picked:
-        if key in axes:
+        if key in swept:
             only[key] = _value(base, key)
-        elif other := next((other for other in axes if _within(key, other) or _within(other, key)), None):
-            raise ConfigError(f"--set {key}: {other} is swept; pick one of its values: {_pick(other, axes[other])}")
+        elif other := next((other for other in swept if _within(key, other) or _within(other, key)), None):
+            raise ConfigError(f"--set {key}: {other} is swept; pick one of its values: {_pick(other, swept[other])}")
     for key, value in only.items():
-        axes[key] += [] if any(_equal(value, other) for other in axes[key]) else [value]
-    found = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+        if not any(_equal(value, other) for other in swept[key]):
+            grids = [grid | {key: [*grid[key], value]} if key in grid else grid for grid in grids]
+    found = [dict(zip(grid, values, strict=True)) for grid in grids for values in itertools.product(*grid.values())]
     names = _names(base.get("name"), found)
-    return [
+    chosen = [
         _combination(base, name, values)
         for name, values in zip(names, found, strict=True)
-        if all(_equal(values[key], value) for key, value in only.items())
+        if all(key in values and _equal(values[key], value) for key, value in only.items())
     ]
+    if not chosen:
+        sets = " ".join(_pick(key, [value]) for key, value in only.items())
+        raise ConfigError(f"{sets}: no experiment of the sweep has these together; set fewer of them")
+    return chosen
 
 
 def _combination(base: Mapping[str, Any], name: Any, values: dict[str, Any]) -> Combination:
@@ -98,11 +106,10 @@ def _results(member: Member) -> dict[str, Any]:
 
 def which(found: Sequence[Member]) -> str:
     """How to choose one of them on the command line."""
-    values: dict[str, list[Any]] = {}
-    for one in found:
-        for key, value in one.values.items():
-            if value not in values.setdefault(key, []):
-                values[key].append(value)
+    values = _values_of([{key: [value] for key, value in one.values.items()} for one in found])
+    first, *others = found
+    if any(one.values.keys() != first.values.keys() for one in others):
+        return " ".join(_pick(key, [value]) for key, value in first.values.items()) + " (or those of another)"
     return " ".join(_pick(key, of_key) for key, of_key in values.items() if len(of_key) > 1)
 
 
@@ -127,8 +134,27 @@ def _described(values: Mapping[str, Any]) -> str:
 # -- what is swept -----------------------------------------------------------------------------------------------------
 
 
-def _axes(sweep: Any) -> dict[str, list[Any]]:
-    """Dotted key -> its values. Raises ConfigError."""
+Grid = dict[str, list[Any]]
+"""Dotted key -> its values."""
+
+
+def _grids(sweep: Any) -> list[Grid]:
+    """Raises ConfigError."""
+    return [_grid(one) for one in sweep] if isinstance(sweep, list) and sweep else [_grid(sweep)]
+
+
+def _values_of(grids: Sequence[Grid]) -> Grid:
+    """Every swept key with all of its values."""
+    values: Grid = {}
+    for grid in grids:
+        for key, of_key in grid.items():
+            known = values.setdefault(key, [])
+            known += [value for value in of_key if not any(_equal(value, other) for other in known)]
+    return values
+
+
+def _grid(sweep: Any) -> Grid:
+    """Raises ConfigError."""
     if not isinstance(sweep, dict) or not sweep:
         raise ConfigError(f"sweep = {sweep!r}: map keys to lists of values, such as imbalance.keep.shirt: [0.2, 0.05]")
     for key, values in sweep.items():
@@ -176,7 +202,8 @@ def _names(base: Any, found: Sequence[Mapping[str, Any]]) -> list[Any]:
     """A name of at most 40 characters for each: that of the file and as much of its values as fits for all of them."""
     if not isinstance(base, str) or not re.fullmatch(f"[a-z0-9-]{{1,{LONGEST_NAME}}}", base):
         return [base] * len(found)  # the check says what is wrong with it
-    labels = {key: _label(key, found[0]) for key in found[0]}
+    keys = list(dict.fromkeys(key for values in found for key in values))
+    labels = {key: _label(key, keys) for key in keys}
     for tails in ([_tail(values, labels) for values in found], [_tail(values, {}) for values in found]):
         room = [LONGEST_NAME - len(tail) - 1 for tail in tails]
         if len(set(tails)) == len(tails) and min(room) >= min(LEAST_OF_BASE, len(base)):

@@ -86,6 +86,15 @@ def test_runs_that_differ_in_several_things_keep_their_order_and_are_called_by_t
         assert next(page.sections(comparison)).warnings == (warning,)
 
 
+def test_runs_that_lack_a_setting_of_others_are_called_by_their_task_and_what_they_have() -> None:
+    tasks = {"shirts": {"task.positive": "shirt"}, "coats": {"task.positive": "coat"}}
+    reports = {
+        name: report(name, task | {"imbalance.keep": {task["task.positive"]: 0.05}}) for name, task in tasks.items()
+    }
+    axis = compare(reports).axis
+    assert (axis.title, axis.labels) == ("task.positive × imbalance.keep", ("shirt × 0.05", "coat × 0.05"))
+
+
 def test_a_title_lists_no_more_runs_than_one_can_read() -> None:
     many = compared("classifier.backbone", [f"a-backbone-{place}" for place in range(4)])
     assert wording.title(many) == "4 runs along classifier.backbone"

@@ -113,6 +113,42 @@ def test_a_sweep_can_be_given_on_the_command_line(tiny: Settings, write: Write) 
     assert names(members) == ["tiny-n-3", "tiny-n-4"]
 
 
+EACH_PAIR = [
+    {"task.positive": [1], "imbalance.keep.1": [0.5, 0.2]},
+    {"task.positive": [0], "task.negative": [1], "imbalance.keep.0": [0.5]},
+]
+
+
+def without_a_rare_class(tiny: Settings) -> Settings:
+    return {"imbalance": {"validation": 0.2}, "task": {"kind": "pair", "negative": 0, "positive": 1}}
+
+
+def test_a_list_stands_for_the_experiments_of_each_of_its_mappings_in_turn(expand: Expand, tiny: Settings) -> None:
+    members = expand(EACH_PAIR, settings=without_a_rare_class(tiny))
+    assert [dict(member.experiment.imbalance.keep) for member in members] == [{"1": 0.5}, {"1": 0.2}, {"0": 0.5}]
+    tasks = [(member.experiment.task.positive, member.experiment.task.negative) for member in members]
+    assert tasks == [("1", "0"), ("1", "0"), ("0", "1")]
+    assert list(map(str, members)) == [
+        'task.positive = "1", imbalance.keep.1 = 0.5',
+        'task.positive = "1", imbalance.keep.1 = 0.2',
+        'task.positive = "0", task.negative = "1", imbalance.keep.0 = 0.5',
+    ]
+    assert names(members) == [
+        "tiny-positive-1-keep-1-0-5", "tiny-positive-1-keep-1-0-2", "tiny-positive-0-negative-1-keep-0-0-5",
+    ]  # fmt: skip
+
+
+def test_a_list_of_one_mapping_is_that_mapping(expand: Expand) -> None:
+    assert expand([{"synthesis.n": [3, 4]}]) == expand({"synthesis.n": [3, 4]})
+
+
+def test_names_of_classes_in_a_list_are_the_text_that_stands_there(tmp_path: Path, tiny: Settings) -> None:
+    path = tmp_path / "words.yaml"
+    path.write_text(yaml.safe_dump(tiny) + "sweep:\n- task.positive: [007, no]\n- task.negative: [1.10]\n")
+    given = config.read(path)["sweep"]
+    assert given == [{"task.positive": ["007", "no"]}, {"task.negative": ["1.10"]}]
+
+
 # -- picking one -------------------------------------------------------------------------------------------------------
 
 
@@ -126,6 +162,54 @@ def test_setting_a_swept_key_picks_that_value_and_the_same_run(expand: Expand) -
 def test_a_value_that_is_not_in_the_list_is_picked_all_the_same(expand: Expand) -> None:
     (member,) = expand({"imbalance.keep.1": [0.5, 0.2]}, "imbalance.keep.1=0.3")
     assert (dict(member.experiment.imbalance.keep), member.experiment.name) == ({"1": 0.3}, "tiny-keep-1-0-3")
+
+
+@pytest.mark.parametrize(
+    ("sets", "places"),
+    [
+        (["task.positive=1"], [0, 1]),
+        (["task.positive=0"], [2]),
+        (["imbalance.keep.1=0.2"], [1]),
+        (["task.positive=1", "imbalance.keep.1=0.5"], [0]),
+        (["task.negative=1"], [2]),
+    ],
+)
+def test_of_a_list_a_key_picks_among_the_experiments_that_have_it(
+    expand: Expand, tiny: Settings, sets: list[str], places: list[int]
+) -> None:
+    settings = without_a_rare_class(tiny)
+    every = expand(EACH_PAIR, settings=settings)
+    assert expand(EACH_PAIR, *sets, settings=settings) == tuple(every[place] for place in places)
+
+
+def test_keys_that_no_experiment_of_a_list_has_together_are_refused(expand: Expand, tiny: Settings) -> None:
+    said = """--set 'task.positive="0"' --set imbalance.keep.1=0.5: no experiment of the sweep has these"""
+    with pytest.raises(ConfigError, match=said):
+        expand(EACH_PAIR, "task.positive=0", "imbalance.keep.1=0.5", settings=without_a_rare_class(tiny))
+
+
+def test_a_value_that_is_nowhere_in_a_list_joins_every_mapping_that_has_the_key(expand: Expand, tiny: Settings) -> None:
+    members = expand([{"synthesis.n": [3], "seeds": [[0]]}, {"synthesis.n": [4]}, {"seeds": [[1]]}], "synthesis.n=5")
+    assert [member.values for member in members] == [{"synthesis.n": 5, "seeds": [0]}, {"synthesis.n": 5}]
+
+
+def test_of_a_list_one_experiment_says_how_it_is_picked(expand: Expand, tiny: Settings, tmp_path: Path) -> None:
+    expand(EACH_PAIR, settings=without_a_rare_class(tiny))
+    with pytest.raises(ConfigError) as caught:
+        request.experiment(tmp_path / "experiment.yaml", sets=[])
+    assert str(caught.value).endswith("""--set 'task.positive="1"' --set imbalance.keep.1=0.5 (or those of another)""")
+
+
+def test_the_plan_of_a_list_has_a_column_for_every_key(
+    expand: Expand, tiny: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    expand(EACH_PAIR, settings=without_a_rare_class(tiny))
+    path = str(tmp_path / "experiment.yaml")
+    assert cli.main(["plan", path, "--store", str(tmp_path / "store")]) == 0
+    head, first, _, last, *_ = capsys.readouterr().out.splitlines()
+    assert head.split()[:4] == ["task.positive", "imbalance.keep.1", "task.negative", "imbalance.keep.0"]
+    assert first.split()[:3] == ['"1"', "0.5", make_plan(request.experiments(Path(path), sets=[])[0].experiment).run]
+    assert last.split()[:3] == ['"0"', '"1"', "0.5"]
 
 
 def test_seeds_on_the_command_line_pick_among_swept_ones(expand: Expand) -> None:
@@ -242,6 +326,10 @@ def test_names_are_valid_and_unique_whatever_the_values(expand: Expand, sweep: S
     [
         (3, "sweep = 3: map keys to lists of values"),
         ({}, "sweep = {}: map keys to lists of values"),
+        ([], "sweep = []: map keys to lists of values"),
+        ([{"synthesis.n": [3]}, {}], "sweep = {}: map keys to lists of values"),
+        ([{"synthesis.n": [3]}, {"seeds": 3}], "sweep.seeds = 3: give a list of at least one value"),
+        ([{"synthesis.n": [3, 4]}, {"synthesis.n": [4]}], "the same experiment twice, with synthesis.n = 4 and with"),
         (None, "sweep = None: map keys to lists of values"),
         ({"synthesis.n": 3}, "sweep.synthesis.n = 3: give a list of at least one value"),
         ({"synthesis": {"n": [3]}}, "sweep.synthesis = {'n': [3]}: give a list of at least one value"),

@@ -50,14 +50,15 @@ def plan(flags: argparse.Namespace, members: Sequence[Member]) -> int:
     planned = [record.plan for record in of_runs]
     done = [settled(store, plan) for plan in planned]
     runs_of = Counter(node.key for plan in planned for node in plan.nodes)
+    keys = tuple(dict.fromkeys(key for member in members for key in member.values))
     cells = [
         (
-            *(sweep.shown(value) for value in member.values.values()), plan.run, str(len(plan.nodes)),
-            str(len(of_plan)), str(sum(runs_of[node.key] > 1 for node in plan.nodes)),
+            *(sweep.shown(member.values[key]) if key in member.values else "" for key in keys),
+            plan.run, str(len(plan.nodes)), str(len(of_plan)), str(sum(runs_of[node.key] > 1 for node in plan.nodes)),
         )
         for member, plan, of_plan in zip(members, planned, done, strict=True)
     ]  # fmt: skip
-    head = (*members[0].values, "run", "stages", "done", "shared")
+    head = (*keys, "run", "stages", "done", "shared")
     print(text.table(head, cells, right=("stages", "done", "shared")))
     every = {node.key: node for plan in planned for node in plan.nodes}
     shared = [node for key, node in every.items() if runs_of[key] > 1]

@@ -51,6 +51,8 @@ def _with_class_names(given: Any, text: Any, key: str = "") -> Any:
     """What is `given`, with its `text` where classes are named; both were read from the same YAML."""
     if key in CLASS_NAMES:
         return text
+    if key == "sweep" and isinstance(given, list):
+        return [_with_class_names(*both, key) for both in zip(given, text, strict=True)]
     if not isinstance(given, dict):
         return given
     if key == "sweep":

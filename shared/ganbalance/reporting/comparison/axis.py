@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from ganbalance.reporting.comparison.differences import text
+from ganbalance.reporting.comparison.differences import NOT_SET, text
 
 LOG_FROM = 10.0
 """Ratio of the largest to the smallest value beyond which equal steps are equal ratios."""
@@ -28,11 +28,15 @@ class Axis:
 def choose(found: Mapping[str, Sequence[Any]], names: Sequence[str]) -> tuple[Axis, list[int]]:
     """The axis, and the order of the runs on it.
 
-    One setting: that one. Several: the runs themselves, called by their values where these are short.
+    One setting: that one. Several: the runs themselves, called by their values where these are short; where some runs
+    lack a setting, their tasks are part of what they are called.
     """
     mine = {key: values for key, values in found.items() if not is_beside(key)} or dict(found)
     if len(mine) > 1:
-        return Axis(TIMES.join(mine), _called(list(mine.values()), names), None), list(range(len(names)))
+        if any(NOT_SET in values for values in mine.values()):
+            mine = {key: values for key, values in found.items() if key in mine or key.startswith("task.")}
+        title = TIMES.join(dict.fromkeys(_named(key, values) for key, values in mine.items()))
+        return Axis(title, _called(list(mine.values()), names), None), list(range(len(names)))
     ((key, values),) = mine.items()
     if not _is_numeric(key, values):
         return Axis(key, _called([values], names), None), list(range(len(names)))
@@ -56,7 +60,16 @@ def _is_numeric(key: str, values: Sequence[Any]) -> bool:
     return all(low < high for low, high in pairwise(sorted(map(float, values))))
 
 
+def _named(key: str, values: Sequence[Any]) -> str:
+    """A setting, or the section of one that some runs lack: imbalance.keep for imbalance.keep.shirt."""
+    return key.rpartition(".")[0] or key if NOT_SET in values else key
+
+
 def _called(values: Sequence[Sequence[Any]], names: Sequence[str]) -> tuple[str, ...]:
-    labels = [TIMES.join(map(text, of_run)) for of_run in zip(*values, strict=True)]
+    several = len(values) > 1  # then a run is called by those that it has
+    labels = [
+        TIMES.join(text(value) for value in of_run if not several or value is not NOT_SET)
+        for of_run in zip(*values, strict=True)
+    ]
     is_short = max(map(len, labels)) <= LONGEST_LABEL
     return tuple(labels) if is_short and len(set(labels)) == len(labels) else tuple(names)
