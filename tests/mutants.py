@@ -87,6 +87,7 @@ TESTED = {
     "shared/ganbalance/pipeline/resolution.py": [
         "tests/unit/test_plan.py",
         "tests/unit/test_plan_recipes.py",
+        "tests/unit/test_plan_combinations.py",
         "tests/unit/test_plan_outside.py",
         "tests/unit/test_resolution.py",
     ],
