@@ -26,6 +26,8 @@ class Replayed:
         self._function, self._rng = function, rng
         self._calls: Counter[torch.Size] = Counter()
         self._recorded: dict[torch.Size, tuple[torch.cuda.CUDAGraph, tuple[Tensor, ...], Tensor]] = {}
+        # a wait that sleeps: other processes have work for the core
+        self._done = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
         self._stream = torch.cuda.Stream(rng.device) if rng.device.type == "cuda" else None  # type: ignore[no-untyped-call]
 
     def __call__(self, *inputs: Tensor) -> Tensor:
@@ -49,6 +51,8 @@ class Replayed:
         for place, given in zip(held, inputs, strict=True):
             place.copy_(given)
         graph.replay()
+        self._done.record()
+        self._done.synchronize()
         return found
 
     def _record(self, inputs: tuple[Tensor, ...]) -> tuple[torch.cuda.CUDAGraph, tuple[Tensor, ...], Tensor]:
