@@ -9,52 +9,10 @@ import pytest
 from ganbalance import config
 from ganbalance.errors import ConfigError
 from ganbalance.frozen import dump
-from ganbalance.pipeline import request
-
-PRESETS = sorted(Path("jobs/experiments").glob("*.yaml"))
 
 
 def check(settings: dict[str, Any]) -> config.Experiment:
     return config.check(settings, where="test.yaml")
-
-
-@pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.stem)
-def test_every_preset_is_a_valid_experiment_named_like_its_file(path: Path) -> None:
-    members = request.experiments(path, sets=[])
-    assert all(f"{member.experiment.name}-".startswith(f"{path.stem}-") for member in members)
-    assert bool(members[0].values) == (path.stem in ("keep-ratio", "solar-cells-sizes"))
-
-
-def test_the_presets_are_the_documented_ones() -> None:
-    assert [path.stem for path in PRESETS] == [
-        "hard-pair", "honest", "keep-ratio", "paper", "quick", "solar-cells-sizes", "solar-cells", "ten-class",
-        "trousers",
-    ]  # fmt: skip
-
-
-def test_the_sweep_among_the_presets_is_the_pair_of_quick_and_ends_at_it() -> None:
-    members = request.experiments(Path("jobs/experiments/keep-ratio.yaml"), sets=[])
-    assert [list(member.values.values()) for member in members] == [[0.2], [0.1], [0.05], [0.02], [0.01]]
-    quick, last = request.experiment(Path("jobs/experiments/quick.yaml"), sets=[]), members[-1].experiment
-    assert (last.task, last.imbalance, last.seeds) == (quick.task, quick.imbalance, quick.seeds)
-    assert not any(arm.synthetic for arm in last.arms)
-
-
-def test_the_sweep_of_sizes_is_solar_cells_up_to_twice_its_side() -> None:
-    members = request.experiments(Path("jobs/experiments/solar-cells-sizes.yaml"), sets=[])
-    one = request.experiment(Path("jobs/experiments/solar-cells.yaml"), sets=[])
-    assert [member.experiment.classifier.side_px for member in members] == [32, 64, 128]
-    assert all(
-        (member.experiment.task, member.experiment.imbalance, member.experiment.seeds)
-        == (one.task, one.imbalance, one.seeds)
-        for member in members
-    )
-
-
-@pytest.mark.parametrize("name", ["hard-pair", "honest", "ten-class"])
-def test_presets_that_cut_the_data_train_gans_for_the_reports_generator_steps(name: str) -> None:
-    gans = config.check(config.read(Path(f"jobs/experiments/{name}.yaml")), where=name).gans
-    assert gans == {"vanilla": {"steps": 9500}, "dcgan": {"steps": 5000}, "wgan-gp": {"steps": 9500}}
 
 
 def test_a_resolved_experiment_reads_back_equal(tiny: dict[str, Any]) -> None:
