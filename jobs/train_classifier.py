@@ -9,6 +9,7 @@ Writes  backbone          backbone.safetensors: published weights, verified; onc
         train-network     logits.npz of test and held-out images (rows) at one setting; backbone.safetensors and
                           head.safetensors: the network; once per learning rate and weight decay
         grid              scores.npz: the logits of every setting of one arm; solver.csv: which of them diverged
+        doses               scores.npz: those of every dose of one arm; solver.csv of all of them
         rescore           scores.npz: the logits of another cell, its rule corrected for the training prior
         train-paper-classifier  scores.npz, curve.csv (a row per epoch): as the course report trained it
 Exit    0 done · 65 bad data · 75 try again · 78 bad configuration · 143 stopped
@@ -28,7 +29,6 @@ import torch
 from numpy.typing import NDArray
 
 from ganbalance import arms
-from ganbalance.config import Choice
 from ganbalance.data.images import TaskImages
 from ganbalance.data.split import Split, class_counts, synthetic_count, training_rows
 from ganbalance.metrics import calibration, scores
@@ -41,6 +41,10 @@ from ganbalance.seeding import derive
 from ganbalance.store.artifacts import Artifact
 from ganbalance.training import device, head, loop, network, paper, saved_head, weights
 from ganbalance.training.features import extract
+
+Trained = stages.TrainClassifier | stages.TrainNetwork | stages.TrainPaperClassifier
+Made = tuple[int, NDArray[Any]]
+"""Synthetic images of a class, by its index, or their features."""
 
 
 def backbone(ctx: JobContext) -> None:
@@ -71,7 +75,8 @@ def train_classifier(ctx: JobContext) -> None:
     real = np.load(ctx.inputs["features"].path("features.npy"), mmap_mode="r", allow_pickle=False)
 
     rows = training_rows(split, data.labels, declared.removed, seed=ctx.seed, matched=_matched(declared, data, split))
-    train = _balanced(declared.method, real[rows], data.labels[rows], _synthetic(ctx, data, "features.npy"), ctx.seed)
+    synthetic = _synthetic(ctx, data, "features.npy")
+    train = _balanced(declared, real[rows], data.labels[rows], synthetic, ctx.seed)
     objective = arms.objective(declared.objective)
     solve = functools.partial(
         head.fit, scaler=head.fit_scaler(real[split.train]), grid=declared.l2, objective=objective
@@ -181,6 +186,14 @@ def grid(ctx: JobContext) -> None:
     ctx.diverged = not any(converged)
 
 
+def doses(ctx: JobContext) -> None:
+    declared = ctx.stage(stages.Doses)
+    cells = [ctx.inputs[stages.dose_role(number)] for number in range(1, declared.doses + 1)]
+    scores.of_doses([Scores.load(cell.path("scores.npz")) for cell in cells]).save(ctx.folder / "scores.npz")
+    rows = ({"dose": number} | row for number, cell in enumerate(cells, start=1) for row in _rows(cell))
+    _table(ctx.folder / "solver.csv", rows)
+
+
 def train_paper_classifier(ctx: JobContext) -> None:
     declared = ctx.stage(stages.TrainPaperClassifier)
     data, split = ctx.data()
@@ -223,9 +236,8 @@ def _training_images(
     """What a network learns from."""
     matched = _matched(declared, data, split) if isinstance(declared, stages.TrainNetwork) else {}
     rows = training_rows(split, data.labels, declared.removed, seed=ctx.seed, matched=matched)
-    return _balanced(
-        declared.method, data.images[rows], data.labels[rows], _synthetic(ctx, data, "images.npy"), ctx.seed
-    )
+    synthetic = _synthetic(ctx, data, "images.npy")
+    return _balanced(declared, data.images[rows], data.labels[rows], synthetic, ctx.seed)
 
 
 def _logits(artifact: Artifact) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -234,20 +246,21 @@ def _logits(artifact: Artifact) -> tuple[NDArray[np.float64], NDArray[np.float64
         return arrays["logits"], arrays["prior"]
 
 
-def _synthetic(ctx: JobContext, data: TaskImages, file: str) -> list[tuple[int, NDArray[Any]]]:
+def _synthetic(ctx: JobContext, data: TaskImages, file: str) -> list[Made]:
     """The arm's synthetic images of each rare class: its class index, and the images or their features."""
     made = {c: ctx.inputs.get(stages.synthetic_role(c)) for c in range(len(data.class_names))}
     return [(c, np.load(artifact.path(file), allow_pickle=False)) for c, artifact in made.items() if artifact]
 
 
 def _balanced(
-    method: Choice, real: NDArray[Any], labels: NDArray[np.int64], synthetic: list[tuple[int, NDArray[Any]]], seed: int
+    declared: Trained, real: NDArray[Any], labels: NDArray[np.int64], synthetic: list[Made], seed: int
 ) -> arms.Examples:
     """The real and synthetic training examples as the arm's method resamples or weights them."""
-    inputs = np.concatenate([real, *(made for _, made in synthetic)])
-    classes = np.concatenate([labels, *(np.full(len(made), c, np.int64) for c, made in synthetic)])
-    examples = arms.Examples(inputs, classes, np.ones(len(classes)))
-    return arms.method(method).resample(examples, derive(seed, "training-set") % 2**32)
+    examples = arms.Examples(real, labels, np.ones(len(labels)))
+    weight = 1.0 if isinstance(declared, stages.TrainPaperClassifier) else declared.weight
+    for c, made in synthetic:
+        examples = examples.extended(made, np.full(len(made), c), np.full(len(made), weight))
+    return arms.method(declared.method).resample(examples, derive(seed, "training-set") % 2**32)
 
 
 def _matched(declared: stages.TrainClassifier | stages.TrainNetwork, data: TaskImages, split: Split) -> dict[int, int]:
@@ -275,6 +288,12 @@ def _named(pair: tuple[int, ...]) -> dict[str, str]:
     return {"pair": "-".join(map(str, pair))}
 
 
+def _rows(cell: Artifact) -> list[dict[str, str]]:
+    """What became of every solution or network."""
+    with cell.path("solver.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def _table(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     first, *rest = rows
     with path.open("w", newline="") as file:
@@ -293,6 +312,7 @@ main = program(
         stages.TrainPaperClassifier: train_paper_classifier,
         stages.TrainNetwork: train_network,
         stages.Grid: grid,
+        stages.Doses: doses,
     },
 )
 

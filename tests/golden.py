@@ -80,6 +80,7 @@ def _recipes(folder: Path) -> list[Any]:
         "smote", "focal", "logit-adjustment", "augment",
         *({"name": by["by"], "synthetic": {"gan": "dcgan", "filter": by}} for by in filters),
         {"name": "outside", "synthetic": {"images": f"{folder}/made/{{seed}}/{{class}}"}},
+        {"name": "dosed", "synthetic": {"augment": {}, "n": [6, 12], "weight": [0.5]}},
     ]  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """What of an experiment is about its arms: the recipe of each, and how many images are added."""
 
-from typing import Annotated, Any, Literal, Self
+from itertools import product, starmap
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import pydantic
 from pydantic import Field
@@ -9,6 +10,8 @@ from ganbalance.frozen import Frozen
 
 BASELINE = "none"
 Amount = Literal["balance", "half"] | Annotated[int, Field(ge=1)]
+Weight = Annotated[float, Field(gt=0)]
+SEVERAL = (Field(min_length=1), pydantic.Strict(False))  # else a list, as YAML gives it, would be no tuple here
 
 
 def _one_entry(given: Any) -> Any:
@@ -52,12 +55,20 @@ class Noise(Frozen):
     sd_levels: float = Field(2.0, gt=0, le=255, description="standard deviation in 8-bit levels, of 255")
 
 
+class Dose(NamedTuple):
+    """How many synthetic images are added, None for `synthesis.n`, and what each counts in the loss."""
+
+    n: Amount | None = None
+    weight: float = 1.0
+
+
 class Synthetic(Frozen):
     """Where an arm's synthetic images come from: a GAN, changed copies of the real ones, or files made elsewhere.
 
     Copies are changed by `augment`, or by `noise` alone, which brings nothing new: what a GAN has to beat.
     `images` is a folder with {seed} and {class} in its name; `settings` are of the GAN, beside those in `gans`; `n` is
-    `synthesis.n` where it is not given.
+    `synthesis.n` where it is not given; `weight` is what a synthetic image counts in the loss, a real one counting 1.
+    A list of either asks for the dose to be tuned: one of all combinations is chosen as the strength of the penalty is.
     """
 
     gan: str | None = None
@@ -65,8 +76,22 @@ class Synthetic(Frozen):
     augment: Augmentation | None = None
     noise: Noise | None = Field(None, exclude_if=lambda noise: noise is None)  # runs from before it keep their names
     images: str | None = None
-    n: Amount | None = None
+    n: Amount | Annotated[tuple[Amount, ...], *SEVERAL] | None = None
+    weight: Weight | Annotated[tuple[Weight, ...], *SEVERAL] = Field(1.0, exclude_if=lambda one: one == 1)
     filter: Filter | None = None
+
+    @property
+    def doses(self) -> tuple[Dose, ...]:
+        """Every combination of the numbers and weights given, in their order."""
+        amounts, weights = (given if isinstance(given, tuple) else (given,) for given in (self.n, self.weight))
+        return tuple(starmap(Dose, product(amounts, weights)))
+
+    @pydantic.field_validator("n", "weight")
+    @classmethod
+    def _each_once(cls, given: Any) -> Any:
+        if isinstance(given, tuple) and len(set(given)) < len(given):
+            raise ValueError("every value once")
+        return given
 
     @pydantic.model_validator(mode="after")
     def _has_one_source(self) -> Self:
@@ -110,6 +135,11 @@ class Recipe(Frozen):
             return "baseline"
         learns_as_the_baseline = not self.synthetic and self.method == "none" and self.objective == "cross-entropy"
         return "exempt" if self.rescoring and learns_as_the_baseline else "cheap"
+
+    @property
+    def doses(self) -> tuple[Dose, ...]:
+        """Every dose of synthetic images that is tried, in order; one where none is tuned."""
+        return self.synthetic.doses if self.synthetic else (Dose(),)
 
     @pydantic.model_validator(mode="before")
     @classmethod

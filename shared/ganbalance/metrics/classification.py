@@ -112,7 +112,7 @@ def held_out_macro(scores: Scores, weights_BV: np.ndarray) -> Floats:
     labels, weights_VB = scores.held_out_labels, weights_BV.T.astype(np.float64)
     found = []
     for strength, logits in enumerate(scores.held_out):
-        log_p = scores.as_trained(strength).for_prior(scores.prior).log_probabilities(logits)
+        log_p = scores.at_equal_shares(strength).log_probabilities(logits)
         orders = [Order.of(labels == c, _log_odds(log_p, c)) for c in range(scores.classes)]
         found.append(np.mean([order.curve(weights_VB).auc() for order in orders], axis=0))
     return np.stack(found, axis=1)

@@ -1,32 +1,73 @@
-"""What the penalty does to one arm: along the grid, at the choice of the run, and at the choice of each seed alone."""
+"""What the penalty does to one arm: along the grid, at the choice of the run, and at the choice of each seed alone.
+
+Where the arm's dose of synthetic images is tuned with it, the grid is that of the dose chosen for the run, so that it
+has the strengths of the other arms; the other doses stand beside it.
+"""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ganbalance.metrics.measured import MeasuredRun
-from ganbalance.metrics.results import Difference, Sensitivity
+from ganbalance.metrics.calibration import Floats
+from ganbalance.metrics.measured import Measured, MeasuredRun
+from ganbalance.metrics.results import Difference, OfDose, Sensitivity
 
 
 def sensitivity(measured: MeasuredRun, arm: str) -> Sensitivity:
     """Of an arm that has cells."""
     tuned, base = measured.arms[arm], measured.arms.get(measured.run.baseline)
-    grid = next(iter(tuned.cells.values())).strengths
-    mine = tuned.along_grid
-    theirs = base.along_grid if base and base is not tuned else {}
-    paired = [mine[seed] - theirs[seed] for seed in mine if seed in theirs]
-    chosen, whole, per_seed = tuned.settled.pair_strength, tuned.settled.strength, measured.per_seed_gain(arm)
+    scores = next(iter(tuned.cells.values()))
+    place = tuned.settled.pair_strength
+    dose = scores.dose_at(place)
+    same = scores.places(dose)
+    grid, chosen, whole = scores.strengths[same], place - same.start, tuned.settled.strength - same.start
+    paired = [mine[same] - theirs for mine, theirs in _paired(tuned, base)]
+    per_seed = measured.per_seed_gain(arm)
+    own, doses = tuned.own_strength, scores.doses
     return Sensitivity(
         strengths=_listed(grid),
-        tuning=_listed(np.mean([found.mean(axis=0) for found in tuned.tuning.ranking.values()], axis=0)),
-        test=_listed(np.mean(list(mine.values()), axis=0)),
+        tuning=_listed(_tuning(tuned)[same]),
+        test=_listed(_test(tuned)[same]),
         difference=_listed(np.mean(paired, axis=0)) if paired else None,
         chosen=_listed(grid)[chosen],
         at_end=_at_end(chosen, grid),
         all_classes=_listed(grid)[whole],
         all_classes_at_end=_at_end(whole, grid),
-        per_seed={seed: float(grid[strength]) for seed, strength in tuned.own_strength.items()},
+        per_seed={seed: float(scores.strengths[at]) for seed, at in own.items()},
         per_seed_difference=Difference.of(per_seed) if per_seed else None,
+        dose=dose,
+        per_seed_dose={} if doses is None else {seed: int(doses[at]) for seed, at in own.items()},
+        doses=() if doses is None else tuple(_of_dose(tuned, base, one) for one in np.unique(doses)),
     )
+
+
+def _of_dose(tuned: Measured, base: Measured | None, dose: int) -> OfDose:
+    scores = next(iter(tuned.cells.values()))
+    same = scores.places(dose)
+    best = same.start + int(np.argmax(_tuning(tuned)[same]))
+    paired = [mine[best] - theirs[base.settled.pair_strength] for mine, theirs in _paired(tuned, base) if base]
+    return OfDose(
+        strength=_listed(scores.strengths)[best],
+        tuning=float(_tuning(tuned)[best]),
+        test=float(_test(tuned)[best]),
+        difference=float(np.mean(paired)) if paired else None,
+    )
+
+
+def _tuning(tuned: Measured) -> Floats:
+    """The primary metric on held-out images at every place in the grid, float64 (G,)."""
+    return np.asarray(np.mean([found.mean(axis=0) for found in tuned.tuning.ranking.values()], axis=0))
+
+
+def _test(tuned: Measured) -> Floats:
+    """The same on test images."""
+    return np.asarray(np.mean(list(tuned.along_grid.values()), axis=0))
+
+
+def _paired(tuned: Measured, base: Measured | None) -> list[tuple[Floats, Floats]]:
+    """What both say of the test images at every place in their grids, by the seeds that both have."""
+    if base is None or base is tuned:
+        return []
+    return [(mine, base.along_grid[seed]) for seed, mine in tuned.along_grid.items() if seed in base.along_grid]
 
 
 def _at_end(place: int, grid: NDArray[np.float64]) -> str | None:

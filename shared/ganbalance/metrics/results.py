@@ -1,13 +1,18 @@
 """What is concluded of a run, as data: the question, and what `statistics.analyse` says of every arm."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import pydantic
 
 from ganbalance.config import Family
 from ganbalance.metrics.classification import Settings, Settled
 from ganbalance.metrics.crossed import ALPHA, Components, Detectable, Estimate, Share
 from ganbalance.metrics.verdicts import Finding, Gate
 
+TUNED = pydantic.Field(exclude_if=lambda found: not found)
+"""Written where a dose was tuned."""
 MIN_SEEDS_INTERVAL = 2
 """Seeds that an interval needs; a verdict needs `verdicts.MIN_SEEDS`."""
 
@@ -65,8 +70,21 @@ class Metric:
 
 
 @dataclass(frozen=True)
+class OfDose:
+    """One dose at the strength that held-out images rank first: the primary metric there, mean over the arm's seeds.
+
+    difference   of `test` to the baseline's at its own strength
+    """
+
+    strength: float
+    tuning: float
+    test: float
+    difference: float | None
+
+
+@dataclass(frozen=True)
 class Sensitivity:
-    """What the penalty does to one arm. Lists run along the grid, strongest first.
+    """What the penalty does to one arm, at the dose chosen for it. Lists run along the grid, strongest first.
 
     tuning, test        primary metric on held-out and on test images, mean over the arm's seeds
     difference          of `test` to the baseline's at the same strength; None for the baseline
@@ -74,6 +92,8 @@ class Sensitivity:
     all_classes, all_classes_at_end  the same of the head of all classes, which two classes share with their pair
     per_seed            the strength that each seed alone would choose; {} where nothing was held out
     per_seed_difference the difference to the baseline if each seed of both had its own
+    dose, per_seed_dose the dose chosen for the run, from 1, and by each seed; None and {} where it was not tuned
+    doses               every dose at the strength that suits it best; () where it was not tuned
     """
 
     strengths: list[float]
@@ -86,6 +106,9 @@ class Sensitivity:
     all_classes_at_end: str | None
     per_seed: dict[int, float]
     per_seed_difference: Difference | None
+    dose: Annotated[int | None, TUNED] = None
+    per_seed_dose: Annotated[dict[int, int], TUNED] = field(default_factory=dict)
+    doses: Annotated[tuple[OfDose, ...], TUNED] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

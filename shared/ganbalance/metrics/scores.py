@@ -4,8 +4,8 @@ Nothing is chosen where a classifier is trained: one strength per arm is chosen 
 again by its standard errors. Logits, since probabilities saturate: images that become exactly 1.0 are tied.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any, Self
@@ -28,9 +28,14 @@ class PairScores:
     held_out: Floats
 
 
+PARTS = tuple(item.name for item in fields(PairScores))
+
+
 @dataclass(frozen=True)
 class Scores:
     """Logits of one arm at one seed along a grid of G strengths, strongest first, or at G settings.
+
+    With several doses of synthetic images the grid holds that of each dose, one after another.
 
     strengths        float64 (G,)       of the L2 penalty, falling; 1..G for the settings of a network; nan of one alone
     test             float64 (G, T, K)  with test_labels int64 (T,)
@@ -38,10 +43,12 @@ class Scores:
     validation       bool (V,)          which of them come out of the kept images, as a user has them; the others were
                                         removed by the imbalance. V is 0 for a paper classifier
     scale, offsets   float64 (G,), (G, K)  the rule "as trained": logits on the scale of the arm's own training mix
-    prior            float64 (K,)       class shares that the rule decides for: those of that mix, if nothing was done
+    prior            float64 (K,)       class shares that the rule decides for: those of that mix, if nothing was done;
+                                        (G, K) where they differ by dose
     pairs            (lower, higher class) -> PairScores; empty for two classes, whose log odds are in `test`
     test_rows        int64 (T,)         which images of the data the test images are; None where all cells share them
     test_groups, held_out_groups  int64 (T,), (V,): equal where images belong together; None where none do
+    doses            int64 (G,)         the dose of each place in the grid, numbered from 1; None where there is one
     """
 
     strengths: Floats
@@ -57,6 +64,7 @@ class Scores:
     test_rows: Ints | None = None
     test_groups: Ints | None = None
     held_out_groups: Ints | None = None
+    doses: Ints | None = None
 
     def __post_init__(self) -> None:
         strengths, images, classes = self.test.shape
@@ -64,7 +72,8 @@ class Scores:
             self.held_out.shape == (strengths, len(self.held_out_labels), classes)
             and self.strengths.shape == self.scale.shape == (strengths,)
             and self.offsets.shape == (strengths, classes)
-            and self.prior.shape == (classes,)
+            and self.prior.shape in ((classes,), (strengths, classes))
+            and (self.doses is None or self.doses.shape == (strengths,))
             and self.test_labels.shape == (images,)
             and self.validation.shape == self.held_out_labels.shape
             and (self.test_rows is None or self.test_rows.shape == self.test_labels.shape)
@@ -108,10 +117,25 @@ class Scores:
         """The rule on the scale of the arm's own training mix: 0.5 of a pair, argmax of more."""
         return Rule(float(self.scale[strength]), self.offsets[strength])
 
+    def at_equal_shares(self, strength: int) -> Rule:
+        """The same rule, had all classes been as large in training."""
+        return self.as_trained(strength).for_prior(self.prior if self.prior.ndim == 1 else self.prior[strength])
+
+    def dose_at(self, place: int) -> int | None:
+        """The dose of a place in the grid."""
+        return None if self.doses is None else int(self.doses[place])
+
+    def places(self, dose: int | None) -> slice:
+        """The places in the grid that have this dose; all of them where there is one."""
+        if self.doses is None:
+            return slice(0, None)
+        (same,) = np.nonzero(self.doses == dose)
+        return slice(int(same[0]), int(same[-1]) + 1)
+
     def rescored(self) -> Self:
         """The same logits, as trained under equal class shares."""
-        equal = np.full_like(self.prior, 1 / self.classes)
-        rules = [self.as_trained(g).for_prior(self.prior) for g in range(len(self.strengths))]
+        equal = np.full(self.classes, 1 / self.classes)
+        rules = [self.at_equal_shares(g) for g in range(len(self.strengths))]
         changed = {"offsets": np.stack([rule.offsets for rule in rules]), "prior": equal}
         return type(self)(**{item.name: getattr(self, item.name) for item in fields(self)} | changed)
 
@@ -134,6 +158,24 @@ class Scores:
             }
             plain = {item.name: arrays[item.name] for item in fields(cls) if item.name in arrays}
             return cls(**plain, pairs=pairs)
+
+
+def of_doses(cells: Sequence[Scores]) -> Scores:
+    """The scores of one arm at one seed with every dose of synthetic images, in the order of the doses."""
+    along = ("strengths", "test", "held_out", "scale", "offsets")
+    joined = {name: np.concatenate([getattr(cell, name) for cell in cells]) for name in along}
+    sizes = [len(cell.strengths) for cell in cells]
+    pairs = {
+        pair: PairScores(*(np.concatenate([getattr(cell.pairs[pair], part) for cell in cells]) for part in PARTS))
+        for pair in cells[0].pairs
+    }
+    return replace(
+        cells[0],
+        **joined,
+        prior=np.concatenate([np.tile(cell.prior, (size, 1)) for cell, size in zip(cells, sizes, strict=True)]),
+        pairs=pairs,
+        doses=np.repeat(np.arange(1, len(cells) + 1), sizes),
+    )
 
 
 def of_pair(labels_N: Ints, pair: tuple[int, int]) -> NDArray[np.bool_]:

@@ -1,5 +1,8 @@
 """One strength of the penalty, and one fair rule, for each arm of a run, chosen on held-out images of all its seeds.
 
+Where an arm asks for it, so is its dose: how many synthetic images are added, and what each counts. Dose and strength
+are chosen together, and a tie of doses goes to the one named first.
+
 The strength is the one with the best mean ranking over the seeds. Where the imbalance removed nothing, the held-out
 images are few and the best mean is a matter of luck: there it is the choice that bootstraps of those images make most
 often. A tie goes to the stronger penalty. The fair rule is fitted on the held-out images of all seeds together, at
@@ -12,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ganbalance.metrics import calibration
-from ganbalance.metrics.calibration import Floats
+from ganbalance.metrics.calibration import Floats, Ints
 from ganbalance.metrics.classification import Settings, Settled, held_out_macro, held_out_ranking
 from ganbalance.metrics.scores import PAIR, Scores
 from ganbalance.metrics.weighted import grouped_draws
@@ -46,21 +49,27 @@ class Tuning:
         return cls(cells, ranking, macro)
 
     def settle(self, seeds: Collection[int]) -> Settled:
-        """Choose and fit from these seeds alone."""
-        strength = _choice([self.macro[seed] for seed in seeds])
+        """Choose and fit from these seeds alone. All heads have one dose, the best by the primary metric."""
         cells = [self.cells[seed] for seed in seeds]
+        ranking, macro = ([table[seed] for seed in seeds] for table in (self.ranking, self.macro))
+        places = _of_best_dose(ranking, cells[0])
+        strength = _choice(macro, places)
         fair = None
         if all(len(scores.held_out_labels) for scores in cells):
             logits = np.concatenate([scores.held_out[strength] for scores in cells])
             fair = calibration.fit_fair(logits, np.concatenate([scores.held_out_labels for scores in cells]))
-        return Settled(strength, _choice([self.ranking[seed] for seed in seeds]), fair)
+        return Settled(strength, _choice(ranking, places), fair)
 
 
 def of_one_seed(scores: Scores, settings: Settings) -> int | None:
-    """The strength that a user of this seed alone would choose, on the kept validation images; None without them."""
+    """The place in the grid that a user of this seed alone would choose, on the kept validation images.
+
+    None without them.
+    """
     if not scores.validation.any():
         return None
-    return _choice([held_out_ranking(scores, settings, scores.validation[None].astype(np.int16))])
+    tables = [held_out_ranking(scores, settings, scores.validation[None].astype(np.int16))]
+    return _choice(tables, _of_best_dose(tables, scores))
 
 
 def _macro(scores: Scores, weights_BV: np.ndarray) -> Floats:
@@ -81,7 +90,19 @@ def _weights(seed: int, scores: Scores, *, bootstrapped: bool) -> np.ndarray:
     return np.ones((1, len(scores.held_out_labels)), np.int16)
 
 
-def _choice(tables_BG: list[Floats]) -> int:
-    """The strength that most bootstraps rank first by the mean over seeds."""
-    best_B = np.argmax(np.round(np.mean(tables_BG, axis=0), _TIE), axis=1)
-    return int(np.bincount(best_B).argmax())
+def _of_best_dose(tables_BG: list[Floats], scores: Scores) -> slice:
+    """The places in the grid of the dose that most bootstraps rank first, at the strength that suits it best."""
+    if scores.doses is None:
+        return scores.places(None)
+    dose_B = scores.doses[_best(tables_BG, slice(None))]
+    return scores.places(int(np.bincount(dose_B).argmax()))
+
+
+def _choice(tables_BG: list[Floats], among: slice) -> int:
+    """The place in the grid that most bootstraps rank first by the mean over seeds."""
+    return int(among.start) + int(np.bincount(_best(tables_BG, among)).argmax())
+
+
+def _best(tables_BG: list[Floats], among: slice) -> Ints:
+    """The place, from the first that is looked at, that each bootstrap ranks first, int64 (B,)."""
+    return np.asarray(np.argmax(np.round(np.mean(tables_BG, axis=0)[:, among], _TIE), axis=1))

@@ -17,7 +17,7 @@ from ganbalance.data.outside import check_folders, class_folder
 from ganbalance.data.split import Split
 from ganbalance.errors import ConfigError, DataError
 from ganbalance.keys import sha256_file
-from ganbalance.pipeline.plan import Node
+from ganbalance.pipeline.plan import Node, Plan
 from ganbalance.pipeline.state import State
 from ganbalance.store.artifacts import Artifact
 
@@ -46,12 +46,19 @@ def export(state: State, *, seed: int | None, gan: str | None, split: bool, to: 
             images, labels, source = data.images[rows], data.labels[rows], "real"
         else:
             images, labels = (np.load(artifact.path(name), allow_pickle=False) for name in ("images.npy", "labels.npy"))
-            source = state.plan.first_arm(node.name)  # another one may have the same GAN with other settings
+            source = _source(state.plan, node)
         files = _write(images, labels, data.class_names, to / f"seed-{node.seed}" / source)
         if split:
             _list(files, to / f"seed-{node.seed}")
         written += len(files)
     return written
+
+
+def _source(plan: Plan, node: Node) -> str:
+    """The first arm that reads the images, and their number where it tunes that; another may have the same GAN."""
+    arm, n = plan.first_arm(node.name), str(node.config["n"])
+    of_arm = {str(one.config["n"]) for one in plan.nodes if one.stage == node.stage and plan.first_arm(one.name) == arm}
+    return f"{arm}-{n}" if len(of_arm) > 1 else arm
 
 
 def _chosen(state: State, seed: int | None, gan: str | None) -> list[Node]:

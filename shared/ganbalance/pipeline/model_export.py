@@ -12,6 +12,7 @@ from ganbalance.data.images import TaskImages
 from ganbalance.errors import ConfigError, DataError
 from ganbalance.frozen import dump
 from ganbalance.metrics.classification import AS_TRAINED, DEPLOYMENT, FAIR
+from ganbalance.metrics.results import Sensitivity
 from ganbalance.models import backbones
 from ganbalance.pipeline import resolution, stages
 from ganbalance.pipeline.export import check_is_new, done
@@ -52,8 +53,9 @@ def export_model(  # noqa: PLR0913
         raise ConfigError(f"--arm {arm}: the run has no such arm; choose among {', '.join(summary.arms)}")
     chosen = Chosen(arm, "as asked for") if arm else best(summary)
     seed = _seed(summary, chosen.arm, seed)
-    strength = known(summary.arms[chosen.arm].sensitivity).all_classes
-    cell = _trained(state.plan, chosen.arm, seed, strength)
+    tuned = known(summary.arms[chosen.arm].sensitivity)
+    strength = tuned.all_classes
+    cell = _trained(state.plan, chosen.arm, seed, tuned)
     kept = done(state, cell.name)
     if "head.safetensors" not in kept.names:
         raise DataError(f"{cell.name} was trained before heads were kept; run the experiment again to have this one")
@@ -96,12 +98,16 @@ def _seed(summary: Summary, arm: str, seed: int | None) -> int:
     return known[0] if seed is None else seed
 
 
-def _trained(plan: Plan, arm: str, seed: int, strength: float) -> Node:
-    """The stage that trained the arm's classifier: the source of one rescored, the network of the setting of a grid."""
+def _trained(plan: Plan, arm: str, seed: int, tuned: Sensitivity) -> Node:
+    """The stage that trained the arm's classifier: the source of one rescored, at the dose and the setting chosen."""
     cell = plan.node(plan.node("report").inputs[stages.cell_role(arm, seed)])
     if cell.kind is stages.Rescore:
         cell = plan.node(cell.inputs["source"])
-    return plan.node(cell.inputs[stages.setting_role(int(strength))]) if cell.kind is stages.Grid else cell
+    if tuned.dose:
+        cell = plan.node(cell.inputs[stages.dose_role(tuned.dose)])
+    if cell.kind is stages.Grid:
+        cell = plan.node(cell.inputs[stages.setting_role(int(tuned.all_classes))])
+    return cell
 
 
 def _network(classifier: Classifier) -> ModelNetwork:

@@ -3,7 +3,8 @@
 dataset ──► imbalance ──► train-gan ──► synthesize ──► features ──┐
    │          (seed)     (GAN, rare class, seed)                  ├──► train-classifier ──► report
    └──────► features ◄── backbone ────────────────────────────────┘      (arm, seed)
-between synthesize and features a filter, in place of both images made elsewhere; after train-classifier a rescoring
+between synthesize and features a filter, in place of both images made elsewhere; after train-classifier the doses of an
+arm that tunes them, then a rescoring
 beside train-classifier, from features alone, the quality of the synthetic images, which the report reads
 """
 
@@ -11,7 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from ganbalance import arms
-from ganbalance.config import Amount, Experiment, Family, LinearHead, Paper, Recipe, Synthetic
+from ganbalance.config import Amount, Dose, Experiment, Family, LinearHead, Paper, Recipe, Synthetic
 from ganbalance.data import outside
 from ganbalance.data.datasets import open_dataset
 from ganbalance.errors import ConfigError
@@ -116,7 +117,7 @@ class _Planner:
         self.nodes: dict[str, Node] = {}
         self._names: dict[str, str] = {}  # by key
         self._where: dict[str, str] = {}  # by name: its end, which says of what arm, class and seed
-        self._added: dict[tuple[str, int, int], str] = {}  # what an arm adds of a class at a seed, by name
+        self._added: dict[tuple[str, int, int], str] = {}  # what an arm adds of a class at a seed, at its last dose
         self._experiment, self._dataset, self._keep, self._side_px = experiment, dataset, keep, side_px
         self._classifier = experiment.classifier
         self._add("dataset", "", dataset, {})
@@ -144,19 +145,31 @@ class _Planner:
         """One arm at one seed."""
         gan = recipe.synthetic and recipe.synthetic.gan
         labels = {"seed": seed, "arm": recipe.name, "gan": gan}
-        where = f"{recipe.name}/seed-{seed}"
-        inputs = self._data(seed)
-        if recipe.synthetic:
-            added = {c: self._synthetic(recipe, recipe.synthetic, c, seed) for c in sorted(self._keep)}
-            inputs |= {stages.synthetic_role(c): name for c, name in added.items()}
-            self._added |= {(recipe.name, c, seed): name for c, name in added.items()}
-        cell = self._trained(recipe, where, inputs, labels)
+        where, doses = f"{recipe.name}/seed-{seed}", recipe.doses
+        if len(doses) == 1:
+            cell = self._of_dose(recipe, doses[0], recipe.name, labels)
+        else:
+            cells = {
+                stages.dose_role(number): self._of_dose(recipe, dose, f"{recipe.name}/dose-{number}", labels)
+                for number, dose in enumerate(doses, start=1)
+            }
+            cell = self._add("doses", where, stages.Doses(doses=len(doses)), cells, **labels)
         if recipe.rescoring:
             rescored = stages.Rescore(rescoring=recipe.rescoring)
             return self._add("rescore", where, rescored, {"source": cell}, **labels)
         return cell
 
-    def _trained(self, recipe: Recipe, where: str, inputs: dict[str, str], labels: dict[str, Any]) -> str:
+    def _of_dose(self, recipe: Recipe, dose: Dose, name: str, labels: dict[str, Any]) -> str:
+        """The cell of an arm with one dose; `name` is that of the arm, and which dose it is where there are several."""
+        seed = labels["seed"]
+        inputs = self._data(seed)
+        if recipe.synthetic:
+            for c in sorted(self._keep):
+                added = self._synthetic(recipe, recipe.synthetic, dose, name, c, seed)
+                inputs[stages.synthetic_role(c)] = self._added[recipe.name, c, seed] = added
+        return self._trained(recipe, dose, f"{name}/seed-{seed}", inputs, labels)
+
+    def _trained(self, recipe: Recipe, dose: Dose, where: str, inputs: dict[str, str], labels: dict[str, Any]) -> str:
         """The classifier of one arm at one seed, from images or, for a linear head, their features."""
         settings, rare = self._classifier, tuple(sorted(self._keep))
         parts: dict[str, Any] = {"removed": recipe.removed, "method": recipe.method}
@@ -164,6 +177,7 @@ class _Planner:
             "matched": self._experiment.synthesis.n if recipe.removed == "matched" else None,
             "objective": recipe.objective,
             "rare": rare,
+            "weight": dose.weight,
         }
         if isinstance(settings, LinearHead):
             head = stages.TrainClassifier(**learned, l2=settings.l2)
@@ -182,13 +196,16 @@ class _Planner:
         declared_grid = stages.Grid(rare=rare, settings=len(settings.grid))
         return self._add("grid", where, declared_grid, self._data(labels["seed"]) | trained, **labels)
 
-    def _synthetic(self, recipe: Recipe, synthetic: Synthetic, class_index: int, seed: int) -> str:
-        """The images of one rare class that an arm adds; for a linear head their features."""
+    def _synthetic(  # noqa: PLR0913
+        self, recipe: Recipe, synthetic: Synthetic, dose: Dose, name: str, class_index: int, seed: int
+    ) -> str:
+        """The images of one rare class that an arm adds, at one dose; for a linear head their features."""
         own = {"seed": seed, "gan": synthetic.gan, "arm": recipe.name}
-        where = f"{recipe.name}/class-{self._dataset.ids[class_index]}/seed-{seed}"
-        n = synthetic.n or self._experiment.synthesis.n
+        of_class = f"class-{self._dataset.ids[class_index]}/seed-{seed}"
+        where, n = f"{name}/{of_class}", dose.n or self._experiment.synthesis.n
         if synthetic.gan:
-            images = self._drawn(where, synthetic, n, class_index, own)
+            trained = self._gan(f"{recipe.name}/{of_class}", synthetic, class_index, own)
+            images = self._drawn(where, trained, synthetic, n, class_index, own)
         elif change := synthetic.augment or synthetic.noise:
             changed = stages.Augment(augment=change, n=n, class_index=class_index)
             images = self._add("augment", where, changed, self._data(seed), **own)
@@ -199,20 +216,25 @@ class _Planner:
             images = self._add("outside-images", where, declared, self._data(seed), **own)
         return self._features(images) if self._classifier.reads_features else images
 
-    def _drawn(self, where: str, synthetic: Synthetic, n: Amount, class_index: int, own: dict[str, Any]) -> str:
-        """The images of a GAN, filtered if they are to be. Arms that say the same of one share its stages.
-
-        What is filtered is the arm's `own`: one group of stages cannot read what it makes itself (`runs.group_of`).
-        """
-        data, gan, chosen = self._data(own["seed"]), str(synthetic.gan), synthetic.filter
-        labels = own | {"arm": None}
+    def _gan(self, where: str, synthetic: Synthetic, class_index: int, own: dict[str, Any]) -> str:
+        """The GAN that an arm draws from. Arms that say the same of one share its stages, and so do doses."""
+        gan = str(synthetic.gan)
         settings = resolution.gan_settings(self._experiment, gan, synthetic.settings, self._side_px)
         canvas = self._classifier.canvas
         of, to = (None, f"{own['arm']}/seed-{own['seed']}") if settings.conditional else (class_index, where)
         declared = stages.TrainGan(gan=gan, settings=dump(settings), class_index=of, canvas=canvas)
-        trained = self._add("train-gan", to, declared, data, **labels)
+        return self._add("train-gan", to, declared, self._data(own["seed"]), **own | {"arm": None})
+
+    def _drawn(  # noqa: PLR0913
+        self, where: str, trained: str, synthetic: Synthetic, n: Amount, class_index: int, own: dict[str, Any]
+    ) -> str:
+        """The images of a trained GAN, filtered if they are to be.
+
+        What is filtered is the arm's `own`: one group of stages cannot read what it makes itself (`runs.group_of`).
+        """
+        data, chosen, canvas = self._data(own["seed"]), synthetic.filter, self._classifier.canvas
         drawn = stages.Synthesize(n=n, class_index=class_index, keep=chosen.keep if chosen else 1.0)
-        images = self._add("synthesize", where, drawn, {"gan": trained} | data, **labels)
+        images = self._add("synthesize", where, drawn, {"gan": trained} | data, **own | {"arm": None})
         if chosen is None:
             return images
         inputs = {"images": images} | data

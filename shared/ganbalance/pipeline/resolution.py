@@ -186,7 +186,8 @@ def recipes(experiment: Experiment, kept: dict[int, float], side_px: int) -> tup
 
 def _check_fits(recipe: Recipe, classifier: Classifier) -> None:
     """Raises ConfigError for a part of an arm that a classifier cannot have: a network learns from images."""
-    parts = recipe.synthetic.filter if recipe.synthetic else None
+    synthetic = recipe.synthetic
+    parts = synthetic.filter if synthetic else None
     paper, method = isinstance(classifier, Paper), arms.method(recipe.method)
     if classifier.reads_features and method.in_minibatches and not method.new_inputs:
         raise ConfigError(
@@ -194,6 +195,8 @@ def _check_fits(recipe: Recipe, classifier: Classifier) -> None:
             f"{classifier.kind} is solved on all examples at once; take oversample, or set classifier.kind to network"
         )
     wrong = {
+        "synthetic.weight": paper and synthetic and synthetic.weight != 1,
+        "synthetic.n as a list": paper and len(recipe.doses) > 1,
         "removed: matched": paper and recipe.removed == "matched",
         f"method: {recipe.method}": (paper and method.in_minibatches)
         or (not classifier.reads_features and method.new_inputs and not method.in_minibatches),

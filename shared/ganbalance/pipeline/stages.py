@@ -168,8 +168,8 @@ class TrainClassifier(Stage):
     """One arm at one seed: a linear head on cached features, solved at every strength in `l2`.
 
     `removed`, `method` and `objective` are parts of its recipe (`ganbalance.config.Recipe`); `matched` is how many
-    images `removed: matched` gives back. `rare` are the classes whose pairs get a head each where there are more than
-    two.
+    images `removed: matched` gives back, `weight` what a synthetic image counts. `rare` are the classes whose pairs get
+    a head each where there are more than two.
     """
 
     stage = "train-classifier"
@@ -182,6 +182,7 @@ class TrainClassifier(Stage):
     objective: Choice
     l2: tuple[float, ...]
     rare: tuple[int, ...]
+    weight: float = Field(1.0, exclude_if=lambda one: one == 1)
 
 
 class TrainNetwork(Stage):
@@ -204,6 +205,7 @@ class TrainNetwork(Stage):
     lr: float
     weight_decay: float
     rare: tuple[int, ...]
+    weight: float = Field(1.0, exclude_if=lambda one: one == 1)
 
 
 class Grid(Stage):
@@ -214,6 +216,15 @@ class Grid(Stage):
 
     settings: int
     rare: tuple[int, ...]
+
+
+class Doses(Stage):
+    """The scores of one arm at one seed with every dose of synthetic images, numbered from 1."""
+
+    stage = "doses"
+    program = "train-classifier"
+
+    doses: int
 
 
 class TrainPaperClassifier(Stage):
@@ -293,6 +304,11 @@ def quality_role(arm: str | None, class_index: int, seed: int) -> str:
 def setting_role(number: int) -> str:
     """What the network of a setting, from 1, is to the grid."""
     return f"setting/{number}"
+
+
+def dose_role(number: int) -> str:
+    """What the scores with a dose, from 1, are to those with all of them."""
+    return f"dose/{number}"
 
 
 def synthetic_role(class_index: int) -> str:

@@ -10,7 +10,7 @@ from ganbalance.metrics.crossed import Components
 from ganbalance.metrics.results import Difference
 from ganbalance.printing import shortened
 from ganbalance.reporting.layout import Entry
-from ganbalance.reporting.summary import Summary
+from ganbalance.reporting.summary import Dose, Summary
 
 T = TypeVar("T")
 
@@ -175,6 +175,11 @@ def capitalised(text: str) -> str:
 def arm_name(arm: str) -> str:
     """GANs as their papers write them, the others as in the experiment file."""
     return _ARMS.get(arm, arm)
+
+
+def dose_name(dose: Dose) -> str:
+    """'500 images of weight 0.3'."""
+    return f"{dose.images:,} images of weight {dose.weight:g}"
 
 
 def rule_name(rule: str) -> str:

@@ -6,7 +6,8 @@ from dataclasses import asdict, fields, replace
 import numpy as np
 
 from ganbalance import config
-from ganbalance.config import LinearHead, Margin, Network
+from ganbalance.config import Amount, Experiment, LinearHead, Margin, Network
+from ganbalance.data.split import synthetic_count
 from ganbalance.metrics import statistics, verdicts
 from ganbalance.metrics.classification import AS_TRAINED, FAIR, Settings
 from ganbalance.metrics.quality import benefit
@@ -22,6 +23,7 @@ from ganbalance.reporting.summary import (
     Classifier,
     Curve,
     Dataset,
+    Dose,
     Gain,
     Gate,
     ImageQuality,
@@ -71,7 +73,7 @@ def summarise(
         enough_images=analysis.enough_images,
         few_images=analysis.few_images,
         equality_within_reach=analysis.equality_within_reach,
-        arms={arm: _arm(arm, run, results, analysis) for arm in analysis.arms},
+        arms={arm: _arm(arm, question, run, results, analysis) for arm in analysis.arms},
         quality=_quality(question, results, analysis),
         missing_results=results.missing_results,
         remarks=remarks(question, results, analysis),
@@ -181,7 +183,7 @@ def _gate(found: verdicts.Gate | None) -> Gate | None:
     return None if found is None else Gate(open=found.open, gain=Gain.of(found.gain), limited_by=found.limited_by)
 
 
-def _arm(arm: str, run: Run, results: Results, analysis: Analysis) -> Arm:
+def _arm(arm: str, question: Question, run: Run, results: Results, analysis: Analysis) -> Arm:
     """The analysis of an arm without the conclusions that need a missing cell."""
     found = analysis.arms[arm]
     numbers = {item.name: getattr(found, item.name) for item in fields(ArmNumbers)}
@@ -198,7 +200,19 @@ def _arm(arm: str, run: Run, results: Results, analysis: Analysis) -> Arm:
         verdict=verdict,
         reliability=_reliability(results, analysis, arm),
         unsolved=sum(cell.unsolved for cell in results.cells[arm].values()),
+        doses=_doses(question.experiment, results, arm),
     )
+
+
+def _doses(experiment: Experiment, results: Results, arm: str) -> list[Dose]:
+    """The doses that an arm chose among; none where it has one."""
+    tried = next((recipe.doses for recipe in experiment.arms if recipe.name == arm), ())
+    return [_dose(n or experiment.synthesis.n, weight, results) for n, weight in tried] if len(tried) > 1 else []
+
+
+def _dose(n: Amount, weight: float, results: Results) -> Dose:
+    images = sum(synthetic_count(results.counts["train"], c, n) for c in results.rare)
+    return Dose(n=str(n), images=images, weight=weight)
 
 
 def _reliability(results: Results, analysis: Analysis, arm: str) -> dict[str, Curve]:

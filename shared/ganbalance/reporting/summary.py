@@ -5,9 +5,9 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 
@@ -17,7 +17,7 @@ from ganbalance.frozen import Frozen, dump, parse
 from ganbalance.metrics.crossed import Components, Estimate
 from ganbalance.metrics.quality import Quality
 from ganbalance.metrics.quality.benefit import Correlation, Point
-from ganbalance.metrics.results import ArmNumbers, Margins
+from ganbalance.metrics.results import TUNED, ArmNumbers, Margins
 from ganbalance.metrics.verdicts import Limit
 from ganbalance.reporting.collect import MissingResult
 
@@ -107,17 +107,32 @@ class Verdict(Frozen):
     sentence: str = ""
 
 
+class Dose(Frozen):
+    """Synthetic images of an arm: `n` as the experiment says it, `images` of all rare classes, and what each counts."""
+
+    n: str
+    images: int
+    weight: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class Arm(ArmNumbers):
     """The numbers of an arm, its verdict, and reliability curves by rule: predicted and observed share of each bin.
 
-    `gan` says whether a generator draws images for it, `unsolved` counts solutions that did not converge.
+    `gan` says whether a generator draws images for it, `unsolved` counts solutions that did not converge, `doses` are
+    those that were tried, in the order of `sensitivity.doses`.
     """
 
     gan: bool
     verdict: Verdict | None
     reliability: dict[str, Curve]
     unsolved: int
+    doses: Annotated[list[Dose], TUNED] = field(default_factory=list)
+
+    @property
+    def dose(self) -> Dose | None:
+        """The one that was chosen for the run."""
+        return self.doses[self.sensitivity.dose - 1] if self.sensitivity and self.sensitivity.dose else None
 
 
 @dataclass(frozen=True)

@@ -181,7 +181,8 @@ def _no_evidence(summary: Summary, arms: Sequence[str]) -> Words:
     if found.vetoed:
         own = interval(known(found.sensitivity).per_seed_difference, signed=True)
         tuned = "setting" if summary.classifier.settings else "penalty"
-        card += f" Which way depends on how the {tuned} is chosen."
+        tuned += " and dose" if found.dose else ""
+        card += f" Which way depends on how the {tuned} {'are' if found.dose else 'is'} chosen."
         evidence += f"; with each seed’s own {tuned} the difference is {own}, on the other side of 0"
     if _sign(found.moved):
         moved = f"balanced accuracy as trained minus fair {interval(found.moved, signed=True)}"

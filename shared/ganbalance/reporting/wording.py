@@ -11,8 +11,10 @@ from ganbalance.reporting.formats import (
     by_family,
     capitalised,
     change,
+    dose_name,
     interval,
     known,
+    listed,
     number,
     percent,
     primary_name,
@@ -127,7 +129,26 @@ def at_end(summary: Summary, arms: Iterable[str]) -> list[str]:
                 f"The penalty of {arm_name(arm)}, {found.chosen:g}, is the {found.at_end} of the grid: a "
                 f"{direction} one might do better."
             )
+        said += _dose_at_end(summary, arm)
     return said
+
+
+def _dose_at_end(summary: Summary, arm: str) -> list[str]:
+    """A sentence where no dose that was tried has more images, or fewer, or another weight on that side."""
+    chosen, doses = summary.arms[arm].dose, summary.arms[arm].doses
+    if chosen is None:
+        return []
+    ends = []
+    for name, what in (("images", "number of images"), ("weight", "weight")):
+        value, tried = getattr(chosen, name), {getattr(one, name) for one in doses}
+        if len(tried) > 1 and value in (min(tried), max(tried)):
+            ends.append(f"the {'smallest' if value == min(tried) else 'largest'} {what}")
+    if not ends:
+        return []
+    return [
+        f"The dose of {arm_name(arm)}, {dose_name(chosen)}, has {listed(ends)} of those tried: one beyond might do "
+        "better."
+    ]
 
 
 def threshold_alone(summary: Summary) -> list[str]:

@@ -7,8 +7,8 @@ from ganbalance import registry
 from ganbalance.reporting.layout import Report, Section
 
 FIRST = (
-    "answer", "cost", "thresholds", "metrics", "classes", "penalty", "variance", "calibration", "deployment", "gans",
-    "quality",
+    "answer", "cost", "thresholds", "metrics", "classes", "penalty", "doses", "variance", "calibration", "deployment",
+    "gans", "quality",
     "recipes",
 )  # fmt: skip
 LAST = ("data", "classifier", "missing", "provenance")

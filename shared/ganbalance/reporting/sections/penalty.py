@@ -9,10 +9,20 @@ from matplotlib.figure import Figure
 from ganbalance.metrics.results import Sensitivity
 from ganbalance.metrics.scores import PAIR
 from ganbalance.plurals import plural
-from ganbalance.reporting.formats import NOTHING, arm_name, by_family, capitalised, cell, change, number, primary_name
+from ganbalance.reporting.formats import (
+    NOTHING,
+    arm_name,
+    by_family,
+    capitalised,
+    cell,
+    change,
+    dose_name,
+    number,
+    primary_name,
+)
 from ganbalance.reporting.layout import Entry, Group, Item, Picture, Report, Section, Table
 from ganbalance.reporting.plotting import INK, MUTED, blank, legend_below, line_styles, picture, styled
-from ganbalance.reporting.summary import Summary
+from ganbalance.reporting.summary import Dose, Summary
 from ganbalance.reporting.tables import of_arms
 from ganbalance.reporting.wording import at_end
 
@@ -68,7 +78,7 @@ def _table(summary: Summary, arms: dict[str, Sensitivity]) -> Table:
         tuned, judged = arms[arm], summary.arms[arm].components is not None
         vetoed = "vetoed" if summary.arms[arm].vetoed else "no"
         return (
-            _strength(tuned.chosen, tuned.at_end),
+            _strength(tuned.chosen, tuned.at_end, summary.arms[arm].dose),
             *([_strength(tuned.all_classes, tuned.all_classes_at_end)] if many else []),
             Entry(_counted(tuned.per_seed)),
             cell(change(summary, arm), signed=True),
@@ -83,8 +93,9 @@ def _table(summary: Summary, arms: dict[str, Sensitivity]) -> Table:
     )
 
 
-def _strength(value: float, at_end: str | None) -> Entry:
-    return Entry(f"{value:g}", f"the {at_end} of the grid" if at_end else "")
+def _strength(value: float, at_end: str | None, dose: Dose | None = None) -> Entry:
+    details = ([f"the {at_end} of the grid"] if at_end else []) + ([dose_name(dose)] if dose else [])
+    return Entry(f"{value:g}", "; ".join(details))
 
 
 def _along(summary: Summary, arms: dict[str, Sensitivity]) -> Table:
