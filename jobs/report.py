@@ -10,6 +10,7 @@ Writes  quality        quality.json: how good the synthetic images of a class at
         results.csv    arm,seed,metric,value; confusion.csv  arm,seed,rule,true,predicted,count
         predictions.npz  test logits of every arm and seed, and its rules: any metric can be computed anew;
                        its keys are described at ganbalance.reporting.files.predictions
+        ranking.npz    the primary metric by seed and by draw of the test images, for comparisons of several runs
         experiment.yaml  the resolved experiment; COMMIT.json last
 Exit    0 done · 65 bad data · 75 try again · 78 bad configuration · 143 stopped
 Try     python -m jobs.report --experiment jobs/experiments/quick.yaml --dry-run

@@ -62,7 +62,8 @@ def combinations(given: dict[str, Any], *, picked: Iterable[str] = ()) -> list[C
     swept = _values_of(grids)
     for key in picked:
         if key in swept:
-            only[key] = _value(base, key)
+            section, name = config.find(base, key, where=f"--set {key}")
+            only[key] = section[name]
         elif other := next((other for other in swept if _within(key, other) or _within(other, key)), None):
             raise ConfigError(f"--set {key}: {other} is swept; pick one of its values: {_pick(other, swept[other])}")
     for key, value in only.items():
@@ -181,12 +182,6 @@ def _within(key: str, other: str) -> bool:
 def _equal(one: Any, other: Any) -> bool:
     """1 is 1.0, but not true."""
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
-
-
-def _value(given: Mapping[str, Any], key: str) -> Any:
-    for part in config.parts(key):
-        given = given[part]
-    return given
 
 
 def _pick(key: str, values: Sequence[Any]) -> str:

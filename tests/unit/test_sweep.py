@@ -18,6 +18,7 @@ from ganbalance.sweep import Member, shown
 
 Settings = dict[str, Any]
 Write = Callable[[Settings], Path]
+STAGES = ("train-gan", "synthesize")
 NAME = "^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"
 
 
@@ -92,6 +93,21 @@ def test_what_does_not_depend_on_the_swept_setting_is_shared(expand: Expand) -> 
         "train-gan", "synthesize", "features", "train-classifier", "report",
     }  # fmt: skip
     assert not any("none" in name or "oracle" in name for name in own)
+
+
+def test_how_many_images_an_arm_adds_is_swept_by_its_name_and_shares_the_gan(expand: Expand) -> None:
+    arms = ["none", {"name": "more", "synthetic": {"gan": "dcgan"}}]
+    members = expand({"arms.more.synthetic.n": [6, 12, 500]}, settings={"arms": arms})
+    assert [member.experiment.arms[1].synthetic.n for member in members] == [6, 12, 500]
+    assert names(members) == ["tiny-n-6", "tiny-n-12", "tiny-n-500"]
+    plans = [make_plan(member.experiment) for member in members]
+    trained, drawn = ({plan.node(f"{stage}/more/class-1/seed-0").key for plan in plans} for stage in STAGES)
+    assert (len(trained), len(drawn)) == (1, 3)
+    whole = expand({"synthesis.n": [6, 12, 500]}, settings={"arms": arms})
+    found = [make_plan(member.experiment).node("synthesize/more/class-1/seed-0").key for member in whole]
+    assert set(found) == drawn
+    (picked,) = expand({"arms.more.synthetic.n": [6, 12]}, "arms.more.synthetic.n=12", settings={"arms": arms})
+    assert make_plan(picked.experiment).run == make_plan(members[1].experiment).run
 
 
 def test_overrides_apply_to_all_of_them(expand: Expand) -> None:
@@ -343,6 +359,8 @@ def test_names_are_valid_and_unique_whatever_the_values(expand: Expand, sweep: S
             {"gans.dcgan": [{}], "gans.dcgan.epochs": [1]},
             "sweep.gans.dcgan.epochs = [1]: it is a part of gans.dcgan, which is swept",
         ),
+        ({"arms.dcgan.synthetic.n": [1]}, "no arm is spelled out as {name: dcgan, ...}, so it has no parts to set"),
+        ({"arms.dcgan": [1]}, "'arms' is a list; write arms.NAME.part, or the whole list"),
         ({"seeds.0": [1]}, "sweep.seeds.0 = 1: 'seeds' is a value, not a section"),
         ({"synthesis.m": [3]}, "with synthesis.m = 3: unknown key 'synthesis.m' (allowed: n)"),
         ({"synthesis.n": [3, 0]}, "with synthesis.n = 0: synthesis.n"),

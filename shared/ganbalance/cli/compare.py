@@ -3,12 +3,15 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from ganbalance.cli.access import add_access, add_command
 from ganbalance.errors import EXIT_DONE, DataError
 from ganbalance.pipeline import request, runs
+from ganbalance.reporting import ranking
 from ganbalance.reporting.comparison import runs as comparing
 from ganbalance.reporting.comparison import tables
+from ganbalance.reporting.ranking import Ranking
 from ganbalance.reporting.summary import Summary
 from ganbalance.store import Store, open_store
 
@@ -37,23 +40,33 @@ def compare(flags: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
-def reports_of(store: Store, names: Sequence[str]) -> dict[str, Summary]:
-    """The summaries of those runs that have a report, by run."""
-    return {run: found for run in dict.fromkeys(names) if (found := _summary(store, run))}
+class RunReport(NamedTuple):
+    """What a comparison reads of a run's report; one of an older version kept no ranking."""
+
+    summary: Summary
+    ranking: Ranking | None
 
 
-def write_comparison(reports: dict[str, Summary], folder: Path) -> None:
+def reports_of(store: Store, names: Sequence[str]) -> dict[str, RunReport]:
+    """Those of the runs that have a report, by run."""
+    return {run: found for run in dict.fromkeys(names) if (found := _report(store, run))}
+
+
+def write_comparison(reports: dict[str, RunReport], folder: Path) -> None:
     """Write the comparison and print what it says. Raises ConfigError where it makes no sense."""
     from ganbalance.reporting.comparison import page
 
-    comparison = comparing.compare(reports)
+    rankings = {run: found.ranking for run, found in reports.items() if found.ranking}
+    comparison = comparing.compare({run: found.summary for run, found in reports.items()}, rankings)
     path = page.write(folder, comparison)
     print(f"\n{tables.terminal(comparison)}\n\ncomparison: {path}")
 
 
-def _summary(store: Store, run: str) -> Summary | None:
-    """summary.json of a run's report; None where there is none yet. Raises ConfigError, DataError."""
+def _report(store: Store, run: str) -> RunReport | None:
+    """Of a run; None where there is none yet. Raises ConfigError, DataError."""
     with runs.opened(store, run) as (_record, state):
         if (report := state.artifact("report")) is None:
             return None
-        return Summary.of(report.json("summary.json"), where=f"the report of run {run}")
+        summary = Summary.of(report.json("summary.json"), where=f"the report of run {run}")
+        kept = ranking.FILE in report.names
+        return RunReport(summary, Ranking.load(report.path(ranking.FILE), summary) if kept else None)

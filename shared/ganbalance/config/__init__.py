@@ -43,7 +43,7 @@ from ganbalance.config.data import (
     Task,
     canvas_side,
 )
-from ganbalance.config.files import parse_seeds, parse_set, parts, put, read, read_yaml, write_yaml
+from ganbalance.config.files import find, parse_seeds, parse_set, parts, put, read, read_yaml, write_yaml
 from ganbalance.config.recipes import (
     BASELINE,
     Amount,
@@ -108,6 +108,7 @@ __all__ = [
     "Trained",
     "canvas_side",
     "check",
+    "find",
     "from_protocol",
     "parse_seeds",
     "parse_set",

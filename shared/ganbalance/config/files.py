@@ -108,12 +108,30 @@ def parts(key: str) -> list[str]:
 
 def put(given: dict[str, Any], key: str, value: Any, *, where: str) -> None:
     """Set a dotted key of settings that are not yet checked. Raises ConfigError."""
+    place, last = find(given, key, where=where)
+    place[last] = value
+
+
+def find(given: dict[str, Any], key: str, *, where: str) -> tuple[dict[str, Any], str]:
+    """The section that a dotted key is in, made if it is not there, and its name in it.
+
+    arms.NAME.part is in the recipe of that name. Raises ConfigError.
+    """
     *parents, last = parts(key)
+    place: Any = given
     for part in parents:
-        given = given.setdefault(part, {})
-        if not isinstance(given, dict):
+        place = _recipe(place, part) if isinstance(place, list) else place.setdefault(part, {})
+        if place is None:
+            raise ConfigError(f"{where}: no arm is spelled out as {{name: {part}, ...}}, so it has no parts to set")
+        if not isinstance(place, dict) and not (part == "arms" and isinstance(place, list)):
             raise ConfigError(f"{where}: '{part}' is a value, not a section")
-    given[last] = value
+    if isinstance(place, list):
+        raise ConfigError(f"{where}: 'arms' is a list; write arms.NAME.part, or the whole list")
+    return place, last
+
+
+def _recipe(arms: list[Any], name: str) -> dict[str, Any] | None:
+    return next((one for one in arms if isinstance(one, dict) and one.get("name") == name), None)
 
 
 class _Loader(yaml.SafeLoader):

@@ -247,6 +247,9 @@ class Sample:
     def __sub__(self, other: "Sample") -> "Sample":
         return replace(self, values=self.values - other.values, halves=self.halves - other.halves)
 
+    def __add__(self, other: "Sample") -> "Sample":
+        return replace(self, values=self.values + other.values, halves=self.halves + other.halves)
+
     def __rmul__(self, factor: float) -> "Sample":
         return replace(self, values=factor * self.values, halves=factor * self.halves)
 
@@ -275,11 +278,11 @@ def ratio(part: Sample, whole: Sample) -> Share | None:
         outside = next((centre + step for step in steps if rejected(centre + step)), None)
         if outside is None:
             return None
-        ends.append(_edge(rejected, centre, outside))
+        ends.append(edge(rejected, centre, outside))
     return Share(centre, ends[0], ends[1])
 
 
-def _edge(rejected: Callable[[float], bool], inside: float, outside: float) -> float:
+def edge(rejected: Callable[[float], bool], inside: float, outside: float) -> float:
     """Where, between a point that is kept and one that is rejected, rejection begins (bisection)."""
     for _ in range(50):
         middle = (inside + outside) / 2

@@ -8,7 +8,7 @@ import pydantic
 
 from ganbalance.config import Family
 from ganbalance.metrics.classification import Settings, Settled
-from ganbalance.metrics.crossed import ALPHA, Components, Detectable, Estimate, Share
+from ganbalance.metrics.crossed import ALPHA, Components, Detectable, Estimate, Sample, Share
 from ganbalance.metrics.verdicts import Finding, Gate
 
 TUNED = pydantic.Field(exclude_if=lambda found: not found)
@@ -156,7 +156,8 @@ class Margins:
 class Analysis:
     """Every arm of a run, and how it was judged. `smallest_class` counts test images, or groups of them.
 
-    `settled` is what was chosen for each arm, `points` the metrics of each of its seeds.
+    `settled` is what was chosen for each arm, `points` the metrics of each of its seeds, `ranking` the primary metric
+    of those that have a value at every seed of the run.
     """
 
     primary: str
@@ -169,3 +170,4 @@ class Analysis:
     arms: dict[str, Arm]
     settled: dict[str, Settled]
     points: dict[str, dict[int, dict[str, float]]]
+    ranking: dict[str, Sample]

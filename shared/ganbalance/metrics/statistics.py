@@ -31,7 +31,7 @@ class _Analyst(MeasuredRun):
 
     def analysis(self) -> Analysis:
         """Everything."""
-        adjusted = self._adjusted()
+        adjusted, seeds = self._adjusted(), sorted(self.run.seeds)
         return Analysis(
             primary=self.primary,
             margins=self.margins,
@@ -43,6 +43,7 @@ class _Analyst(MeasuredRun):
             arms={arm: self._arm(arm, adjusted) for arm in self.run.families},
             settled={arm: measured.settled for arm, measured in self.arms.items()},
             points={arm: measured.points for arm, measured in self.arms.items()},
+            ranking={arm: self.sample(arm, self.primary, seeds) for arm in self.arms if self.seeds(arm) == seeds},
         )
 
     @cached_property

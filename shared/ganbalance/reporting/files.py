@@ -13,17 +13,20 @@ from ganbalance.config import Experiment, write_yaml
 from ganbalance.frozen import dump
 from ganbalance.metrics.results import Analysis
 from ganbalance.metrics.scores import Scores
+from ganbalance.reporting import ranking
 from ganbalance.reporting.collect import Results
 from ganbalance.reporting.origin import EXPERIMENT_FILE
+from ganbalance.reporting.ranking import Ranking
 from ganbalance.reporting.summary import Summary
 
 
 def write(folder: Path, results: Results, analysis: Analysis, summary: Summary, experiment: Experiment) -> None:
-    """Write results.csv, confusion.csv, predictions.npz, summary.json and experiment.yaml."""
+    """Write results.csv, confusion.csv, predictions.npz, ranking.npz, summary.json and experiment.yaml."""
     _csv(folder / "results.csv", ("arm", "seed", "metric", "value"), _metric_rows(analysis))
     head = ("arm", "seed", "rule", "true", "predicted", "count")
     _csv(folder / "confusion.csv", head, _confusion_rows(results, analysis))
     np.savez_compressed(folder / "predictions.npz", **predictions(results, analysis))  # type: ignore[arg-type]
+    Ranking.of(analysis, experiment.seeds, results.tested).save(folder / ranking.FILE)
     summary.write(folder / "summary.json")
     (folder / EXPERIMENT_FILE).write_text(write_yaml(dump(experiment)))
 

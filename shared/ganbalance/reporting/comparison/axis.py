@@ -7,6 +7,8 @@ from typing import Any
 
 from ganbalance.reporting.comparison.differences import NOT_SET, text
 
+LEAST = 2
+"""Runs that a comparison needs."""
 LOG_FROM = 10.0
 """Ratio of the largest to the smallest value beyond which equal steps are equal ratios."""
 LONGEST_LABEL = 28

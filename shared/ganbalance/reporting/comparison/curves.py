@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from ganbalance.reporting.comparison import crossing_text
 from ganbalance.reporting.comparison.axis import Axis
 from ganbalance.reporting.comparison.runs import Comparison
 from ganbalance.reporting.formats import (
@@ -48,13 +49,15 @@ def ranking(comparison: Comparison) -> Picture:
         comparison, {capitalised(metric): value, f"Difference in {metric} to {baseline}": difference}, columns=2
     )
     _margins(figure.axes[1], comparison)
+    crossing_text.mark(figure.axes[1], comparison, {arm: style["color"] for arm, style in _styles(comparison).items()})
     return picture(
         figure, "along.png",
         f"{capitalised(metric)} of every arm, and its difference to {baseline}, along {comparison.axis.title}; the "
         "table of both holds the same numbers.",
         f"{capitalised(metric)} along {comparison.axis.title}, and the difference to {baseline} of the same run: means "
         f"with 95 % intervals{_scale(comparison.axis)}. The grey band is the margin of each run: an interval inside it "
-        f"is no difference worth having.{lettering(comparison.axis.labels).legend}",
+        f"is no difference worth having. A cross marks where an arm crosses {baseline}, with its interval."
+        f"{lettering(comparison.axis.labels).legend}",
     )  # fmt: skip
 
 
@@ -89,9 +92,8 @@ def _metric(name: str) -> Value:
 def drawn(comparison: Comparison, panels: Mapping[str, Value], *, columns: int) -> Figure:
     """A panel per value; arms that keep the scores of the baseline have its curve and are left out."""
     figure, places = panels_of(len(panels), columns, 10 / min(columns, len(panels)), 4.0)
-    families = {family: arms for family, arms in comparison.arms.items() if family != "exempt"}
-    styles = line_styles(families)
-    markers = {arm: MARKERS[family] for family, arms in families.items() for arm in arms}
+    styles = _styles(comparison)
+    markers = {arm: MARKERS[family] for family, arms in comparison.arms.items() for arm in arms}
     shifts = dict(zip(styles, _beside(comparison.axis, len(styles)), strict=True))
     for axes, (title, value) in zip(places, panels.items(), strict=True):
         axes.set_title(title, fontsize=9, color=INK)
@@ -105,6 +107,10 @@ def drawn(comparison: Comparison, panels: Mapping[str, Value], *, columns: int) 
         _scaled(axes, comparison.axis)
     legend_below(figure, places[0])
     return figure
+
+
+def _styles(comparison: Comparison) -> dict[str, dict[str, Any]]:
+    return line_styles({family: arms for family, arms in comparison.arms.items() if family != "exempt"})
 
 
 def _line(axes: Axes, points: Sequence[tuple[float, Number]], style: dict[str, Any], *, joined: bool) -> None:

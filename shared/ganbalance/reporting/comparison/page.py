@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ganbalance.reporting import page
-from ganbalance.reporting.comparison import curves, tables, wording
+from ganbalance.reporting.comparison import crossing_text, curves, tables, wording
 from ganbalance.reporting.comparison.differences import text
 from ganbalance.reporting.comparison.runs import Comparison
 from ganbalance.reporting.formats import arm_name, verdict_label
@@ -50,7 +50,7 @@ def content(comparison: Comparison) -> dict[str, Any]:
 
 
 def sections(comparison: Comparison) -> Iterator[Section]:
-    """The curves and verdicts, the gates, the other metrics, where it all comes from."""
+    """The curves and verdicts, where arms cross, the gates, the other metrics, where it all comes from."""
     said = {arm: wording.along(comparison, arm) for arms in comparison.arms.values() for arm in arms}
     yield Section(
         title="Where verdicts change",
@@ -59,6 +59,7 @@ def sections(comparison: Comparison) -> Iterator[Section]:
         figures=(curves.ranking(comparison),),
         items=tuple(Item(arm_name(arm), sentence) for arm, sentence in said.items() if sentence),
     )
+    yield from crossing_text.section(comparison)
     yield Section(title="Every arm in every run", tables=(tables.verdicts(comparison), tables.ranking(comparison)))
     yield Section(title="What each run had to work with", tables=(tables.gates(comparison),))
     if others := curves.other_metrics(comparison):

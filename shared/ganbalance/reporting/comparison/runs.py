@@ -2,34 +2,43 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from ganbalance.errors import ConfigError
 from ganbalance.plurals import plural
-from ganbalance.reporting.comparison import axis
-from ganbalance.reporting.comparison.axis import Axis
+from ganbalance.reporting.comparison import axis, crossings
+from ganbalance.reporting.comparison.axis import LEAST, Axis
 from ganbalance.reporting.comparison.differences import PLACES, differences, text
 from ganbalance.reporting.formats import FAMILIES, listed, metric_name
+from ganbalance.reporting.ranking import Ranking
 from ganbalance.reporting.summary import Summary
 from ganbalance.reporting.wording import is_paper
-
-LEAST = 2
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Runs in the order of the axis; `differing` has the values of every key in that order."""
+    """Runs in the order of the axis; `differing` has the values of every key in that order.
+
+    `rankings` are those that the reports kept, None where one of an older version kept none.
+    """
 
     runs: tuple[str, ...]
     summaries: tuple[Summary, ...]
     axis: Axis
     differing: dict[str, list[Any]]
     warnings: tuple[str, ...]
+    rankings: tuple[Ranking | None, ...]
 
     @property
     def first(self) -> Summary:
         """What holds for all of them is read from this one."""
         return self.summaries[0]
+
+    @cached_property
+    def pairs(self) -> list[crossings.Pair]:
+        """Where arms cross the baseline and the reference."""
+        return crossings.pairs(self)
 
     @property
     def arms(self) -> dict[str, list[str]]:
@@ -39,8 +48,11 @@ class Comparison:
         return {name: of_family for name, of_family in found.items() if of_family}
 
 
-def compare(reports: Mapping[str, Summary]) -> Comparison:
-    """The runs, by name, in order. Raises ConfigError where their numbers are not of one kind."""
+def compare(reports: Mapping[str, Summary], rankings: Mapping[str, Ranking] | None = None) -> Comparison:
+    """The runs, by name, in order, with what is kept of their rankings.
+
+    Raises ConfigError where their numbers are not of one kind.
+    """
     names, summaries = list(reports), list(reports.values())
     if len(names) < LEAST:
         raise ConfigError(f"a comparison is of two runs or more; given: {listed(names) or 'none'}")
@@ -54,6 +66,7 @@ def compare(reports: Mapping[str, Summary]) -> Comparison:
         axis=along,
         differing=ordered,
         warnings=tuple(_warnings(summaries, ordered)),
+        rankings=tuple((rankings or {}).get(names[place]) for place in order),
     )
 
 

@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Callable, Sequence
 
 from ganbalance.printing import columns, padded
-from ganbalance.reporting.comparison import wording
+from ganbalance.reporting.comparison import crossing_text, wording
 from ganbalance.reporting.comparison.runs import Comparison
 from ganbalance.reporting.formats import (
     FAMILIES,
@@ -161,7 +161,7 @@ def terminal(comparison: Comparison) -> str:
     if columns(table[0]) <= TERMINAL_COLUMNS:
         lines += [line.rstrip() for line in table]
         lines += _wrapped(f"({signs(comparison)})")
-    for sentence in said:
+    for sentence in (*said, *map(crossing_text.sentence, comparison.pairs)):
         lines += _wrapped(sentence)
     return "\n".join(lines)
 
