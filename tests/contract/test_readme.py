@@ -81,7 +81,7 @@ def test_the_recipes_of_the_readme_are_valid() -> None:
     example, _, _, recipes, _ = EXAMPLES
     experiment = config.check(example | {"arms": ["none", *recipes["arms"]]}, where="README")
     families = [arms.resolve(recipe).family for recipe in experiment.arms]
-    assert families == ["baseline", "cheap", *["generative"] * 3, "cheap", *["generative"] * 3]
+    assert families == ["baseline", "cheap", *["generative"] * 3, "cheap", *["generative"] * 4]
 
 
 def test_the_groups_of_the_readme_are_valid() -> None:

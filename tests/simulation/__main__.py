@@ -2,8 +2,8 @@
 
 Reads   FashionMNIST and the backbone's weights, by the stages of an experiment
 Writes  FOLDER/: the features, the bank of cells (a GB each; remove them to build anew), a row per run and arm;
-        tests/simulation/results.csv and folds.csv: shares over the runs; their tables in docs/statistics.md, between
-        its markers
+        tests/simulation/results.csv, folds.csv and doses.csv: shares over the runs; their tables in
+        docs/statistics.md, between its markers
 Try     make simulate RUNS=40
 """
 
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from ganbalance.pipeline import provenance
 from ganbalance.seeding import numpy_rng
-from tests.simulation import folds, known, power, scenarios, tables
+from tests.simulation import doses, folds, known, power, scenarios, tables
 from tests.simulation.bank import Bank, Design, Task, cached
 from tests.simulation.scenarios import Row, Truth
 from tests.simulation.shares import shares
@@ -116,6 +116,7 @@ def main() -> None:
     )
 
     folds.write(asked.folder, max(1, asked.runs // 10), asked.processes)
+    doses.write(asked.folder, max(1, asked.runs // 10), asked.processes)
 
 
 def _blocks(runs: int, replicates: int) -> Iterator[Block]:

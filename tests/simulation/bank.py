@@ -168,6 +168,12 @@ class Examined:
                 yield name, arms.method(recipe.method).resample(given, state)
 
 
+def split_of(labels: np.ndarray, n_train: int, design: Design, cell: int) -> Split:
+    """What a cell learns from, is tuned and tested on."""
+    keep = 1.0 if design.pools else design.kept / int(labels[:n_train].sum())
+    return draw(labels, n_train, keep={1: keep}, validation=0.2, seed=derive(cell, "split"))
+
+
 @dataclass(frozen=True)
 class _Job:
     """One cell: the training part of the images is before `n_train`, all others are test images."""
@@ -180,7 +186,7 @@ class _Job:
 
     def fitted(self) -> tuple[np.ndarray, ...]:
         """odds (A, G, T), held_out (A, B, G), own (A,), auc (A, G)."""
-        split = self._split()
+        split = split_of(self.labels, self.n_train, self.design, self.cell)
         scaler = StandardScaler(with_std=False).fit(self.features[split.train].astype(np.float64))
         plain = arms.objective("cross-entropy")
         examined = Examined(self.features, self.labels, self.design, self.cell, self.design.arms)
@@ -196,16 +202,6 @@ class _Job:
             np.stack([found.ranking[self.cell] for found in tuned.values()]),
             np.array([of_one_seed(scores, SETTINGS) for scores in cells.values()]),
             np.stack([_along_grid(scores, whole) for scores in cells.values()]),
-        )
-
-    def _split(self) -> Split:
-        keep = 1.0 if self.design.pools else self.design.kept / int(self.labels[: self.n_train].sum())
-        return draw(
-            self.labels,
-            self.n_train,
-            keep={1: keep},
-            validation=0.2,
-            seed=derive(self.cell, "split"),
         )
 
     def _scores(self, split: Split, solved: head.Head) -> Scores:

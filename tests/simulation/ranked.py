@@ -24,11 +24,12 @@ from ganbalance.metrics.weighted import grouped_draws
 @dataclass(frozen=True)
 class Cell:
     """One arm at one seed: log odds of the test images at every strength, (G, T), what held-out images say of every
-    strength, float64 (B, G), and the strength that the cell alone would choose."""
+    strength, float64 (B, G), the strength that the cell alone would choose, and the dose of each, (G,), if several."""
 
     odds: Mapping[int, np.ndarray] | np.ndarray
     held_out: np.ndarray
     own: int | None
+    doses: np.ndarray | None = None
 
 
 class Draws:
@@ -177,7 +178,8 @@ class _Arm:
         self.cells = {seed: cell for seed, cell in sorted(cells.items()) if seed not in diverged}
         self.diverged, self._draws = diverged, draws
         tables = {seed: cell.held_out for seed, cell in self.cells.items()}
-        self._tuning = Tuning(dict.fromkeys(self.cells, NOTHING_HELD_OUT), tables, tables)
+        bare = {seed: _nothing_held_out(cell.doses) for seed, cell in self.cells.items()}
+        self._tuning = Tuning(bare, tables, tables)
         self.strength = self._tuning.settle(self.cells).pair_strength
         self._strengths: dict[frozenset[int], int] = {}
         self._points: dict[tuple[int, int], float] = {}
@@ -202,15 +204,18 @@ class _Arm:
         return None if cell.own is None else self._draws.auc(cell.odds[cell.own])
 
 
-NOTHING_HELD_OUT = Scores(
-    strengths=np.ones(1),
-    test=np.zeros((1, 2, 2)),
-    test_labels=np.arange(2),
-    held_out=np.zeros((1, 0, 2)),
-    held_out_labels=np.zeros(0, np.int64),
-    validation=np.zeros(0, bool),
-    scale=np.ones(1),
-    offsets=np.zeros((1, 2)),
-    prior=np.full(2, 0.5),
-)
-"""No fair rule is fitted where there is nothing to fit it on; rankings need none."""
+def _nothing_held_out(doses: np.ndarray | None) -> Scores:
+    """No fair rule is fitted where there is nothing to fit it on; rankings need none."""
+    strengths = 1 if doses is None else len(doses)
+    return Scores(
+        strengths=np.ones(strengths),
+        test=np.zeros((strengths, 2, 2)),
+        test_labels=np.arange(2),
+        held_out=np.zeros((strengths, 0, 2)),
+        held_out_labels=np.zeros(0, np.int64),
+        validation=np.zeros(0, bool),
+        scale=np.ones(strengths),
+        offsets=np.zeros((strengths, 2)),
+        prior=np.full(2, 0.5),
+        doses=doses,
+    )

@@ -10,7 +10,7 @@ from ganbalance.metrics.statistics import analyse
 from ganbalance.metrics.tuning import of_one_seed
 from ganbalance.metrics.verdicts import MOVES, NO_DIFFERENCE
 from ganbalance.seeding import numpy_rng
-from tests.simulation import folds, known, power, scenarios
+from tests.simulation import doses, folds, known, power, scenarios
 from tests.simulation.bank import SETTINGS, Bank, Design, build
 from tests.simulation.groups import Patients, false_calls
 from tests.simulation.ranked import Cell, Draws, Ranked
@@ -186,6 +186,24 @@ def test_intervals_over_folds_hold_what_other_pools_show_and_those_of_folds_alon
     assert alone < without_overlap < this
     assert mean("coverage")[-1] >= 0.93
     assert mean("coverage")[0] < mean("coverage")[-1]
+
+
+def test_a_dose_chosen_with_the_strength_leads_to_few_false_calls_and_intervals_hold_what_it_gains() -> None:
+    rng = np.random.default_rng(5)
+    labels = np.repeat([0, 1], 600)
+    images = rng.normal(0, 1, (len(labels), 8)).astype(np.float32)
+    images[labels == 1, :3] += 0.9
+    bank = doses.fitted(images, labels, Design(kept=40, others=300, cells=8, tested=300, made=60))
+    found = [
+        share
+        for scenario in ("idle", "effects")
+        for share in doses.shares(doses.rows(bank, scenario, 5, 100, range(40), replicates=60))
+    ]
+    assert [share["scenario"] for share in found] == ["idle", "effects"]
+    assert found[0]["called"] <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 40)
+    for share in found:
+        assert share["covered"] >= 0.93 - 2 * np.sqrt(0.05 * 0.95 / 40)
+        assert share["covered"] >= share["covered_as_given"]
 
 
 EQUAL = scenarios.Truth({})
