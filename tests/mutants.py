@@ -57,6 +57,8 @@ TESTED = {
     "shared/ganbalance/metrics/crossed.py": ["tests/unit/test_crossed.py"],
     "shared/ganbalance/metrics/measured.py": STATISTICS,
     "shared/ganbalance/metrics/penalty.py": ["tests/unit/test_statistics_penalty.py"],
+    "shared/ganbalance/metrics/quality/benefit.py": ["tests/unit/test_report_quality.py"],
+    "shared/ganbalance/metrics/quality/*.py": ["tests/unit/test_quality.py"],
     "shared/ganbalance/metrics/results.py": STATISTICS,
     "shared/ganbalance/metrics/scores.py": ["tests/unit/test_scores.py"],
     "shared/ganbalance/metrics/tested.py": ["tests/unit/test_folds.py", "tests/unit/test_report_missing.py"],

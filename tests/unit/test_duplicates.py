@@ -23,6 +23,7 @@ from ganbalance.data.duplicates import (
     Part,
     find_duplicates,
     signature,
+    twin_shares,
 )
 
 SOME = np.random.default_rng(0).integers(0, 256, (6, SIGNATURE_BYTES), dtype=np.uint8)  # no two are near
@@ -200,3 +201,14 @@ def test_many_images_take_seconds_however_many_are_alike(alike: str) -> None:
     found = find_duplicates(digests[:1].repeat(n) if alike == "exact" else digests, signatures, zeros, zeros)
     assert time.process_time() - began < 10  # all pairs one by one would take minutes
     assert len(found.drop) == (n - 1 if alike in {"exact", "near"} else 0)
+
+
+def test_copies_are_found_among_synthetic_images_and_among_training_ones() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (7, 3, 32, 32)).astype(np.uint8)
+    synthetic = np.concatenate([pixels[:4], pixels[:1]])  # the first one is there twice
+    assert twin_shares(synthetic, pixels[5:]) == (0.4, 0.0)
+    assert twin_shares(synthetic, pixels[3:5]) == (0.4, 0.2)
+    again = pixels[[0, 1, 0, 1]]  # drawn again, as oversampling does
+    assert twin_shares(again, pixels) == (1.0, 1.0)
+    grey = pixels[:, :1]
+    assert twin_shares(grey[:4], grey[3:]) == (0.0, 0.25)

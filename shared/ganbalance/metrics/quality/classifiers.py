@@ -21,7 +21,7 @@ FEWEST = 10
 def two_sample_accuracy(one_ND: Floats, other_MD: Floats, rng: np.random.Generator) -> float | None:
     """How often a classifier is right about which set an image is of: .5 for equal distributions, 1 for none in common.
 
-    Lopez-Paz & Oquab 2017, arXiv:1610.06545, equation 2. As many images of either set; it learns from a random half of
+    Lopez-Paz & Oquab 2017, arXiv:1610.06545. As many images of either set; it learns from a random half of
     them, and the accuracy is that on the other one. None with fewer than `FEWEST`.
     """
     n = min(len(one_ND), len(other_MD))
@@ -37,8 +37,8 @@ def two_sample_accuracy(one_ND: Floats, other_MD: Floats, rng: np.random.Generat
 def auc_trained_on(rare_ND: Floats, others_MD: Floats, real_rare_RD: Floats, real_others_QD: Floats) -> float | None:
     """AUC on real images of a classifier that learned the rare class from `rare_ND`, and the others from `others_MD`.
 
-    With synthetic images of the rare class: train on synthetic, test on real. Esteban et al. 2017, arXiv:1706.02633,
-    section 4.2. None where a set has fewer than two images.
+    With synthetic images of the rare class: train on synthetic, test on real. Esteban et al. 2017, arXiv:1706.02633.
+    None where a set has fewer than two images.
     """
     from sklearn.metrics import roc_auc_score
 

@@ -24,8 +24,8 @@ class Kid:
 
 
 def kid(one_ND: Floats, other_MD: Floats, rng: np.random.Generator) -> Kid | None:
-    """Kernel distance of two sets of features, 0 on average for equal distributions. Binkowski et al. 2018,
-    arXiv:1801.01401, section 4: the unbiased squared MMD, averaged over subsets.
+    """Kernel distance of two sets of features, 0 on average for equal distributions. Bińkowski et al. 2018,
+    arXiv:1801.01401: the unbiased squared MMD, averaged over subsets.
 
     Each of `SUBSETS` is a random half of either set. Their deviation is then the standard error for the whole sets, by
     the delete-half jackknife (Shao & Wu 1989); for distributions that hardly differ it is too large, up to twice. None
@@ -39,7 +39,7 @@ def kid(one_ND: Floats, other_MD: Floats, rng: np.random.Generator) -> Kid | Non
 
 
 def mmd2(one_ND: Floats, other_MD: Floats, in_one_BN: Floats, in_other_BM: Floats) -> Floats:
-    """Squared maximum mean discrepancy of each of B pairs of subsets, (B,). Gretton et al. 2012, JMLR 13, equation 3.
+    """Squared maximum mean discrepancy of each of B pairs of subsets, (B,). Unbiased: Gretton et al. 2012, JMLR 13.
 
     Subsets are 1 where an image is in them and else 0. Each kernel value is computed once, whatever their number.
     """
@@ -52,14 +52,14 @@ def mmd2(one_ND: Floats, other_MD: Floats, in_one_BN: Floats, in_other_BM: Float
 
 
 def kernel(one_ND: Floats, other_MD: Floats) -> Floats:
-    """(x'y / d + 1)^3 of every pair, (N, M). Binkowski et al. 2018, arXiv:1801.01401, section 4."""
+    """(x'y / d + 1)^3 of every pair, (N, M). Bińkowski et al. 2018, arXiv:1801.01401."""
     linear_NM: Floats = one_ND @ other_MD.T / one_ND.shape[1] + 1
     return linear_NM * linear_NM * linear_NM  # a power is several times slower
 
 
 def fid(one_ND: Floats, other_MD: Floats) -> float | None:
     """Squared Fréchet distance of two Gaussians with these means and covariances, at least 0. Heusel et al. 2017,
-    arXiv:1706.08500, equation 6.
+    arXiv:1706.08500.
 
     The trace of the root of a product of covariances A'A and B'B is the sum of the singular values of AB', also where
     they are singular, since there are fewer images than features. None where either set has fewer than two images.

@@ -32,30 +32,24 @@ def radii(features_ND: Floats, k: int = K) -> Floats:
 
 
 def precision(between_RS: Floats, real_radii_R: Floats) -> float:
-    """The share of synthetic images within the radius of a real one. Kynkäänniemi et al. 2019, arXiv:1904.06991,
-    equation 2.
-    """
+    """The share of synthetic images within the radius of a real one. Kynkäänniemi et al. 2019, arXiv:1904.06991."""
     return float((between_RS < real_radii_R[:, None]).any(axis=0).mean())
 
 
 def recall(between_RS: Floats, synthetic_radii_S: Floats) -> float:
-    """The share of real images within the radius of a synthetic one. Kynkäänniemi et al. 2019, arXiv:1904.06991,
-    equation 2.
-    """
+    """The share of real images within the radius of a synthetic one. Kynkäänniemi et al. 2019, arXiv:1904.06991."""
     return float((between_RS < synthetic_radii_S[None, :]).any(axis=1).mean())
 
 
 def density(between_RS: Floats, real_radii_R: Floats, k: int = K) -> float:
     """Real images within whose radius a synthetic one is, their mean number over `k`: 1 for equal distributions, and
-    not bounded by it. Naeem et al. 2020, arXiv:2002.09797, equation 3.
+    not bounded by it. Naeem et al. 2020, arXiv:2002.09797.
     """
     return float((between_RS < real_radii_R[:, None]).sum(axis=0).mean() / k)
 
 
 def coverage(between_RS: Floats, real_radii_R: Floats) -> float:
-    """The share of real images with a synthetic one within their radius. Naeem et al. 2020, arXiv:2002.09797,
-    equation 4.
-    """
+    """The share of real images with a synthetic one within their radius. Naeem et al. 2020, arXiv:2002.09797."""
     return float((between_RS < real_radii_R[:, None]).any(axis=1).mean())
 
 
@@ -84,7 +78,7 @@ def memorised(synthetic_S: Floats, held_out_H: Floats) -> float | None:
 def nearer(synthetic_S: Floats, held_out_H: Floats) -> float | None:
     """The probability that a synthetic image is nearer to its training image than a held-out real one is to its.
 
-    The statistic of Meehan et al. 2020, arXiv:2004.05675, section 3.1 (there its complement): .5 where neither is, 1
+    The statistic of Meehan et al. 2020, arXiv:2004.05675 (there its complement): .5 where neither is, 1
     for copies, less where synthetic images are far from all real ones; ties count half. None without images.
     """
     from scipy.stats import mannwhitneyu
