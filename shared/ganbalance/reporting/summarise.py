@@ -1,6 +1,6 @@
 """Summarise the whole result as data, summary.json."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
 
 import numpy as np
@@ -10,7 +10,6 @@ from ganbalance.config import Amount, Experiment, LinearHead, Margin, Network
 from ganbalance.data.split import synthetic_count
 from ganbalance.metrics import statistics, verdicts
 from ganbalance.metrics.classification import AS_TRAINED, FAIR, Settings
-from ganbalance.metrics.quality import benefit
 from ganbalance.metrics.results import Analysis, ArmNumbers, Run
 from ganbalance.printing import printable
 from ganbalance.reporting import cost
@@ -18,6 +17,7 @@ from ganbalance.reporting.advice import advice
 from ganbalance.reporting.collect import BASELINE, ORACLE, Question, Results
 from ganbalance.reporting.cost import Attempt
 from ganbalance.reporting.formats import MOST_IN_TEXT, WITHHELD, listed, quoted, some
+from ganbalance.reporting.image_quality import image_quality
 from ganbalance.reporting.summary import (
     Arm,
     Classifier,
@@ -26,12 +26,10 @@ from ganbalance.reporting.summary import (
     Dose,
     Gain,
     Gate,
-    ImageQuality,
     Levels,
     Provenance,
     Rare,
     Summary,
-    SyntheticImages,
     Verdict,
 )
 from ganbalance.reporting.verdict_text import sentence
@@ -74,7 +72,7 @@ def summarise(
         few_images=analysis.few_images,
         equality_within_reach=analysis.equality_within_reach,
         arms={arm: _arm(arm, question, run, results, analysis) for arm in analysis.arms},
-        quality=_quality(question, results, analysis),
+        quality=image_quality(question, results, analysis),
         missing_results=results.missing_results,
         remarks=remarks(question, results, analysis),
         provenance=provenance,
@@ -145,38 +143,6 @@ def _dataset(question: Question, results: Results) -> Dataset:
         folds=question.experiment.folds,
         fingerprint=question.fingerprint,
     )
-
-
-def _quality(question: Question, results: Results, analysis: Analysis) -> ImageQuality | None:
-    """Of all synthetic images, or None where none was measured."""
-    if not results.qualities:
-        return None
-    points = list(_points(results, analysis))
-    return ImageQuality(
-        extractor=question.experiment.classifier.backbone,
-        sets=[
-            SyntheticImages(
-                arm=one.arm, class_name=results.class_names[one.class_index], seed=one.seed, quality=one.found
-            )
-            for one in results.qualities
-        ],
-        points=points,
-        over_all=benefit.correlation(points, benefit.spearman),
-        within_arms=benefit.correlation(points, benefit.within_arms),
-    )
-
-
-def _points(results: Results, analysis: Analysis) -> Iterator[benefit.Point]:
-    """Each arm and seed with the mean KID of its classes and the difference to the baseline, where it has both."""
-    metric, base = analysis.primary, analysis.points.get(BASELINE, {})
-    for arm, of_arm in analysis.points.items():
-        for seed in sorted(of_arm.keys() & base.keys()):
-            found = [one.found for one in results.qualities if (one.arm, one.seed) == (arm, seed)]
-            kids = [(one.kid, one.kid_se) for one in found if one.kid is not None and one.kid_se is not None]
-            if kids:
-                kid, variance = np.mean([(value, se**2 / len(kids)) for value, se in kids], axis=0)
-                gain = of_arm[seed][metric] - base[seed][metric]
-                yield benefit.Point(arm, seed, float(kid), float(np.sqrt(variance)), gain)
 
 
 def _gate(found: verdicts.Gate | None) -> Gate | None:
