@@ -37,6 +37,13 @@ def flags(lab: Lab) -> list[str]:
     return ["--experiment", str(lab.experiment), "--store", str(lab.store), "--stage", TRAINING]
 
 
+def attempts_before(lab: Lab, stage: str) -> list[dict[str, Any]]:
+    """What the one commit of a stage says of attempts that ended without one."""
+    (commit,) = lab.store.glob(f"stages/{stage}/*/COMMIT.json")
+    found: list[dict[str, Any]] = json.loads(commit.read_text())["provenance"]["ended"]
+    return found
+
+
 class Training:
     """train-gan in a process of its own, forked from one that has loaded it, as the runner does it."""
 
@@ -117,6 +124,9 @@ def test_a_killed_training_ends_in_the_bytes_of_one_that_was_left_alone(
     assert "resuming at step" in out
     assert training_files(killed, tmp_path) == training_files(alone, tmp_path)
     assert checkpoints(killed) == []
+    stopped = attempts_before(killed, "train-gan")
+    assert len(stopped) == (kills if kill == signal.SIGTERM else 0)  # who is killed outright cannot leave a record
+    assert all(0 < one["kept_seconds"] <= one["seconds"] for one in stopped)
 
 
 def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(long: Path, tmp_path: Path) -> None:
@@ -191,6 +201,9 @@ def test_one_failure_does_not_hide_the_others_and_the_report_shows_the_hole(
     weights.write_bytes(whole)
     assert cli.main(argv) == 0
     assert json.loads(summary.read_text())["missing_results"] == []
+    (failed,) = attempts_before(lab, "synthesize")
+    assert failed["kept_seconds"] == 0
+    assert json.loads(summary.read_text())["cost"]["run"]["lost_seconds"] == failed["seconds"]
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
