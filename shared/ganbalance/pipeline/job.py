@@ -261,6 +261,6 @@ def _select(plan: Plan, name: str, flags: argparse.Namespace) -> list[Node]:
     if not asked:
         raise ConfigError(f"run {plan.run} has no {name} stage for these flags; 'ganbalance plan' lists its stages")
     for node in reversed(plan.nodes):
-        if node.name in asked:
+        if node.name in asked and not node.kind.allow_missing_inputs:  # else it goes without what is not there
             asked |= {parent for parent in node.inputs.values() if plan.node(parent).program == name}
     return [node for node in plan.nodes if node.name in asked]
