@@ -23,7 +23,7 @@ from tests.unit.preflighted import apply
 
 @pytest.fixture(scope="session")
 def tiny_record(tiny_npz: Path) -> Record:
-    """The tiny experiment and its plan: 24 stages in 14 groups."""
+    """The tiny experiment and its plan: 28 stages in 16 groups."""
     return plan_record(tiny_settings(tiny_npz))
 
 

@@ -13,7 +13,7 @@ from ganbalance.pipeline import runs
 from ganbalance.pipeline.pod import log_folder
 from tests.cluster_double import ClusterDouble
 from tests.job_controller import EVICTED, OOM, Exits, Object, Outcome, Runs
-from tests.unit.k8s_run import CELL_0, FEATURES_0, GAN_0, GAN_1, SYNTHESIZE_0, KubernetesRun, plan_record, template
+from tests.unit.k8s_run import BLOCKED, CELL_0, FEATURES_0, GAN_0, GAN_1, KubernetesRun, plan_record, template
 
 MakeRun = Callable[..., KubernetesRun]
 
@@ -98,7 +98,7 @@ def test_what_reads_an_artifact_that_has_other_bytes_now_runs_again(run: Kuberne
 
 def test_a_new_submission_runs_again_what_failed_and_what_that_blocked(run: KubernetesRun) -> None:
     run.pods.fates[GAN_0] = Exits(65)
-    assert set(run.drive()) == {GAN_0, SYNTHESIZE_0, FEATURES_0, CELL_0}
+    assert set(run.drive()) == {GAN_0, *BLOCKED}
     run.pods.fates.clear()
     assert run.driver().run() != []  # the same submission does not
     run.submit()
