@@ -111,7 +111,7 @@ def mark(axes: Axes, comparison: Comparison, colours: dict[str, str]) -> None:
         if pair.against != comparison.first.baseline or pair.arm not in colours:
             continue
         style: dict[str, Any] = {"color": colours[pair.arm], "linestyle": "none", "zorder": 5}
-        axes.plot(pair.at, [0.0] * len(pair.at), marker="X", markersize=MARK_SIZE, **style)
+        axes.plot(pair.at, [0.0] * len(pair.at), marker="X", markersize=MARK_SIZE, markeredgecolor="white", **style)
         for stretch in pair.stretches or ():
             if stretch.crossings:
                 ends = (stretch.low or places[0], stretch.high or places[-1])

@@ -83,7 +83,10 @@ def along_doses(summary: Summary, arms: list[str]) -> Figure:
         styles = line_styles({"generative": weights})
         axes.set_title(arm_name(arm), fontsize=9, color=INK)
         axes.set_xlabel("synthetic images", fontsize=8)
-        axes.set_xscale("log")
+        numbers = sorted({dose.images for dose in doses})
+        axes.set_xscale("log" if numbers[0] else "linear")
+        axes.set_xticks(numbers, [f"{n:,}" for n in numbers])
+        axes.minorticks_off()
         for weight, style in styles.items():
             points = sorted(
                 (dose.images, of_dose.tuning, of_dose.test)
