@@ -60,7 +60,7 @@ def test_what_works_in_the_end_is_no_failure(run: KubernetesRun, end: Exits) -> 
     run.pods.fates[GAN_0] = [end] * 3
     assert run.drive() == {}
     assert run.pods.ran[GAN_0] == 4
-    assert len(run.jobs()) == 14
+    assert len(run.jobs()) == 16
 
 
 def test_a_node_that_goes_away_does_not_count(run: KubernetesRun) -> None:
