@@ -15,7 +15,6 @@ import pytest
 from ganbalance.k8s import diagnosis, preflight
 from ganbalance.k8s.client import Access, Cluster
 from ganbalance.k8s.manifest import GPU_RESOURCE, PART
-from ganbalance.k8s.preflight import nodes
 from ganbalance.maintenance.doctor import Finding
 from ganbalance.pipeline.heartbeat import DEAD_AFTER
 from tests import manifests
@@ -152,7 +151,7 @@ def test_a_pod_that_finds_no_bucket_ends_its_job_at_once_and_says_so(lab: Lab, f
 
 
 def _skip_where_nodes_come_and_go() -> None:
-    if nodes.may_grow(Cluster(Access()).list("Node")):
+    if preflight.may_grow(Cluster(Access()).list("Node")):
         pytest.skip("this cluster may grow a node that has one")
 
 
@@ -165,9 +164,7 @@ def test_a_gpu_that_no_node_has_is_refused_with_the_most_there_is(lab: Lab) -> N
     said = lab.submit("gpu-refused", _on_a_gpu(), **{GPU_RESOURCE: GPU})
     assert said.code == 78
     assert "the cluster cannot run this, and nothing was submitted:" in said.err
-    assert re.search(
-        rf"nodes: .*no node has {GPU} >= 1; the most is 0 on .* -> fix: ask for less in resources.pods", said.err
-    )
+    assert re.search(rf"GPUs: .*no node has {GPU} >= 1; the most is 0 -> fix: ask for less in resources.pods", said.err)
     assert "submitted" not in said.out
 
 

@@ -11,7 +11,6 @@ from ganbalance.config import PodResources
 from ganbalance.errors import ConfigError
 from ganbalance.k8s import connection, manifest, preflight
 from ganbalance.k8s.client import Access, Cluster
-from ganbalance.k8s.preflight import nodes
 from ganbalance.maintenance.doctor import Finding, findings
 from ganbalance.pipeline.runs import Round
 from tests import manifests
@@ -80,17 +79,17 @@ def test_a_template_that_violates_pod_security_is_reported_with_what_is_missing(
     assert "pod template" in failed.fix
 
 
-def test_a_quota_that_is_too_small_for_good_fails(deployed: Namespace) -> None:
+def test_a_quota_that_is_too_small_is_a_warning_with_the_amounts(deployed: Namespace) -> None:
     deployed.kubectl("create", "quota", "small", "--hard=limits.memory=768Mi")
     deployed.kubectl("wait", "resourcequota/small", "--for=jsonpath={.status.hard}", "--timeout=60s")
-    failed = _failure(_findings(deployed))
-    assert failed.check == "pods"
+    found = _findings(deployed)["pods"]
+    assert found.state == "warn"
     amounts = "requested: limits.memory=1Gi, used: limits.memory=0, limited: limits.memory=768Mi"
-    assert f"driver, train-gan: exceeded quota: small, {amounts}" in failed.text
-    assert "raise the quota (kubectl describe quota)" in failed.fix
+    assert f"driver, train-gan: exceeded quota: small, {amounts}" in found.text
+    assert "raise the quota (kubectl describe quota)" in found.fix
 
 
-def test_a_quota_that_is_used_up_now_is_a_note(deployed: Namespace) -> None:
+def test_a_quota_that_is_used_up_now_is_a_warning_and_stops_nothing(deployed: Namespace) -> None:
     deployed.kubectl("create", "quota", "full", "--hard=limits.memory=3Gi")
     deployed.kubectl("wait", "resourcequota/full", "--for=jsonpath={.status.hard}", "--timeout=60s")
     assert _findings(deployed)["pods"].state == "ok"
@@ -104,7 +103,7 @@ def test_a_quota_that_is_used_up_now_is_a_note(deployed: Namespace) -> None:
         "wait", "resourcequota/full", "--for=jsonpath={.status.used.limits\\.memory}=2560Mi", "--timeout=60s"
     )
     found = _findings(deployed)
-    assert found["pods"].state == "note"
+    assert found["pods"].state == "warn"
     used = "requested: limits.memory=1Gi, used: limits.memory=2560Mi, limited: limits.memory=3Gi"
     assert f"exceeded quota: full, {used}" in found["pods"].text
     preflight.refuse(found.values())
@@ -133,13 +132,12 @@ def test_a_limit_range_is_reported_with_the_setting(deployed: Namespace) -> None
 def test_a_gpu_that_no_node_has_fails_with_the_most_there_is(deployed: Namespace) -> None:
     _change(deployed, "train-gan", {}, annotations={manifest.GPU_RESOURCE: NO_SUCH_GPU})
     found = _findings(deployed, gpus=2)
-    message = f"train-gan: no node has {NO_SUCH_GPU} >= 2; the most is 0 on node"
-    assert found["nodes"].text.startswith(message)
-    assert "resources.pods.train-gan of the experiment" in found["nodes"].fix
-    if nodes.may_grow(Cluster(Access()).list("Node")):
-        assert found["nodes"].state == "warn"
+    assert found["GPUs"].text.startswith(f"train-gan: no node has {NO_SUCH_GPU} >= 2; the most is 0")
+    assert "resources.pods.train-gan of the experiment" in found["GPUs"].fix
+    if preflight.may_grow(Cluster(Access()).list("Node")):
+        assert found["GPUs"].state == "warn"
     else:
-        assert _failure(found).check == "nodes"
+        assert _failure(found).check == "GPUs"
 
 
 def test_a_missing_secret_fails_with_how_to_make_it(deployed: Namespace) -> None:
@@ -209,7 +207,7 @@ def test_the_role_edit_and_the_templates_are_enough_and_what_it_cannot_see_is_a_
     cluster = _as_account(deployed, tmp_path, role="edit")
     found = {finding.check: finding for finding in findings(preflight.checks(cluster, []))}
     assert not [finding for finding in found.values() if finding.state == "FAIL"], found
-    assert found["nodes"].state == found["GPUs"].state == "note"
+    assert found["GPUs"].state == "note"
     assert {found[name].state for name in ("environment", "jobs", "pods")} == {"ok"}
 
 

@@ -30,7 +30,7 @@ def test_doctor_looks_at_the_cluster_and_then_at_its_store(
     said = doctor("--kubeconfig", str(double.kubeconfig))
     assert said["store"] == bucket
     assert said["namespace"] == double.namespace
-    assert said["states"]["nodes"] == said["states"]["store"] == said["states"]["clock"] == "ok"
+    assert said["states"]["GPUs"] == said["states"]["store"] == said["states"]["clock"] == "ok"
     assert said["states"]["bucket"] == "FAIL"
     assert said["verdict"].startswith("the cluster cannot be used: fix bucket")
     assert "hush" not in json.dumps(said)

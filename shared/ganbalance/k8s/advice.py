@@ -4,7 +4,8 @@ DEPLOY = "apply the manifests (make deploy), or name another --namespace"
 MAKE_SECRET = "make it (k8s/README.md), or let make deploy do so"  # noqa: S105 - no password
 TEMPLATE = "in the pod template (k8s/base, or a patch in your overlay) and apply it again (make deploy)"
 IMAGE = "name another in the overlay, or by IMAGE, TAG and REGISTRY of make deploy"
-REACHABLE = "copy it into the nodes (make load), or push it where they reach it (make push deploy REGISTRY=...)"
+LOADED = "copy it into the nodes (make load, imagePullPolicy: IfNotPresent)"
+REACHABLE = f"{LOADED}, or push it where they reach it (make push deploy REGISTRY=...)"
 RANGE = "set {setting} within the namespace's LimitRange (kubectl describe limitrange)"
 # part of Kubernetes' message -> the fix; the first that occurs
 FIXES = {
@@ -25,6 +26,8 @@ FIXES = {
     "Insufficient": "ask for less in {setting}, or add a node, unless others end soon",
     "untolerated taint": "give the pod template a toleration for it (kubectl explain pod.spec.tolerations)",
     "node affinity/selector": "label a node (kubectl label node), or change the template's nodeSelector or affinity",
+    "no nodes available": "add a node",
+    "being terminated": "wait for the namespace's end and apply the manifests (make deploy)",
     "were unschedulable": "let a node take pods again (kubectl uncordon)",
 }
 

@@ -13,7 +13,6 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlencode
@@ -72,11 +71,11 @@ class Access:
         return [part for flag, value in given.items() if value for part in (flag, value)]
 
 
-def quantity(text: str) -> Decimal:
-    """The number in "500m", "8Gi", "1e3"."""
+def quantity(text: str) -> int:
+    """The whole number in "2", "1k"."""
     from kubernetes.utils.quantity import parse_quantity
 
-    return Decimal(parse_quantity(text))
+    return int(parse_quantity(text))
 
 
 class ForbiddenError(ConfigError):

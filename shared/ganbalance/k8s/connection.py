@@ -4,6 +4,7 @@ A namespace says where its store is to every pod by the ConfigMap and the Secret
 settings hold here. Where the endpoint is a Service of the cluster, a port-forward is open for as long as it is needed.
 """
 
+import base64
 import os
 import re
 import subprocess
@@ -11,26 +12,82 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache, partial
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from ganbalance.errors import ConfigError, UnavailableError
-from ganbalance.k8s.advice import DEPLOY
-from ganbalance.k8s.client import IN_CLUSTER, Cluster
-from ganbalance.k8s.environment import Environment
+from ganbalance.k8s.advice import DEPLOY, MAKE_SECRET
+from ganbalance.k8s.client import IN_CLUSTER, Cluster, ForbiddenError
 from ganbalance.k8s.manifest import DRIVER, TEMPLATES, Manifest, container_of
 from ganbalance.pipeline.signals import stoppable
 from ganbalance.store import S3_SCHEME
+
+Values = dict[str, str]
 
 STORE, ENDPOINT = "GANBALANCE_STORE", "AWS_ENDPOINT_URL"
 READY_S, POLL_S = 30.0, 0.05
 LOOPBACK = "127.0.0.1"
 NO_PROXY = ("NO_PROXY", "no_proxy")
+SOURCES = {
+    "configMapRef": "ConfigMap", "secretRef": "Secret", "configMapKeyRef": "ConfigMap", "secretKeyRef": "Secret",
+}  # fmt: skip
 # settings that name a file: this machine has its own, if it needs any
 FILES = {
     "AWS_CA_BUNDLE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
 }  # fmt: skip
+
+
+class Environment:
+    """What containers are given. `problems` is what keeps their pods from starting, each with its fix."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._namespace, self._data = cluster.namespace, cache(partial(_data, cluster))
+        self.sources: dict[str, None] = {}
+        self.hidden: dict[str, None] = {}  # those of the sources that whoever asks may not read
+        self.problems: dict[str, str] = {}
+
+    def check(self) -> None:
+        """Raise ConfigError for what is missing."""
+        if self.problems:
+            raise ConfigError(f"{', '.join(self.problems)}; {', and '.join(dict.fromkeys(self.problems.values()))}")
+
+    def variables(self, container: Manifest) -> Values:
+        """A container's environment, as far as it can be read."""
+        given: Values = {}
+        for one in (*container.get("envFrom", ()), *container.get("env", ())):
+            for ref, found in (one.get("valueFrom") or one).items():
+                if ref not in SOURCES:
+                    continue
+                values = self._read(SOURCES[ref], found)
+                if "key" not in found:
+                    given |= values
+                elif found["key"] in values:
+                    given[one["name"]] = values[found["key"]]
+        return given | {one["name"]: one["value"] for one in container.get("env", ()) if "value" in one}
+
+    def _read(self, kind: str, ref: Manifest) -> Values:
+        source, key = f"{kind} {ref['name']}", ref.get("key")
+        self.sources[source] = None
+        try:
+            values = self._data(kind, ref["name"])
+        except ForbiddenError:
+            self.hidden[source] = None
+            return {}
+        if not ref.get("optional") and values is None:
+            self.problems[f"no {source} in namespace {self._namespace}"] = MAKE_SECRET if kind == "Secret" else DEPLOY
+        elif not ref.get("optional") and key and key not in (values or {}):
+            self.problems[f"{source} has no key {key}"] = f"add the key, or {DEPLOY}"
+        return values or {}
+
+
+def _data(cluster: Cluster, kind: str, name: str) -> Values | None:
+    """What a ConfigMap or a Secret holds, decoded; None when there is none of that name."""
+    found = cluster.find(kind, name)
+    if found is None or kind == "ConfigMap":
+        return found and found.get("data", {})
+    return {key: base64.b64decode(one).decode(errors="replace") for key, one in found.get("data", {}).items()}
 
 
 def templates(cluster: Cluster) -> dict[str, Manifest]:
@@ -49,8 +106,7 @@ def reach(cluster: Cluster) -> Iterator[str]:
     """
     environment = Environment(cluster)
     settings = environment.variables(container_of(templates(cluster)[DRIVER]["template"]))
-    for problem, fix in environment.problems.items():
-        raise ConfigError(f"{problem}; {fix}")
+    environment.check()
     url = settings.get(STORE, "")
     if not url.startswith(S3_SCHEME):
         raise ConfigError(

@@ -10,7 +10,10 @@ from s3transfer.exceptions import RetriesExceededError
 from ganbalance.errors import ConfigError, GanbalanceError, UnavailableError
 from ganbalance.store.base import MissingError, redacted
 
-CREDENTIALS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, to credentials that this server knows"
+CREDENTIALS = (
+    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, to credentials that this server knows, without "
+    "white space around them"
+)
 SCHEME = "fix AWS_ENDPOINT_URL: http:// for a port without TLS, https:// for one with it"
 BUNDLE = "set AWS_CA_BUNDLE (now {bundle}) to the file of the authority that signed the server's certificate"
 OTHER_NAME = "name the server in AWS_ENDPOINT_URL as its certificate does, or set GANBALANCE_S3_ADDRESSING=path"

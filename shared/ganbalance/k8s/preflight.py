@@ -1,0 +1,262 @@
+"""Check that a cluster can run this: one finding per check, before anything is created. Nothing is left behind.
+
+submit checks the Jobs that it is about to create; doctor, which has none, what the templates would make. The API server
+is asked about every manifest: a dry run passes all admission. Where a pod may go, and when, is the scheduler's to say,
+whether an image is there the kubelet's, why a queue admits nothing Kueue's; `status` shows what they say.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+from ganbalance.config import PodResources
+from ganbalance.errors import ConfigError, UnavailableError
+from ganbalance.k8s import connection, manifest
+from ganbalance.k8s.advice import TEMPLATE, fix_for
+from ganbalance.k8s.client import KINDS, Cluster, ForbiddenError, RefusedError, quantity
+from ganbalance.k8s.connection import Environment
+from ganbalance.k8s.manifest import DRIVER, PROGRAMS, QUEUE, Manifest
+from ganbalance.maintenance.doctor.checks import Check, CheckResult, Finding
+from ganbalance.pipeline import stages
+from ganbalance.pipeline.runs import Round, job_name
+from ganbalance.plurals import plural
+
+OLDEST = (1, 34)
+SUBMIT = "submit"
+PERMISSIONS = {
+    SUBMIT: [("create", "Job"), ("get", "Job"), ("list", "Job"), ("list", "PodTemplate")],
+    "status and watch": [("list", "Pod"), ("list", "Event")],
+    "logs": [("list", "Pod"), ("get", "Pod/log")],
+    "cancel and clean": [("list", "Pod"), ("delete", "Job")],
+    "a driver outside the cluster": [("patch", "Job"), ("create", "Event")],
+}
+POOL = re.compile("nodepool|nodegroup|agentpool")  # in labels that clouds give the nodes of a pool
+TRIAL_RUN = "doctor-00000000"  # of Jobs that are never created
+SUBJECT = re.compile(r'^\S+ "[^"]*" is (?:forbidden|invalid): ')
+
+
+class Pod(NamedTuple):
+    """One kind of pod; `program` is what runs in it, or "driver", or its stage where others of the program get more."""
+
+    program: str
+    template: Manifest
+
+    @property
+    def setting(self) -> str:
+        """Where its resources are set."""
+        name = self.program
+        return f"the PodTemplate {name}" if name == DRIVER else f"resources.pods.{name} of the experiment"
+
+
+class PodSpecs:
+    """The Jobs that are given, else those that the namespace's templates would make."""
+
+    def __init__(self, cluster: Cluster, jobs: Sequence[Manifest]) -> None:
+        self._cluster = cluster
+        self.jobs = list(jobs)
+
+    def templates(self) -> CheckResult:
+        """The manifests were applied."""
+        found = connection.templates(self._cluster)
+        self.jobs = self.jobs or list(_trials(found))
+        return CheckResult(f"all {len(found)} PodTemplates are there")
+
+    @property
+    def pods(self) -> list[Pod]:
+        """One for each program, and for each of its stages that gets other resources; the rest is arguments."""
+        kinds: dict[str, list[Manifest]] = {}
+        for job in self.jobs:
+            stage = stages.ALL.get(manifest.stage_of(job))
+            of_program = kinds.setdefault(stage.program if stage else DRIVER, [])
+            if _granted(job) not in map(_granted, of_program):
+                of_program.append(job)
+        return [
+            Pod(program if len(of_program) == 1 else manifest.stage_of(job), job["spec"]["template"])
+            for program, of_program in kinds.items()
+            for job in of_program
+        ]
+
+
+def checks(cluster: Cluster, jobs: Sequence[Manifest]) -> list[Check]:
+    """The checks of a cluster for Jobs, or for its templates when there are none."""
+    specs = PodSpecs(cluster, jobs)
+    return [
+        Check("cluster", partial(_version, cluster)),
+        Check("permissions", partial(_permissions, cluster), ["cluster"]),
+        Check("templates", specs.templates, ["cluster"]),
+        Check("environment", partial(_environment, cluster, specs), ["templates"]),
+        Check("jobs", partial(_jobs, cluster, specs), ["templates", "permissions"]),
+        Check("pods", _if_allowed(_pods, cluster, specs), ["templates"]),
+        Check("queue", _if_allowed(_queue, cluster, specs), ["templates"]),
+        Check("GPUs", _if_allowed(_gpus, cluster, specs), ["templates"]),
+        Check("images", partial(_images, specs), ["templates"]),
+    ]
+
+
+def refuse(found: Iterable[Finding]) -> None:
+    """Stop where a check failed. Raises UnavailableError when the API server is away, else ConfigError."""
+    failed = [finding for finding in found if finding.state == "FAIL"]
+    if not failed:
+        return
+    lines = [f"{one.check}: {one.text} -> fix: {one.fix}" for one in failed]
+    message = "\n  ".join(["the cluster cannot run this, and nothing was submitted:", *lines])
+    if any(one.exit_code == UnavailableError.exit_code for one in failed):
+        raise UnavailableError(message)
+    raise ConfigError(message)
+
+
+def _if_allowed(check: Callable[..., CheckResult], *given: object) -> Callable[[], CheckResult]:
+    """Make a note of a check that needs permissions which are not there, in place of a failure."""
+
+    def checked() -> CheckResult:
+        try:
+            return check(*given)
+        except ForbiddenError as error:
+            return CheckResult(f"not checked, permission denied: {str(error).partition(': ')[0]}", "note")
+
+    return checked
+
+
+def _version(cluster: Cluster) -> CheckResult:
+    """The API server answers, and knows what the Jobs use."""
+    found = cluster.version()
+    text = f"Kubernetes {found[0]}.{found[1]} answers"
+    if found < OLDEST:
+        oldest = ".".join(map(str, OLDEST))
+        return CheckResult(f"{text}, and this was tried on {oldest} and newer", "warn", f"upgrade it to {oldest}")
+    return CheckResult(text)
+
+
+def _permissions(cluster: Cluster) -> CheckResult:
+    """Whoever asks may do what the commands do."""
+    allowed = {one: cluster.may(*one) for needed in PERMISSIONS.values() for one in needed}
+    missing = {
+        what: [f"{verb} {kind}" for verb, kind in needed if not allowed[verb, kind]]
+        for what, needed in PERMISSIONS.items()
+    }
+    message = ", ".join(f"{what} cannot {' and '.join(lost)}" for what, lost in missing.items() if lost)
+    fix = f"ask whoever runs the cluster for that in namespace {cluster.namespace} (k8s/README.md)"
+    if missing[SUBMIT]:
+        raise ConfigError(f"{message}; {fix}")
+    return CheckResult(message, "warn", fix) if message else CheckResult(f"enough for {', '.join(PERMISSIONS)}")
+
+
+def _environment(cluster: Cluster, specs: PodSpecs) -> CheckResult:
+    """Every pod's environment can be made, since a pod waits for what is missing."""
+    found = Environment(cluster)
+    for pod in specs.pods:
+        for container in _containers(pod):
+            found.variables(container)
+    found.check()
+    if found.hidden:
+        return CheckResult(f"not checked, permission denied: {', '.join(found.hidden)}", "note")
+    return CheckResult(f"{', '.join(found.sources)}: there, with what the programs need")
+
+
+def _jobs(cluster: Cluster, specs: PodSpecs) -> CheckResult:
+    """Each Job would be taken."""
+    for job in specs.jobs:
+        if why := _refusal(cluster, job):
+            fix = _fix(why, "resources.pods of the experiment, or the template")
+            raise RefusedError(f"the Job {job['metadata']['name']}: {why}; {fix}")
+    return CheckResult(f"the API server takes {plural(len(specs.jobs), 'Job')} (dry run)")
+
+
+def _pods(cluster: Cluster, specs: PodSpecs) -> CheckResult:
+    """Each kind of pod would be taken: a Job is, whatever its pods are. They wait where a quota has no room."""
+    refused: dict[str, list[Pod]] = {}
+    for pod in specs.pods:
+        metadata = pod.template["metadata"] | {"generateName": "ganbalance-preflight-"}
+        if why := _refusal(cluster, pod.template | {"apiVersion": "v1", "kind": "Pod", "metadata": metadata}):
+            refused.setdefault(why, []).append(pod)
+    if not refused:
+        return CheckResult(f"the API server takes {plural(len(specs.pods), 'kind')} of pods (dry run)")
+    reasons = "; ".join(f"{', '.join(pod.program for pod in of)}: {why}" for why, of in refused.items())
+    why = next((why for why in refused if "exceeded quota" not in why), "")
+    if not why:
+        return CheckResult(f"pods wait until there is room: {reasons}", "warn", fix_for(reasons))
+    raise RefusedError(f"no pod is made of {reasons}; {_fix(why, refused[why][0].setting)}")
+
+
+def _queue(cluster: Cluster, specs: PodSpecs) -> CheckResult:
+    """There is a Kueue for the queue that Jobs name; without it they would wait for nothing."""
+    names = ", ".join(sorted({str(name) for job in specs.jobs if (name := job["metadata"]["labels"].get(QUEUE))}))
+    if names and not cluster.serves("LocalQueue"):
+        group = KINDS["LocalQueue"].group.removeprefix("apis/")
+        raise ConfigError(
+            f"Jobs name the queue {names}, and this cluster has no Kueue that serves {group}; "
+            "install or upgrade Kueue, or deploy without the component kueue (make deploy)"
+        )
+    return CheckResult(f"LocalQueue {names}" if names else "Jobs wait in none")
+
+
+def _gpus(cluster: Cluster, specs: PodSpecs) -> CheckResult:
+    """Some node has as many as each kind of pod asks for. How many there are, whoever uses them."""
+    nodes = cluster.list("Node")
+    having: dict[str, Counter[str]] = {}
+    for node in nodes:
+        for name, amount in node["status"]["allocatable"].items():
+            if "/" in name and ("gpu" in name or "/mig-" in name) and (n := quantity(amount)):
+                having.setdefault(name, Counter())[node["metadata"]["name"]] = n
+    for pod in specs.pods:
+        for name, amount in manifest.container_of(pod.template).get("resources", {}).get("limits", {}).items():
+            most = max(having.get(name, Counter[str]()).values(), default=0)
+            if "/" in name and quantity(amount) > most:
+                text = f"{pod.program}: no node has {name} >= {amount}; the most is {most}"
+                fix = f"ask for less in {pod.setting}, or add a node that has as much"
+                if may_grow(nodes):
+                    return CheckResult(f"{text}, unless a pool grows one that has", "warn", fix)
+                raise ConfigError(f"{text}; {fix}")
+    found = [f"{of.total():,} {name} on {plural(len(of), 'node')}" for name, of in sorted(having.items())]
+    return CheckResult(", ".join(found)) if found else CheckResult("no node has any, so GANs train on CPUs", "note")
+
+
+def may_grow(nodes: Iterable[Manifest]) -> bool:
+    """Whether nodes come out of pools, so that one which is not there yet may hold what none of these does."""
+    return any(POOL.search(label) for node in nodes for label in node["metadata"].get("labels", {}))
+
+
+def _images(specs: PodSpecs) -> CheckResult:
+    """Every pod of a run gets the same program."""
+    named = dict.fromkeys(one["image"] for pod in specs.pods for one in _containers(pod))
+    moving = [name for name in named if "@" not in name and name.rpartition("/")[2].partition(":")[2] in ("", "latest")]
+    if moving:
+        text = f"whatever was pushed last, so pods of one run may differ: {', '.join(moving)}"
+        return CheckResult(text, "warn", "name a version: newTag in the overlay, or make push deploy TAG=...")
+    return CheckResult(", ".join(named))
+
+
+def _trials(templates: dict[str, Manifest]) -> Iterator[Manifest]:
+    yield manifest.driver_job(TRIAL_RUN, 1, templates[DRIVER])
+    for program in PROGRAMS:
+        name = job_name(TRIAL_RUN, program, 1)
+        of = Round(job=name, group=program, number=1, submission=1, stages=("trial",), keys=("trial",))
+        yield manifest.stage_job(TRIAL_RUN, of, templates[program], PodResources(), parallelism=1)
+
+
+def _containers(pod: Pod) -> list[Manifest]:
+    """All of them, whenever they run."""
+    spec = pod.template["spec"]
+    return [*spec.get("initContainers", ()), *spec["containers"]]
+
+
+def _granted(job: Manifest) -> Any:
+    """What its pods get, as far as an experiment can say: resources, and whether they need a GPU's node."""
+    pod = job["spec"]["template"]
+    return manifest.container_of(pod).get("resources"), pod["spec"].get("nodeSelector"), pod["spec"].get("tolerations")
+
+
+def _refusal(cluster: Cluster, wanted: Manifest) -> str:
+    """Why the API server does not take a manifest, without the subject and without advice; empty when it does."""
+    try:
+        cluster.create(wanted, dry_run=True)
+    except RefusedError as error:
+        message = str(error).partition(": ")[2].rpartition("; ")[0]
+        return SUBJECT.sub("", " ".join(message.split()))
+    return ""
+
+
+def _fix(message: str, setting: str) -> str:
+    return fix_for(message, setting) or (f"fix {setting}" if "resources" in message else f"fix that {TEMPLATE}")
