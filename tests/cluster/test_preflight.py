@@ -12,7 +12,6 @@ from ganbalance.errors import ConfigError
 from ganbalance.k8s import connection, manifest, preflight
 from ganbalance.k8s.client import Access, Cluster
 from ganbalance.maintenance.doctor import Finding, findings
-from ganbalance.pipeline.runs import Round
 from tests import manifests
 from tests.manifests import Manifest
 from tests.namespaces import Namespace
@@ -43,7 +42,7 @@ def _change(namespace: Namespace, template: str, change: Manifest, **metadata: A
 
 def _jobs(cluster: Cluster, **asked: Any) -> list[Manifest]:
     templates = connection.templates(cluster)
-    of = Round(job=f"{RUN}-gan-1", group="train-gan-dcgan", number=1, submission=1, stages=("a",), keys=("k",))
+    of = manifest.Round(f"{RUN}-gan-1", "train-gan-dcgan", number=1, submission=1, stages=("a",))
     stage = manifest.stage_job(RUN, of, templates["train-gan"], PodResources(**asked), parallelism=1)
     return [manifest.driver_job(RUN, 1, templates["driver"]), stage]
 

@@ -7,7 +7,6 @@ from ganbalance.config import PodResources
 from ganbalance.k8s import connection, manifest, preflight
 from ganbalance.k8s.client import Access, Cluster
 from ganbalance.maintenance.doctor import Finding, findings
-from ganbalance.pipeline.runs import Round
 from tests.cluster_double import ClusterDouble, Object
 
 GPU = "nvidia.com/gpu"
@@ -45,7 +44,7 @@ def cluster_of(double: ClusterDouble) -> Cluster:
 def jobs(double: ClusterDouble, **asked: Any) -> list[manifest.Manifest]:
     """The driver's Job and one of train-gan that asks for such resources."""
     templates = connection.templates(cluster_of(double))
-    of = Round(job=f"{RUN}-gan-1", group="train-gan-dcgan", number=1, submission=1, stages=("a",), keys=("k",))
+    of = manifest.Round(f"{RUN}-gan-1", "train-gan-dcgan", number=1, submission=1, stages=("a",))
     stage = manifest.stage_job(RUN, of, templates["train-gan"], PodResources(**asked), parallelism=1)
     return [manifest.driver_job(RUN, 1, templates["driver"]), stage]
 

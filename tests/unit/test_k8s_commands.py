@@ -236,7 +236,7 @@ def test_logs_come_in_the_order_of_the_tries(bench: Bench) -> None:
     bench.step(run)
     job = f"{run}-dataset-1"
     for pod, line in (("zzzzz", b"the first try\n"), ("aaaaa", b"the second try\n")):
-        bench.store.create(f"runs/{run}/logs/{job}/{job}-0-{pod}.log", line)
+        bench.store.create(f"runs/{run}/logs/dataset/{job}-0-{pod}.log", line)
         time.sleep(1.1)  # a store's clock tells seconds
     code, said = bench.type("logs", "--run", run, "--stage", "dataset")
     assert code == 0

@@ -251,8 +251,7 @@ def test_the_logs_of_pods_that_died_are_kept_once(run: KubernetesRun, end: Exits
     died = Exits(end.code, reason=end.reason, disrupted=end.disrupted, log=b"step 7\n")
     run.pods.fates[GAN_0] = [died, died]
     assert run.drive() == {}
-    job = run.job("train-gan-dcgan")["metadata"]["name"]
-    logs = list(run.store.names(log_folder(run.name, job)))
+    logs = list(run.store.names(log_folder(run.name, GAN_0)))
     assert [run.store.read(name) for name in logs] == [b"step 7\n"] * 2
     assert run.double.count("GET .*/log$") == 2
     run.submit()
@@ -265,7 +264,7 @@ def test_a_log_that_the_pod_has_kept_itself_is_not_asked_for(run: KubernetesRun)
         outcome = run.pods(job, index)
         for pod in run.double.live("Pod"):
             name = pod["metadata"]["name"]
-            run.store.create(f"{log_folder(run.name, job['metadata']['name'])}/{name}.log", b"all of it")
+            run.store.create(f"{log_folder(run.name, 'dataset')}/{name}.log", b"all of it")
         return outcome
 
     run.pods.fates["dataset"] = [Exits(1)]

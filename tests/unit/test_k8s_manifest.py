@@ -2,23 +2,21 @@
 
 import copy
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from ganbalance.config import PodResources
-from ganbalance.errors import ConfigError
+from ganbalance.errors import ConfigError, DataError
 from ganbalance.k8s import manifest
-from ganbalance.k8s.manifest import GPU_RESOURCE, SPEC_HASH, Manifest
+from ganbalance.k8s.manifest import GPU_RESOURCE, Manifest, Round
 from ganbalance.pipeline import runs
 from ganbalance.pipeline.plan import Node
-from ganbalance.pipeline.runs import Round, group_of, job_name
+from ganbalance.pipeline.runs import group_of, job_name
 
 GPU, MIG = "nvidia.com/gpu", "nvidia.com/mig-1g.10gb"
-ROUND = Round(
-    job="tiny-0123abcd-train-gan-dcgan-2", group="train-gan-dcgan", number=2, submission=3, stages=("a", "b", "c"),
-    keys=("1", "2", "3"),
-)  # fmt: skip
+ROUND = Round("tiny-0123abcd-train-gan-dcgan-2", "train-gan-dcgan", number=2, submission=3, stages=("a/0", "a/1", "b"))
 
 
 def template(gpu: str | None = None) -> Manifest:
@@ -86,13 +84,13 @@ def test_labels_say_what_a_job_is_and_keep_what_the_template_has() -> None:
 
 def test_annotations_are_kept_but_for_those_about_the_template_itself() -> None:
     made = job(template(GPU))
-    assert made["metadata"]["annotations"].keys() == {"team.example/cost", SPEC_HASH}
+    assert made["metadata"]["annotations"].keys() == {"team.example/cost"}
     assert made["spec"]["template"]["metadata"]["annotations"] == {"a.example/b": "c"}
 
 
-def test_the_program_gets_its_run_and_its_round_and_other_containers_nothing() -> None:
+def test_the_program_gets_its_run_and_its_stages_and_other_containers_nothing() -> None:
     made = job()
-    assert program(made)["args"] == ["--run", "tiny-0123abcd", "--round", "tiny-0123abcd-train-gan-dcgan-2"]
+    assert program(made)["args"] == ["--run", "tiny-0123abcd", "--stages", "a/0", "a/1", "b"]
     assert pod_spec(made)["containers"][0] == {"name": "sidecar", "image": "other"}
 
 
@@ -193,28 +191,20 @@ def test_a_driver_starts_again_unless_it_was_asked_for_what_cannot_be() -> None:
     assert rules[0]["onExitCodes"]["values"] == [65, 78]
 
 
-# ---- names and hashes ----------------------------------------------------------------------------------------------
+# ---- rounds and names ----------------------------------------------------------------------------------------------
 
 
-def test_how_many_run_at_a_time_is_no_part_of_what_a_job_is() -> None:
-    hashes = {job(parallelism=n)["metadata"]["annotations"][SPEC_HASH] for n in (1, 2, 3)}
-    assert len(hashes) == 1
-    assert manifest.spec_hash(job()) in hashes
+def test_a_job_says_which_round_it_is() -> None:
+    assert Round.of(job(template(GPU), cpu="2")) == ROUND
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        job(cpu="2"),
-        job(template(GPU)),
-        job(of=ROUND.model_copy(update={"stages": ("a", "b")})),
-        job(of=ROUND.model_copy(update={"submission": 4})),
-        job(of=ROUND.model_copy(update={"job": "other-1"})),
-    ],
-    ids=["resources", "template", "stages", "submission", "name"],
-)
-def test_everything_else_is(other: Manifest) -> None:
-    assert manifest.spec_hash(other) != manifest.spec_hash(job())
+@pytest.mark.parametrize("break_it", [lambda made: made["metadata"].pop("labels"), lambda made: program(made).clear()])
+def test_a_job_that_says_nothing_of_stages_is_reported(break_it: Callable[[Manifest], object]) -> None:
+    made = job()
+    break_it(made)
+    made["spec"]["template"]["spec"]["containers"] = [{"name": "program"}] * ("labels" in made["metadata"])
+    with pytest.raises(DataError, match=f"another Job {ROUND.job}.*kubectl delete job {ROUND.job}"):
+        Round.of(made)
 
 
 def group(stage: str, arm: str) -> str:

@@ -5,10 +5,9 @@ import json
 import pytest
 
 from ganbalance.config import PodResources, Resources
-from ganbalance.errors import UnavailableError
+from ganbalance.errors import ConfigError, UnavailableError
 from ganbalance.k8s import connection, manifest, preflight
 from ganbalance.k8s.preflight import PodSpecs
-from ganbalance.pipeline.runs import Round
 from tests import cluster_double, manifests
 from tests.cluster_double import ClusterDouble
 from tests.http_double import Fault
@@ -45,7 +44,7 @@ def test_every_manifest_is_tried_and_every_kind_of_pod_once(double: ClusterDoubl
     wanted = jobs(double)
     other = json.loads(json.dumps(wanted[1]).replace("train-gan-dcgan", "train-gan-vanilla"))
     other["metadata"]["name"] += "-b"
-    other["spec"]["template"]["spec"]["containers"][0]["args"] = ["--round", "another"]
+    other["spec"]["template"]["spec"]["containers"][0]["args"] = ["--stages", "another"]
     preflight_findings(double, [*wanted, other])
     assert double.count("POST .*/jobs$") == 3
     assert double.count("POST .*/pods$") == 2
@@ -161,6 +160,16 @@ def test_without_credentials_a_service_account_provides_them(double: ClusterDoub
     assert preflight_findings(double)["environment"].state == "ok"
 
 
+@pytest.mark.parametrize("data", [{}, {"GANBALANCE_STORE": "/data"}])
+def test_a_configmap_that_leads_to_no_store_is_reported(double: ClusterDouble, data: dict[str, str]) -> None:
+    double.add(double.object("ConfigMap", "ganbalance-store") | {"data": data})
+    with (
+        pytest.raises(ConfigError, match=r"GANBALANCE_STORE=.*the store of a cluster is s3://bucket/prefix"),
+        connection.reach(cluster_of(double)),
+    ):
+        pass
+
+
 def test_a_single_key_that_is_named_must_be_there(double: ClusterDouble) -> None:
     named = {"name": "AWS_SESSION_TOKEN", "valueFrom": {"secretKeyRef": {"name": "ganbalance-s3", "key": "TOKEN"}}}
     change_template(double, "report", env=[named])
@@ -208,7 +217,7 @@ def test_stages_of_one_program_that_get_other_resources_are_kinds_of_their_own(d
     settings = Resources(pods={"train-classifier": PodResources(gpus=0, cpu="2"), "features": PodResources(gpus=1)})
     made = []
     for stage, group in (("backbone", "backbone"), ("features", "features-dcgan"), ("rescore", "rescore-threshold")):
-        of = Round(job=f"{RUN}-{group}-1", group=group, number=1, submission=1, stages=("a",), keys=("k",))
+        of = manifest.Round(f"{RUN}-{group}-1", group, number=1, submission=1, stages=("a",))
         asked = settings.of_pods(stage, "train-classifier")
         made.append(manifest.stage_job(RUN, of, templates["train-classifier"], asked, parallelism=1))
     specs = PodSpecs(cluster_of(double), made)

@@ -15,6 +15,7 @@ from ganbalance.k8s.client import Access, Cluster
 from ganbalance.k8s.connection import templates
 from ganbalance.k8s.driver import Driver
 from ganbalance.k8s.operations import check_is_known, is_under_way
+from ganbalance.k8s.snapshot import observe
 from ganbalance.maintenance.doctor.checks import findings
 from ganbalance.pipeline import pod, request, runs
 from ganbalance.pipeline.plan import make_plan
@@ -86,7 +87,7 @@ def render(flags: argparse.Namespace) -> int:
     with connected(flags) as (cluster, store):
         plan = make_plan(experiment)
         submission = _new_submission(flags, cluster, store, plan.run)
-        jobs = rendering.jobs(experiment, State(plan, Artifacts(store)), submission)
+        jobs = rendering.jobs(experiment, State(plan, Artifacts(store)), submission, observe(cluster, plan.run).jobs)
     print(yaml.safe_dump_all(jobs, sort_keys=False, width=200), end="")
     return EXIT_DONE
 
@@ -95,7 +96,7 @@ def drive(flags: argparse.Namespace) -> int:
     """Drive a submission to its end, as its pod does; the exit code says whether every stage has a result."""
     with stoppable("stopped; another driver goes on from here"), pod.Log() as log:
         store = open_store(flags.store)
-        log.keep_in(store, flags.run, manifest.driver_name(flags.run, flags.submission))
+        log.keep_in(store, flags.run, manifest.DRIVER)
         try:
             record, submission = runs.load(store, flags.run), runs.load_submission(store, flags.run, flags.submission)
             state = State(record.plan, Artifacts(store))
@@ -118,7 +119,7 @@ def _start(flags: argparse.Namespace, cluster: Cluster, store: Store, record: ru
         print(f"under way already, driven by the Job {name}; {then}")
         return EXIT_DONE
     new = _new_submission(flags, cluster, store, run)
-    _preflight(cluster, rendering.jobs(record.experiment, state, new))
+    _preflight(cluster, rendering.jobs(record.experiment, state, new, observe(cluster, run).jobs))
     here = [stage for stage in _only_here(record) if state.commit(stage) is None]
     if is_new:
         runs.submit(store, record)

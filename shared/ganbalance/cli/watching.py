@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import cache, partial
 
 from ganbalance.cli import text
 from ganbalance.cli.access import add_access, add_command, connected
@@ -135,14 +134,13 @@ class _Watched:
         self._cluster, self._store, self._run = cluster, store, run
         self._plan = runs.load(store, run).plan
         operations.check_is_known(cluster, store, run)
-        self._round = cache(partial(runs.load_round, store, run))
 
     def observe(self) -> tuple[list[Row], DriverRow]:
         """The rows as they are now."""
         snapshot = observe(self._cluster, self._run)
         causes = status.queue_causes(self._cluster, snapshot)
         rows = []
-        for row in status.rows(State(self._plan, Artifacts(self._store)), snapshot, self._round):
+        for row in status.rows(State(self._plan, Artifacts(self._store)), snapshot):
             of_queue = causes.get(row.job or "") if row.state == "queued" else None
             rows.append(row.model_copy(update={"cause": of_queue or advised(row.cause)}))
         return rows, status.driver_row(self._cluster, self._run)

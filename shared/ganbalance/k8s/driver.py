@@ -9,20 +9,18 @@ Jobs and COMMITs alone decide, so a driver that dies after any call is followed 
     a stage that an older one ran      is run again, in the next round
 """
 
+import itertools
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import cache, partial
 
 from ganbalance.config import Experiment
-from ganbalance.errors import DataError
 from ganbalance.k8s import diagnosis, rendering, status
 from ganbalance.k8s.client import Cluster
-from ganbalance.k8s.manifest import CAUSE, GROUP, QUEUE, SPEC_HASH, Manifest
+from ganbalance.k8s.manifest import CAUSE, GROUP, QUEUE, Manifest, Round
 from ganbalance.k8s.operations import keep_log, log_name
 from ganbalance.k8s.snapshot import ClusterSnapshot, completed, name_of, observe
 from ganbalance.pipeline import heartbeat, runs, stages
-from ganbalance.pipeline import pod as in_pod
 from ganbalance.pipeline.plan import Node
 from ganbalance.pipeline.runs import Submission
 from ganbalance.pipeline.state import State
@@ -40,7 +38,6 @@ class Driver:
         self._experiment, self._run = experiment, state.plan.run
         self._groups = runs.groups(state.plan)
         # what follows only spares requests: all of it can be asked for again
-        self._round = cache(partial(runs.load_round, state.artifacts.store, self._run))
         self._emitted: set[str] = set()
         self._kept_logs: set[str] = set()
 
@@ -71,7 +68,7 @@ class Driver:
 
     def failures(self, snapshot: ClusterSnapshot) -> dict[str, str]:
         """The stages without a result, each with its cause: the ones that failed before those blocked by them."""
-        rows = [row for row in status.rows(self._state, snapshot, self._round) if row.state not in status.HAS_RESULT]
+        rows = [row for row in status.rows(self._state, snapshot) if row.state not in status.HAS_RESULT]
         return {row.stage: row.cause for row in sorted(rows, key=lambda row: row.state != "failed")}
 
     # ---- starting --------------------------------------------------------------------------------------------------
@@ -80,8 +77,8 @@ class Driver:
         """Start the next round of every group that can have one; whether any was, or will be."""
         free = self._submission.parallel - sum(_width(job) for job in snapshot.active())
         active = {job["metadata"]["labels"][GROUP] for job in snapshot.active()}
-        mine = [of for of in map(self._round, snapshot.jobs) if of.submission == self._submission.number]
-        ran = {stage for of in mine for stage in of.stages}
+        rounds = map(Round.of, snapshot.jobs.values())
+        ran = {stage for of in rounds if of.submission == self._submission.number for stage in of.stages}
         unsettled: set[str] = set()
         wanted = False
         for group, nodes in self._groups.items():
@@ -97,7 +94,7 @@ class Driver:
             is_queued = QUEUE in self._submission.templates[nodes[0].program]["metadata"].get("labels", {})
             width = min(self._submission.parallel if is_queued else free, len(ready))
             if width > 0:
-                self._start_round(snapshot, group, ready, width)
+                self._start_round(snapshot, ready, width)
                 free -= width
         return wanted
 
@@ -109,31 +106,15 @@ class Driver:
             return not declared.cells.keys().isdisjoint(inputs.commits)  # without a single score there is no report
         return not inputs.missing
 
-    def _start_round(self, snapshot: ClusterSnapshot, group: str, ready: Sequence[Node], width: int) -> None:
-        number = self._next_number(snapshot, group)
-        proposed = rendering.next_round(self._state, self._submission, group, number, ready)
-        # one that is there already is this driver's, which died before it made the Job, or another one's
-        standing = runs.record_round(self._state.artifacts.store, self._run, proposed)
-        made = rendering.stage_job(self._experiment, self._state, self._submission, standing, parallelism=width)
-        if self._cluster.create(made) is None:
-            self._adopt(made)
-        snapshot.jobs[standing.job] = made
-
-    def _next_number(self, snapshot: ClusterSnapshot, group: str) -> int:
-        """One more than any round of the group whose Job was seen, or is of an older submission and may be gone."""
-        rounds = map(self._round, runs.round_numbers(self._state.artifacts.store, self._run))
-        mine = [of for of in rounds if of.job in snapshot.jobs or of.submission < self._submission.number]
-        return 1 + max((of.number for of in mine if of.group == group), default=0)
-
-    def _adopt(self, wanted: Manifest) -> None:
-        """A Job of that name is there: another driver's, if it is the same. Raises DataError when it is not."""
-        name = name_of(wanted)
-        found = self._cluster.find("Job", name) or wanted  # where it has gone meanwhile
-        if found["metadata"].get("annotations", {}).get(SPEC_HASH) != wanted["metadata"]["annotations"][SPEC_HASH]:
-            raise DataError(
-                f"there is another Job {name}, made from other templates or settings; delete it (kubectl delete job "
-                f"{name}) and resume the run"
-            )
+    def _start_round(self, snapshot: ClusterSnapshot, ready: Sequence[Node], width: int) -> None:
+        """Start a group's next round. Raises DataError where a Job that is none has its name."""
+        made = rendering.next_job(
+            self._experiment, self._run, self._submission, ready, snapshot.jobs, parallelism=width
+        )  # fmt: skip
+        name = name_of(made)
+        # one that is there already is another driver's
+        if standing := self._cluster.create(made) or self._cluster.find("Job", name):
+            snapshot.jobs[Round.of(standing).job] = standing
 
     def _widen(self, snapshot: ClusterSnapshot) -> None:
         """Let Jobs have more pods at a time when others have ended; never fewer, since that would kill some."""
@@ -141,7 +122,7 @@ class Driver:
         active = snapshot.active()
         free = self._submission.parallel - sum(_width(job) for job in active)
         for job in active:
-            if "uid" not in job["metadata"] or QUEUE in job["metadata"]["labels"]:
+            if QUEUE in job["metadata"]["labels"]:
                 continue
             more = min(free, _left(job) - job["spec"]["parallelism"])
             if more > 0:
@@ -168,13 +149,13 @@ class Driver:
     def _emit_events(self, snapshot: ClusterSnapshot) -> None:
         """Put an Event on each Job at its milestones, for `kubectl describe`."""
         for name, job in snapshot.jobs.items():
-            of = self._round(name)
+            of = Round.of(job)
             stages = plural(len(of.stages), "stage")
             if diagnosis.terminal(job) is None:
                 self._emit(job, "Started", f"{of.group}, round {of.number}: {stages}")
             elif of.submission != self._submission.number and f"{name}.started" not in self._emitted:
                 pass  # an older driver has emitted it; what the Job left behind may have been deleted since
-            elif failed := status.failures(self._state, snapshot, job, of):
+            elif failed := status.failures(self._state, snapshot, job):
                 stage, cause = next(iter(failed.items()))
                 self._emit(job, "StagesFailed", f"{len(failed)} of {stages} failed; {stage}: {cause}")
             else:
@@ -201,14 +182,13 @@ class Driver:
     def _keep_logs(self, snapshot: ClusterSnapshot) -> None:
         """Copy the logs of pods that died without doing so themselves."""
         store = self._state.artifacts.store
-        for job, pods in snapshot.pods.items():
-            for pod in pods:
-                name = log_name(self._run, pod)
-                if diagnosis.phase(pod) != "Failed" or name in self._kept_logs:
-                    continue
-                if name not in set(store.names(in_pod.log_folder(self._run, job))):
-                    keep_log(self._cluster, store, self._run, pod)
-                self._kept_logs.add(name)
+        for pod in itertools.chain.from_iterable(snapshot.pods.values()):
+            name = log_name(self._run, pod)
+            if diagnosis.phase(pod) != "Failed" or name in self._kept_logs:
+                continue
+            if name not in set(store.names(name.rpartition("/")[0])):
+                keep_log(self._cluster, store, self._run, pod)
+            self._kept_logs.add(name)
 
 
 def _left(job: Manifest) -> int:

@@ -5,13 +5,12 @@ template is copied, given its arguments and its resources, and put into a Job th
 """
 
 import copy
-from typing import Any
+from typing import Any, NamedTuple
 
 from ganbalance.config import PodResources
 from ganbalance.errors import ConfigError, DataError
-from ganbalance.keys import digest
 from ganbalance.pipeline import stages
-from ganbalance.pipeline.runs import Round, job_name
+from ganbalance.pipeline.runs import job_name
 
 Manifest = dict[str, Any]
 
@@ -19,9 +18,10 @@ DOMAIN = "ganbalance.io"
 RUN, PART, GROUP, ROUND, SUBMISSION, TEMPLATE = (
     f"{DOMAIN}/{name}" for name in ("run", "part", "group", "round", "submission", "template")
 )
-SPEC_HASH, CAUSE, GPU_RESOURCE = (f"{DOMAIN}/{name}" for name in ("spec-hash", "cause", "gpu-resource"))
+CAUSE, GPU_RESOURCE = (f"{DOMAIN}/{name}" for name in ("cause", "gpu-resource"))
 QUEUE = "kueue.x-k8s.io/queue-name"
 CONTAINER = "program"
+STAGES = "--stages"
 DRIVER = "driver"
 PROGRAMS = ("imbalance", "train-gan", "synthesize", "train-classifier", "report")
 TEMPLATES = (*PROGRAMS, DRIVER)
@@ -29,6 +29,28 @@ TEMPLATES = (*PROGRAMS, DRIVER)
 RETRIES_PER_INDEX = 3
 DRIVER_RETRIES = 10
 KEPT_S = 7 * 24 * 3600  # a finished Job, with its pods and their logs
+
+
+class Round(NamedTuple):
+    """One Job: `stages` by index. Which submission of the run started it says whether its failures are old."""
+
+    job: str
+    group: str
+    number: int
+    submission: int
+    stages: tuple[str, ...]
+
+    @classmethod
+    def of(cls, job: Manifest) -> "Round":
+        """What a Job says of itself. Raises DataError for one that is no round, or of an older version."""
+        metadata = job["metadata"]
+        labels, stages = metadata.get("labels", {}), stages_of(job["spec"].get("template", {}))
+        if GROUP not in labels or not stages:
+            raise DataError(
+                f"there is another Job {metadata['name']}, which says nothing of stages; delete it (kubectl delete job "
+                f"{metadata['name']}) and resume the run"
+            )
+        return cls(metadata["name"], labels[GROUP], int(labels[ROUND]), int(labels[SUBMISSION]), stages)
 
 
 def stage_job(run: str, of: Round, template: Manifest, resources: PodResources, *, parallelism: int) -> Manifest:
@@ -42,7 +64,7 @@ def stage_job(run: str, of: Round, template: Manifest, resources: PodResources, 
         "maxFailedIndexes": len(of.stages),  # a stage that fails blocks what reads it, and nothing else
         "podFailurePolicy": _policy(FailJob=[ConfigError.exit_code], FailIndex=[DataError.exit_code]),
     }
-    return _job(of.job, template, labels, spec, ["--run", run, "--round", of.job], resources)
+    return _job(of.job, template, labels, spec, ["--run", run, STAGES, *of.stages], resources)
 
 
 def driver_job(run: str, submission: int, template: Manifest) -> Manifest:
@@ -61,15 +83,15 @@ def driver_name(run: str, submission: int) -> str:
     return job_name(run, DRIVER, submission)
 
 
-def spec_hash(manifest: Manifest) -> str:
-    """A name for all of a Job but how many pods it may have at a time, which changes while it runs."""
-    spec = {name: value for name, value in manifest["spec"].items() if name != "parallelism"}
-    return digest([manifest["metadata"]["labels"], spec])[:16]
-
-
 def container_of(pod: Manifest) -> Manifest:
     """The container that runs the program, of a pod or of a template for one; empty when there is none."""
     return next((one for one in pod["spec"]["containers"] if one["name"] == CONTAINER), {})
+
+
+def stages_of(pod: Manifest) -> tuple[str, ...]:
+    """The stages of a pod's Job, by index; none of what is no pod of a stage."""
+    arguments = container_of(pod).get("args", []) if pod else []
+    return tuple(arguments[arguments.index(STAGES) + 1 :]) if STAGES in arguments else ()
 
 
 def stage_of(job: Manifest) -> str:
@@ -98,14 +120,12 @@ def _job(  # noqa: PLR0913 - what a Job is made of
     program["args"] = arguments
     _give(pods["spec"], program, resources, given.get("annotations", {}).get(GPU_RESOURCE))
     pods["metadata"] = {**pods.get("metadata", {}), "labels": pods.get("metadata", {}).get("labels", {}) | common}
-    manifest: Manifest = {
+    return {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {"name": name, "labels": common, "annotations": annotations},
         "spec": spec | {"podReplacementPolicy": "Failed", "ttlSecondsAfterFinished": KEPT_S, "template": pods},
     }
-    annotations[SPEC_HASH] = spec_hash(manifest)
-    return manifest
 
 
 def _give(spec: Manifest, program: Manifest, resources: PodResources, gpu: str | None) -> None:

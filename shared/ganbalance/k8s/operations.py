@@ -7,8 +7,8 @@ from pathlib import Path
 from ganbalance.errors import ConfigError, UnavailableError
 from ganbalance.k8s import diagnosis
 from ganbalance.k8s.client import Cluster
-from ganbalance.k8s.manifest import DRIVER, PART, RUN, Manifest, driver_name
-from ganbalance.k8s.snapshot import drivers, index_of, job_of, name_of
+from ganbalance.k8s.manifest import DRIVER, PART, RUN, SUBMISSION, Manifest
+from ganbalance.k8s.snapshot import drivers, name_of, stage_of
 from ganbalance.pipeline import heartbeat, runs
 from ganbalance.pipeline import pod as in_pod
 from ganbalance.plurals import plural
@@ -47,7 +47,7 @@ def cancel(cluster: Cluster, store: Store, run: str, say: Say) -> int:
 
 def log_name(run: str, pod: Manifest) -> str:
     """Where the store keeps the log of a pod."""
-    return f"{in_pod.log_folder(run, job_of(pod))}/{name_of(pod)}.log"
+    return f"{in_pod.log_folder(run, stage_of(pod))}/{name_of(pod)}.log"
 
 
 def keep_log(cluster: Cluster, store: Store, run: str, pod: Manifest) -> None:
@@ -77,38 +77,26 @@ def logs(cluster: Cluster, store: Store, run: str, stage: str) -> Iterator[tuple
     A stage is named as in `status`, or by the start of its name. A live pod's log comes from the pod, another's from
     the store. Raises ConfigError when nothing of that name has run.
     """
-    wanted = [(name_of(job), None) for job in drivers(cluster, run)] if stage == DRIVER else _places(store, run, stage)
-    if not wanted:
+    entries = list(store.entries(in_pod.log_folder(run, stage)))
+    kept = {Path(entry.name).stem: entry.name for entry in entries}
+    labels = {RUN: run, PART: DRIVER if stage == DRIVER else "stage"}
+    pods = {name_of(pod): pod for pod in cluster.list("Pod", labels) if f"{stage_of(pod)}/".startswith(f"{stage}/")}
+    if not kept and not pods:
         runs.load(store, run)
         raise ConfigError(
             f"run {run} has not started a stage {stage!r}; 'ganbalance status' lists its stages, 'driver' is the driver"
         )
-    part = DRIVER if stage == DRIVER else "stage"
-    pods = {name_of(pod): pod for pod in cluster.list("Pod", {RUN: run, PART: part})}
-    for job, index in wanted:
-        start = f"{job}-" if index is None else f"{job}-{index}-"
-        entries = {Path(entry.name).stem: entry for entry in store.entries(in_pod.log_folder(run, job))}
-        kept = {name: entry for name, entry in entries.items() if name.startswith(start)}
-        mine = {name for name, pod in pods.items() if job_of(pod) == job and index in (None, index_of(pod))}
-        # an index has one pod at a time, so when one was made comes after all that the one before it wrote
-        made = {name: entry.modified for name, entry in kept.items()}
-        made |= {name: diagnosis.when(pods[name]["metadata"]["creationTimestamp"]) for name in mine}
-        for name in sorted(made, key=lambda name: (made[name], name)):
-            is_live = name in mine and diagnosis.phase(pods[name]) == "Running"
-            log = cluster.log(name) if is_live or name not in kept else store.read(kept[name].name)
-            if log is not None:
-                yield name, log
-
-
-def _places(store: Store, run: str, stage: str) -> list[tuple[str, int | None]]:
-    """Job and index of every round that ran a stage of that name."""
-    found = [
-        (number, job, index)
-        for job, number in runs.round_numbers(store, run).items()
-        for index, name in enumerate(runs.load_round(store, run, job).stages)
-        if name == stage or name.startswith(f"{stage}/")
-    ]
-    return [(job, index) for _, job, index in sorted(found)]
+    # a stage has one pod at a time, so when one was made comes after all that the one before it wrote
+    made = {Path(entry.name).stem: (Path(entry.name).parent.as_posix(), entry.modified) for entry in entries}
+    made |= {
+        name: (in_pod.log_folder(run, stage_of(pod)), diagnosis.when(pod["metadata"]["creationTimestamp"]))
+        for name, pod in pods.items()
+    }
+    for name in sorted(made, key=lambda name: (made[name], name)):
+        is_live = name in pods and diagnosis.phase(pods[name]) == "Running"
+        log = cluster.log(name) if is_live or name not in kept else store.read(kept[name])
+        if log is not None:
+            yield name, log
 
 
 def check_is_ours(cluster: Cluster, store: Store, run: str, mine: str) -> None:
@@ -132,11 +120,10 @@ def is_under_way(cluster: Cluster, run: str) -> str | None:
 
 
 def check_is_known(cluster: Cluster, store: Store, run: str) -> None:
-    """Raises ConfigError when there are Jobs of a run that its record does not name: a new one may need their names."""
-    jobs = [name_of(job) for job in cluster.list("Job", {RUN: run})]  # first: a Job is recorded before it is made
-    known = {driver_name(run, number) for number in runs.submission_numbers(store, run)}
-    known |= runs.round_numbers(store, run).keys()
-    if strangers := [job for job in jobs if job not in known]:
+    """Raises ConfigError for Jobs of a run whose submission the store does not know: a new one may need their names."""
+    jobs = cluster.list("Job", {RUN: run})  # first: a submission is recorded before its Jobs are made
+    known = runs.submission_numbers(store, run)
+    if strangers := [name_of(job) for job in jobs if int(job["metadata"]["labels"][SUBMISSION]) not in known]:
         raise ConfigError(
             f"the store {store.url} knows nothing of the Job {strangers[0]} of run {run}: the store was another then, "
             f"or held more; 'ganbalance cancel --run {run} {cluster.flags}' deletes the run's Jobs, "

@@ -17,10 +17,10 @@ from ganbalance.k8s import connection, manifest
 from ganbalance.k8s.advice import TEMPLATE, fix_for
 from ganbalance.k8s.client import KINDS, Cluster, ForbiddenError, RefusedError, quantity
 from ganbalance.k8s.connection import Environment
-from ganbalance.k8s.manifest import DRIVER, PROGRAMS, QUEUE, Manifest
+from ganbalance.k8s.manifest import DRIVER, PROGRAMS, QUEUE, Manifest, Round
 from ganbalance.maintenance.doctor.checks import Check, CheckResult, Finding
 from ganbalance.pipeline import stages
-from ganbalance.pipeline.runs import Round, job_name
+from ganbalance.pipeline.runs import job_name
 from ganbalance.plurals import plural
 
 OLDEST = (1, 34)
@@ -231,8 +231,7 @@ def _images(specs: PodSpecs) -> CheckResult:
 def _trials(templates: dict[str, Manifest]) -> Iterator[Manifest]:
     yield manifest.driver_job(TRIAL_RUN, 1, templates[DRIVER])
     for program in PROGRAMS:
-        name = job_name(TRIAL_RUN, program, 1)
-        of = Round(job=name, group=program, number=1, submission=1, stages=("trial",), keys=("trial",))
+        of = Round(job_name(TRIAL_RUN, program, 1), program, number=1, submission=1, stages=("trial",))
         yield manifest.stage_job(TRIAL_RUN, of, templates[program], PodResources(), parallelism=1)
 
 

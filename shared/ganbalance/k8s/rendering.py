@@ -1,49 +1,44 @@
 """Render what a submission would create, before anything is created: for preflight, `render` and `plan`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ganbalance.config import Experiment
 from ganbalance.k8s import manifest
-from ganbalance.k8s.manifest import GPU_RESOURCE, Manifest
+from ganbalance.k8s.manifest import GPU_RESOURCE, Manifest, Round
 from ganbalance.pipeline import runs
 from ganbalance.pipeline.plan import Node
-from ganbalance.pipeline.runs import Round, Submission
+from ganbalance.pipeline.runs import Submission
 from ganbalance.pipeline.state import State
 
 SECONDS_PER_HOUR = 3600
 
 
-def jobs(experiment: Experiment, state: State, submission: Submission) -> list[Manifest]:
-    """The driver's Job and the next of every group that is not settled, if no stage fails."""
+def jobs(
+    experiment: Experiment, state: State, submission: Submission, there: Mapping[str, Manifest]
+) -> list[Manifest]:  # fmt: skip
+    """The driver's Job and the next of every group that is not settled, if no stage fails; `there` are those made."""
     run = state.plan.run
-    known = runs.round_numbers(state.artifacts.store, run)
     made = [manifest.driver_job(run, submission.number, submission.templates[manifest.DRIVER])]
-    for group, nodes in runs.groups(state.plan).items():
+    for nodes in runs.groups(state.plan).values():
         missing = [node for node in nodes if not state.is_settled(node.name)]
         if not missing:
             continue
-        number = 1
-        while runs.job_name(run, group, number) in known:
-            number += 1
-        of = next_round(state, submission, group, number, missing)
-        made.append(stage_job(experiment, state, submission, of, parallelism=min(submission.parallel, len(missing))))
+        width = min(submission.parallel, len(missing))
+        made.append(next_job(experiment, run, submission, missing, there, parallelism=width))
     return made
 
 
-def next_round(state: State, submission: Submission, group: str, number: int, nodes: Sequence[Node]) -> Round:
-    """A round of these nodes, as it is known before its Job is made."""
-    return Round(
-        job=runs.job_name(state.plan.run, group, number), group=group, number=number,
-        submission=submission.number, stages=tuple(node.name for node in nodes),
-        keys=tuple(state.key(node) for node in nodes),
-    )  # fmt: skip
-
-
-def stage_job(experiment: Experiment, state: State, submission: Submission, of: Round, *, parallelism: int) -> Manifest:
-    """The Job of a round, as the submission's template and the experiment have it."""
-    first = state.plan.node(of.stages[0])
+def next_job(  # noqa: PLR0913 - all that a Job depends on
+    experiment: Experiment, run: str, submission: Submission, nodes: Sequence[Node], there: Mapping[str, Manifest],
+    *, parallelism: int,
+) -> Manifest:  # fmt: skip
+    """The Job of a group's next round over these nodes, as the submission's template and the experiment have it."""
+    first, group = nodes[0], runs.group_of(nodes[0])
+    number = 1 + max((of.number for of in map(Round.of, there.values()) if of.group == group), default=0)
+    name = runs.job_name(run, group, number)
+    of = Round(name, group, number, submission.number, tuple(node.name for node in nodes))
     asked = experiment.resources.of_pods(first.stage, first.program)
-    return manifest.stage_job(state.plan.run, of, submission.templates[first.program], asked, parallelism=parallelism)
+    return manifest.stage_job(run, of, submission.templates[first.program], asked, parallelism=parallelism)
 
 
 def gpu_hours(experiment: Experiment, templates: dict[str, Manifest], nodes: list[Node]) -> float:

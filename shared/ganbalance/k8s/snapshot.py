@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from ganbalance.k8s import diagnosis
 from ganbalance.k8s.client import Cluster
-from ganbalance.k8s.manifest import DRIVER, PART, ROUND, RUN, SUBMISSION, Manifest
+from ganbalance.k8s.manifest import DRIVER, PART, ROUND, RUN, SUBMISSION, Manifest, stages_of
 
 JOB_NAME, JOB_INDEX = "batch.kubernetes.io/job-name", "batch.kubernetes.io/job-completion-index"
 
@@ -97,6 +97,11 @@ def job_of(pod: Manifest) -> str:
 def index_of(pod: Manifest) -> int:
     """Which index of its Job a pod runs."""
     return int(pod["metadata"].get("annotations", {}).get(JOB_INDEX, -1))
+
+
+def stage_of(pod: Manifest) -> str:
+    """The stage that a pod runs, or "driver"."""
+    return stages[index_of(pod)] if (stages := stages_of(pod)) else DRIVER
 
 
 def _is_silent(pods: list[Manifest]) -> bool:

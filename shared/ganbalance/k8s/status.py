@@ -1,6 +1,6 @@
 """Show a run as rows: what each stage is doing, where, since when, and why not."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import chain
 from typing import Any, Literal
@@ -10,11 +10,10 @@ from ganbalance.frozen import Frozen
 from ganbalance.k8s import diagnosis
 from ganbalance.k8s.advice import advised
 from ganbalance.k8s.client import Cluster
-from ganbalance.k8s.manifest import DRIVER, PART, RUN, Manifest
+from ganbalance.k8s.manifest import DRIVER, PART, RUN, Manifest, Round
 from ganbalance.k8s.snapshot import JOB_NAME, ClusterSnapshot, completed, drivers, name_of
 from ganbalance.pipeline import runs
 from ganbalance.pipeline.plan import Node
-from ganbalance.pipeline.runs import Round
 from ganbalance.pipeline.state import State
 
 # how a driver ends that did its work: the rows of the stages say what failed
@@ -44,13 +43,12 @@ class DriverRow(Frozen):
     cause: str = ""
 
 
-def rows(state: State, snapshot: ClusterSnapshot, round_of: Callable[[str], Round]) -> list[Row]:
+def rows(state: State, snapshot: ClusterSnapshot) -> list[Row]:
     """A row per stage of the plan, group by group as its Jobs run them."""
     found: dict[str, tuple[Manifest, int, str | None]] = {}  # stage -> its Job, its index, why it failed
-    for name, job in snapshot.jobs.items():  # the latest round counts
-        of = round_of(name)
-        failed = failures(state, snapshot, job, of)
-        found |= {stage: (job, index, failed.get(stage)) for index, stage in enumerate(of.stages)}
+    for job in snapshot.jobs.values():  # the latest round counts
+        failed = failures(state, snapshot, job)
+        found |= {stage: (job, index, failed.get(stage)) for index, stage in enumerate(Round.of(job).stages)}
     made: list[Row] = []
     lost: dict[str, str] = {}  # stage without a result to come -> the stage that failed
     for node in chain.from_iterable(runs.groups(state.plan).values()):
@@ -64,11 +62,12 @@ def rows(state: State, snapshot: ClusterSnapshot, round_of: Callable[[str], Roun
     return made
 
 
-def failures(state: State, snapshot: ClusterSnapshot, job: Manifest, of: Round) -> dict[str, str]:
+def failures(state: State, snapshot: ClusterSnapshot, job: Manifest) -> dict[str, str]:
     """The stages that a Job is over with and that have no result, each with its cause."""
+    stages = Round.of(job).stages
     gone = "it was done, and its artifact is gone from the store; resume the run"
-    lost = {of.stages[index]: gone for index in completed(job) if state.commit(of.stages[index]) is None}
-    return {of.stages[index]: cause for index, cause in snapshot.failed(job)} | lost
+    lost = {stages[index]: gone for index in completed(job) if state.commit(stages[index]) is None}
+    return {stages[index]: cause for index, cause in snapshot.failed(job)} | lost
 
 
 def _row(

@@ -133,12 +133,11 @@ def _run(name: str, doc: str, bodies: Mapping[type[Stage], Body], argv: Sequence
     flags = _parser(name, doc).parse_args(argv)
     if flags.run and (flags.set or flags.seeds):
         raise ConfigError("--set and --seeds change an experiment; a run (--run) is fixed when it is submitted")
-    if flags.round and not flags.run:
-        raise ConfigError("--round is of a run: name it with --run")
     store = open_store(flags.store) if flags.run else None  # a dry run of an experiment needs none
-    if store and flags.round:
-        log.keep_in(store, flags.run, flags.round)
-        flags.stage = pod.stage_of(store, flags.run, flags.round)
+    if flags.stages:
+        flags.stage = pod.stage_of(flags.stages)
+    if store and flags.stages:
+        log.keep_in(store, flags.run, flags.stage)
     record = runs.load(store, flags.run) if store else _requested(flags)
     chosen = _select(record.plan, name, flags)
     if flags.dry_run:
@@ -232,7 +231,7 @@ def _parser(name: str, doc: str) -> argparse.ArgumentParser:
     parser.add_argument("--arm", help="only the stages of this arm")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--stage", help="only the stage of this name in 'ganbalance plan'")
-    which.add_argument("--round", metavar="JOB", help="only the stage that this pod's index has in a Kubernetes Job")
+    which.add_argument("--stages", nargs="+", metavar="NAME", help="only that of them at this pod's index in its Job")
     request.add_overrides(parser)
     parser.add_argument("--dry-run", action="store_true", help="check and print the resolved settings, then stop")
     return parser

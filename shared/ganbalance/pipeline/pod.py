@@ -3,7 +3,7 @@
 GANBALANCE_POD          the pod's name; set by the pod template, and what turns all of this on
 JOB_COMPLETION_INDEX    which stage of the Job's round; set by Kubernetes
 
-runs/<run>/logs/<job>/<pod>.log    what the program printed
+runs/<run>/logs/<stage>/<pod>.log    what the program printed; <stage> is "driver" for a driver
 """
 
 import contextlib
@@ -12,12 +12,12 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from ganbalance.errors import ConfigError, GanbalanceError
-from ganbalance.pipeline import runs
 from ganbalance.store import Store
 
 POD = "GANBALANCE_POD"
@@ -28,14 +28,13 @@ OUTPUTS = (1, 2)
 FLUSH_TIMEOUT_S = 10.0
 
 
-def stage_of(store: Store, run: str, job: str) -> str:
-    """The stage that this pod is to run. Raises ConfigError outside of an Indexed Job."""
-    stages = runs.load_round(store, run, job).stages
+def stage_of(stages: Sequence[str]) -> str:
+    """The one that this pod is to run of the stages of its Job. Raises ConfigError outside of an Indexed Job."""
     given = os.environ.get(INDEX, "")
     if not given.isdecimal() or int(given) >= len(stages):
         raise ConfigError(
-            f"{INDEX}={given!r}: --round is for the pods of the Job {job}, which have an index below {len(stages)}; "
-            "elsewhere name a stage with --stage"
+            f"{INDEX}={given!r}: --stages is for the pods of a Job, which have an index below {len(stages)}; elsewhere "
+            "name a stage with --stage"
         )
     return stages[int(given)]
 
@@ -47,9 +46,9 @@ def write_termination_message(code: int, cause: str) -> None:
             TERMINATION_LOG.write_text(json.dumps({"exit_code": code, "cause": cause[:MAX_CAUSE]}) + "\n")
 
 
-def log_folder(run: str, job: str) -> str:
-    """Where the logs of a Job's pods are."""
-    return f"runs/{run}/logs/{job}"
+def log_folder(run: str, stage: str) -> str:
+    """Where the logs of a stage's pods are, or of all stages whose names begin so."""
+    return f"runs/{run}/logs/{stage}"
 
 
 class Log:
@@ -63,9 +62,9 @@ class Log:
         self._store: Store | None = None
         self._name = ""
 
-    def keep_in(self, store: Store, run: str, job: str) -> None:
+    def keep_in(self, store: Store, run: str, stage: str) -> None:
         """Say where the log belongs; until then it is only printed."""
-        self._store, self._name = store, f"{log_folder(run, job)}/{self._pod}.log"
+        self._store, self._name = store, f"{log_folder(run, stage)}/{self._pod}.log"
 
     def __enter__(self) -> Self:
         if self._pod:

@@ -2,7 +2,6 @@
 
 runs/<run>/run.json                    the resolved experiment and the plan
 runs/<run>/events/<time>-<id>.json     append-only
-runs/<run>/rounds/<job>.json           which stage each index of a Job runs: one round of one group
 runs/<run>/submissions/<number>.json   the pod templates as they were then, and how much may run at a time
 runs/<run>/heartbeats/<id>.json        who works on it now; see `heartbeat`
 
@@ -47,17 +46,6 @@ class Record(Frozen):
         """Read a record, also one from before there were kinds of classifiers. Raises ConfigError or ValueError."""
         given = json.loads(written)
         return parse(cls, given | {"experiment": from_protocol(given["experiment"])}, where="run.json")
-
-
-class Round(Frozen):
-    """One Job: `stages` by index. Which submission of the run started it says whether its failures are old."""
-
-    job: str
-    group: str
-    number: int
-    submission: int
-    stages: tuple[str, ...]
-    keys: tuple[str, ...]
 
 
 class Submission(Frozen):
@@ -165,25 +153,6 @@ def job_name(run: str, what: str, number: int) -> str:
     return f"{shown}-{rest}" if shown else rest
 
 
-def record_round(store: Store, run: str, new: Round) -> Round:
-    """Keep a round; return the one that stands: another driver's, if that was first."""
-    return new if store.create(_round_name(run, new.job), written(new)) else load_round(store, run, new.job)
-
-
-def load_round(store: Store, run: str, job: str) -> Round:
-    """The round of a Job. Raises ConfigError when there is none."""
-    return read(
-        store, _round_name(run, job), Round.model_validate_json, fix="clean the run and submit it again",
-        absent=lambda: f"run {run} has no Job {job!r}; its Jobs are listed under runs/{run}/rounds",
-    )  # fmt: skip
-
-
-def round_numbers(store: Store, run: str) -> dict[str, int]:
-    """Every Job the run ever had, and the number of its round."""
-    jobs = [Path(name).stem for name in store.names(f"runs/{run}/rounds")]
-    return {job: int(job.rpartition("-")[2]) for job in jobs}
-
-
 def record_submission(store: Store, new: Submission) -> Submission:
     """Keep a submission; return the one that stands: another's, if that was made at the same moment and was first."""
     made = store.create(_submission_name(new.run, new.number), written(new))
@@ -210,7 +179,3 @@ def last_submission(store: Store, run: str) -> int:
 
 def _submission_name(run: str, number: int) -> str:
     return f"runs/{run}/submissions/{number:0{SUBMISSION_DIGITS}d}.json"
-
-
-def _round_name(run: str, job: str) -> str:
-    return f"runs/{run}/rounds/{job}.json"
