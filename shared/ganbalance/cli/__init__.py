@@ -32,10 +32,15 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from ganbalance.cli import compare, data, doctor, experiments, predict, results, stores, submissions, watching
-from ganbalance.cli.access import store_of_the_cluster
+from ganbalance.cli import doctor, experiments, results, stores, submissions, sweeps, watching
+from ganbalance.cli.commands import Command, store_of_the_cluster
 from ganbalance.errors import ConfigError, GanbalanceError, Stopped, UnavailableError
 from ganbalance.pipeline import request
+
+GROUPS = {
+    "data": "get the images of an experiment, or say what is in them",
+    "store": "manage a store: make it, list, copy, clean up, verify",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,7 +70,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = request.Parser(
         prog="ganbalance", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=request.Parser)
-    for group in (experiments, data, submissions, watching, results, predict, compare, doctor, stores):
-        group.add_to(commands)
+    groups = {"": parser.add_subparsers(required=True, metavar="COMMAND", parser_class=request.Parser)}
+    for module in (experiments, submissions, watching, results, sweeps, doctor, stores):
+        for command in vars(module).values():
+            if isinstance(command, Command):
+                group = command.name.rpartition(" ")[0]
+                if group not in groups:
+                    of_group = groups[""].add_parser(group, help=GROUPS[group])
+                    groups[group] = of_group.add_subparsers(required=True, metavar="COMMAND")
+                command.add_to(groups[group])
     return parser

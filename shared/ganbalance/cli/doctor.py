@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 
-from ganbalance.cli.access import FLAGS, access, add_access, add_command, is_named
+from ganbalance.cli.commands import FLAGS, access, add_access, command, flag, is_named
 from ganbalance.errors import GanbalanceError
 from ganbalance.k8s import preflight
 from ganbalance.k8s.client import Cluster
@@ -23,18 +23,13 @@ STATE_WIDTH, CHECK_WIDTH = 7, 11
 ATTEMPTS = 2  # a diagnosis does not wait for a server to come back
 
 
-def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add this command."""
-    parser = add_command(commands, examine, "--store s3://bucket/prefix", "--cluster", name="doctor")
-    request.add_store(parser)
-    parser.add_argument("--json", action="store_true", help="the same as data")
-    parser.add_argument(
-        "--cluster", action="store_true",
-        help="check the cluster and its store as reached from here; so does any flag that names a cluster",
-    )  # fmt: skip
-    add_access(parser)
-
-
+@command(
+    "doctor", "--store s3://bucket/prefix", "--cluster", request.add_store,
+    flag("--json", action="store_true", help="the same as data"),
+    flag("--cluster", action="store_true",
+         help="check the cluster and its store as reached from here; so does any flag that names a cluster"),
+    add_access,
+)  # fmt: skip
 def examine(flags: argparse.Namespace) -> int:
     """Check the store, or the cluster, and say how to fix what fails.
 

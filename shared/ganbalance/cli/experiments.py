@@ -1,4 +1,4 @@
-"""Commands that take an experiment: run, plan."""
+"""Commands that take an experiment: run, plan, data get, data card."""
 
 import argparse
 import os
@@ -9,37 +9,38 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ganbalance.cli import results, sweeps
-from ganbalance.cli.access import add_access, add_command, is_named
+from ganbalance.cli.commands import add_access, command, flag, is_named, positive
+from ganbalance.cli.text import table
 from ganbalance.config import Experiment
 from ganbalance.data.datasets import open_dataset
 from ganbalance.errors import EXIT_DONE, ConfigError, UnavailableError
 from ganbalance.models import backbones
-from ganbalance.pipeline import heartbeat, request, runs
+from ganbalance.pipeline import heartbeat, request, resolution, runs
 from ganbalance.pipeline.local import Failure, LocalRunner
 from ganbalance.pipeline.plan import make_plan
 from ganbalance.pipeline.state import State, open_state
+from ganbalance.printing import shortened
 from ganbalance.store import open_store
 
-
-def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add these commands."""
-    runner = add_command(commands, run, 'jobs/experiments/quick.yaml --gan "vanilla dcgan" --seeds 0..9')
-    add_request(runner)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    runner.add_argument("--workers", type=positive, default=cores, help=f"stages at a time (default: {cores})")
-    results.add_out(runner)
-    request.add_store(runner)
-
-    planner = add_command(commands, plan, "jobs/experiments/honest.yaml")
-    add_request(planner)
-    planner.add_argument(
-        "--record", type=Path, metavar="FILE",
-        help="keep the run's record in the store, and its name in FILE as a flag: the programs take @FILE",
-    )  # fmt: skip
-    request.add_store(planner)
-    add_access(planner)
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+MOST_NAMED, LONGEST_NAME = 40, 60  # of classes that a line names
 
 
+def add_request(parser: argparse.ArgumentParser) -> None:
+    """The flags that say which experiment."""
+    default = request.DEFAULT_EXPERIMENT
+    parser.add_argument(
+        "experiment", type=Path, nargs="?", default=default, help=f"an experiment or a sweep (default: {default})"
+    )
+    parser.add_argument("--gan", metavar="NAMES", help='these GANs instead of the experiment\'s, e.g. "dcgan wgan-gp"')
+    request.add_overrides(parser)
+
+
+@command(
+    "run", 'jobs/experiments/quick.yaml --gan "vanilla dcgan" --seeds 0..9', add_request,
+    flag("--workers", type=positive, default=CORES, help=f"stages at a time (default: {CORES})"),
+    results.OUT, request.add_store,
+)  # fmt: skip
 def run(flags: argparse.Namespace) -> int:
     """Run what is not done yet, then the report; experiments of a sweep one after the other, then their comparison."""
     members = sweeps.requested(flags)
@@ -80,6 +81,11 @@ def _run(flags: argparse.Namespace, record: runs.Record, state: State) -> int:
     return EXIT_DONE
 
 
+@command(
+    "plan", "jobs/experiments/honest.yaml", add_request, request.add_store, add_access,
+    flag("--record", type=Path, metavar="FILE",
+         help="keep the run's record in the store, and its name in FILE as a flag: the programs take @FILE"),
+)  # fmt: skip
 def plan(flags: argparse.Namespace) -> int:
     """Print what would run, and what is done already; of a sweep also what its experiments share."""
     members = sweeps.requested(flags)
@@ -100,6 +106,51 @@ def plan(flags: argparse.Namespace) -> int:
     if flags.record:
         runs.submit(store, record)
         flags.record.write_text(f"--run={planned.run}\n")
+    return EXIT_DONE
+
+
+@command("data get", "jobs/experiments/quick.yaml", add_request)
+def get(flags: argparse.Namespace) -> int:
+    """Get the images and the backbone's weights that an experiment needs, unless they are here, and check them."""
+    for experiment, _values in sweeps.requested(flags):
+        source = open_dataset(experiment.dataset)
+        source.ensure()
+        images = source.load()
+        n_test = len(images.labels) - images.n_train
+        print(f"{experiment.dataset.name} is here and whole: {images.n_train:,} training and {n_test:,} test images")
+        settings = experiment.classifier
+        if resolution.weights_sha256(settings):
+            weights = backbones.find(settings.backbone).weights_file(settings.weights)
+            print(f"the weights of {settings.backbone} are here: {weights}")
+    return EXIT_DONE
+
+
+@command("data card", "jobs/experiments/quick.yaml", add_request)
+def card(flags: argparse.Namespace) -> int:
+    """Say what is in an experiment's images: classes, sizes, what is done to them, left out, and there twice."""
+    experiment = requested(flags)
+    source = open_dataset(experiment.dataset)
+    source.ensure()
+    classes, _ = resolution.classes_of(experiment, source)
+    asked = [label for labels in classes for label in labels]
+    found, known = source.of(asked).card(), source.classes()
+    if found is None:
+        counts = source.counts()
+        counted = [(known[label], counts.train[label], counts.test[label]) for label in sorted(asked)]
+    else:
+        counted = [(one.name, one.train, one.test) for one in found.classes]
+    head = ["images"] if experiment.folds else ["to train on", "to test on"]
+    rows = [
+        [shortened(name, LONGEST_NAME), *(f"{n:,}" for n in ([sum(sides)] if experiment.folds else sides))]
+        for name, *sides in counted
+    ]
+    print(table(["class", *head], rows, right=head))
+    if others := [name for label, name in enumerate(known) if label not in asked]:
+        more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
+        print(f"\nnot in the task: {', '.join(shortened(name, LONGEST_NAME) for name in others[:MOST_NAMED])}{more}")
+    if found is not None:
+        said = [[f"{term}:", text] for term, text in found.divided(experiment.folds).rows()]
+        print("\n" + table(["", ""], said).lstrip("\n"))
     return EXIT_DONE
 
 
@@ -138,20 +189,3 @@ def _report_failures(failures: list[Failure]) -> int:
     print(f"{len(failed)} failed, {blocked} blocked by them; fix that and run the same command again", file=sys.stderr)
     # killed by a signal: memory or the node, so trying again may help
     return failed[0].code if failed[0].code > 0 else UnavailableError.exit_code
-
-
-def add_request(parser: argparse.ArgumentParser) -> None:
-    """The flags that say which experiment."""
-    default = request.DEFAULT_EXPERIMENT
-    parser.add_argument(
-        "experiment", type=Path, nargs="?", default=default, help=f"an experiment or a sweep (default: {default})"
-    )
-    parser.add_argument("--gan", metavar="NAMES", help='these GANs instead of the experiment\'s, e.g. "dcgan wgan-gp"')
-    request.add_overrides(parser)
-
-
-def positive(text: str) -> int:
-    """The type of a flag: a whole number of at least 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: give a whole number of at least 1")
-    return int(text)

@@ -1,11 +1,21 @@
-"""Commands that take the results of a run: fetch-report, export, table."""
+"""Commands that take the results of a run: fetch-report, export, predict, table."""
 
 import argparse
+import csv
 import importlib.util
 import shutil
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from ganbalance.cli.access import access, add_access, add_command, is_named
+import numpy as np
+
+from ganbalance.cli.commands import access, add_access, command, flag, is_named, one_of
+from ganbalance.data import pictures
+from ganbalance.data.listing import image_files
 from ganbalance.errors import EXIT_DONE, ConfigError, DataError
 from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.operations import latest
@@ -13,49 +23,25 @@ from ganbalance.pipeline import request, runs
 from ganbalance.pipeline.export import export
 from ganbalance.pipeline.model_export import export_model
 from ganbalance.pipeline.state import State
+from ganbalance.printing import shortened
+from ganbalance.progress import Progress
 from ganbalance.reporting import published, readme, tables
 from ganbalance.reporting.summary import Summary
 from ganbalance.store import open_store
 
+if TYPE_CHECKING:
+    from ganbalance.training.model_folder import Classifier
 
-def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add these commands."""
-    fetcher = add_command(commands, fetch_report, "--run quick-1a2b3c4d")
-    fetcher.add_argument("--run", help="a run (default, on a cluster: the one that was submitted last)")
-    add_out(fetcher)
-
-    examples = ("--run quick-1a2b3c4d --to pngs/", "--run quick-1a2b3c4d --model keep/")
-    exporter = add_command(commands, export_run, *examples, name="export")
-    exporter.add_argument("--run", required=True, help="a run, as 'ganbalance plan' names it")
-    exporter.add_argument("--seed", type=int, help="only this seed's images, or the classifier of this seed")
-    exporter.add_argument("--gan", help="only this GAN's images beside the real ones")
-    exporter.add_argument(
-        "--split",
-        action="store_true",
-        help="only the real ones, and a list with hashes: to train a generator elsewhere",
-    )
-    what = exporter.add_mutually_exclusive_group(required=True)
-    what.add_argument("--to", type=Path, metavar="FOLDER", help="images: a folder that is empty or new")
-    what.add_argument("--model", type=Path, metavar="DIR", help="a classifier: a folder that is empty or new")
-    exporter.add_argument("--arm", help="whose classifier (default: of the arms that help the one that gains most)")
-    exporter.add_argument(
-        "--onnx", action="store_true", help="with --model: also model.onnx; needs the packages of ganbalance[onnx]"
-    )
-
-    for parser in (fetcher, exporter):
-        request.add_store(parser)
-        add_access(parser)
-
-    printer = add_command(commands, table, "reports/quick/summary.json", "reports --into reports/README.md")
-    printer.add_argument("what", type=Path, help="a summary.json that the report wrote, or a folder of reports")
-    printer.add_argument("--into", type=Path, metavar="FILE", help="replace the table between its markers in FILE")
+OUT = flag("--out", type=Path, default=Path("out"), help="where the report is written (default: out)")
+MOST_COUNTED, LONGEST_NAME = 12, 60  # of classes that a line on the terminal names
+BATCH = 256  # as many as features are made of at a time
 
 
-def add_out(parser: argparse.ArgumentParser) -> None:
-    """Add the flag that says where reports are written."""
-    parser.add_argument("--out", type=Path, default=Path("out"), help="where the report is written (default: out)")
-
-
+@command(
+    "fetch-report", "--run quick-1a2b3c4d",
+    flag("--run", help="a run (default, on a cluster: the one that was submitted last)"),
+    OUT, request.add_store, add_access,
+)  # fmt: skip
 def fetch_report(flags: argparse.Namespace) -> int:
     """Write a run's report to a folder and print its table."""
     store, run = open_store(flags.store), flags.run
@@ -69,6 +55,22 @@ def fetch_report(flags: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
+@command(
+    "export", "--run quick-1a2b3c4d --to pngs/", "--run quick-1a2b3c4d --model keep/",
+    flag("--run", required=True, help="a run, as 'ganbalance plan' names it"),
+    one_of(
+        flag("--to", type=Path, metavar="FOLDER", help="images: a folder that is empty or new"),
+        flag("--model", type=Path, metavar="DIR", help="a classifier: a folder that is empty or new"),
+    ),
+    flag("--seed", type=int, help="only this seed's images, or the classifier of this seed"),
+    flag("--gan", help="only this GAN's images beside the real ones"),
+    flag("--split", action="store_true",
+         help="only the real ones, and a list with hashes: to train a generator elsewhere"),
+    flag("--arm", help="whose classifier (default: of the arms that help the one that gains most)"),
+    flag("--onnx", action="store_true",
+         help="with --model: also model.onnx; needs the packages of ganbalance[onnx]"),
+    request.add_store, add_access,
+)  # fmt: skip
 def export_run(flags: argparse.Namespace) -> int:
     """Write training images as PNG files, a folder per class, or a classifier as one folder."""
     if flags.to and (flags.arm or flags.onnx):
@@ -94,6 +96,11 @@ def export_run(flags: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
+@command(
+    "table", "reports/quick/summary.json", "reports --into reports/README.md",
+    flag("what", type=Path, help="a summary.json that the report wrote, or a folder of reports"),
+    flag("--into", type=Path, metavar="FILE", help="replace the table between its markers in FILE"),
+)  # fmt: skip
 def table(flags: argparse.Namespace) -> int:
     """Print a report's table in markdown, or of a folder of reports a line each; or put it into a markdown file."""
     is_folder = flags.what.is_dir()
@@ -127,3 +134,71 @@ def write_report(state: State, folder: Path) -> bool:
     print(f"\n{tables.terminal(Summary.read(folder / 'summary.json'))}\n")
     print(f"report: {folder / 'report.html'}")
     return True
+
+
+@command(
+    "predict", "keep/ images/ --to predictions.csv",
+    flag("model", type=Path, metavar="DIR", help="a folder that 'ganbalance export --model' wrote"),
+    flag("images", type=Path, nargs="+", metavar="IMAGES", help="image files, or folders of them"),
+    flag("--to", type=Path, metavar="FILE", help="a CSV file (default: standard output)"),
+    flag("--rule", choices=("fair", "as-trained", "deployment"), default="fair",
+         help="the class shares it decides for: equal ones (fair, the default), those in training, those in the data"),
+)  # fmt: skip
+def predict(flags: argparse.Namespace) -> int:
+    """Write what an exported classifier says of image files, the class and its probabilities, as CSV."""
+    from ganbalance.training.model_folder import open_model
+
+    if flags.to is not None and not flags.to.parent.is_dir():
+        raise ConfigError(f"--to {flags.to}: there is no folder {flags.to.parent}")
+    files = _files(flags.images)
+    classifier = open_model(flags.model)
+    rows = _predicted(classifier, flags.rule, files, tell=flags.to is not None)
+    head = ("file", "class", *(f"P({name})" for name in classifier.model.classes))
+    _write(flags.to, head, rows)
+    if flags.to is not None:
+        counts, names = Counter(row[1] for row in rows), classifier.model.classes
+        most = names if len(names) <= MOST_COUNTED else [name for name, _ in counts.most_common(MOST_COUNTED)]
+        found = [f"{counts[name]:,} {shortened(name, LONGEST_NAME)}" for name in most]
+        if more := len(counts.keys() - {*most}):
+            found.append(f"{more} more classes")
+        print(f"wrote {flags.to}, by the rule {flags.rule}: {', '.join(found)}")
+    return EXIT_DONE
+
+
+def _predicted(classifier: "Classifier", rule_name: str, files: Sequence[Path], *, tell: bool) -> list[list[Any]]:
+    """A row for each file: its name, the class, and the probability of every class."""
+    model, rule = classifier.model, classifier.model.rule(rule_name)
+    progress, rows = Progress("predict"), []
+    for start in range(0, len(files), BATCH):
+        chosen = files[start : start + BATCH]
+        images = np.stack(
+            [pictures.read(path, model.image.side_px, model.image.channels, model.image.fit) for path in chosen]
+        )
+        logits = classifier.logits(images)
+        shares = np.exp(rule.log_probabilities(logits)).tolist()
+        for path, c, of_classes in zip(chosen, rule.decide(logits), shares, strict=True):
+            rows.append([path, model.classes[c], *of_classes])
+        if tell:  # else standard output is for the table
+            progress(len(rows), len(files))
+    progress.close()
+    return rows
+
+
+def _files(given: Sequence[Path]) -> list[Path]:
+    """The files, and in place of each folder the images in it. Raises DataError for what holds none."""
+    found: list[Path] = []
+    for path in given:
+        if not path.exists():
+            raise DataError(f"{path}: there is no such file or folder")
+        inside = image_files(path) if path.is_dir() else [path]
+        if not inside:
+            raise DataError(f"{path} holds no images ({', '.join(sorted(pictures.SUFFIXES))})")
+        found += inside
+    return found
+
+
+def _write(path: Path | None, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    with nullcontext(sys.stdout) if path is None else path.open("w", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(head)
+        table.writerows(rows)

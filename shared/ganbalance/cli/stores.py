@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import yaml
 
 from ganbalance.cli import text
-from ganbalance.cli.access import add_access, add_command
+from ganbalance.cli.commands import add_access, command, flag
 from ganbalance.errors import EXIT_DONE, ConfigError, DataError, UnavailableError
 from ganbalance.frozen import dump
 from ganbalance.maintenance.cp import copy_run
@@ -25,39 +25,15 @@ from ganbalance.store.base import MARKER
 
 WAIT_STEP_S = 3.0
 KEY_CHARS = 12
+JSON = flag("--json", action="store_true", help="print JSON")
 
 
-def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add these commands."""
-    store = commands.add_parser("store", help="manage a store: make it, list, copy, clean up, verify")
-    group = store.add_subparsers(required=True, metavar="COMMAND")
-    maker = add_command(group, init, "--store s3://bucket/prefix --wait 60")
-    maker.add_argument(
-        "--wait", type=text.seconds, default=0.0, metavar="SECONDS", help="keep trying while the server does not answer"
-    )
-    lister = add_command(group, ls, "", "quick-1a2b3c4d --json")
-    lister.add_argument("run", nargs="?", metavar="RUN", help="list the stages of this run instead of the runs")
-    shower = add_command(group, show, "quick-1a2b3c4d", "report/0f1e2d", "quick-1a2b3c4d:imbalance/seed-0")
-    shower.add_argument("what", metavar="RUN|STAGE/KEY|RUN:NAME", help="the first 6 characters of a key will do")
-    verifier = add_command(group, verify, "", "--run quick-1a2b3c4d")
-    verifier.add_argument("--run", help="only the artifacts of this run")
-    collector = add_command(group, gc, "--older-than 12h", "--older-than 12h --delete")
-    collector.add_argument("--delete", action="store_true", help="delete it; without this it is only listed")
-    collector.add_argument(
-        "--older-than", default="7d", metavar="AGE",
-        help="leave what was written to since: 7d, 12h, 30m; 0s only while nothing runs (default: 7d)",
-    )  # fmt: skip
-    for parser in (maker, lister, shower, verifier, collector):
-        request.add_store(parser)
-        add_access(parser)
-    for parser in (lister, shower, collector):
-        parser.add_argument("--json", action="store_true", help="print JSON")
-    copier = add_command(group, cp, "--run quick-1a2b3c4d .store s3://bucket/prefix")
-    copier.add_argument("--run", required=True, help="a run, as 'ganbalance store ls' names it")
-    copier.add_argument("source", metavar="SOURCE", help="the store that has it: a folder or s3://bucket/prefix")
-    copier.add_argument("target", metavar="TARGET", help="the store that gets it")
-
-
+@command(
+    "store init", "--store s3://bucket/prefix --wait 60",
+    flag("--wait", type=text.seconds, default=0.0, metavar="SECONDS",
+         help="keep trying while the server does not answer"),
+    request.add_store, add_access,
+)  # fmt: skip
 def init(flags: argparse.Namespace) -> int:
     """Make the bucket or the folder of a store, unless it is there."""
     deadline, made = time.monotonic() + flags.wait, None
@@ -76,6 +52,11 @@ def init(flags: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
+@command(
+    "store ls", "", "quick-1a2b3c4d --json",
+    flag("run", nargs="?", metavar="RUN", help="list the stages of this run instead of the runs"),
+    JSON, request.add_store, add_access,
+)  # fmt: skip
 def ls(flags: argparse.Namespace) -> int:
     """List the runs in a store, or the stages of one."""
     inventory = Inventory(_opened(flags))
@@ -120,6 +101,11 @@ def _stage_lines(rows: Sequence[StageRow]) -> str:
     return text.table(head, cells, right=("files", "size", "took"))
 
 
+@command(
+    "store show", "quick-1a2b3c4d", "report/0f1e2d", "quick-1a2b3c4d:imbalance/seed-0",
+    flag("what", metavar="RUN|STAGE/KEY|RUN:NAME", help="the first 6 characters of a key will do"),
+    JSON, request.add_store, add_access,
+)  # fmt: skip
 def show(flags: argparse.Namespace) -> int:
     """Show all there is to know about a run, an artifact, or a stage of a run."""
     described = describe(Inventory(_opened(flags)), flags.what)
@@ -127,6 +113,12 @@ def show(flags: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
+@command(
+    "store cp", "--run quick-1a2b3c4d .store s3://bucket/prefix",
+    flag("--run", required=True, help="a run, as 'ganbalance store ls' names it"),
+    flag("source", metavar="SOURCE", help="the store that has it: a folder or s3://bucket/prefix"),
+    flag("target", metavar="TARGET", help="the store that gets it"),
+)  # fmt: skip
 def cp(flags: argparse.Namespace) -> int:
     """Copy a run with all its artifacts to another store. Run it again to resume an interrupted copy."""
     source, target = open_store(flags.source), open_store(flags.target)
@@ -143,6 +135,13 @@ def cp(flags: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
+@command(
+    "store gc", "--older-than 12h", "--older-than 12h --delete",
+    flag("--delete", action="store_true", help="delete it; without this it is only listed"),
+    flag("--older-than", default="7d", metavar="AGE",
+         help="leave what was written to since: 7d, 12h, 30m; 0s only while nothing runs (default: 7d)"),
+    JSON, request.add_store, add_access,
+)  # fmt: skip
 def gc(flags: argparse.Namespace) -> int:
     """List what nobody needs, and delete it if asked to: failed attempts, leftovers, artifacts without a run."""
     age = text.age(flags.older_than)
@@ -197,6 +196,10 @@ def _size(pieces: Sequence[Garbage]) -> int:
     return sum(piece.size for piece in pieces)
 
 
+@command(
+    "store verify", "", "--run quick-1a2b3c4d", flag("--run", help="only the artifacts of this run"),
+    request.add_store, add_access,
+)  # fmt: skip
 def verify(flags: argparse.Namespace) -> int:
     """Read every file of every artifact and compare it with its sha256."""
     store = open_store(flags.store)

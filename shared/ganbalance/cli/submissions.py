@@ -7,7 +7,7 @@ import sys
 import yaml
 
 from ganbalance.cli import experiments, sweeps
-from ganbalance.cli.access import add_access, add_command, connected
+from ganbalance.cli.commands import add_access, command, connected, flag, positive
 from ganbalance.config import OwnImages
 from ganbalance.errors import EXIT_DONE, ConfigError, DataError, GanbalanceError, Stopped
 from ganbalance.k8s import manifest, preflight, rendering
@@ -28,38 +28,23 @@ from ganbalance.store.artifacts import Artifacts
 
 PARALLEL = 4
 PENDING_S = 24 * 3600
+PARALLEL_FLAG = flag(
+    "--parallel", type=positive, default=PARALLEL, metavar="N", help=f"pods of stages at a time (default: {PARALLEL})"
+)
+PENDING_FLAG = flag(
+    "--pending", type=positive, default=PENDING_S, metavar="SECONDS",
+    help=f"give a stage up whose pod cannot start for so long (default: {PENDING_S}, a day)",
+)  # fmt: skip
+DRIVER_FLAG = flag(
+    "--driver", choices=("cluster", "local"), default="cluster",
+    help="where the driver runs: as a Job, or here in the foreground (default: cluster)",
+)  # fmt: skip
 
 
-def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add these commands."""
-    example = 'jobs/experiments/honest.yaml --gan "dcgan wgan-gp" --seeds 0..9 --parallel 8'
-    submitter = add_command(commands, submit, example)
-    experiments.add_request(submitter)
-    resumer = add_command(commands, resume, "--run quick-1a2b3c4d")
-    resumer.add_argument("--run", required=True, help="a run that was submitted before")
-    renderer = add_command(commands, render, "jobs/experiments/quick.yaml --gan dcgan")
-    experiments.add_request(renderer)
-    for parser in (submitter, resumer, renderer):
-        parser.add_argument(
-            "--parallel", type=experiments.positive, default=PARALLEL, metavar="N",
-            help=f"pods of stages at a time (default: {PARALLEL})",
-        )  # fmt: skip
-        parser.add_argument(
-            "--pending", type=experiments.positive, default=PENDING_S, metavar="SECONDS",
-            help=f"give a stage up whose pod cannot start for so long (default: {PENDING_S}, a day)",
-        )  # fmt: skip
-        add_access(parser)
-    for parser in (submitter, resumer):
-        parser.add_argument(
-            "--driver", choices=("cluster", "local"), default="cluster",
-            help="where the driver runs: as a Job, or here in the foreground (default: cluster)",
-        )  # fmt: skip
-    driver = add_command(commands, drive, "--run quick-1a2b3c4d --submission 1")
-    driver.add_argument("--run", required=True)
-    driver.add_argument("--submission", type=int, required=True)
-    request.add_store(driver)
-
-
+@command(
+    "submit", 'jobs/experiments/honest.yaml --gan "dcgan wgan-gp" --seeds 0..9 --parallel 8',
+    experiments.add_request, PARALLEL_FLAG, PENDING_FLAG, DRIVER_FLAG, add_access,
+)  # fmt: skip
 def submit(flags: argparse.Namespace) -> int:
     """Run an experiment on a cluster, or each one of a sweep; the same again resumes it."""
     members = sweeps.requested(flags)
@@ -75,12 +60,20 @@ def submit(flags: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
+@command(
+    "resume", "--run quick-1a2b3c4d", flag("--run", required=True, help="a run that was submitted before"),
+    PARALLEL_FLAG, PENDING_FLAG, DRIVER_FLAG, add_access,
+)  # fmt: skip
 def resume(flags: argparse.Namespace) -> int:
     """Resume a run that was cancelled or has failed stages; needs no experiment."""
     with connected(flags) as (cluster, store):
         return _start(flags, cluster, store, runs.load(store, flags.run), is_new=False)
 
 
+@command(
+    "render", "jobs/experiments/quick.yaml --gan dcgan",
+    experiments.add_request, PARALLEL_FLAG, PENDING_FLAG, add_access,
+)  # fmt: skip
 def render(flags: argparse.Namespace) -> int:
     """Print the manifests that submit would create, as YAML; create nothing."""
     experiment = experiments.requested(flags)
@@ -92,6 +85,10 @@ def render(flags: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
+@command(
+    "drive", "--run quick-1a2b3c4d --submission 1",
+    flag("--run", required=True), flag("--submission", type=int, required=True), request.add_store,
+)  # fmt: skip
 def drive(flags: argparse.Namespace) -> int:
     """Drive a submission to its end, as its pod does; the exit code says whether every stage has a result."""
     with stoppable("stopped; another driver goes on from here"), pod.Log() as log:

@@ -1,24 +1,30 @@
-"""Run, plan or submit each of the experiments of a file that sweeps."""
+"""Run, plan or submit each of the experiments of a file that sweeps, and compare runs: compare."""
 
 import argparse
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from ganbalance import sweep
-from ganbalance.cli import compare, text
-from ganbalance.cli.access import access, is_named
-from ganbalance.errors import EXIT_DONE, ConfigError, GanbalanceError
+from ganbalance.cli import text
+from ganbalance.cli.commands import access, add_access, command, flag, is_named
+from ganbalance.errors import EXIT_DONE, ConfigError, DataError, GanbalanceError
 from ganbalance.k8s import rendering
 from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.connection import templates
-from ganbalance.pipeline import request
+from ganbalance.pipeline import request, runs
 from ganbalance.pipeline.plan import Node, Plan, make_plan
 from ganbalance.pipeline.runs import Record
 from ganbalance.pipeline.stages import TrainGan
 from ganbalance.pipeline.state import open_state
 from ganbalance.plurals import plural
+from ganbalance.reporting import ranking
+from ganbalance.reporting.comparison import runs as comparing
+from ganbalance.reporting.comparison import tables
+from ganbalance.reporting.ranking import Ranking
+from ganbalance.reporting.summary import Summary
 from ganbalance.store import Store, open_store
 from ganbalance.sweep import Member
 
@@ -98,14 +104,63 @@ def gpu_bound(flags: argparse.Namespace, of_runs: Sequence[Record], left: Sequen
     return f"at most {hours:,.0f} GPU-hours, if every pod runs up to its deadline, once"
 
 
+@command(
+    "compare", "keep-ratio-shirt-0-2-1a2b3c4d keep-ratio-shirt-0-02-5e6f7a8b --out out/keep-ratio",
+    flag("runs", nargs="+", metavar="RUN", help="two runs or more that have reports"),
+    flag("--out", type=Path, default=Path("out/compare"), metavar="DIR",
+         help="where it is written (default: out/compare)"),
+    request.add_store, add_access,
+)  # fmt: skip
+def compare(flags: argparse.Namespace) -> int:
+    """Write one report over several runs: curves along what differs between them, and where verdicts change.
+
+    Where what differs has no order, theirs is that of the page.
+    """
+    store = open_store(flags.store)
+    reports = _reports_of(store, flags.runs)
+    if missing := [run for run in flags.runs if run not in reports]:
+        raise DataError(f"no report yet of {', '.join(missing)}; run their experiments to the end, or leave them out")
+    _write_comparison(reports, flags.out)
+    return EXIT_DONE
+
+
+class RunReport(NamedTuple):
+    """What a comparison reads of a run's report; one of an older version kept no ranking."""
+
+    summary: Summary
+    ranking: Ranking | None
+
+
+def _reports_of(store: Store, names: Sequence[str]) -> dict[str, RunReport]:
+    """Those of the runs that have a report, by run. Raises ConfigError, DataError."""
+    found = {}
+    for run in dict.fromkeys(names):
+        with runs.opened(store, run) as (_record, state):
+            if report := state.artifact("report"):
+                summary = Summary.of(report.json("summary.json"), where=f"the report of run {run}")
+                kept = ranking.FILE in report.names
+                found[run] = RunReport(summary, Ranking.load(report.path(ranking.FILE), summary) if kept else None)
+    return found
+
+
+def _write_comparison(reports: dict[str, RunReport], folder: Path) -> None:
+    """Write the comparison and print what it says. Raises ConfigError where it makes no sense."""
+    from ganbalance.reporting.comparison import page
+
+    rankings = {run: found.ranking for run, found in reports.items() if found.ranking}
+    comparison = comparing.compare({run: found.summary for run, found in reports.items()}, rankings)
+    path = page.write(folder, comparison)
+    print(f"\n{tables.terminal(comparison)}\n\ncomparison: {path}")
+
+
 def compare_all(flags: argparse.Namespace, store: Store, of_runs: Sequence[Record]) -> None:
     """Compare those that have a report; that some cannot be compared is no failure of theirs."""
-    runs = [record.plan.run for record in of_runs]
-    reports = compare.reports_of(store, runs)
-    if missing := [run for run in runs if run not in reports]:
+    names = [record.plan.run for record in of_runs]
+    reports = _reports_of(store, names)
+    if missing := [run for run in names if run not in reports]:
         print(f"without a report, and so not compared: {', '.join(missing)}", file=sys.stderr)
     try:
-        compare.write_comparison(reports, flags.out / flags.experiment.stem)
+        _write_comparison(reports, flags.out / flags.experiment.stem)
     except ConfigError as error:
         print(f"no comparison: {error}", file=sys.stderr)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from ganbalance.cli import text
-from ganbalance.cli.access import add_access, add_command, connected
+from ganbalance.cli.commands import add_access, command, connected, flag
 from ganbalance.cli.stores import KEY_CHARS
 from ganbalance.errors import EXIT_DONE, DataError, UnavailableError
 from ganbalance.frozen import dump
@@ -28,25 +28,16 @@ EVERY_S = 2.0
 CLEAR = "\033[H\033[J"
 OVER = ("done", "failed", "none")
 UNDER_WAY = ("running", "pending", "queued")
+RUN = flag("--run", help="a run (default: the one that was submitted last)")
 
 
-def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add these commands."""
-    shower = add_command(commands, show_status, "--namespace ganbalance --json", name="status")
-    shower.add_argument("--json", action="store_true", help="the same as data")
-    watcher = add_command(commands, watch, "--run quick-1a2b3c4d")
-    reader = add_command(commands, logs, "--stage train-gan/dcgan")
-    help_ = "a stage as status names it, the start of its name, or driver (default)"
-    reader.add_argument("--stage", default="driver", help=help_)
-    canceller = add_command(commands, cancel, "--run quick-1a2b3c4d")
-    cleaner = add_command(commands, clean, "--run quick-1a2b3c4d")
-    cleaner.add_argument("--run", required=True, help="a run")
-    for parser in (shower, watcher, reader, canceller):
-        parser.add_argument("--run", help="a run (default: the one that was submitted last)")
-    for parser in (shower, watcher, reader, canceller, cleaner):
-        add_access(parser)
-
-
+@command(
+    "status",
+    "--namespace ganbalance --json",
+    flag("--json", action="store_true", help="the same as data"),
+    RUN,
+    add_access,
+)
 def show_status(flags: argparse.Namespace) -> int:
     """Print what every stage of a run on a cluster is doing, and why not."""
     with connected(flags) as (cluster, store):
@@ -57,6 +48,7 @@ def show_status(flags: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
+@command("watch", "--run quick-1a2b3c4d", RUN, add_access)
 def watch(flags: argparse.Namespace) -> int:
     """Print the same as status, live, until the run is over; where there is no terminal, a line per change."""
     with connected(flags) as (cluster, store):
@@ -79,6 +71,11 @@ def watch(flags: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
+@command(
+    "logs", "--stage train-gan/dcgan",
+    flag("--stage", default="driver", help="a stage as status names it, the start of its name, or driver (default)"),
+    RUN, add_access,
+)  # fmt: skip
 def logs(flags: argparse.Namespace) -> int:
     """Print what the programs of a stage printed, from their live pods or else the store, each under its pod's name."""
     with connected(flags) as (cluster, store):
@@ -89,6 +86,7 @@ def logs(flags: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
+@command("cancel", "--run quick-1a2b3c4d", RUN, add_access)
 def cancel(flags: argparse.Namespace) -> int:
     """Stop a run: its Jobs and pods go, what is committed stays."""
     with connected(flags) as (cluster, store):
@@ -103,6 +101,7 @@ def cancel(flags: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
+@command("clean", "--run quick-1a2b3c4d", flag("--run", required=True, help="a run"), add_access)
 def clean(flags: argparse.Namespace) -> int:
     """Cancel a run and delete its record and what no other run needs; refused while others work on it."""
     run = flags.run

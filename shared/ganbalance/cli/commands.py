@@ -1,0 +1,104 @@
+"""Declare commands, and reach the cluster and the store that their flags name."""
+
+import argparse
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from ganbalance.k8s.client import Access, Cluster
+from ganbalance.k8s.connection import reach
+from ganbalance.store import Store, open_store
+
+FLAGS = ("namespace", "context", "kubeconfig")
+Part = Callable[[Any], object]  # adds flags to a parser, or to a group of one
+
+
+class Command(NamedTuple):
+    """What is typed as `name`: its help page is its function's docstring with examples below."""
+
+    name: str
+    function: Callable[[argparse.Namespace], int]
+    examples: list[str]
+    parts: list[Part]
+
+    def add_to(self, commands: Any) -> None:
+        """Add its parser to what `add_subparsers` gave."""
+        doc = inspect.getdoc(self.function) or ""
+        parser = commands.add_parser(
+            self.name.rpartition(" ")[2],
+            help=doc[:1].lower() + doc[1:].partition("\n")[0].rstrip("."),
+            description="\n".join([doc, "", *(f"%(prog)s {example}" for example in self.examples)]),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        parser.set_defaults(command=self.function)
+        for part in self.parts:
+            part(parser)
+
+
+def command(name: str, *examples_and_parts: str | Part) -> Callable[[Callable[[argparse.Namespace], int]], Command]:
+    """Make a command of a function: its examples are what follows its name, its parts are in the order of its help."""
+    examples = [one for one in examples_and_parts if isinstance(one, str)]
+    parts = [one for one in examples_and_parts if not isinstance(one, str)]
+    return lambda function: Command(name, function, examples, parts)
+
+
+def flag(*names: str, **settings: Any) -> Part:
+    """One flag or argument, as argparse describes it."""
+    return lambda parser: parser.add_argument(*names, **settings)
+
+
+def one_of(*flags: Part) -> Part:
+    """Flags of which exactly one has to be given."""
+
+    def add(parser: argparse.ArgumentParser) -> None:
+        group = parser.add_mutually_exclusive_group(required=True)
+        for each in flags:
+            each(group)
+
+    return add
+
+
+def add_access(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that kubectl has."""
+    group = parser.add_argument_group("the cluster, as for kubectl")
+    group.add_argument("--namespace", metavar="NAME", help="default: the context's, else ganbalance")
+    group.add_argument("--context", metavar="NAME", help="a context of the kubeconfig")
+    group.add_argument("--kubeconfig", metavar="FILE", help="default: KUBECONFIG, else ~/.kube/config")
+
+
+def access(flags: argparse.Namespace) -> Access:
+    """What the flags say."""
+    return Access(**{name: getattr(flags, name) for name in FLAGS})
+
+
+def is_named(flags: argparse.Namespace) -> bool:
+    """Whether any of the flags was given."""
+    return any(getattr(flags, name, None) for name in FLAGS)
+
+
+def positive(text: str) -> int:
+    """The type of a flag: a whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: give a whole number of at least 1")
+    return int(text)
+
+
+@contextmanager
+def connected(flags: argparse.Namespace) -> Iterator[tuple[Cluster, Store]]:
+    """The cluster that the flags name, and its store."""
+    cluster = Cluster(access(flags))
+    with reach(cluster) as url:
+        yield cluster, open_store(url)
+
+
+@contextmanager
+def store_of_the_cluster(flags: argparse.Namespace) -> Iterator[None]:
+    """Set `flags.store` to the store of the cluster that the flags name, for the commands that take a store."""
+    reaches_itself = hasattr(flags, "cluster")  # doctor, which says why a store is out of reach
+    if hasattr(flags, "store") and is_named(flags) and not reaches_itself:
+        with reach(Cluster(access(flags))) as url:
+            flags.store = url
+            yield
+    else:
+        yield
