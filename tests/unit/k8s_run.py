@@ -9,7 +9,7 @@ from ganbalance import config
 from ganbalance.k8s.client import Access, Cluster
 from ganbalance.k8s.driver import Driver
 from ganbalance.k8s.manifest import PART, RUN, TEMPLATES, Round
-from ganbalance.k8s.snapshot import observe
+from ganbalance.k8s.status import observe
 from ganbalance.pipeline import runs
 from ganbalance.pipeline.plan import make_plan
 from ganbalance.pipeline.runs import Record, Submission

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ganbalance.pipeline.estimate import Estimate
+from ganbalance.pipeline.local import Estimate
 from ganbalance.progress import Progress
 from tests.conftest import Lab
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ganbalance.k8s.advice import advised
+from ganbalance.k8s.diagnosis import advised
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from ganbalance.errors import ConfigError, DataError
-from ganbalance.pipeline.model_export import _seed
+from ganbalance.pipeline.export import _seed
 from tests.unit.known_reports import four
 
 

@@ -20,8 +20,7 @@ from ganbalance.errors import EXIT_DONE, ConfigError, DataError
 from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.operations import latest
 from ganbalance.pipeline import request, runs
-from ganbalance.pipeline.export import export
-from ganbalance.pipeline.model_export import export_model
+from ganbalance.pipeline.export import export, export_model
 from ganbalance.pipeline.state import State
 from ganbalance.printing import shortened
 from ganbalance.progress import Progress

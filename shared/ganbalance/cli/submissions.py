@@ -10,12 +10,12 @@ from ganbalance.cli import experiments, sweeps
 from ganbalance.cli.commands import add_access, command, connected, flag, positive
 from ganbalance.config import OwnImages
 from ganbalance.errors import EXIT_DONE, ConfigError, DataError, GanbalanceError, Stopped
-from ganbalance.k8s import manifest, preflight, rendering
+from ganbalance.k8s import manifest, preflight
 from ganbalance.k8s.client import Access, Cluster
 from ganbalance.k8s.connection import templates
 from ganbalance.k8s.driver import Driver
 from ganbalance.k8s.operations import check_is_known, is_under_way
-from ganbalance.k8s.snapshot import observe
+from ganbalance.k8s.status import observe
 from ganbalance.maintenance.doctor.checks import findings
 from ganbalance.pipeline import pod, request, runs
 from ganbalance.pipeline.plan import make_plan
@@ -80,7 +80,7 @@ def render(flags: argparse.Namespace) -> int:
     with connected(flags) as (cluster, store):
         plan = make_plan(experiment)
         submission = _new_submission(flags, cluster, store, plan.run)
-        jobs = rendering.jobs(experiment, State(plan, Artifacts(store)), submission, observe(cluster, plan.run).jobs)
+        jobs = manifest.jobs(experiment, State(plan, Artifacts(store)), submission, observe(cluster, plan.run).jobs)
     print(yaml.safe_dump_all(jobs, sort_keys=False, width=200), end="")
     return EXIT_DONE
 
@@ -116,7 +116,7 @@ def _start(flags: argparse.Namespace, cluster: Cluster, store: Store, record: ru
         print(f"under way already, driven by the Job {name}; {then}")
         return EXIT_DONE
     new = _new_submission(flags, cluster, store, run)
-    _preflight(cluster, rendering.jobs(record.experiment, state, new, observe(cluster, run).jobs))
+    _preflight(cluster, manifest.jobs(record.experiment, state, new, observe(cluster, run).jobs))
     here = [stage for stage in _only_here(record) if state.commit(stage) is None]
     if is_new:
         runs.submit(store, record)

@@ -11,7 +11,7 @@ from ganbalance import sweep
 from ganbalance.cli import text
 from ganbalance.cli.commands import access, add_access, command, flag, is_named
 from ganbalance.errors import EXIT_DONE, ConfigError, DataError, GanbalanceError
-from ganbalance.k8s import rendering
+from ganbalance.k8s import manifest
 from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.connection import templates
 from ganbalance.pipeline import request, runs
@@ -97,7 +97,7 @@ def gpu_bound(flags: argparse.Namespace, of_runs: Sequence[Record], left: Sequen
     of_pods, hours, waiting = templates(Cluster(access(flags))), 0.0, {node.key for node in left}
     for record in of_runs:
         mine = [node for node in record.plan.nodes if node.key in waiting]
-        hours += rendering.gpu_hours(record.experiment, of_pods, mine)
+        hours += manifest.gpu_hours(record.experiment, of_pods, mine)
         waiting -= {node.key for node in mine}
     if not hours:
         return "no GPU-hours: its pods ask for no GPU"

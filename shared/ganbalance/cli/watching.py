@@ -13,10 +13,9 @@ from ganbalance.cli.stores import KEY_CHARS
 from ganbalance.errors import EXIT_DONE, DataError, UnavailableError
 from ganbalance.frozen import dump
 from ganbalance.k8s import operations, status
-from ganbalance.k8s.advice import advised
 from ganbalance.k8s.client import Cluster
-from ganbalance.k8s.snapshot import observe
-from ganbalance.k8s.status import DriverRow, Row
+from ganbalance.k8s.diagnosis import advised
+from ganbalance.k8s.status import DriverRow, Row, observe
 from ganbalance.maintenance import gc as garbage
 from ganbalance.pipeline import heartbeat, runs
 from ganbalance.pipeline.state import State

@@ -17,8 +17,8 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from ganbalance.errors import ConfigError, UnavailableError
-from ganbalance.k8s.advice import DEPLOY, MAKE_SECRET
 from ganbalance.k8s.client import IN_CLUSTER, Cluster, ForbiddenError
+from ganbalance.k8s.diagnosis import DEPLOY, MAKE_SECRET
 from ganbalance.k8s.manifest import DRIVER, TEMPLATES, Manifest, container_of
 from ganbalance.pipeline.signals import stoppable
 from ganbalance.store import S3_SCHEME

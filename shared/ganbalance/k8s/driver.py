@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from ganbalance.config import Experiment
-from ganbalance.k8s import diagnosis, rendering, status
+from ganbalance.k8s import diagnosis, manifest, status
 from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.manifest import CAUSE, GROUP, QUEUE, Manifest, Round
 from ganbalance.k8s.operations import keep_log, log_name
-from ganbalance.k8s.snapshot import ClusterSnapshot, completed, name_of, observe
+from ganbalance.k8s.status import ClusterSnapshot, completed, name_of, observe
 from ganbalance.pipeline import heartbeat, runs, stages
 from ganbalance.pipeline.plan import Node
 from ganbalance.pipeline.runs import Submission
@@ -108,7 +108,7 @@ class Driver:
 
     def _start_round(self, snapshot: ClusterSnapshot, ready: Sequence[Node], width: int) -> None:
         """Start a group's next round. Raises DataError where a Job that is none has its name."""
-        made = rendering.next_job(
+        made = manifest.next_job(
             self._experiment, self._run, self._submission, ready, snapshot.jobs, parallelism=width
         )  # fmt: skip
         name = name_of(made)

@@ -8,7 +8,7 @@ from ganbalance.errors import ConfigError, UnavailableError
 from ganbalance.k8s import diagnosis
 from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.manifest import DRIVER, PART, RUN, SUBMISSION, Manifest
-from ganbalance.k8s.snapshot import drivers, name_of, stage_of
+from ganbalance.k8s.status import drivers, name_of, stage_of
 from ganbalance.pipeline import heartbeat, runs
 from ganbalance.pipeline import pod as in_pod
 from ganbalance.plurals import plural

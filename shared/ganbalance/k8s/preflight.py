@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 from ganbalance.config import PodResources
 from ganbalance.errors import ConfigError, UnavailableError
 from ganbalance.k8s import connection, manifest
-from ganbalance.k8s.advice import TEMPLATE, fix_for
 from ganbalance.k8s.client import KINDS, Cluster, ForbiddenError, RefusedError, quantity
 from ganbalance.k8s.connection import Environment
+from ganbalance.k8s.diagnosis import TEMPLATE, fix_for
 from ganbalance.k8s.manifest import DRIVER, PROGRAMS, QUEUE, Manifest, Round
 from ganbalance.maintenance.doctor.checks import Check, CheckResult, Finding
 from ganbalance.pipeline import stages
