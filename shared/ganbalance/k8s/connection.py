@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache, partial
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -39,47 +38,34 @@ FILES = {
 }  # fmt: skip
 
 
-class Environment:
-    """What containers are given. `problems` is what keeps their pods from starting, each with its fix."""
+def variables(cluster: Cluster, container: Manifest) -> tuple[Values, list[str]]:
+    """A container's environment, as far as it can be read, and the sources that whoever asks may not read.
 
-    def __init__(self, cluster: Cluster) -> None:
-        self._namespace, self._data = cluster.namespace, cache(partial(_data, cluster))
-        self.sources: dict[str, None] = {}
-        self.hidden: dict[str, None] = {}  # those of the sources that whoever asks may not read
-        self.problems: dict[str, str] = {}
-
-    def check(self) -> None:
-        """Raise ConfigError for what is missing."""
-        if self.problems:
-            raise ConfigError(f"{', '.join(self.problems)}; {', and '.join(dict.fromkeys(self.problems.values()))}")
-
-    def variables(self, container: Manifest) -> Values:
-        """A container's environment, as far as it can be read."""
-        given: Values = {}
-        for one in (*container.get("envFrom", ()), *container.get("env", ())):
-            for ref, found in (one.get("valueFrom") or one).items():
-                if ref not in SOURCES:
-                    continue
-                values = self._read(SOURCES[ref], found)
-                if "key" not in found:
-                    given |= values
-                elif found["key"] in values:
-                    given[one["name"]] = values[found["key"]]
-        return given | {one["name"]: one["value"] for one in container.get("env", ()) if "value" in one}
-
-    def _read(self, kind: str, ref: Manifest) -> Values:
-        source, key = f"{kind} {ref['name']}", ref.get("key")
-        self.sources[source] = None
-        try:
-            values = self._data(kind, ref["name"])
-        except ForbiddenError:
-            self.hidden[source] = None
-            return {}
-        if not ref.get("optional") and values is None:
-            self.problems[f"no {source} in namespace {self._namespace}"] = MAKE_SECRET if kind == "Secret" else DEPLOY
-        elif not ref.get("optional") and key and key not in (values or {}):
-            self.problems[f"{source} has no key {key}"] = f"add the key, or {DEPLOY}"
-        return values or {}
+    Raises ConfigError for what is missing, which keeps pods from starting.
+    """
+    given, hidden, problems = Values(), list[str](), Values()
+    for one in (*container.get("envFrom", ()), *container.get("env", ())):
+        for ref, found in (one.get("valueFrom") or one).items():
+            if ref not in SOURCES:
+                continue
+            kind, key = SOURCES[ref], found.get("key")
+            source = f"{kind} {found['name']}"
+            try:
+                values = _data(cluster, kind, found["name"])
+            except ForbiddenError:
+                hidden.append(source)
+                continue
+            if values is None and not found.get("optional"):
+                problems[f"no {source} in namespace {cluster.namespace}"] = MAKE_SECRET if kind == "Secret" else DEPLOY
+            elif not key:
+                given |= values or {}
+            elif values and key in values:
+                given[one["name"]] = values[key]
+            elif not found.get("optional"):
+                problems[f"{source} has no key {key}"] = f"add the key, or {DEPLOY}"
+    if problems:
+        raise ConfigError(f"{', '.join(problems)}; {', and '.join(dict.fromkeys(problems.values()))}")
+    return given | {one["name"]: one["value"] for one in container.get("env", ()) if "value" in one}, hidden
 
 
 def _data(cluster: Cluster, kind: str, name: str) -> Values | None:
@@ -104,9 +90,7 @@ def reach(cluster: Cluster) -> Iterator[str]:
 
     They are the driver's. What may not be read is left out, and the user's own credentials have to do.
     """
-    environment = Environment(cluster)
-    settings = environment.variables(container_of(templates(cluster)[DRIVER]["template"]))
-    environment.check()
+    settings, _hidden = variables(cluster, container_of(templates(cluster)[DRIVER]["template"]))
     url = settings.get(STORE, "")
     if not url.startswith(S3_SCHEME):
         raise ConfigError(
