@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ganbalance.errors import DataError, UnavailableError
-from ganbalance.pipeline import heartbeat, pod
+from ganbalance.pipeline import heartbeat
 from ganbalance.store import Store, open_store
 from tests.conftest import Lab
 from tests.unit.k8s_run import KubernetesRun
@@ -46,7 +46,7 @@ def test_an_error_ends_it_too(store: Store) -> None:
 
 def test_a_pod_is_named_and_any_other_process_by_its_host(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     with heartbeat.beating(store, RUN, "a process"):
-        monkeypatch.setenv(pod.POD, "quick-driver-1-abcde")
+        monkeypatch.setenv(heartbeat.POD, "quick-driver-1-abcde")
         with heartbeat.beating(store, RUN, "a pod"), heartbeat.beating(store, RUN, "this test") as mine:
             (process, _), (in_a_pod, _) = heartbeat.others(store, RUN, mine)
     assert ", process " in process.process

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from ganbalance.maintenance import gc as garbage
-from ganbalance.pipeline import heartbeat, pod, runs
+from ganbalance.pipeline import heartbeat, runs
 from ganbalance.store.artifacts import new_attempt
 from tests import servers
 from tests.job_controller import Runs
@@ -67,9 +67,9 @@ def test_pods_of_this_namespace_are_stopped_and_so_refuse_nothing(
     bench.step(run)
     bench.double.tick()
     (name,) = [one["metadata"]["name"] for one in bench.double.objects("Pod") if "-dataset-" in one["metadata"]["name"]]
-    monkeypatch.setenv(pod.POD, name)
+    monkeypatch.setenv(heartbeat.POD, name)
     with heartbeat.beating(bench.store, run, "the stage dataset"):
-        monkeypatch.delenv(pod.POD)
+        monkeypatch.delenv(heartbeat.POD)
         code, said = bench.type("clean", "--run", run)
     assert code == 0, said
 

@@ -133,13 +133,13 @@ def test_an_event_says_why_a_job_has_no_pods(message: str, grace_s: float | None
 @pytest.mark.parametrize(
     ("state", "line"),
     [
-        (ended(1, message='{"exit_code": 1, "cause": "a bug: KeyError: 3"}\n'), "exit 1 (a bug): a bug: KeyError: 3"),
+        (ended(1, message="x\ntrain-gan: a bug: KeyError: 3\n"), "exit 1 (a bug): a bug: KeyError: 3"),
         (ended(65, message="Traceback\n\nlast line\n"), "exit 65 (bad or corrupt data): last line"),
-        (ended(75, message='{"cause": "no answer"}'), "exit 75 (the store or the node went away): no answer"),
-        (ended(78, message='{"cause": null}'), "exit 78 (bad configuration): Error"),
+        (ended(75, message="ganbalance: no answer"), "exit 75 (the store or the node went away): no answer"),
+        (ended(78, message=" \n"), "exit 78 (bad configuration): Error"),
         (ended(143), "exit 143 (stopped by SIGTERM): Error"),
         (ended(137), "exit 137 (killed): Error"),
-        (ended(2, message="{not json"), "exit 2: {not json"),
+        (ended(2, message="of nobody: known"), "exit 2: of nobody: known"),
         (ended(127, "ContainerCannotRun", "exec: no such file"), "exit 127: exec: no such file"),
     ],
 )  # fmt: skip

@@ -10,9 +10,9 @@ import pytest
 from ganbalance.k8s.client import Access, Cluster
 from ganbalance.k8s.manifest import GROUP, QUEUE, SUBMISSION, TEMPLATES
 from ganbalance.pipeline import runs
-from ganbalance.pipeline.pod import log_folder
+from ganbalance.pipeline.runs import log_folder
 from tests.cluster_double import ClusterDouble
-from tests.job_controller import EVICTED, OOM, Exits, Object, Outcome, Runs
+from tests.job_controller import EVICTED, OOM, Exits, Object, Runs
 from tests.unit.k8s_run import BLOCKED, CELL_0, FEATURES_0, GAN_0, GAN_1, KubernetesRun, plan_record, template
 
 MakeRun = Callable[..., KubernetesRun]
@@ -247,27 +247,26 @@ def test_the_record_says_when_the_driver_started_and_how_it_ended(run: Kubernete
 
 
 @pytest.mark.parametrize("end", [OOM, EVICTED, Exits(1)])
-def test_the_logs_of_pods_that_died_are_kept_once(run: KubernetesRun, end: Exits) -> None:
+def test_the_logs_of_pods_that_ended_are_kept_once(run: KubernetesRun, end: Exits) -> None:
     died = Exits(end.code, reason=end.reason, disrupted=end.disrupted, log=b"step 7\n")
-    run.pods.fates[GAN_0] = [died, died]
+    run.pods.fates[GAN_0] = [died, died, Exits(log=b"done\n")]
     assert run.drive() == {}
-    logs = list(run.store.names(log_folder(run.name, GAN_0)))
-    assert [run.store.read(name) for name in logs] == [b"step 7\n"] * 2
-    assert run.double.count("GET .*/log$") == 2
-    run.submit()
-    run.drive()
-    assert run.double.count("GET .*/log$") == 2
+    logs = [run.store.read(name) for name in run.store.names(log_folder(run.name, GAN_0))]
+    assert sorted(logs) == [b"done\n", b"step 7\n", b"step 7\n"]
+    assert run.double.count("GET .*/log$") == len(run.double.objects("Pod"))
 
 
-def test_a_log_that_the_pod_has_kept_itself_is_not_asked_for(run: KubernetesRun) -> None:
-    def keeps_its_log(job: Object, index: int) -> Outcome:
-        outcome = run.pods(job, index)
-        for pod in run.double.live("Pod"):
-            name = pod["metadata"]["name"]
-            run.store.create(f"{log_folder(run.name, 'dataset')}/{name}.log", b"all of it")
-        return outcome
-
-    run.pods.fates["dataset"] = [Exits(1)]
-    run.double.pods = keeps_its_log
-    assert run.drive() == {}
+def test_the_log_of_a_pod_that_has_to_leave_is_kept_while_it_can_be_had(run: KubernetesRun) -> None:
+    run.pods.fates["dataset"] = Runs()
+    driving = run.driver()
+    driving.step()
+    driving.step()
+    (pod,) = [one for one in run.double.objects("Pod") if one["metadata"]["name"].startswith(f"{run.name}-dataset-1-")]
     assert run.double.count("GET .*/log$") == 0
+    pod["metadata"]["deletionTimestamp"] = pod["metadata"]["creationTimestamp"]
+    run.double.add(pod)
+    for said in (b"step 7\n", b"step 7\nstopped\n"):
+        run.double.logs[pod["metadata"]["name"]] = said
+        driving.step()
+        (kept,) = run.store.names(log_folder(run.name, "dataset"))
+        assert run.store.read(kept) == said

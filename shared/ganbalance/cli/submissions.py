@@ -9,7 +9,7 @@ import yaml
 from ganbalance.cli import experiments, sweeps
 from ganbalance.cli.commands import add_access, command, connected, flag, positive
 from ganbalance.config import OwnImages
-from ganbalance.errors import EXIT_DONE, ConfigError, DataError, GanbalanceError, Stopped
+from ganbalance.errors import EXIT_DONE, ConfigError, DataError, Stopped
 from ganbalance.k8s import manifest, preflight
 from ganbalance.k8s.client import Access, Cluster
 from ganbalance.k8s.connection import templates
@@ -17,7 +17,7 @@ from ganbalance.k8s.driver import Driver
 from ganbalance.k8s.operations import check_is_known, is_under_way
 from ganbalance.k8s.status import observe
 from ganbalance.maintenance.doctor.checks import findings
-from ganbalance.pipeline import pod, request, runs
+from ganbalance.pipeline import request, runs
 from ganbalance.pipeline.plan import make_plan
 from ganbalance.pipeline.runs import Submission
 from ganbalance.pipeline.signals import stoppable
@@ -91,16 +91,11 @@ def render(flags: argparse.Namespace) -> int:
 )  # fmt: skip
 def drive(flags: argparse.Namespace) -> int:
     """Drive a submission to its end, as its pod does; the exit code says whether every stage has a result."""
-    with stoppable("stopped; another driver goes on from here"), pod.Log() as log:
+    with stoppable("stopped; another driver goes on from here"):
         store = open_store(flags.store)
-        log.keep_in(store, flags.run, manifest.DRIVER)
-        try:
-            record, submission = runs.load(store, flags.run), runs.load_submission(store, flags.run, flags.submission)
-            state = State(record.plan, Artifacts(store))
-            return _report_failures(Driver(Cluster(Access()), record.experiment, state, submission).run())
-        except GanbalanceError as error:  # for `status`, which reads it of the driver's pod
-            pod.write_termination_message(error.exit_code, str(error))
-            raise
+        record, submission = runs.load(store, flags.run), runs.load_submission(store, flags.run, flags.submission)
+        state = State(record.plan, Artifacts(store))
+        return _report_failures(Driver(Cluster(Access()), record.experiment, state, submission).run())
 
 
 def _start(flags: argparse.Namespace, cluster: Cluster, store: Store, record: runs.Record, *, is_new: bool) -> int:

@@ -5,13 +5,12 @@ For a pod that ended: memory, the node, the program's termination message, its e
 Kubernetes says what is wrong and not what to change here: that is `FIXES`.
 """
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from ganbalance.errors import ConfigError, DataError, Stopped, UnavailableError
-from ganbalance.k8s.manifest import CAUSE, CONTAINER, GROUP, Manifest, container_of, stage_of
+from ganbalance.k8s.manifest import CAUSE, CONTAINER, GROUP, PROGRAMS, Manifest, container_of, stage_of
 
 DEPLOY = "apply the manifests (make deploy), or name another --namespace"
 MAKE_SECRET = "make it (k8s/README.md), or let make deploy do so"  # noqa: S105 - no password
@@ -248,14 +247,10 @@ def _terminated(pod: Manifest) -> Manifest | None:
 
 
 def _termination_message(message: str | None) -> str:
-    """The cause that the program wrote, else the last line of its log."""
-    lines = [line for line in (message or "").splitlines() if line.strip()]
-    if not lines:
-        return ""
-    try:
-        return _line(json.loads(lines[-1])["cause"])
-    except (ValueError, KeyError, TypeError):
-        return _line(lines[-1])
+    """The cause: the last line of the log, which Kubernetes keeps, without the name of the program that wrote it."""
+    last = _line(next((line for line in reversed((message or "").splitlines()) if line.strip()), ""))
+    program, _, cause = last.partition(": ")
+    return cause if program in (*PROGRAMS, "ganbalance") else last
 
 
 def _line(text: str | None) -> str:

@@ -18,7 +18,7 @@ from ganbalance.config import Experiment
 from ganbalance.k8s import diagnosis, manifest, status
 from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.manifest import CAUSE, GROUP, QUEUE, Manifest, Round
-from ganbalance.k8s.operations import keep_log, log_name
+from ganbalance.k8s.operations import keep_log
 from ganbalance.k8s.status import ClusterSnapshot, completed, name_of, observe
 from ganbalance.pipeline import heartbeat, runs, stages
 from ganbalance.pipeline.plan import Node
@@ -180,15 +180,12 @@ class Driver:
         self._emitted.add(name)
 
     def _keep_logs(self, snapshot: ClusterSnapshot) -> None:
-        """Copy the logs of pods that died without doing so themselves."""
-        store = self._state.artifacts.store
+        """Copy the logs of pods that have ended, and of those that have to, whose nodes may be gone soon after."""
         for pod in itertools.chain.from_iterable(snapshot.pods.values()):
-            name = log_name(self._run, pod)
-            if diagnosis.phase(pod) != "Failed" or name in self._kept_logs:
-                continue
-            if name not in set(store.names(name.rpartition("/")[0])):
-                keep_log(self._cluster, store, self._run, pod)
-            self._kept_logs.add(name)
+            has_ended = diagnosis.phase(pod) in ("Succeeded", "Failed")
+            if (has_ended or "deletionTimestamp" in pod["metadata"]) and name_of(pod) not in self._kept_logs:
+                keep_log(self._cluster, self._state.artifacts.store, self._run, pod)
+                self._kept_logs |= {name_of(pod)} if has_ended else set()
 
 
 def _left(job: Manifest) -> int:

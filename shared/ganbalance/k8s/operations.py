@@ -10,7 +10,6 @@ from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.manifest import DRIVER, PART, RUN, SUBMISSION, Manifest
 from ganbalance.k8s.status import drivers, name_of, stage_of
 from ganbalance.pipeline import heartbeat, runs
-from ganbalance.pipeline import pod as in_pod
 from ganbalance.plurals import plural
 from ganbalance.store import Store
 
@@ -45,15 +44,10 @@ def cancel(cluster: Cluster, store: Store, run: str, say: Say) -> int:
     return found
 
 
-def log_name(run: str, pod: Manifest) -> str:
-    """Where the store keeps the log of a pod."""
-    return f"{in_pod.log_folder(run, stage_of(pod))}/{name_of(pod)}.log"
-
-
 def keep_log(cluster: Cluster, store: Store, run: str, pod: Manifest) -> None:
-    """Keep what a pod has printed so far; a stage that ends by itself replaces it by the whole."""
+    """Keep what a pod has printed so far, in place of what was kept before."""
     if (log := cluster.log(name_of(pod))) is not None:
-        store.create(log_name(run, pod), log)
+        runs.replace(store, f"{runs.log_folder(run, stage_of(pod))}/{name_of(pod)}.log", log)
 
 
 def _wait_for_end(cluster: Cluster, run: str, part: str, say: Say) -> None:
@@ -77,7 +71,7 @@ def logs(cluster: Cluster, store: Store, run: str, stage: str) -> Iterator[tuple
     A stage is named as in `status`, or by the start of its name. A live pod's log comes from the pod, another's from
     the store. Raises ConfigError when nothing of that name has run.
     """
-    entries = list(store.entries(in_pod.log_folder(run, stage)))
+    entries = list(store.entries(runs.log_folder(run, stage)))
     kept = {Path(entry.name).stem: entry.name for entry in entries}
     labels = {RUN: run, PART: DRIVER if stage == DRIVER else "stage"}
     pods = {name_of(pod): pod for pod in cluster.list("Pod", labels) if f"{stage_of(pod)}/".startswith(f"{stage}/")}
@@ -89,7 +83,7 @@ def logs(cluster: Cluster, store: Store, run: str, stage: str) -> Iterator[tuple
     # a stage has one pod at a time, so when one was made comes after all that the one before it wrote
     made = {Path(entry.name).stem: (Path(entry.name).parent.as_posix(), entry.modified) for entry in entries}
     made |= {
-        name: (in_pod.log_folder(run, stage_of(pod)), diagnosis.when(pod["metadata"]["creationTimestamp"]))
+        name: (runs.log_folder(run, stage_of(pod)), diagnosis.when(pod["metadata"]["creationTimestamp"]))
         for name, pod in pods.items()
     }
     for name in sorted(made, key=lambda name: (made[name], name)):

@@ -16,9 +16,10 @@ from datetime import UTC, datetime, timedelta
 
 from ganbalance.errors import DataError, GanbalanceError
 from ganbalance.frozen import Frozen
-from ganbalance.pipeline import pod, runs
+from ganbalance.pipeline import runs
 from ganbalance.store import MissingError, Store
 
+POD = "GANBALANCE_POD"  # the pod's name, which the pod template sets
 EVERY_S = 30.0
 DEAD_AFTER = timedelta(minutes=2)  # three beats may get lost
 LAST_BEAT_S = 10.0
@@ -36,7 +37,7 @@ class Worker(Frozen):
 def beating(store: Store, run: str, what: str) -> Iterator[str]:
     """Have a heartbeat while the block lasts; gives its name in the store."""
     name = f"{_folder(run)}/{secrets.token_hex(6)}.json"
-    process = os.environ.get(pod.POD) or f"{socket.gethostname()}, process {os.getpid()}"
+    process = os.environ.get(POD) or f"{socket.gethostname()}, process {os.getpid()}"
     data = runs.written(Worker(what=what, process=process, since=datetime.now(UTC)))
     ended = threading.Event()
 

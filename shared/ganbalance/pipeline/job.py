@@ -23,7 +23,7 @@ from ganbalance.data.images import TaskImages
 from ganbalance.data.split import Split
 from ganbalance.errors import EXIT_BUG, EXIT_DONE, ConfigError, DataError, GanbalanceError, UnavailableError
 from ganbalance.frozen import dump
-from ganbalance.pipeline import heartbeat, pod, provenance, request, runs
+from ganbalance.pipeline import heartbeat, provenance, request, runs
 from ganbalance.pipeline.checkpoints import Checkpoints
 from ganbalance.pipeline.plan import Node, Plan, make_plan
 from ganbalance.pipeline.signals import answered, stoppable
@@ -38,6 +38,7 @@ S = TypeVar("S", bound=Stage)
 
 
 Body = Callable[["JobContext"], None]
+INDEX = "JOB_COMPLETION_INDEX"  # which of its Job's stages a pod runs; set by Kubernetes
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -101,23 +102,20 @@ def program(doc: str | None, bodies: Mapping[type[Stage], Body]) -> Callable[...
     name = next(iter(bodies)).program
 
     def main(argv: Sequence[str] | None = None) -> int:
-        with pod.Log() as log:
-            try:
-                return _run(name, doc or "", bodies, argv, log)
-            except GanbalanceError as error:
-                code, cause = error.exit_code, str(error)
-            except Exception as error:
-                if _disk_is_full(error):
-                    code = UnavailableError.exit_code
-                    cause = (
-                        f"no space left in {tempfile.gettempdir()}; free some, or set TMPDIR, and run the same again"
-                    )
-                else:
-                    traceback.print_exc()
-                    code, cause = EXIT_BUG, f"a bug, please report it: {type(error).__name__}: {error}"
-            print(f"{name}: {cause}", file=sys.stderr, flush=True)
-            pod.write_termination_message(code, cause)
-            return code
+        try:
+            return _run(name, doc or "", bodies, argv)
+        except GanbalanceError as error:
+            code, cause = error.exit_code, str(error)
+        except Exception as error:
+            if _disk_is_full(error):
+                code = UnavailableError.exit_code
+                cause = f"no space left in {tempfile.gettempdir()}; free some, or set TMPDIR, and run the same again"
+            else:
+                traceback.print_exc()
+                code, cause = EXIT_BUG, f"a bug, please report it: {type(error).__name__}: {error}"
+        sys.stdout.flush()
+        print(f"{name}: {cause}", file=sys.stderr, flush=True)  # the last line is a pod's termination message
+        return code
 
     return main
 
@@ -129,15 +127,13 @@ def _disk_is_full(error: Exception) -> bool:
     return getattr(error, "errno", None) in NO_SPACE or short_write or os.strerror(errno.ENOSPC) in message
 
 
-def _run(name: str, doc: str, bodies: Mapping[type[Stage], Body], argv: Sequence[str] | None, log: pod.Log) -> int:
+def _run(name: str, doc: str, bodies: Mapping[type[Stage], Body], argv: Sequence[str] | None) -> int:
     flags = _parser(name, doc).parse_args(argv)
     if flags.run and (flags.set or flags.seeds):
         raise ConfigError("--set and --seeds change an experiment; a run (--run) is fixed when it is submitted")
     store = open_store(flags.store) if flags.run else None  # a dry run of an experiment needs none
     if flags.stages:
-        flags.stage = pod.stage_of(flags.stages)
-    if store and flags.stages:
-        log.keep_in(store, flags.run, flags.stage)
+        flags.stage = _of_pod(flags.stages)
     record = runs.load(store, flags.run) if store else _requested(flags)
     chosen = _select(record.plan, name, flags)
     if flags.dry_run:
@@ -244,6 +240,17 @@ def _requested(flags: argparse.Namespace) -> runs.Record:
         return runs.Record(experiment=experiment, plan=plan)
     experiment = request.experiment(flags.experiment, sets=flags.set, seeds=flags.seeds, only_gans=[flags.gan])
     return runs.Record(experiment=experiment, plan=make_plan(experiment))
+
+
+def _of_pod(stages: Sequence[str]) -> str:
+    """The one that this pod is to run of the stages of its Job. Raises ConfigError outside of an Indexed Job."""
+    given = os.environ.get(INDEX, "")
+    if not given.isdecimal() or int(given) >= len(stages):
+        raise ConfigError(
+            f"{INDEX}={given!r}: --stages is for the pods of a Job, which have an index below {len(stages)}; elsewhere "
+            "name a stage with --stage"
+        )
+    return stages[int(given)]
 
 
 def _select(plan: Plan, name: str, flags: argparse.Namespace) -> list[Node]:

@@ -4,6 +4,7 @@ runs/<run>/run.json                    the resolved experiment and the plan
 runs/<run>/events/<time>-<id>.json     append-only
 runs/<run>/submissions/<number>.json   the pod templates as they were then, and how much may run at a time
 runs/<run>/heartbeats/<id>.json        who works on it now; see `heartbeat`
+runs/<run>/logs/<stage>/<pod>.log      what a pod printed; <stage> is "driver" for a driver
 
 A driver reads the last submission and the run's record, so a template that is changed later changes no run that is
 under way.
@@ -118,6 +119,11 @@ def note(store: Store, run: str, event: str, **fields: Any) -> None:
     now = datetime.datetime.now(datetime.UTC)
     data = {"at": now.isoformat(timespec="seconds"), "event": event} | fields
     store.create(f"runs/{run}/events/{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}.json", json.dumps(data).encode())
+
+
+def log_folder(run: str, stage: str) -> str:
+    """Where the logs of a stage's pods are, or of all stages whose names begin so."""
+    return f"runs/{run}/logs/{stage}"
 
 
 def group_of(node: Node) -> str:
