@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ganbalance.maintenance.doctor import folder
+from ganbalance.maintenance import doctor
 from ganbalance.store import open_store
 from tests import doctoring, servers
 from tests.doctoring import diagnose, failed
@@ -25,7 +25,7 @@ def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def room_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     """How full this machine's disk is is not under test."""
-    monkeypatch.setattr(folder, "LOW_BYTES", 1)
+    monkeypatch.setattr(doctor, "LOW_BYTES", 1)
 
 
 def contents(path: Path) -> list[str]:
@@ -93,7 +93,7 @@ def test_a_file_system_without_hard_links_is_reported(tmp_path: Path, monkeypatc
 
 
 def test_little_free_space_is_a_warning_and_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder, "LOW_BYTES", 1e18)
+    monkeypatch.setattr(doctor, "LOW_BYTES", 1e18)
     said = diagnose(str(tmp_path))
     assert (said["states"]["free space"], said["exit_code"]) == ("warn", 0)
     assert "free space" in said["verdict"]

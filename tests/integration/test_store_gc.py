@@ -14,7 +14,7 @@ import pytest
 from ganbalance import cli
 from ganbalance.errors import UnavailableError
 from ganbalance.maintenance import gc as garbage
-from ganbalance.maintenance.doctor.checks import TRIALS
+from ganbalance.maintenance.doctor import TRIALS
 from ganbalance.pipeline import runs
 from ganbalance.pipeline.state import State
 from ganbalance.store import Store, make_store, open_store

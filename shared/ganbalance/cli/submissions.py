@@ -16,7 +16,7 @@ from ganbalance.k8s.connection import templates
 from ganbalance.k8s.driver import Driver
 from ganbalance.k8s.operations import check_is_known, is_under_way
 from ganbalance.k8s.status import observe
-from ganbalance.maintenance.doctor.checks import findings
+from ganbalance.maintenance.doctor import findings
 from ganbalance.pipeline import request, runs
 from ganbalance.pipeline.plan import make_plan
 from ganbalance.pipeline.runs import Submission

@@ -17,7 +17,7 @@ from ganbalance.k8s import connection, manifest
 from ganbalance.k8s.client import KINDS, Cluster, ForbiddenError, RefusedError, quantity
 from ganbalance.k8s.diagnosis import TEMPLATE, fix_for
 from ganbalance.k8s.manifest import DRIVER, PROGRAMS, QUEUE, Manifest, Round
-from ganbalance.maintenance.doctor.checks import Check, CheckResult, Finding
+from ganbalance.maintenance.doctor import Check, CheckResult, Finding
 from ganbalance.pipeline import stages
 from ganbalance.pipeline.runs import job_name
 from ganbalance.plurals import plural

@@ -18,7 +18,7 @@ from functools import partial
 from itertools import chain
 
 from ganbalance.errors import DataError, UnavailableError
-from ganbalance.maintenance.doctor.checks import TRIALS
+from ganbalance.maintenance.doctor import TRIALS
 from ganbalance.maintenance.inventory import Address, Holding, Inventory, references
 from ganbalance.store import Store
 from ganbalance.store.artifacts import Artifacts, Commit

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import NamedTuple, TypeVar
 
 from ganbalance.errors import DataError
-from ganbalance.maintenance.doctor.checks import TRIALS
+from ganbalance.maintenance.doctor import TRIALS
 from ganbalance.pipeline import runs, stages
 from ganbalance.pipeline.plan import Node
 from ganbalance.pipeline.runs import Record

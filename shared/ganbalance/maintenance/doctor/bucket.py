@@ -10,8 +10,7 @@ from botocore import UNSIGNED
 from botocore.exceptions import ClientError
 
 from ganbalance.errors import ConfigError, UnavailableError
-from ganbalance.maintenance.doctor.checks import Check, CheckResult
-from ganbalance.maintenance.doctor.target import Target
+from ganbalance.maintenance.doctor import Check, CheckResult, Target
 from ganbalance.store import s3_client, s3_failures
 from ganbalance.store.s3_failures import translate_errors
 from ganbalance.store.schemes import s3
