@@ -77,9 +77,12 @@ class KubernetesRun:
     def stages(self) -> set[str]:
         return {node.name for node in self.record.plan.nodes}
 
+    def last_submission(self) -> int:
+        return max(runs.submission_numbers(self.store, self.name), default=0)
+
     def submit(self, **settings: Any) -> int:
         """One more submission; its number."""
-        number = runs.last_submission(self.store, self.name) + 1
+        number = self.last_submission() + 1
         submission = Submission(
             run=self.name, number=number, parallel=settings.get("parallel", 4), pending_s=PENDING_S,
             templates={name: template(name) for name in TEMPLATES} | settings.get("templates", {}),
@@ -95,7 +98,7 @@ class KubernetesRun:
 
     def driver(self, number: int | None = None, cluster: Cluster | None = None, store: Store | None = None) -> Driver:
         """A driver of the last submission, or of that number, which knows nothing yet."""
-        submission = runs.load_submission(self.store, self.name, number or runs.last_submission(self.store, self.name))
+        submission = runs.load_submission(self.store, self.name, number or self.last_submission())
         return Driver(cluster or self.cluster(), self.record.experiment, self.state(store), submission)
 
     def drive(self, driving: Driver | None = None) -> dict[str, str]:

@@ -14,7 +14,7 @@ from ganbalance.k8s import manifest, preflight
 from ganbalance.k8s.client import Access, Cluster
 from ganbalance.k8s.connection import templates
 from ganbalance.k8s.driver import Driver
-from ganbalance.k8s.operations import check_is_known, is_under_way
+from ganbalance.k8s.operations import is_under_way, next_submission
 from ganbalance.k8s.status import observe
 from ganbalance.maintenance.doctor import findings
 from ganbalance.pipeline import request, runs
@@ -106,7 +106,6 @@ def _start(flags: argparse.Namespace, cluster: Cluster, store: Store, record: ru
         print(f"already done; next: ganbalance fetch-report --run {run} {cluster.flags}")
         return EXIT_DONE
     then = f"next: ganbalance watch --run {run} {cluster.flags}"
-    check_is_known(cluster, store, run)
     if name := is_under_way(cluster, run):
         print(f"under way already, driven by the Job {name}; {then}")
         return EXIT_DONE
@@ -160,7 +159,7 @@ def _make(stages: list[str], record: runs.Record, state: State) -> None:
 
 def _new_submission(flags: argparse.Namespace, cluster: Cluster, store: Store, run: str) -> Submission:
     return Submission(
-        run=run, number=runs.last_submission(store, run) + 1, parallel=flags.parallel, pending_s=flags.pending,
+        run=run, number=next_submission(cluster, store, run), parallel=flags.parallel, pending_s=flags.pending,
         templates=templates(cluster),
     )  # fmt: skip
 

@@ -131,7 +131,6 @@ class _Watched:
     def __init__(self, cluster: Cluster, store: Store, run: str) -> None:
         self._cluster, self._store, self._run = cluster, store, run
         self._plan = runs.load(store, run).plan
-        operations.check_is_known(cluster, store, run)
 
     def observe(self) -> tuple[list[Row], DriverRow]:
         """The rows as they are now."""

@@ -98,10 +98,10 @@ def stages_of(pod: Manifest) -> tuple[str, ...]:
     return tuple(arguments[arguments.index(STAGES) + 1 :]) if STAGES in arguments else ()
 
 
-def stage_of(job: Manifest) -> str:
-    """The stage of a Job or of its pod; "*" where its labels do not say."""
+def stage_of(job: Manifest, default: str = "*") -> str:
+    """The stage of a Job or of its pod; `default` where its labels do not say."""
     group = job["metadata"].get("labels", {}).get(GROUP, "")
-    return max((name for name in stages.ALL if f"{group}-".startswith(f"{name}-")), key=len, default="*")
+    return max((name for name in stages.ALL if f"{group}-".startswith(f"{name}-")), key=len, default=default)
 
 
 def _job(  # noqa: PLR0913 - what a Job is made of

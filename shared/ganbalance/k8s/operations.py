@@ -113,13 +113,7 @@ def is_under_way(cluster: Cluster, run: str) -> str | None:
     return next((name_of(job) for job in drivers(cluster, run) if diagnosis.terminal(job) is None), None)
 
 
-def check_is_known(cluster: Cluster, store: Store, run: str) -> None:
-    """Raises ConfigError for Jobs of a run whose submission the store does not know: a new one may need their names."""
-    jobs = cluster.list("Job", {RUN: run})  # first: a submission is recorded before its Jobs are made
-    known = runs.submission_numbers(store, run)
-    if strangers := [name_of(job) for job in jobs if int(job["metadata"]["labels"][SUBMISSION]) not in known]:
-        raise ConfigError(
-            f"the store {store.url} knows nothing of the Job {strangers[0]} of run {run}: the store was another then, "
-            f"or held more; 'ganbalance cancel --run {run} {cluster.flags}' deletes the run's Jobs, "
-            "then submit it again"
-        )
+def next_submission(cluster: Cluster, store: Store, run: str) -> int:
+    """A number that no submission has, nor any Job that is there, also one of a store that was another then."""
+    of_jobs = [int(job["metadata"]["labels"][SUBMISSION]) for job in cluster.list("Job", {RUN: run})]
+    return 1 + max([*runs.submission_numbers(store, run), *of_jobs], default=0)

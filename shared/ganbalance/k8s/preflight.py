@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ganbalance.config import PodResources
 from ganbalance.errors import ConfigError, UnavailableError
@@ -18,7 +18,6 @@ from ganbalance.k8s.client import KINDS, Cluster, ForbiddenError, RefusedError, 
 from ganbalance.k8s.diagnosis import TEMPLATE, fix_for
 from ganbalance.k8s.manifest import DRIVER, PROGRAMS, QUEUE, Manifest, Round
 from ganbalance.maintenance.doctor import Check, CheckResult, Finding
-from ganbalance.pipeline import stages
 from ganbalance.pipeline.runs import job_name
 from ganbalance.plurals import plural
 
@@ -37,16 +36,15 @@ SUBJECT = re.compile(r'^\S+ "[^"]*" is (?:forbidden|invalid): ')
 
 
 class Pod(NamedTuple):
-    """One kind of pod; `program` is what runs in it, or "driver", or its stage where others of the program get more."""
+    """The pods of one Job; `kind` is the stage they run, or "driver"."""
 
-    program: str
+    kind: str
     template: Manifest
 
     @property
     def setting(self) -> str:
-        """Where its resources are set."""
-        name = self.program
-        return f"the PodTemplate {name}" if name == DRIVER else f"resources.pods.{name} of the experiment"
+        """Where their resources are set."""
+        return f"the PodTemplate {DRIVER}" if self.kind == DRIVER else f"resources.pods.{self.kind} of the experiment"
 
 
 class PodSpecs:
@@ -64,18 +62,8 @@ class PodSpecs:
 
     @property
     def pods(self) -> list[Pod]:
-        """One for each program, and for each of its stages that gets other resources; the rest is arguments."""
-        kinds: dict[str, list[Manifest]] = {}
-        for job in self.jobs:
-            stage = stages.ALL.get(manifest.stage_of(job))
-            of_program = kinds.setdefault(stage.program if stage else DRIVER, [])
-            if _granted(job) not in map(_granted, of_program):
-                of_program.append(job)
-        return [
-            Pod(program if len(of_program) == 1 else manifest.stage_of(job), job["spec"]["template"])
-            for program, of_program in kinds.items()
-            for job in of_program
-        ]
+        """One for each Job."""
+        return [Pod(manifest.stage_of(job, default=DRIVER), job["spec"]["template"]) for job in self.jobs]
 
 
 def checks(cluster: Cluster, jobs: Sequence[Manifest]) -> list[Check]:
@@ -160,15 +148,15 @@ def _jobs(cluster: Cluster, specs: PodSpecs) -> CheckResult:
 
 
 def _pods(cluster: Cluster, specs: PodSpecs) -> CheckResult:
-    """Each kind of pod would be taken: a Job is, whatever its pods are. They wait where a quota has no room."""
+    """The pods of each Job would be taken: a Job is, whatever its pods are. They wait where a quota has no room."""
     refused: dict[str, list[Pod]] = {}
     for pod in specs.pods:
         metadata = pod.template["metadata"] | {"generateName": "ganbalance-preflight-"}
         if why := _refusal(cluster, pod.template | {"apiVersion": "v1", "kind": "Pod", "metadata": metadata}):
             refused.setdefault(why, []).append(pod)
     if not refused:
-        return CheckResult(f"the API server takes {plural(len(specs.pods), 'kind')} of pods (dry run)")
-    reasons = "; ".join(f"{', '.join(pod.program for pod in of)}: {why}" for why, of in refused.items())
+        return CheckResult(f"the API server takes their pods: {_kinds(specs.pods)} (dry run)")
+    reasons = "; ".join(f"{_kinds(of)}: {why}" for why, of in refused.items())
     why = next((why for why in refused if "exceeded quota" not in why), "")
     if not why:
         return CheckResult(f"pods wait until there is room: {reasons}", "warn", fix_for(reasons))
@@ -199,7 +187,7 @@ def _gpus(cluster: Cluster, specs: PodSpecs) -> CheckResult:
         for name, amount in manifest.container_of(pod.template).get("resources", {}).get("limits", {}).items():
             most = max(having.get(name, Counter[str]()).values(), default=0)
             if "/" in name and quantity(amount) > most:
-                text = f"{pod.program}: no node has {name} >= {amount}; the most is {most}"
+                text = f"{pod.kind}: no node has {name} >= {amount}; the most is {most}"
                 fix = f"ask for less in {pod.setting}, or add a node that has as much"
                 if may_grow(nodes):
                     return CheckResult(f"{text}, unless a pool grows one that has", "warn", fix)
@@ -230,16 +218,14 @@ def _trials(templates: dict[str, Manifest]) -> Iterator[Manifest]:
         yield manifest.stage_job(TRIAL_RUN, of, templates[program], PodResources(), parallelism=1)
 
 
+def _kinds(pods: Iterable[Pod]) -> str:
+    return ", ".join(dict.fromkeys(pod.kind for pod in pods))
+
+
 def _containers(pod: Pod) -> list[Manifest]:
     """All of them, whenever they run."""
     spec = pod.template["spec"]
     return [*spec.get("initContainers", ()), *spec["containers"]]
-
-
-def _granted(job: Manifest) -> Any:
-    """What its pods get, as far as an experiment can say: resources, and whether they need a GPU's node."""
-    pod = job["spec"]["template"]
-    return manifest.container_of(pod).get("resources"), pod["spec"].get("nodeSelector"), pod["spec"].get("tolerations")
 
 
 def _refusal(cluster: Cluster, wanted: Manifest) -> str:

@@ -178,10 +178,5 @@ def submission_numbers(store: Store, run: str) -> set[int]:
     return {int(Path(name).stem) for name in store.names(f"runs/{run}/submissions")}
 
 
-def last_submission(store: Store, run: str) -> int:
-    """The number of a run's last submission, 0 when there is none."""
-    return max(submission_numbers(store, run), default=0)
-
-
 def _submission_name(run: str, number: int) -> str:
     return f"runs/{run}/submissions/{number:0{SUBMISSION_DIGITS}d}.json"
