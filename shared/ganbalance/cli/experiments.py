@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 
+from ganbalance import sweep
 from ganbalance.cli import results, sweeps
 from ganbalance.cli.commands import add_access, command, flag, is_named, positive
 from ganbalance.cli.text import table
@@ -17,7 +18,6 @@ from ganbalance.errors import EXIT_DONE, ConfigError, UnavailableError
 from ganbalance.models import backbones
 from ganbalance.pipeline import heartbeat, request, resolution, runs
 from ganbalance.pipeline.local import Failure, LocalRunner
-from ganbalance.pipeline.plan import make_plan
 from ganbalance.pipeline.state import State, open_state
 from ganbalance.printing import shortened
 from ganbalance.store import open_store
@@ -89,23 +89,27 @@ def _run(flags: argparse.Namespace, record: runs.Record, state: State) -> int:
 def plan(flags: argparse.Namespace) -> int:
     """Print what would run, and what is done already; of a sweep also what its experiments share."""
     members = sweeps.requested(flags)
-    if len(members) > 1 and not flags.record:
-        return sweeps.plan(flags, members)
-    experiment = requested(flags)
-    planned, store = make_plan(experiment), open_store(flags.store)
-    record, done = runs.Record(experiment=experiment, plan=planned), sweeps.settled(store, planned)
-    print(f"run {planned.run}")
-    for node in planned.nodes:
-        print(f"  {'done' if node.key in done else 'not started':<11}  {node.key[:12]}  {node.name}")
-    left = [node for node in planned.nodes if node.key not in done]
-    print(", ".join([f"{len(done)} done", f"{len(left)} not started", *sweeps.by_stage(left)]))
+    if flags.record:
+        request.only(members, flags.experiment)
+    records, store = sweeps.records(members), open_store(flags.store)
+    done = [sweeps.settled(store, record.plan) for record in records]
+    every = {node.key: node for record in records for node in record.plan.nodes}
+    left = [node for key, node in every.items() if key not in set().union(*done)]
+    if len(members) > 1:
+        sweeps.show(members, records, done, left)
+        print(f"the stages of one: ganbalance plan {flags.experiment} {sweep.which(members)}")
+    else:
+        print(f"run {records[0].plan.run}")
+        for node in records[0].plan.nodes:
+            print(f"  {'done' if node.key in done[0] else 'not started':<11}  {node.key[:12]}  {node.name}")
+        print(", ".join([f"{len(done[0])} done", f"{len(left)} not started", *sweeps.by_stage(left)]))
     if is_named(flags):
-        print(sweeps.gpu_bound(flags, [record], left))
-    for line in (*planned.notes, *planned.forecast):
+        print(sweeps.gpu_bound(flags, records, left))
+    for line in dict.fromkeys(line for record in records for line in (*record.plan.notes, *record.plan.forecast)):
         print(f"note: {line}")
     if flags.record:
-        runs.submit(store, record)
-        flags.record.write_text(f"--run={planned.run}\n")
+        runs.submit(store, records[0])
+        flags.record.write_text(f"--run={records[0].plan.run}\n")
     return EXIT_DONE
 
 
@@ -156,7 +160,7 @@ def card(flags: argparse.Namespace) -> int:
 
 def requested(flags: argparse.Namespace) -> Experiment:
     """The one experiment that the flags of `add_request` ask for. Raises ConfigError."""
-    return request.experiment(flags.experiment, **sweeps.overrides(flags))
+    return request.only(sweeps.requested(flags), flags.experiment)
 
 
 def _preflight(experiment: Experiment, state: State) -> None:

@@ -15,8 +15,7 @@ from ganbalance.frozen import dump
 from ganbalance.maintenance.cp import copy_run
 from ganbalance.maintenance.gc import Garbage, ScanResults, collect, sweep
 from ganbalance.maintenance.inventory import Inventory
-from ganbalance.maintenance.ls import RunRow, StageRow, runs_of, stages_of
-from ganbalance.maintenance.show import describe
+from ganbalance.maintenance.show import RunRow, StageRow, describe, runs_of, stages_of
 from ganbalance.maintenance.verify import verify_artifacts
 from ganbalance.pipeline import request
 from ganbalance.plurals import plural

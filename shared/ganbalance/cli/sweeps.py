@@ -5,11 +5,11 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ganbalance import sweep
 from ganbalance.cli import text
-from ganbalance.cli.commands import access, add_access, command, flag, is_named
+from ganbalance.cli.commands import access, add_access, command, flag
 from ganbalance.errors import EXIT_DONE, ConfigError, DataError, GanbalanceError
 from ganbalance.k8s import manifest
 from ganbalance.k8s.client import Cluster
@@ -31,12 +31,8 @@ from ganbalance.sweep import Member
 
 def requested(flags: argparse.Namespace) -> tuple[Member, ...]:
     """The experiments that the flags of `experiments.add_request` ask for. Raises ConfigError."""
-    return request.experiments(flags.experiment, **overrides(flags))
-
-
-def overrides(flags: argparse.Namespace) -> dict[str, Any]:
-    """What the flags change of the file."""
-    return {"sets": flags.set, "seeds": flags.seeds, "only_gans": None if flags.gan is None else flags.gan.split()}
+    only_gans = None if flags.gan is None else flags.gan.split()
+    return request.experiments(flags.experiment, sets=flags.set, seeds=flags.seeds, only_gans=only_gans)
 
 
 def records(members: Sequence[Member]) -> list[Record]:
@@ -50,11 +46,9 @@ def records(members: Sequence[Member]) -> list[Record]:
     return made
 
 
-def plan(flags: argparse.Namespace, members: Sequence[Member]) -> int:
+def show(members: Sequence[Member], of_runs: Sequence[Record], done: Sequence[set[str]], left: Sequence[Node]) -> None:
     """Print the experiments, what of each is done, and what they share."""
-    of_runs, store = records(members), open_store(flags.store)
     planned = [record.plan for record in of_runs]
-    done = [settled(store, plan) for plan in planned]
     runs_of = Counter(node.key for plan in planned for node in plan.nodes)
     keys = tuple(dict.fromkeys(key for member in members for key in member.values))
     cells = [
@@ -68,16 +62,9 @@ def plan(flags: argparse.Namespace, members: Sequence[Member]) -> int:
     print(text.table(head, cells, right=("stages", "done", "shared")))
     every = {node.key: node for plan in planned for node in plan.nodes}
     shared = [node for key, node in every.items() if runs_of[key] > 1]
-    left = [node for key, node in every.items() if key not in set().union(*done)]
     print(f"{len(members)} experiments, {len(every)} stages: {len(every) - len(left)} done, {len(left)} not started")
     print(f"not started: {', '.join(by_stage(left)) or 'nothing'}")
     print(f"shared by several of them: {', '.join(by_stage(shared)) or 'nothing'}")
-    if is_named(flags):
-        print(gpu_bound(flags, of_runs, left))
-    for line in dict.fromkeys(line for plan in planned for line in (*plan.notes, *plan.forecast)):
-        print(f"note: {line}")
-    print(f"the stages of one: ganbalance plan {flags.experiment} {sweep.which(members)}")
-    return EXIT_DONE
 
 
 def made_twice(store: Store, of_runs: Sequence[Record]) -> str:

@@ -15,7 +15,7 @@ from ganbalance.frozen import dump
 from ganbalance.k8s import operations, status
 from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.diagnosis import advised
-from ganbalance.k8s.status import DriverRow, Row, observe
+from ganbalance.k8s.status import DriverRow, Row
 from ganbalance.maintenance import gc as garbage
 from ganbalance.pipeline import heartbeat, runs
 from ganbalance.pipeline.state import State
@@ -41,7 +41,7 @@ def show_status(flags: argparse.Namespace) -> int:
     """Print what every stage of a run on a cluster is doing, and why not."""
     with connected(flags) as (cluster, store):
         run = flags.run or operations.latest(cluster)
-        rows, driver = _Watched(cluster, store, run).observe()
+        rows, driver = _observe(cluster, store, runs.load(store, run))
     data = {"run": run, "driver": dump(driver), "stages": [dump(row) for row in rows]}
     text.show(flags, data, _page(run, rows, driver, cluster.flags))
     return EXIT_DONE
@@ -52,10 +52,9 @@ def watch(flags: argparse.Namespace) -> int:
     """Print the same as status, live, until the run is over; where there is no terminal, a line per change."""
     with connected(flags) as (cluster, store):
         run = flags.run or operations.latest(cluster)
-        watched = _Watched(cluster, store, run)
-        shown: dict[str, str] = {}
+        record, shown = runs.load(store, run), dict[str, str]()
         while True:
-            rows, driver = watched.observe()
+            rows, driver = _observe(cluster, store, record)
             if sys.stdout.isatty():
                 print(CLEAR + _page(run, rows, driver, cluster.flags), flush=True)
             else:
@@ -125,22 +124,16 @@ def clean(flags: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
-class _Watched:
-    """A run that is observed again and again."""
-
-    def __init__(self, cluster: Cluster, store: Store, run: str) -> None:
-        self._cluster, self._store, self._run = cluster, store, run
-        self._plan = runs.load(store, run).plan
-
-    def observe(self) -> tuple[list[Row], DriverRow]:
-        """The rows as they are now."""
-        snapshot = observe(self._cluster, self._run)
-        causes = status.queue_causes(self._cluster, snapshot)
-        rows = []
-        for row in status.rows(State(self._plan, Artifacts(self._store)), snapshot):
-            of_queue = causes.get(row.job or "") if row.state == "queued" else None
-            rows.append(row.model_copy(update={"cause": of_queue or advised(row.cause)}))
-        return rows, status.driver_row(self._cluster, self._run)
+def _observe(cluster: Cluster, store: Store, record: runs.Record) -> tuple[list[Row], DriverRow]:
+    """The rows of a run as they are now."""
+    run, state = record.plan.run, State(record.plan, Artifacts(store))
+    snapshot = status.observe(cluster, run)
+    causes = status.queue_causes(cluster, snapshot)
+    rows = []
+    for row in status.rows(state, snapshot):
+        of_queue = causes.get(row.job or "") if row.state == "queued" else None
+        rows.append(row.model_copy(update={"cause": of_queue or advised(row.cause)}))
+    return rows, status.driver_row(cluster, run)
 
 
 def _page(run: str, rows: Sequence[Row], driver: DriverRow, cluster: str) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
-from ganbalance.errors import DataError, GanbalanceError
+from ganbalance.errors import GanbalanceError
 from ganbalance.frozen import Frozen
 from ganbalance.pipeline import runs
 from ganbalance.store import MissingError, Store
@@ -69,17 +69,9 @@ def others(store: Store, run: str, mine: str) -> list[tuple[Worker, timedelta]]:
     for name, modified in seen.items():
         if now - modified < DEAD_AFTER:
             with suppress(MissingError):  # it has ended by now
-                found.append((_parse(store, name), max(now - modified, timedelta(0))))
+                worker = runs.read(store, name, Worker.model_validate_json, fix="see who works on the run")
+                found.append((worker, max(now - modified, timedelta(0))))
     return sorted(found, key=lambda one: one[0].since)
-
-
-def _parse(store: Store, name: str) -> Worker:
-    try:
-        return Worker.model_validate_json(store.read(name))
-    except ValueError as error:
-        raise DataError(
-            f"{name} in the store {store.url}, a heartbeat, is corrupt or of another version; see who works on the run"
-        ) from error
 
 
 def _folder(run: str) -> str:

@@ -147,7 +147,7 @@ class LocalRunner:
         self._logs, self._workers = logs, workers
         self._running: dict[str, Running] = {}
         self._failures: dict[str, Failure] = {}
-        self._stopping = self._is_passed_on = False
+        self._stopping = False
         self._processes = multiprocessing.get_context("forkserver")
         self._processes.set_forkserver_preload([*PRELOADED, type(state.artifacts.store).__module__])
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the runner, which stops the stages
@@ -210,9 +210,8 @@ class LocalRunner:
                 yield name, entry, "done" if self._state.commit(name) else "stopped"
 
     def _pass_on_stop(self) -> None:
-        """Send the stages SIGTERM, once; a second Ctrl-C is not needed."""
-        if self._stopping and not self._is_passed_on:
-            self._is_passed_on = True
+        """Send the stages SIGTERM; a second Ctrl-C is not needed, and another SIGTERM says nothing new."""
+        if self._stopping:
             for entry in self._running.values():
                 entry.process.terminate()
 

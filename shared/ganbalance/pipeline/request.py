@@ -40,11 +40,13 @@ def add_store(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def experiment(
-    path: Path, *, sets: list[str], seeds: str | None = None, only_gans: list[str] | None = None
-) -> Experiment:
-    """The one experiment in `path`. Raises ConfigError, also where the file sweeps several."""
-    found = experiments(path, sets=sets, seeds=seeds, only_gans=only_gans)
+def experiment(path: Path, **overrides: Any) -> Experiment:
+    """The one experiment in `path`, found by `experiments`. Raises ConfigError also where the file sweeps several."""
+    return only(experiments(path, **overrides), path)
+
+
+def only(found: tuple[sweep.Member, ...], path: Path) -> Experiment:
+    """The one of the experiments found in `path`. Raises ConfigError where there are several."""
     if len(found) > 1:
         which = sweep.which(found)
         raise ConfigError(f"{path} sweeps {len(found)} experiments, and here it takes one; pick its values: {which}")

@@ -64,15 +64,11 @@ def written(record: Frozen) -> bytes:
     return json.dumps(dump(record), indent=1).encode()
 
 
-def read(store: Store, name: str, of: Callable[[bytes], R], *, absent: Callable[[], str], fix: str) -> R:
-    """The record `name`, which `of` parses.
-
-    Raises ConfigError with the message of `absent` when there is none, DataError with `fix` when it is not whole.
-    """
+def read(store: Store, name: str, of: Callable[[bytes], R], *, fix: str) -> R:
+    """The record `name`, which `of` parses. Raises MissingError, and DataError with `fix` when it is not whole."""
+    data = store.read(name)
     try:
-        return of(store.read(name))
-    except MissingError as error:
-        raise ConfigError(absent()) from error
+        return of(data)
     except (ConfigError, ValueError, TypeError, KeyError) as error:
         raise DataError(f"{name} in the store {store.url} is corrupt or of another version; {fix}") from error
 
@@ -97,13 +93,11 @@ def replace(store: Store, name: str, data: bytes) -> None:
 
 def load(store: Store, run: str) -> Record:
     """The record of a run. Raises ConfigError when there is no such run."""
-
-    def absent() -> str:
-        known = sorted({name.split("/")[1] for name in store.names("runs")})
-        return f"the store {store.url} has no run {run!r}, only: {', '.join(known) or 'none'}"
-
-    fix = "delete it and run the experiment again"
-    return read(store, f"runs/{run}/run.json", Record.of, absent=absent, fix=fix)
+    try:
+        return read(store, f"runs/{run}/run.json", Record.of, fix="delete it and run the experiment again")
+    except MissingError as error:
+        known = ", ".join(sorted({name.split("/")[1] for name in store.names("runs")})) or "none"
+        raise ConfigError(f"the store {store.url} has no run {run!r}, only: {known}") from error
 
 
 @contextmanager
@@ -167,10 +161,10 @@ def record_submission(store: Store, new: Submission) -> Submission:
 
 def load_submission(store: Store, run: str, number: int) -> Submission:
     """A submission of a run. Raises ConfigError when there is none of that number."""
-    return read(
-        store, _submission_name(run, number), Submission.model_validate_json, fix="submit again",
-        absent=lambda: f"run {run} has no submission {number} in the store {store.url}; submit it",
-    )  # fmt: skip
+    try:
+        return read(store, _submission_name(run, number), Submission.model_validate_json, fix="submit again")
+    except MissingError as error:
+        raise ConfigError(f"run {run} has no submission {number} in the store {store.url}; submit it") from error
 
 
 def submission_numbers(store: Store, run: str) -> set[int]:

@@ -9,10 +9,10 @@ import os
 import secrets
 import shutil
 import tempfile
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -24,6 +24,7 @@ from ganbalance.store.local import LocalStore, folder_of
 State = Literal["ok", "note", "warn", "FAIL", "skipped"]
 TRIALS = ".doctor"  # where trials are written, inside the store
 ANOTHER = "choose another store (--store, STORE=...)"
+TRIED = "format, write, read, create once, delete"
 TRIAL, ONCE = "trial", "once"
 CONTENT = b"written by ganbalance doctor"
 LOW_BYTES = 5e9  # the environment of one honest run, its checkpoints and images
@@ -49,10 +50,13 @@ class CheckResult(NamedTuple):
 
 
 class Check(NamedTuple):
-    """One thing to check, once the checks that it `needs` have passed."""
+    """One thing to check, once the checks that it `needs` have passed; or several, "name, name", each after another.
+
+    `run` then gives the results one by one.
+    """
 
     name: str
-    run: Callable[[], CheckResult]
+    run: Callable[[], CheckResult | Iterator[CheckResult]]
     needs: Sequence[str] = ()
 
 
@@ -60,17 +64,28 @@ def findings(checks: Iterable[Check]) -> Iterator[Finding]:
     """Run each check and yield its finding at once. Raises nothing."""
     causes: dict[str, str] = {}  # check without a result -> the failed check that is the cause
     for check in checks:
-        if cause := next((causes[need] for need in check.needs if need in causes), None):
-            finding = Finding(check.name, "skipped", f"cannot run before {cause} is fixed")
-        else:
-            try:
-                result = check.run()
-                finding = Finding(check.name, result.state, redacted(result.text), redacted(result.fix))
-            except Exception as error:  # whatever one check raises, the others still run
-                finding = failure(check.name, error)
-        if finding.state in ("FAIL", "skipped"):
-            causes[check.name] = cause or check.name
-        yield finding
+        cause = next((causes[need] for need in check.needs if need in causes), None)
+        with closing(_results(check)) as results:
+            for name in check.name.split(", "):
+                if cause:
+                    finding = Finding(name, "skipped", f"cannot run before {cause} is fixed")
+                else:
+                    try:
+                        result = next(results)
+                        finding = Finding(name, result.state, redacted(result.text), redacted(result.fix))
+                    except Exception as error:  # whatever one check raises, the others still run
+                        finding = failure(name, error)
+                if finding.state in ("FAIL", "skipped"):
+                    causes[name] = cause = cause or name
+                yield finding
+
+
+def _results(check: Check) -> Generator[CheckResult]:
+    found = check.run()
+    if isinstance(found, CheckResult):
+        yield found
+    else:
+        yield from found
 
 
 def failure(check: str, error: Exception) -> Finding:
@@ -87,131 +102,79 @@ def failure(check: str, error: Exception) -> Finding:
     return Finding(check, "FAIL", redacted(" ".join(text.split())), redacted(fix), error.exit_code)
 
 
-class Target(ABC):
-    """A store to examine."""
-
-    def __init__(self) -> None:
-        self.place = f"{TRIALS}/{secrets.token_hex(6)}"
-        self.written: tuple[str, ...] = ()
-
-    @abstractmethod
-    def of_place(self) -> list[Check]:
-        """List the checks of where the store is, each after those it rests on."""
-
-    @abstractmethod
-    def open(self, place: str = "") -> Store:
-        """The store, or the one at a place inside of it; one of another format is refused."""
-
-    def checks(self) -> list[Check]:
-        """List all checks: of the place, the format, and what can be done there."""
-        found = self.of_place()
-        return [
-            *found,
-            Check("format", self.of_format, [check.name for check in found]),
-            Check("write", self.write, ["format"]),
-            Check("read", self.read, ["write"]),
-            Check("create once", self.create_once, ["write"]),
-            Check("delete", self.delete, ["write"]),
-        ]
-
-    def of_format(self) -> CheckResult:
-        """No other version has written it."""
-        return CheckResult("new: nothing was written yet" if self.open().is_new else "a store of this version")
-
-    def write(self) -> CheckResult:
-        """A file can be made."""
-        self.trial = self.open(self.place)
-        self.written = (TRIAL, ONCE, MARKER)
+def trials(open_at: Callable[[str], Store], place: str) -> Iterator[CheckResult]:
+    """What every store must be able to do, `TRIED`, in the store at a place inside of it; "" is the store itself."""
+    yield CheckResult("new: nothing was written yet" if open_at("").is_new else "a store of this version")
+    trial, written = open_at(place), (TRIAL, ONCE, MARKER)
+    try:
         with tempfile.TemporaryDirectory(prefix="ganbalance-") as folder:
             source = Path(folder) / TRIAL
             source.write_bytes(CONTENT)
-            self.trial.put(TRIAL, source)
-        return CheckResult(f"a file was written under {TRIALS}/")
-
-    def read(self) -> CheckResult:
-        """What comes back is what was written."""
-        if self.trial.read(TRIAL) != CONTENT:
+            trial.put(TRIAL, source)
+        yield CheckResult(f"a file was written under {TRIALS}/")
+        if trial.read(TRIAL) != CONTENT:
             raise DataError("other bytes came back than were written; see what lies between, a proxy or a cache")
-        return CheckResult("the same bytes came back")
-
-    def create_once(self) -> CheckResult:
-        """A second writer of a name is refused."""
-        if [self.trial.create(ONCE, b"1"), self.trial.create(ONCE, b"2")] != [True, False]:
+        yield CheckResult("the same bytes came back")
+        if [trial.create(ONCE, b"1"), trial.create(ONCE, b"2")] != [True, False]:
             raise ConfigError(f"a second writer of a name is not refused; {ANOTHER}")
-        return CheckResult("a second writer of a name is refused")
-
-    def delete(self) -> CheckResult:
-        """What was written can be removed."""
-        for name in self.written:
-            self.trial.delete(name)
-        if left := list(self.trial.names("")):
-            raise DataError(f"{', '.join(left)} in {self.trial.url} is still there after deleting; delete it by hand")
-        self.written = ()
-        return CheckResult("what was written is gone")
-
-    def clean_up(self) -> None:
-        """Remove what is left of the trials."""
-        for name in self.written:
+        if getattr(trial, "conditional_writes", True):  # of a bucket; whether its server refuses by itself
+            yield CheckResult("a second writer of a name is refused")
+        else:
+            message = "conditional writes are not honoured: two writers are settled by reading back"
+            yield CheckResult(f"{message}, results stay correct", "note")
+        for name in written:
+            trial.delete(name)
+        if left := list(trial.names("")):
+            raise DataError(f"{', '.join(left)} in {trial.url} is still there after deleting; delete it by hand")
+        yield CheckResult("what was written is gone")
+    finally:
+        for name in written:
             with suppress(GanbalanceError):
-                self.trial.delete(name)
+                trial.delete(name)
 
 
-class Folder(Target):
-    """A folder; trials go into it, or into the nearest parent that exists."""
+def trial_place() -> str:
+    """Somewhere that nobody else tries a store in."""
+    return f"{TRIALS}/{secrets.token_hex(6)}"
 
-    def __init__(self, url: str) -> None:
-        super().__init__()
-        self.root = folder_of(url)
-        self.home = next(path for path in (self.root, *self.root.parents) if os.path.lexists(path))
 
-    def of_place(self) -> list[Check]:
-        """The folder, and space in it."""
-        return [Check("folder", self.folder), Check("free space", self.free_space, ["folder"])]
-
-    def open(self, place: str = "") -> LocalStore:
-        """The store, or a trial's."""
-        return LocalStore(str(self.home / place if place else self.root))
-
-    def folder(self) -> CheckResult:
-        """It is a folder, or can become one."""
-        if not self.home.is_dir():
-            raise ConfigError(f"{self.home} is no folder; {ANOTHER}")
-        if self.home == self.root:
-            return CheckResult(f"{self.root} is there")
-        return CheckResult(f"{self.root} is not there yet: the first write makes it in {self.home}")
-
-    def free_space(self) -> CheckResult:
-        """There is space for a run."""
-        free = shutil.disk_usage(self.home).free
-        text = f"{free / 1e9:.1f} GB"
-        if free < LOW_BYTES:
-            return CheckResult(f"only {text}", "warn", f"free some, or {ANOTHER}: {LOW_BYTES / 1e9:.0f} GB and more")
-        return CheckResult(text)
-
-    def clean_up(self) -> None:
-        """Remove what is left of the trials, folders too; one that others try in stays."""
-        trial = self.home / self.place
-        shutil.rmtree(trial, ignore_errors=True)
+def _folder(url: str) -> Iterator[CheckResult]:
+    """A folder, or what can become one: then trials go into the nearest parent that exists. Space, and its trials."""
+    root = folder_of(url)
+    home = next(path for path in (root, *root.parents) if os.path.lexists(path))
+    if not home.is_dir():
+        raise ConfigError(f"{home} is no folder; {ANOTHER}")
+    there = f"{root} is there"
+    yield CheckResult(there if home == root else f"{root} is not there yet: the first write makes it in {home}")
+    free = shutil.disk_usage(home).free
+    text = f"{free / 1e9:.1f} GB"
+    if free < LOW_BYTES:
+        yield CheckResult(f"only {text}", "warn", f"free some, or {ANOTHER}: {LOW_BYTES / 1e9:.0f} GB and more")
+    else:
+        yield CheckResult(text)
+    place = trial_place()
+    try:
+        yield from trials(lambda place: LocalStore(str(home / place if place else root)), place)
+    finally:  # folders too; one that others try in stays
+        shutil.rmtree(home / place, ignore_errors=True)
         with suppress(OSError):
-            trial.parent.rmdir()
+            (home / TRIALS).rmdir()
 
 
 def examine(url: str) -> Iterator[Finding]:
     """Every check of the store at `url`, each as soon as it is made. Raises nothing."""
     try:
         if url.startswith(S3_SCHEME):
-            from ganbalance.maintenance.doctor.bucket import Bucket
+            from ganbalance.maintenance.doctor import bucket
 
-            target: Target = Bucket(url)
+            checks = bucket.checks(url)
         else:
-            target = Folder(url)
+            folder_of(url)
+            checks = [Check(f"folder, free space, {TRIED}", partial(_folder, url))]
     except Exception as error:  # a URL can be wrong in more ways than one thinks of
         yield failure("store", error)
         return
-    try:
-        yield from findings(target.checks())
-    finally:
-        target.clean_up()
+    yield from findings(checks)
 
 
 def judged(found: Sequence[Finding], what: str, next_command: str, *, again: str) -> tuple[str, int]:
