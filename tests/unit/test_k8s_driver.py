@@ -9,7 +9,7 @@ import pytest
 
 from ganbalance.k8s.client import Access, Cluster
 from ganbalance.k8s.manifest import GROUP, QUEUE, SUBMISSION, TEMPLATES
-from ganbalance.pipeline import runs
+from ganbalance.pipeline import heartbeat, runs
 from ganbalance.pipeline.runs import log_folder
 from tests.cluster_double import ClusterDouble
 from tests.job_controller import EVICTED, OOM, Exits, Object, Runs
@@ -270,3 +270,13 @@ def test_the_log_of_a_pod_that_has_to_leave_is_kept_while_it_can_be_had(run: Kub
         driving.step()
         (kept,) = run.store.names(log_folder(run.name, "dataset"))
         assert run.store.read(kept) == said
+
+
+def test_a_driver_keeps_its_own_log(run: KubernetesRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ["--run", run.name, "--submission", "1"]
+    container = {"name": "program", "args": arguments}
+    run.double.add({"kind": "Pod", "metadata": {"name": "driver-a"}, "spec": {"containers": [container]}})
+    run.double.logs["driver-a"] = b"Started\n"
+    monkeypatch.setenv(heartbeat.POD, "driver-a")
+    assert run.driver().run() == {}
+    assert run.store.read(f"runs/{run.name}/logs/driver/driver-a.log") == b"Started\n"

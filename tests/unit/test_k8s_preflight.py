@@ -7,7 +7,6 @@ import pytest
 from ganbalance.config import PodResources, Resources
 from ganbalance.errors import ConfigError, UnavailableError
 from ganbalance.k8s import connection, manifest, preflight
-from ganbalance.k8s.preflight import PodSpecs
 from tests import cluster_double, manifests
 from tests.cluster_double import ClusterDouble
 from tests.http_double import Fault
@@ -40,14 +39,14 @@ def test_without_jobs_the_templates_are_checked_and_the_gpus_counted(double: Clu
     assert not double.objects("Job")
 
 
-def test_every_manifest_is_tried_and_the_pods_of_each(double: ClusterDouble) -> None:
+def test_every_manifest_is_tried_and_the_pods_of_every_stage_once(double: ClusterDouble) -> None:
     wanted = jobs(double)
     other = json.loads(json.dumps(wanted[1]).replace("train-gan-dcgan", "train-gan-vanilla"))
     other["metadata"]["name"] += "-b"
     other["spec"]["template"]["spec"]["containers"][0]["args"] = ["--stages", "another"]
     preflight_findings(double, [*wanted, other])
     assert double.count("POST .*/jobs$") == 3
-    assert double.count("POST .*/pods$") == 3
+    assert double.count("POST .*/pods$") == 2
     assert all(one.query.get("dryRun") == "All" for one in double.requests if "jobs" in one.path and one.body)
 
 
@@ -214,21 +213,16 @@ def test_a_pod_that_is_refused_says_why_and_what_to_set(double: ClusterDouble, m
 
 def test_pods_are_named_by_their_stage_as_their_resources_are_set(double: ClusterDouble) -> None:
     templates = connection.templates(cluster_of(double))
-    settings = Resources(pods={"train-classifier": PodResources(gpus=0, cpu="2"), "features": PodResources(gpus=1)})
+    settings = Resources(pods={"train-classifier": PodResources(gpus=0, cpu="2"), "features": PodResources(gpus=2)})
     made = [manifest.driver_job(RUN, 1, templates["driver"])]
     for stage, group in (("backbone", "backbone"), ("features", "features-dcgan")):
         of = manifest.Round(f"{RUN}-{group}-1", group, number=1, submission=1, stages=("a",))
         asked = settings.of_pods(stage, "train-classifier")
         made.append(manifest.stage_job(RUN, of, templates["train-classifier"], asked, parallelism=1))
-    _, *pods = specs = PodSpecs(cluster_of(double), made).pods
-    limits = {pod.kind: manifest.container_of(pod.template)["resources"]["limits"] for pod in pods}
-    assert {name: (one["cpu"], one.get("nvidia.com/gpu")) for name, one in limits.items()} == {
-        "backbone": ("2", None), "features": ("2", "1"),
-    }  # fmt: skip
-    assert [pod.setting for pod in specs] == [
-        "the PodTemplate driver", "resources.pods.backbone of the experiment",
-        "resources.pods.features of the experiment",
-    ]  # fmt: skip
+    found = preflight_findings(double, made)
+    assert found["pods"].text == "the API server takes 3 kinds of pods (dry run)"
+    assert found["GPUs"].text == "features: no node has nvidia.com/gpu >= 2; the most is 1"
+    assert found["GPUs"].fix.startswith("ask for less in resources.pods.features of the experiment")
 
 
 def test_pods_refused_for_one_reason_share_a_message(double: ClusterDouble) -> None:

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 from ganbalance.cli import text
 from ganbalance.cli.commands import add_access, command, connected, flag
@@ -89,7 +90,7 @@ def cancel(flags: argparse.Namespace) -> int:
     """Stop a run: its Jobs and pods go, what is committed stays."""
     with connected(flags) as (cluster, store):
         run = flags.run or operations.latest(cluster)
-        found = operations.cancel(cluster, store, run, _say)
+        found = operations.cancel(cluster, store, run, partial(print, file=sys.stderr, flush=True))
         if not found:
             runs.load(store, run)  # or it is none
     print(
@@ -107,7 +108,7 @@ def clean(flags: argparse.Namespace) -> int:
         runs.load(store, run)
         with heartbeat.beating(store, run, "ganbalance clean") as beat:
             operations.check_is_ours(cluster, store, run, beat)
-            found = operations.cancel(cluster, store, run, _say)
+            found = operations.cancel(cluster, store, run, partial(print, file=sys.stderr, flush=True))
             mine = garbage.of_run(store, run)
             kept = garbage.sweep(store, mine)
             gone = f"{plural(found, 'Job')}, {plural(len(mine.old) - len(kept), 'artifact')}"
@@ -176,7 +177,3 @@ def _print_changes(rows: Sequence[Row], shown: dict[str, str]) -> None:
         if shown.get(row.stage, f"{row.stage}  not started") != line:
             print(line, flush=True)
         shown[row.stage] = line
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

@@ -26,6 +26,7 @@ Values = dict[str, str]
 
 STORE, ENDPOINT = "GANBALANCE_STORE", "AWS_ENDPOINT_URL"
 READY_S, POLL_S = 30.0, 0.05
+METADATA = ("name", "labels", "annotations")  # of a template; the rest the API server adds
 LOOPBACK = "127.0.0.1"
 NO_PROXY = ("NO_PROXY", "no_proxy")
 SOURCES = {
@@ -81,7 +82,8 @@ def templates(cluster: Cluster) -> dict[str, Manifest]:
     found = {one["metadata"]["name"]: one for one in cluster.list("PodTemplate")}
     if missing := [name for name in TEMPLATES if name not in found]:
         raise ConfigError(f"namespace {cluster.namespace} has no PodTemplate {', '.join(missing)}; {DEPLOY}")
-    return {name: _plain(found[name]) for name in TEMPLATES}
+    plain = {name: {key: found[name]["metadata"].get(key, {}) for key in METADATA} for name in TEMPLATES}
+    return {name: {"metadata": plain[name], "template": found[name]["template"]} for name in TEMPLATES}
 
 
 @contextmanager
@@ -103,12 +105,6 @@ def reach(cluster: Cluster) -> Iterator[str]:
     }  # fmt: skip
     with _forwarded(cluster, settings.get(ENDPOINT, "")) as endpoint, _environment(ours | endpoint):
         yield url
-
-
-def _plain(template: Manifest) -> Manifest:
-    """A template without what the API server adds."""
-    metadata = {name: template["metadata"].get(name, {}) for name in ("name", "labels", "annotations")}
-    return {"metadata": metadata, "template": template["template"]}
 
 
 @contextmanager

@@ -10,6 +10,7 @@ Jobs and COMMITs alone decide, so a driver that dies after any call is followed 
 """
 
 import itertools
+import os
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -54,6 +55,8 @@ class Driver:
             store, self._run, "driver ended", submission=self._submission.number,
             failed=failures, images=snapshot.images(),
         )  # fmt: skip
+        if (name := os.environ.get(heartbeat.POD)) and (mine := self._cluster.find("Pod", name)):
+            keep_log(self._cluster, store, self._run, mine)
         return failures
 
     def step(self) -> bool:

@@ -201,13 +201,12 @@ def next_job(  # noqa: PLR0913 - all that a Job depends on
 
 def gpu_hours(experiment: Experiment, templates: dict[str, Manifest], nodes: list[Node]) -> float:
     """GPU-hours that these stages take if each runs up to its pod's deadline, once: a bound from above."""
-    return sum(_gpu_hours(experiment, templates[node.program], node) for node in nodes)
-
-
-def _gpu_hours(experiment: Experiment, template: Manifest, node: Node) -> float:
-    resource = template["metadata"].get("annotations", {}).get(GPU_RESOURCE)
-    gpus = experiment.resources.of_pods(node.stage, node.program).gpus
-    if gpus is None:
-        granted = container_of(template["template"]).get("resources", {})
-        gpus = int(granted.get("limits", {}).get(resource, 0))
-    return gpus * float(template["template"]["spec"].get("activeDeadlineSeconds", 0)) / SECONDS_PER_HOUR
+    hours = 0.0
+    for node in nodes:
+        template = templates[node.program]
+        gpus = experiment.resources.of_pods(node.stage, node.program).gpus
+        if gpus is None:
+            resource = template["metadata"].get("annotations", {}).get(GPU_RESOURCE)
+            gpus = int(container_of(template["template"]).get("resources", {}).get("limits", {}).get(resource, 0))
+        hours += gpus * template["template"]["spec"].get("activeDeadlineSeconds", 0) / SECONDS_PER_HOUR
+    return hours

@@ -9,7 +9,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import NamedTuple
 
 from ganbalance.config import PodResources
 from ganbalance.errors import ConfigError, UnavailableError
@@ -35,50 +34,19 @@ TRIAL_RUN = "doctor-00000000"  # of Jobs that are never created
 SUBJECT = re.compile(r'^\S+ "[^"]*" is (?:forbidden|invalid): ')
 
 
-class Pod(NamedTuple):
-    """The pods of one Job; `kind` is the stage they run, or "driver"."""
-
-    kind: str
-    template: Manifest
-
-    @property
-    def setting(self) -> str:
-        """Where their resources are set."""
-        return f"the PodTemplate {DRIVER}" if self.kind == DRIVER else f"resources.pods.{self.kind} of the experiment"
-
-
-class PodSpecs:
-    """The Jobs that are given, else those that the namespace's templates would make."""
-
-    def __init__(self, cluster: Cluster, jobs: Sequence[Manifest]) -> None:
-        self._cluster = cluster
-        self.jobs = list(jobs)
-
-    def templates(self) -> CheckResult:
-        """The manifests were applied."""
-        found = connection.templates(self._cluster)
-        self.jobs = self.jobs or list(_trials(found))
-        return CheckResult(f"all {len(found)} PodTemplates are there")
-
-    @property
-    def pods(self) -> list[Pod]:
-        """One for each Job."""
-        return [Pod(manifest.stage_of(job, default=DRIVER), job["spec"]["template"]) for job in self.jobs]
-
-
 def checks(cluster: Cluster, jobs: Sequence[Manifest]) -> list[Check]:
-    """The checks of a cluster for Jobs, or for its templates when there are none."""
-    specs = PodSpecs(cluster, jobs)
+    """The checks of a cluster for Jobs, or for those that its templates would make when there are none."""
+    given = cluster, list(jobs)  # which the check of the templates fills
     return [
         Check("cluster", partial(_version, cluster)),
         Check("permissions", partial(_permissions, cluster), ["cluster"]),
-        Check("templates", specs.templates, ["cluster"]),
-        Check("environment", partial(_environment, cluster, specs), ["templates"]),
-        Check("jobs", partial(_jobs, cluster, specs), ["templates", "permissions"]),
-        Check("pods", _if_allowed(_pods, cluster, specs), ["templates"]),
-        Check("queue", _if_allowed(_queue, cluster, specs), ["templates"]),
-        Check("GPUs", _if_allowed(_gpus, cluster, specs), ["templates"]),
-        Check("images", partial(_images, specs), ["templates"]),
+        Check("templates", partial(_templates, *given), ["cluster"]),
+        Check("environment", partial(_environment, *given), ["templates"]),
+        Check("jobs", partial(_jobs, *given), ["templates", "permissions"]),
+        Check("pods", _if_allowed(_pods, *given), ["templates"]),
+        Check("queue", _if_allowed(_queue, *given), ["templates"]),
+        Check("GPUs", _if_allowed(_gpus, *given), ["templates"]),
+        Check("images", partial(_images, given[1]), ["templates"]),
     ]
 
 
@@ -130,42 +98,51 @@ def _permissions(cluster: Cluster) -> CheckResult:
     return CheckResult(message, "warn", fix) if message else CheckResult(f"enough for {', '.join(PERMISSIONS)}")
 
 
-def _environment(cluster: Cluster, specs: PodSpecs) -> CheckResult:
+def _templates(cluster: Cluster, jobs: list[Manifest]) -> CheckResult:
+    """The manifests were applied."""
+    found = connection.templates(cluster)
+    if not jobs:
+        jobs += _trials(found)
+    return CheckResult(f"all {len(found)} PodTemplates are there")
+
+
+def _environment(cluster: Cluster, jobs: list[Manifest]) -> CheckResult:
     """Every pod's environment can be made, since a pod waits for what is missing."""
-    hidden = [name for pod in specs.pods for one in _containers(pod) for name in connection.variables(cluster, one)[1]]
+    hidden = [name for one in _containers(jobs) for name in connection.variables(cluster, one)[1]]
     if hidden:
         return CheckResult(f"not checked, permission denied: {', '.join(dict.fromkeys(hidden))}", "note")
     return CheckResult("every ConfigMap and Secret is there, with the keys that pods take from it")
 
 
-def _jobs(cluster: Cluster, specs: PodSpecs) -> CheckResult:
+def _jobs(cluster: Cluster, jobs: list[Manifest]) -> CheckResult:
     """Each Job would be taken."""
-    for job in specs.jobs:
+    for job in jobs:
         if why := _refusal(cluster, job):
             fix = _fix(why, "resources.pods of the experiment, or the template")
             raise RefusedError(f"the Job {job['metadata']['name']}: {why}; {fix}")
-    return CheckResult(f"the API server takes {plural(len(specs.jobs), 'Job')} (dry run)")
+    return CheckResult(f"the API server takes {plural(len(jobs), 'Job')} (dry run)")
 
 
-def _pods(cluster: Cluster, specs: PodSpecs) -> CheckResult:
+def _pods(cluster: Cluster, jobs: list[Manifest]) -> CheckResult:
     """The pods of each Job would be taken: a Job is, whatever its pods are. They wait where a quota has no room."""
-    refused: dict[str, list[Pod]] = {}
-    for pod in specs.pods:
-        metadata = pod.template["metadata"] | {"generateName": "ganbalance-preflight-"}
-        if why := _refusal(cluster, pod.template | {"apiVersion": "v1", "kind": "Pod", "metadata": metadata}):
-            refused.setdefault(why, []).append(pod)
+    refused: dict[str, list[str]] = {}
+    pods = _templates_of(jobs)
+    for stage, template in pods.items():
+        metadata = template["metadata"] | {"generateName": "ganbalance-preflight-"}
+        if why := _refusal(cluster, template | {"apiVersion": "v1", "kind": "Pod", "metadata": metadata}):
+            refused.setdefault(why, []).append(stage)
     if not refused:
-        return CheckResult(f"the API server takes their pods: {_kinds(specs.pods)} (dry run)")
-    reasons = "; ".join(f"{_kinds(of)}: {why}" for why, of in refused.items())
+        return CheckResult(f"the API server takes {plural(len(pods), 'kind')} of pods (dry run)")
+    reasons = "; ".join(f"{', '.join(of)}: {why}" for why, of in refused.items())
     why = next((why for why in refused if "exceeded quota" not in why), "")
     if not why:
         return CheckResult(f"pods wait until there is room: {reasons}", "warn", fix_for(reasons))
-    raise RefusedError(f"no pod is made of {reasons}; {_fix(why, refused[why][0].setting)}")
+    raise RefusedError(f"no pod is made of {reasons}; {_fix(why, _setting(refused[why][0]))}")
 
 
-def _queue(cluster: Cluster, specs: PodSpecs) -> CheckResult:
+def _queue(cluster: Cluster, jobs: list[Manifest]) -> CheckResult:
     """There is a Kueue for the queue that Jobs name; without it they would wait for nothing."""
-    names = ", ".join(sorted({str(name) for job in specs.jobs if (name := job["metadata"]["labels"].get(QUEUE))}))
+    names = ", ".join(sorted({str(name) for job in jobs if (name := job["metadata"]["labels"].get(QUEUE))}))
     if names and not cluster.serves("LocalQueue"):
         group = KINDS["LocalQueue"].group.removeprefix("apis/")
         raise ConfigError(
@@ -175,7 +152,7 @@ def _queue(cluster: Cluster, specs: PodSpecs) -> CheckResult:
     return CheckResult(f"LocalQueue {names}" if names else "Jobs wait in none")
 
 
-def _gpus(cluster: Cluster, specs: PodSpecs) -> CheckResult:
+def _gpus(cluster: Cluster, jobs: list[Manifest]) -> CheckResult:
     """Some node has as many as each kind of pod asks for. How many there are, whoever uses them."""
     nodes = cluster.list("Node")
     having: dict[str, Counter[str]] = {}
@@ -183,12 +160,12 @@ def _gpus(cluster: Cluster, specs: PodSpecs) -> CheckResult:
         for name, amount in node["status"]["allocatable"].items():
             if "/" in name and ("gpu" in name or "/mig-" in name) and (n := quantity(amount)):
                 having.setdefault(name, Counter())[node["metadata"]["name"]] = n
-    for pod in specs.pods:
-        for name, amount in manifest.container_of(pod.template).get("resources", {}).get("limits", {}).items():
+    for stage, template in _templates_of(jobs).items():
+        for name, amount in manifest.container_of(template).get("resources", {}).get("limits", {}).items():
             most = max(having.get(name, Counter[str]()).values(), default=0)
             if "/" in name and quantity(amount) > most:
-                text = f"{pod.kind}: no node has {name} >= {amount}; the most is {most}"
-                fix = f"ask for less in {pod.setting}, or add a node that has as much"
+                text = f"{stage}: no node has {name} >= {amount}; the most is {most}"
+                fix = f"ask for less in {_setting(stage)}, or add a node that has as much"
                 if may_grow(nodes):
                     return CheckResult(f"{text}, unless a pool grows one that has", "warn", fix)
                 raise ConfigError(f"{text}; {fix}")
@@ -201,9 +178,9 @@ def may_grow(nodes: Iterable[Manifest]) -> bool:
     return any(POOL.search(label) for node in nodes for label in node["metadata"].get("labels", {}))
 
 
-def _images(specs: PodSpecs) -> CheckResult:
+def _images(jobs: list[Manifest]) -> CheckResult:
     """Every pod of a run gets the same program."""
-    named = dict.fromkeys(one["image"] for pod in specs.pods for one in _containers(pod))
+    named = dict.fromkeys(one["image"] for one in _containers(jobs))
     moving = [name for name in named if "@" not in name and name.rpartition("/")[2].partition(":")[2] in ("", "latest")]
     if moving:
         text = f"whatever was pushed last, so pods of one run may differ: {', '.join(moving)}"
@@ -218,14 +195,20 @@ def _trials(templates: dict[str, Manifest]) -> Iterator[Manifest]:
         yield manifest.stage_job(TRIAL_RUN, of, templates[program], PodResources(), parallelism=1)
 
 
-def _kinds(pods: Iterable[Pod]) -> str:
-    return ", ".join(dict.fromkeys(pod.kind for pod in pods))
+def _templates_of(jobs: Iterable[Manifest]) -> dict[str, Manifest]:
+    """The pods of each stage, or of the driver: of a stage all get the same, but for their arguments."""
+    return {manifest.stage_of(job, default=DRIVER): job["spec"]["template"] for job in jobs}
 
 
-def _containers(pod: Pod) -> list[Manifest]:
+def _containers(jobs: Iterable[Manifest]) -> list[Manifest]:
     """All of them, whenever they run."""
-    spec = pod.template["spec"]
-    return [*spec.get("initContainers", ()), *spec["containers"]]
+    specs = [template["spec"] for template in _templates_of(jobs).values()]
+    return [one for spec in specs for one in (*spec.get("initContainers", ()), *spec["containers"])]
+
+
+def _setting(stage: str) -> str:
+    """Where the resources of its pods are set."""
+    return f"the PodTemplate {DRIVER}" if stage == DRIVER else f"resources.pods.{stage} of the experiment"
 
 
 def _refusal(cluster: Cluster, wanted: Manifest) -> str:

@@ -75,7 +75,7 @@ def observe(cluster: Cluster, run: str) -> ClusterSnapshot:
     jobs = {name_of(job): job for job in listed}
     pods: dict[str, list[Manifest]] = {name: [] for name in jobs}
     for pod in cluster.list("Pod", labels):
-        pods.setdefault(job_of(pod), []).append(pod)
+        pods.setdefault(pod["metadata"]["labels"].get(JOB_NAME, ""), []).append(pod)
     snapshot = ClusterSnapshot(jobs, pods)
     if any(_is_silent(pods[name_of(job)]) for job in snapshot.active()):
         snapshot.events = cluster.list("Event", fields="type=Warning")
@@ -99,11 +99,6 @@ def completed(job: Manifest) -> set[int]:
 def name_of(thing: Manifest) -> str:
     """The name of an object."""
     return str(thing["metadata"]["name"])
-
-
-def job_of(pod: Manifest) -> str:
-    """The Job of a pod."""
-    return str(pod["metadata"]["labels"].get(JOB_NAME, ""))
 
 
 def index_of(pod: Manifest) -> int:
