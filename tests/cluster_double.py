@@ -10,7 +10,7 @@
         cluster.add(manifest), .remove("Job", name)  # and changed
         cluster.warn(pod, "FailedMount", "why")      # a Warning event
         cluster.faults.append(Fault(status=500))     # answers that are errors, connections that break: http_double.py
-        cluster.deny("create", "jobs")               # RBAC: such requests are 403, and a review says so
+        cluster.deny("create", "jobs")               # RBAC: such requests are 403
         cluster.requests, .count("POST .*/jobs")     # what was asked
         cluster.pass_time(600)                       # everything there becomes so many seconds older
         cluster.rotate_token()                       # the kubeconfig has a new token, the old one is 401
@@ -38,7 +38,7 @@ from tests.job_controller import JobController, Outcome, always_done
 Object = dict[str, Any]
 
 NAMESPACE = "tests"
-CLUSTER_WIDE = {"Namespace", "Node", "SelfSubjectAccessReview"}
+CLUSTER_WIDE = {"Namespace", "Node"}
 PLURALS = {
     "api/v1": {
         "configmaps": "ConfigMap", "events": "Event", "namespaces": "Namespace", "nodes": "Node", "pods": "Pod",
@@ -47,7 +47,6 @@ PLURALS = {
         "services": "Service",
     },
     "apis/batch/v1": {"jobs": "Job"},
-    "apis/authorization.k8s.io/v1": {"selfsubjectaccessreviews": "SelfSubjectAccessReview"},
 }  # fmt: skip
 KUEUE = {"apis/kueue.x-k8s.io/v1beta2": {"localqueues": "LocalQueue", "workloads": "Workload"}}
 GROUPS = {kind: group for group, kinds in (PLURALS | KUEUE).items() for kind in kinds.values()}
@@ -233,10 +232,6 @@ class ClusterDouble:
     def _create(self, kind: str, group: str, home: str, request: Request) -> Object:
         made = copy.deepcopy(request.body)
         metadata = made.setdefault("metadata", {})
-        if kind == "SelfSubjectAccessReview":
-            wanted = made["spec"]["resourceAttributes"]
-            resource = "/".join(filter(None, (wanted["resource"], wanted.get("subresource"))))
-            return made | {"status": {"allowed": (wanted["verb"], resource) not in self._denied}}
         if home and ("Namespace", "", home) not in self._objects:
             raise ApiError(404, "NotFound", f'namespaces "{home}" not found')
         if "generateName" in metadata:

@@ -108,15 +108,18 @@ def test_missing_templates_are_named(double: ClusterDouble) -> None:
 # ---- permissions -----------------------------------------------------------------------------------------------------
 
 
-def test_what_submit_cannot_do_is_a_failure_and_what_logs_cannot_do_a_warning(double: ClusterDouble) -> None:
-    double.deny("get", "pods/log")
-    found = preflight_findings(double)["permissions"]
-    assert (found.state, found.text) == ("warn", "logs cannot get Pod/log")
-    double.deny("create", "jobs")
-    found = preflight_findings(double)["permissions"]
-    assert found.state == "FAIL"
-    assert found.text == "submit cannot create Job, logs cannot get Pod/log"
-    assert "k8s/README.md" in found.fix
+@pytest.mark.parametrize(
+    ("verb", "plural", "check"), [("create", "jobs", "jobs"), ("list", "podtemplates", "templates")]
+)
+def test_what_submit_may_not_do_is_a_failure_in_the_servers_words(
+    double: ClusterDouble, verb: str, plural: str, check: str
+) -> None:
+    wanted = jobs(double)
+    double.deny(verb, plural)
+    found = preflight_findings(double, wanted)
+    assert failed(found) == [check]
+    assert f'User "tester" cannot {verb} resource "{plural}"' in found[check].text
+    assert found[check].fix.startswith("ask whoever runs the cluster for it")
 
 
 @pytest.mark.parametrize(

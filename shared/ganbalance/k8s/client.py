@@ -53,7 +53,6 @@ KINDS = {
     "Node": _Kind("api/v1", "nodes", namespaced=False),
     "LocalQueue": _Kind("apis/kueue.x-k8s.io/v1beta2", "localqueues"),
     "Workload": _Kind("apis/kueue.x-k8s.io/v1beta2", "workloads"),
-    "SelfSubjectAccessReview": _Kind("apis/authorization.k8s.io/v1", "selfsubjectaccessreviews", namespaced=False),
 }
 
 
@@ -161,21 +160,6 @@ class Cluster:
         """Whether the API server knows the group that a kind is of."""
         group = KINDS[kind].group
         return self._send("GET", f"/{group}", f"ask for {group}", expect=(NOT_FOUND,)).status != NOT_FOUND
-
-    def may(self, verb: str, kind: str) -> bool:
-        """Whether the user has the permission for a kind, or for a part of one such as Pod/log."""
-        kind, _, part = kind.partition("/")
-        group, plural, namespaced = KINDS[kind]
-        wanted = {
-            "verb": verb, "resource": plural, "subresource": part, "namespace": self.namespace if namespaced else "",
-            "group": group.split("/")[1] if group.startswith("apis") else "",
-        }  # fmt: skip
-        review = {
-            "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
-            "metadata": {}, "spec": {"resourceAttributes": wanted},
-        }  # fmt: skip
-        made = self.create(review)
-        return bool(made and made["status"]["allowed"])
 
     def _path(self, kind: str, name: str = "") -> str:
         group, plural, namespaced = KINDS[kind]

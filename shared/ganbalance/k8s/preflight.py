@@ -2,7 +2,8 @@
 
 submit checks the Jobs that it is about to create; doctor, which has none, what the templates would make. The API server
 is asked about every manifest: a dry run passes all admission. Where a pod may go, and when, is the scheduler's to say,
-whether an image is there the kubelet's, why a queue admits nothing Kueue's; `status` shows what they say.
+whether an image is there the kubelet's, why a queue admits nothing Kueue's; `status` shows what they say. A permission
+that is missing is named by the server when it is needed: those of submit here.
 """
 
 import re
@@ -21,14 +22,6 @@ from ganbalance.pipeline.runs import job_name
 from ganbalance.plurals import plural
 
 OLDEST = (1, 34)
-SUBMIT = "submit"
-PERMISSIONS = {
-    SUBMIT: [("create", "Job"), ("get", "Job"), ("list", "Job"), ("list", "PodTemplate")],
-    "status and watch": [("list", "Pod"), ("list", "Event")],
-    "logs": [("list", "Pod"), ("get", "Pod/log")],
-    "cancel and clean": [("list", "Pod"), ("delete", "Job")],
-    "a driver outside the cluster": [("patch", "Job"), ("create", "Event")],
-}
 POOL = re.compile("nodepool|nodegroup|agentpool")  # in labels that clouds give the nodes of a pool
 TRIAL_RUN = "doctor-00000000"  # of Jobs that are never created
 SUBJECT = re.compile(r'^\S+ "[^"]*" is (?:forbidden|invalid): ')
@@ -39,10 +32,9 @@ def checks(cluster: Cluster, jobs: Sequence[Manifest]) -> list[Check]:
     given = cluster, list(jobs)  # which the check of the templates fills
     return [
         Check("cluster", partial(_version, cluster)),
-        Check("permissions", partial(_permissions, cluster), ["cluster"]),
         Check("templates", partial(_templates, *given), ["cluster"]),
         Check("environment", partial(_environment, *given), ["templates"]),
-        Check("jobs", partial(_jobs, *given), ["templates", "permissions"]),
+        Check("jobs", partial(_jobs, *given), ["templates"]),
         Check("pods", _if_allowed(_pods, *given), ["templates"]),
         Check("queue", _if_allowed(_queue, *given), ["templates"]),
         Check("GPUs", _if_allowed(_gpus, *given), ["templates"]),
@@ -82,20 +74,6 @@ def _version(cluster: Cluster) -> CheckResult:
         oldest = ".".join(map(str, OLDEST))
         return CheckResult(f"{text}, and this was tried on {oldest} and newer", "warn", f"upgrade it to {oldest}")
     return CheckResult(text)
-
-
-def _permissions(cluster: Cluster) -> CheckResult:
-    """Whoever asks may do what the commands do."""
-    allowed = {one: cluster.may(*one) for needed in PERMISSIONS.values() for one in needed}
-    missing = {
-        what: [f"{verb} {kind}" for verb, kind in needed if not allowed[verb, kind]]
-        for what, needed in PERMISSIONS.items()
-    }
-    message = ", ".join(f"{what} cannot {' and '.join(lost)}" for what, lost in missing.items() if lost)
-    fix = f"ask whoever runs the cluster for that in namespace {cluster.namespace} (k8s/README.md)"
-    if missing[SUBMIT]:
-        raise ConfigError(f"{message}; {fix}")
-    return CheckResult(message, "warn", fix) if message else CheckResult(f"enough for {', '.join(PERMISSIONS)}")
 
 
 def _templates(cluster: Cluster, jobs: list[Manifest]) -> CheckResult:
