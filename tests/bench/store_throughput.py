@@ -20,7 +20,7 @@ import boto3
 from boto3.s3.transfer import TransferConfig
 
 from ganbalance.keys import sha256_file
-from ganbalance.store import make_store, s3_client
+from ganbalance.store import make_store
 from ganbalance.store.schemes import s3
 from tests import servers
 
@@ -43,15 +43,15 @@ def measure(scratch: Path, n_bytes: int, rounds: int, server: str) -> None:
     store = s3.S3Store(url)
     source = scratch / "source"
     with source.open("wb") as file:
-        for start in range(0, n_bytes, s3_client.MIB):
-            file.write(os.urandom(min(s3_client.MIB, n_bytes - start)))
+        for start in range(0, n_bytes, s3.MIB):
+            file.write(os.urandom(min(s3.MIB, n_bytes - start)))
     store.put("warm-up", source)
     client = boto3.client("s3", region_name="us-east-1", config=store.client.meta.config)
     settings = TransferConfig(
-        multipart_threshold=s3_client.TRANSFER.multipart_threshold,
-        multipart_chunksize=s3_client.TRANSFER.multipart_chunksize,
-        max_concurrency=s3_client.TRANSFER.max_request_concurrency,
-        max_io_queue=s3_client.TRANSFER.max_io_queue_size,
+        multipart_threshold=s3.TRANSFER.multipart_threshold,
+        multipart_chunksize=s3.TRANSFER.multipart_chunksize,
+        max_concurrency=s3.TRANSFER.max_request_concurrency,
+        max_io_queue=s3.TRANSFER.max_io_queue_size,
         use_threads=True,
     )
     target = str(scratch / "target")

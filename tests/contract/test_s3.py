@@ -12,8 +12,8 @@ import pytest
 from ganbalance.errors import ConfigError, DataError, UnavailableError
 from ganbalance.store import transfer
 from ganbalance.store.artifacts import Artifacts, Commit
-from ganbalance.store.s3_client import MIB
 from ganbalance.store.schemes import s3
+from ganbalance.store.schemes.s3 import MIB
 from tests import servers
 
 UseS3 = Callable[[servers.Server], str]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ganbalance.errors import ConfigError, GanbalanceError, UnavailableError
-from ganbalance.store import MissingError, make_store, open_store, s3_client
+from ganbalance.store import MissingError, make_store, open_store
 from ganbalance.store.base import Unfinished
 from ganbalance.store.schemes import s3
 from tests import servers
@@ -55,7 +55,7 @@ def test_a_server_that_is_too_slow_asks_to_try_later(
     proxy = servers.FaultyProxy(seaweedfs, slow_s=2)
     with proxy.running() as server:
         url = use_s3(server)
-        monkeypatch.setattr(s3_client, "READ_TIMEOUT_S", 0.3)
+        monkeypatch.setattr(s3, "READ_TIMEOUT_S", 0.3)
         proxy.faults.extend(["slow"] * 2)
         started = time.monotonic()
         error = opening_error(url)

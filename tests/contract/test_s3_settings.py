@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ganbalance.errors import ConfigError
-from ganbalance.store.s3_client import make_client
+from ganbalance.store.schemes.s3 import make_client
 from tests import servers
 
 UseS3 = Callable[[servers.Server], str]

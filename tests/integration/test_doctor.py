@@ -171,7 +171,7 @@ def test_what_nobody_foresaw_is_a_failed_check_and_no_traceback(
         raise RuntimeError("nobody foresaw this")
 
     url = use_s3(moto)
-    monkeypatch.setattr("ganbalance.store.s3_client.credentials_source", breaks)
+    monkeypatch.setattr("ganbalance.store.schemes.s3.credentials_source", breaks)
     said = diagnose(url)
     assert (failed(said)["check"], said["exit_code"]) == ("credentials", 1)
     assert "nobody foresaw this" in failed(said)["text"]

@@ -114,7 +114,10 @@ def _start(flags: argparse.Namespace, cluster: Cluster, store: Store, record: ru
     here = [stage for stage in _only_here(record) if state.commit(stage) is None]
     if is_new:
         runs.submit(store, record)
-        _make(here, record, state)
+        for stage in here:
+            program = importlib.import_module(f"jobs.{record.plan.node(stage).program.replace('-', '_')}")
+            if program.main(["--run", run, "--store", store.url, "--stage", stage]):
+                raise DataError(f"the {stage} could not be made here, see above; nothing was submitted")
     elif here:
         raise ConfigError(
             f"the {here[0]} of run {run} is made of files that no pod has; submit its experiment again where they are"
@@ -148,13 +151,6 @@ def _only_here(record: runs.Record) -> list[str]:
         "backbone": settings.classifier.weights is not None,
     }
     return [stage for stage, of_files in is_here.items() if of_files]
-
-
-def _make(stages: list[str], record: runs.Record, state: State) -> None:
-    for stage in stages:
-        program = importlib.import_module(f"jobs.{record.plan.node(stage).program.replace('-', '_')}")
-        if program.main(["--run", record.plan.run, "--store", state.artifacts.store.url, "--stage", stage]):
-            raise DataError(f"the {stage} could not be made here, see above; nothing was submitted")
 
 
 def _new_submission(flags: argparse.Namespace, cluster: Cluster, store: Store, run: str) -> Submission:

@@ -79,12 +79,7 @@ def driver_job(run: str, submission: int, template: Manifest) -> Manifest:
         "podFailurePolicy": _policy(FailJob=[DataError.exit_code, ConfigError.exit_code]),
     }
     arguments = ["--run", run, "--submission", str(submission)]
-    return _job(driver_name(run, submission), template, labels, spec, arguments, PodResources())
-
-
-def driver_name(run: str, submission: int) -> str:
-    """The name of the Job of a submission's driver."""
-    return job_name(run, DRIVER, submission)
+    return _job(job_name(run, DRIVER, submission), template, labels, spec, arguments, PodResources())
 
 
 def container_of(pod: Manifest) -> Manifest:

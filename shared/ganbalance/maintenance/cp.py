@@ -6,7 +6,6 @@ same command resumes an interrupted copy.
 """
 
 import tempfile
-from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +40,8 @@ def copy_run(run: str, source: Store, target: Store) -> Copied:
     record = load_record(source, run)
     state = State(record.plan, Artifacts(source))
     commits = [commit for node in record.plan.nodes if (commit := state.commit(node.name))]  # inputs first
-    wanted = _wanted(commits, target)
+    there = side_by_side(lambda at: Artifacts(target).find(*at), map(Address.of, commits))
+    wanted = [commit for commit in commits if not _is_same(commit, there[Address.of(commit)], target)]
     n_bytes = sum(commit.n_bytes for commit in wanted)
     with closing(Progress(f"copy {run}", "transfer")) as progress:
         done = 0
@@ -61,12 +61,6 @@ def copy_run(run: str, source: Store, target: Store) -> Copied:
         events=len(events),
         missing=len(record.plan.nodes) - len(commits),
     )
-
-
-def _wanted(commits: Sequence[Commit], target: Store) -> list[Commit]:
-    """The commits that the target does not hold. Raises DataError when it has other bytes in the place of one."""
-    there = side_by_side(lambda at: Artifacts(target).find(*at), map(Address.of, commits))
-    return [commit for commit in commits if not _is_same(commit, there[Address.of(commit)], target)]
 
 
 def _is_same(commit: Commit, there: Commit | None, target: Store) -> bool:

@@ -36,7 +36,7 @@ class Worker(Frozen):
 @contextmanager
 def beating(store: Store, run: str, what: str) -> Iterator[str]:
     """Have a heartbeat while the block lasts; gives its name in the store."""
-    name = f"{_folder(run)}/{secrets.token_hex(6)}.json"
+    name = f"runs/{run}/heartbeats/{secrets.token_hex(6)}.json"
     process = os.environ.get(POD) or f"{socket.gethostname()}, process {os.getpid()}"
     data = runs.written(Worker(what=what, process=process, since=datetime.now(UTC)))
     ended = threading.Event()
@@ -63,7 +63,7 @@ def others(store: Store, run: str, mine: str) -> list[tuple[Worker, timedelta]]:
 
     Raises DataError when one is unreadable: then nobody knows who it is.
     """
-    seen = {entry.name: entry.modified for entry in store.entries(_folder(run))}
+    seen = {entry.name: entry.modified for entry in store.entries(f"runs/{run}/heartbeats")}
     now = seen.pop(mine)
     found = []
     for name, modified in seen.items():
@@ -72,7 +72,3 @@ def others(store: Store, run: str, mine: str) -> list[tuple[Worker, timedelta]]:
                 worker = runs.read(store, name, Worker.model_validate_json, fix="see who works on the run")
                 found.append((worker, max(now - modified, timedelta(0))))
     return sorted(found, key=lambda one: one[0].since)
-
-
-def _folder(run: str) -> str:
-    return f"runs/{run}/heartbeats"

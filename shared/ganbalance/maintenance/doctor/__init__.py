@@ -133,11 +133,6 @@ def trials(open_at: Callable[[str], Store], place: str) -> Iterator[CheckResult]
                 trial.delete(name)
 
 
-def trial_place() -> str:
-    """Somewhere that nobody else tries a store in."""
-    return f"{TRIALS}/{secrets.token_hex(6)}"
-
-
 def _folder(url: str) -> Iterator[CheckResult]:
     """A folder, or what can become one: then trials go into the nearest parent that exists. Space, and its trials."""
     root = folder_of(url)
@@ -152,7 +147,7 @@ def _folder(url: str) -> Iterator[CheckResult]:
         yield CheckResult(f"only {text}", "warn", f"free some, or {ANOTHER}: {LOW_BYTES / 1e9:.0f} GB and more")
     else:
         yield CheckResult(text)
-    place = trial_place()
+    place = f"{TRIALS}/{secrets.token_hex(6)}"
     try:
         yield from trials(lambda place: LocalStore(str(home / place if place else root)), place)
     finally:  # folders too; one that others try in stays

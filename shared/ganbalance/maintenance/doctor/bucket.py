@@ -3,6 +3,7 @@
 Each request is made once: a diagnosis does not wait for a server to come back.
 """
 
+import secrets
 import time
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
@@ -13,8 +14,8 @@ from botocore import UNSIGNED
 from botocore.exceptions import ClientError
 
 from ganbalance.errors import ConfigError, UnavailableError
-from ganbalance.maintenance.doctor import TRIED, Check, CheckResult, trial_place, trials
-from ganbalance.store import s3_client, s3_failures
+from ganbalance.maintenance.doctor import TRIALS, TRIED, Check, CheckResult, trials
+from ganbalance.store import s3_failures
 from ganbalance.store.s3_failures import translate_errors
 from ganbalance.store.schemes import s3
 
@@ -38,9 +39,9 @@ def _way(bucket: str) -> Iterator[CheckResult]:
     A request that nobody signed gets an answer in S3's own form, and the time.
     """
     with translate_errors("cannot use the S3 settings"):
-        client = s3_client.make_client(1, signature_version=UNSIGNED, read_timeout=TIMEOUT_S)
+        client = s3.make_client(1, signature_version=UNSIGNED, read_timeout=TIMEOUT_S)
         address = client.generate_presigned_url("list_objects_v2", {"Bucket": bucket}).partition("?")[0]
-    style = f"{client.meta.config.s3['addressing_style']} style ({s3_client.ADDRESSING} changes it)"
+    style = f"{client.meta.config.s3['addressing_style']} style ({s3.ADDRESSING} changes it)"
     yield CheckResult(f"{address}, {style}, region {client.meta.region_name}")
     with translate_errors("cannot reach the server"):
         try:
@@ -82,7 +83,7 @@ def _clock(date: str | None, answered: float) -> CheckResult:
 
 def _credentials() -> CheckResult:
     """There are credentials, from somewhere."""
-    source = s3_client.credentials_source()
+    source = s3.credentials_source()
     if source is None:
         raise ConfigError(f"no credentials in the environment, a profile or a role; {s3_failures.CREDENTIALS}")
     return CheckResult(f"from {source}")
@@ -90,7 +91,7 @@ def _credentials() -> CheckResult:
 
 def _inside(url: str, bucket: str) -> Iterator[CheckResult]:
     """The server knows the credentials, the bucket is there and they may list it; what can be done in it."""
-    place = trial_place()
+    place = f"{TRIALS}/{secrets.token_hex(6)}"
     list(s3.S3Store(f"{url}/{place}", attempts=1).names(""))
     yield CheckResult(f"{bucket} is there and can be listed")
     yield from trials(lambda place: s3.S3Store(f"{url}/{place}", attempts=1), place)
