@@ -115,7 +115,7 @@ status: ## what every stage of a run on the cluster is doing, and why not (RUN=,
 watch: ## the same, live, until the run is over
 cancel: ## stop a run on the cluster; what is committed stays
 fetch-report: ## write the report of a run on the cluster to out/ (RUN=)
-doctor: ## check the cluster: permissions, quota, GPUs and store, each failure with its fix
+doctor: ## check the cluster: manifests, quota, GPUs and store, each failure with its fix
 logs: ## what a stage printed (STAGE=train-gan/dcgan, default: the driver)
 resume: ## resume a run that was cancelled or failed (RUN=)
 submit: flags = $(ASKED) $(DRIVEN)
