@@ -32,8 +32,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from ganbalance.cli import doctor, experiments, results, stores, submissions, sweeps, watching
-from ganbalance.cli.commands import Command, store_of_the_cluster
+from ganbalance.cli import doctor, experiments, results, stores, submissions, sweeps, watching  # noqa: F401 - they declare commands
+from ganbalance.cli.commands import COMMANDS, store_of_the_cluster
 from ganbalance.errors import ConfigError, GanbalanceError, Stopped, UnavailableError
 from ganbalance.pipeline import request
 
@@ -71,12 +71,11 @@ def _parser() -> argparse.ArgumentParser:
         prog="ganbalance", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     groups = {"": parser.add_subparsers(required=True, metavar="COMMAND", parser_class=request.Parser)}
-    for module in (experiments, submissions, watching, results, sweeps, doctor, stores):
-        for command in vars(module).values():
-            if isinstance(command, Command):
-                group = command.name.rpartition(" ")[0]
-                if group not in groups:
-                    of_group = groups[""].add_parser(group, help=GROUPS[group])
-                    groups[group] = of_group.add_subparsers(required=True, metavar="COMMAND")
-                command.add_to(groups[group])
+    # in the order of the page on top
+    for name in sorted(COMMANDS, key=lambda name: str(__doc__).index(f"ganbalance {name.partition(' ')[0]} ")):
+        group = name.rpartition(" ")[0]
+        if group not in groups:
+            of_group = groups[""].add_parser(group, help=GROUPS[group])
+            groups[group] = of_group.add_subparsers(required=True, metavar="COMMAND")
+        COMMANDS[name](groups[group])
     return parser

@@ -4,43 +4,43 @@ import argparse
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 from ganbalance.k8s.client import Access, Cluster
 from ganbalance.k8s.connection import reach
 from ganbalance.store import Store, open_store
 
 FLAGS = ("namespace", "context", "kubeconfig")
+Function = Callable[[argparse.Namespace], int]
 Part = Callable[[Any], object]  # adds flags to a parser, or to a group of one
+COMMANDS: dict[str, Part] = {}  # by name: adds its parser to what `add_subparsers` gave
 
 
-class Command(NamedTuple):
-    """What is typed as `name`: its help page is its function's docstring with examples below."""
+def command(name: str, *examples_and_parts: str | Part) -> Callable[[Function], Function]:
+    """Make a command of a function: its help page is the function's docstring, with examples below.
 
-    name: str
-    function: Callable[[argparse.Namespace], int]
-    examples: list[str]
-    parts: list[Part]
+    Strings are examples, what follows the name; parts are in the order of the help page.
+    """
 
-    def add_to(self, commands: Any) -> None:
-        """Add its parser to what `add_subparsers` gave."""
-        doc = inspect.getdoc(self.function) or ""
-        parser = commands.add_parser(
-            self.name.rpartition(" ")[2],
-            help=doc[:1].lower() + doc[1:].partition("\n")[0].rstrip("."),
-            description="\n".join([doc, "", *(f"%(prog)s {example}" for example in self.examples)]),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        parser.set_defaults(command=self.function)
-        for part in self.parts:
-            part(parser)
+    def register(function: Function) -> Function:
+        def add_to(commands: Any) -> None:
+            doc = inspect.getdoc(function) or ""
+            examples = [f"%(prog)s {one}" for one in examples_and_parts if isinstance(one, str)]
+            parser = commands.add_parser(
+                name.rpartition(" ")[2],
+                help=doc[:1].lower() + doc[1:].partition("\n")[0].rstrip("."),
+                description="\n".join([doc, "", *examples]),
+                formatter_class=argparse.RawDescriptionHelpFormatter,
+            )
+            parser.set_defaults(command=function)
+            for part in examples_and_parts:
+                if not isinstance(part, str):
+                    part(parser)
 
+        COMMANDS[name] = add_to
+        return function
 
-def command(name: str, *examples_and_parts: str | Part) -> Callable[[Callable[[argparse.Namespace], int]], Command]:
-    """Make a command of a function: its examples are what follows its name, its parts are in the order of its help."""
-    examples = [one for one in examples_and_parts if isinstance(one, str)]
-    parts = [one for one in examples_and_parts if not isinstance(one, str)]
-    return lambda function: Command(name, function, examples, parts)
+    return register
 
 
 def flag(*names: str, **settings: Any) -> Part:
