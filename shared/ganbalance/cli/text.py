@@ -10,12 +10,7 @@ from typing import Any
 from ganbalance.errors import ConfigError
 from ganbalance.printing import columns, padded, printable
 
-UNITS = {
-    "s": timedelta(seconds=1),
-    "m": timedelta(minutes=1),
-    "h": timedelta(hours=1),
-    "d": timedelta(days=1),
-}
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600}  # seconds
 STEP = 1000
 NOTHING = "–"
 
@@ -35,14 +30,14 @@ def age(text: str) -> timedelta:
     matched = re.fullmatch(r"(\d{1,6})([smhd])", text)
     if not matched:
         raise ConfigError(f"--older-than {text!r}: give a number and a unit, such as 7d, 12h, 30m or 0s")
-    return int(matched[1]) * UNITS[matched[2]]
+    return timedelta(seconds=int(matched[1]) * UNITS[matched[2]])
 
 
 def rough_age(duration: timedelta) -> str:
     """5s, 12m, 3h, 2d: in the largest unit that goes into it twice, as kubectl writes it."""
-    fitting = [unit for unit, length in UNITS.items() if duration >= 2 * length]
-    unit = fitting[-1] if fitting else "s"
-    return f"{max(duration, timedelta(0)) // UNITS[unit]}{unit}"
+    length_s = max(0, int(duration.total_seconds()))
+    unit = [unit for unit, seconds in UNITS.items() if length_s >= 2 * seconds or seconds == 1][-1]
+    return f"{length_s // UNITS[unit]}{unit}"
 
 
 def seconds(text: str) -> float:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 import yaml
@@ -36,23 +36,16 @@ UNAUTHORIZED, FORBIDDEN, NOT_FOUND, CONFLICT = 401, 403, 404, 409
 BUSY = (429, 500, 502, 503, 504)
 
 
-class _Kind(NamedTuple):
-    group: str  # the path up to the namespace
-    plural: str
-    namespaced: bool = True
-
-
 KINDS = {
-    "Job": _Kind("apis/batch/v1", "jobs"),
-    "Pod": _Kind("api/v1", "pods"),
-    "PodTemplate": _Kind("api/v1", "podtemplates"),
-    "ConfigMap": _Kind("api/v1", "configmaps"),
-    "Secret": _Kind("api/v1", "secrets"),
-    "Event": _Kind("api/v1", "events"),
-    "Namespace": _Kind("api/v1", "namespaces", namespaced=False),
-    "Node": _Kind("api/v1", "nodes", namespaced=False),
-    "LocalQueue": _Kind("apis/kueue.x-k8s.io/v1beta2", "localqueues"),
-    "Workload": _Kind("apis/kueue.x-k8s.io/v1beta2", "workloads"),
+    "Job": "apis/batch/v1/namespaces/{}/jobs",
+    "Pod": "api/v1/namespaces/{}/pods",
+    "PodTemplate": "api/v1/namespaces/{}/podtemplates",
+    "ConfigMap": "api/v1/namespaces/{}/configmaps",
+    "Secret": "api/v1/namespaces/{}/secrets",
+    "Event": "api/v1/namespaces/{}/events",
+    "Node": "api/v1/nodes",
+    "LocalQueue": "apis/kueue.x-k8s.io/v1beta2/namespaces/{}/localqueues",
+    "Workload": "apis/kueue.x-k8s.io/v1beta2/namespaces/{}/workloads",
 }
 
 
@@ -111,7 +104,7 @@ class Cluster:
         token = ""
         while True:
             url = f"{self._path(kind)}?{urlencode(query | {'continue': token})}"
-            page = self._send("GET", url, f"list {KINDS[kind].plural}").json()
+            page = self._send("GET", url, f"list {KINDS[kind].rpartition('/')[2]}").json()
             found += page["items"]
             token = page["metadata"].get("continue", "")
             if not token:
@@ -158,13 +151,12 @@ class Cluster:
 
     def serves(self, kind: str) -> bool:
         """Whether the API server knows the group that a kind is of."""
-        group = KINDS[kind].group
+        group = KINDS[kind].partition("/namespaces")[0]
         return self._send("GET", f"/{group}", f"ask for {group}", expect=(NOT_FOUND,)).status != NOT_FOUND
 
     def _path(self, kind: str, name: str = "") -> str:
-        group, plural, namespaced = KINDS[kind]
-        place = f"/namespaces/{quote(self.namespace, safe='')}" if namespaced else ""
-        return f"/{group}{place}/{plural}" + (f"/{quote(name, safe='')}" if name else "")
+        path = "/" + KINDS[kind].format(quote(self.namespace, safe=""))
+        return f"{path}/{quote(name, safe='')}" if name else path
 
     def _send(  # noqa: PLR0913 - a request
         self, method: str, path: str, what: str, body: Manifest | None = None, *, expect: tuple[int, ...] = (),

@@ -29,14 +29,7 @@ READY_S, POLL_S = 30.0, 0.05
 METADATA = ("name", "labels", "annotations")  # of a template; the rest the API server adds
 LOOPBACK = "127.0.0.1"
 NO_PROXY = ("NO_PROXY", "no_proxy")
-SOURCES = {
-    "configMapRef": "ConfigMap", "secretRef": "Secret", "configMapKeyRef": "ConfigMap", "secretKeyRef": "Secret",
-}  # fmt: skip
-# settings that name a file: this machine has its own, if it needs any
-FILES = {
-    "AWS_CA_BUNDLE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE",
-    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-}  # fmt: skip
+FILES = ("_FILE", "_BUNDLE")  # settings that name a file end so: this machine has its own, if it needs any
 
 
 def variables(cluster: Cluster, container: Manifest) -> tuple[Values, list[str]]:
@@ -47,9 +40,9 @@ def variables(cluster: Cluster, container: Manifest) -> tuple[Values, list[str]]
     given, hidden, problems = Values(), list[str](), Values()
     for one in (*container.get("envFrom", ()), *container.get("env", ())):
         for ref, found in (one.get("valueFrom") or one).items():
-            if ref not in SOURCES:
+            if not ref.startswith(("configMap", "secret")):
                 continue
-            kind, key = SOURCES[ref], found.get("key")
+            kind, key = "Secret" if ref.startswith("secret") else "ConfigMap", found.get("key")
             source = f"{kind} {found['name']}"
             try:
                 values = _data(cluster, kind, found["name"])
@@ -101,7 +94,7 @@ def reach(cluster: Cluster) -> Iterator[str]:
         )
     ours = {
         name: value for name, value in settings.items()
-        if name.startswith(("AWS_", "GANBALANCE_")) and name not in FILES
+        if name.startswith(("AWS_", "GANBALANCE_")) and not name.endswith(FILES)
     }  # fmt: skip
     with _forwarded(cluster, settings.get(ENDPOINT, "")) as endpoint, _environment(ours | endpoint):
         yield url

@@ -140,15 +140,10 @@ def end_for_all(job: Manifest, pods: Iterable[Manifest]) -> str:
     return last_end(pod for pod in pods if (_terminated(pod) or {}).get("exitCode") == ConfigError.exit_code)
 
 
-def ended_by_us(job: Manifest) -> str:
-    """Why the driver ended a Job, empty when it did not."""
-    return str(job["metadata"].get("annotations", {}).get(CAUSE, ""))
-
-
 def cause(job: Manifest, pods: Sequence[Manifest], events: Sequence[Manifest]) -> str:
     """One line for a Job, or for one index of it when `pods` are of that: why it failed, or does not run."""
-    if by_us := ended_by_us(job):
-        return by_us
+    if by_us := job["metadata"].get("annotations", {}).get(CAUSE):
+        return str(by_us)
     pending = (diagnosis.cause for pod in pods if phase(pod) == "Pending" and (diagnosis := waiting(pod, events)))
     if found := next(pending, "") or last_end(pods):
         return found

@@ -141,7 +141,7 @@ class Driver:
         now, idle_since = datetime.now(UTC), snapshot.idle_since()
         for job in snapshot.active():
             name = name_of(job)
-            why = diagnosis.ended_by_us(job) or diagnosis.stuck(
+            why = diagnosis.stuck(
                 job, snapshot.pods[name], snapshot.events, now, self._submission.pending_s, idle_since
             )
             if why and job["spec"].get("activeDeadlineSeconds") != STUCK_AFTER_S:

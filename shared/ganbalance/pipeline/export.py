@@ -68,7 +68,11 @@ def export(state: State, *, seed: int | None, gan: str | None, split: bool, to: 
             source = _source(state.plan, node)
         files = _write(images, labels, data.class_names, to / f"seed-{node.seed}" / source)
         if split:
-            _list(files, to / f"seed-{node.seed}")
+            of_seed = to / f"seed-{node.seed}"
+            with (of_seed / "split.csv").open("w", newline="") as file:
+                table = csv.writer(file, lineterminator="\n")
+                table.writerow(["file", "class", "sha256"])
+                table.writerows((path.relative_to(of_seed), path.parent.name, sha256_file(path)) for path in files)
         written += len(files)
     return written
 
@@ -115,13 +119,6 @@ def _write(images: NDArray[np.uint8], labels: NDArray[np.int64], names: tuple[st
         files.append(folder / name / f"{number:05d}.png")
         Image.fromarray(image.transpose(1, 2, 0).squeeze()).save(files[-1])
     return files
-
-
-def _list(files: list[Path], folder: Path) -> None:
-    with (folder / "split.csv").open("w", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(["file", "class", "sha256"])
-        table.writerows((path.relative_to(folder), path.parent.name, sha256_file(path)) for path in files)
 
 
 def export_model(  # noqa: PLR0913
