@@ -1,5 +1,6 @@
 """What is said of a real cluster before a run: its own admission answers. Nothing here starts a pod."""
 
+import contextlib
 import json
 import re
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 from ganbalance.config import PodResources
 from ganbalance.errors import ConfigError
 from ganbalance.k8s import connection, manifest, preflight
-from ganbalance.k8s.client import Access, Cluster
+from ganbalance.k8s.client import Access, Cluster, RefusedError
 from ganbalance.maintenance.doctor import Finding, findings
 from tests import manifests
 from tests.manifests import Manifest
@@ -166,7 +167,8 @@ def test_a_job_that_the_server_refuses_is_reported_with_its_words(deployed: Name
 
 
 def test_a_queue_without_kueue_fails(deployed: Namespace) -> None:
-    if Cluster(Access()).serves("LocalQueue"):
+    with contextlib.suppress(RefusedError):
+        Cluster(Access()).list("LocalQueue")
         pytest.skip("this cluster has Kueue")
     labels = {"kueue.x-k8s.io/queue-name": "mine"}
     _change(deployed, "train-gan", {}, labels=labels)

@@ -110,11 +110,12 @@ def test_a_log_on_a_node_that_does_not_answer_is_one_that_nobody_knows(
         cluster.log("one")
 
 
-def test_it_knows_the_version_and_what_is_served(cluster: Cluster, cluster_double: ClusterDouble) -> None:
+def test_it_knows_the_version_and_that_a_kind_is_not_served(cluster: Cluster, cluster_double: ClusterDouble) -> None:
     assert cluster.version() == (1, 34)
-    assert not cluster.serves("Workload")
+    with pytest.raises(RefusedError):
+        cluster.list("Workload")
     cluster_double.kinds |= KUEUE
-    assert cluster.serves("Workload")
+    assert cluster.list("Workload") == []
 
 
 # ---- asking again --------------------------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ def test_of_two_that_submit_at_one_moment_one_is_the_driver(bench: Bench, monkey
     submission = runs.load_submission(bench.store, bench.run, 1)
     assert runs.record_submission(bench.store, submission.model_copy(update={"parallel": 9})) == submission
     monkeypatch.setattr("ganbalance.cli.submissions.next_submission", lambda *of: 1)  # as the other saw it
-    monkeypatch.setattr("ganbalance.cli.submissions.is_under_way", lambda cluster, run: None)
+    monkeypatch.setattr("ganbalance.cli.submissions.drivers", lambda cluster, run: [])
     code, said = bench.submit()
     assert (code, len(bench.driver_jobs())) == (0, 1), said
     assert runs.submission_numbers(bench.store, bench.run) == {1}

@@ -6,7 +6,7 @@ import importlib.util
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -153,7 +153,8 @@ def predict(flags: argparse.Namespace) -> int:
     classifier = open_model(flags.model)
     rows = _predicted(classifier, flags.rule, files, tell=flags.to is not None)
     head = ("file", "class", *(f"P({name})" for name in classifier.model.classes))
-    _write(flags.to, head, rows)
+    with nullcontext(sys.stdout) if flags.to is None else flags.to.open("w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([head, *rows])
     if flags.to is not None:
         counts, names = Counter(row[1] for row in rows), classifier.model.classes
         most = names if len(names) <= MOST_COUNTED else [name for name, _ in counts.most_common(MOST_COUNTED)]
@@ -194,10 +195,3 @@ def _files(given: Sequence[Path]) -> list[Path]:
             raise DataError(f"{path} holds no images ({', '.join(sorted(pictures.SUFFIXES))})")
         found += inside
     return found
-
-
-def _write(path: Path | None, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    with nullcontext(sys.stdout) if path is None else path.open("w", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(head)
-        table.writerows(rows)

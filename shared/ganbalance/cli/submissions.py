@@ -10,12 +10,12 @@ from ganbalance.cli import experiments, sweeps
 from ganbalance.cli.commands import add_access, command, connected, flag, positive
 from ganbalance.config import OwnImages
 from ganbalance.errors import EXIT_DONE, ConfigError, DataError, Stopped
-from ganbalance.k8s import manifest, preflight
+from ganbalance.k8s import diagnosis, manifest, preflight
 from ganbalance.k8s.client import Access, Cluster
 from ganbalance.k8s.connection import templates
 from ganbalance.k8s.driver import Driver
-from ganbalance.k8s.operations import is_under_way, next_submission
-from ganbalance.k8s.status import observe
+from ganbalance.k8s.operations import next_submission
+from ganbalance.k8s.status import drivers, name_of, observe
 from ganbalance.maintenance.doctor import findings
 from ganbalance.pipeline import request, runs
 from ganbalance.pipeline.plan import make_plan
@@ -106,8 +106,8 @@ def _start(flags: argparse.Namespace, cluster: Cluster, store: Store, record: ru
         print(f"already done; next: ganbalance fetch-report --run {run} {cluster.flags}")
         return EXIT_DONE
     then = f"next: ganbalance watch --run {run} {cluster.flags}"
-    if name := is_under_way(cluster, run):
-        print(f"under way already, driven by the Job {name}; {then}")
+    if at_work := [job for job in drivers(cluster, run) if diagnosis.terminal(job) is None]:
+        print(f"under way already, driven by the Job {name_of(at_work[0])}; {then}")
         return EXIT_DONE
     new = _new_submission(flags, cluster, store, run)
     _preflight(cluster, manifest.jobs(record.experiment, state, new, observe(cluster, run).jobs))

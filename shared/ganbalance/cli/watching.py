@@ -59,7 +59,11 @@ def watch(flags: argparse.Namespace) -> int:
             if sys.stdout.isatty():
                 print(CLEAR + _page(run, rows, driver, cluster.flags), flush=True)
             else:
-                _print_changes(rows, shown)
+                for row in rows:
+                    line = f"{row.stage}  {row.state}" + (f"  {row.cause}" if row.cause else "")
+                    if shown.get(row.stage, f"{row.stage}  not started") != line:
+                        print(line, flush=True)
+                    shown[row.stage] = line
             if _is_over(rows, driver):
                 break
             time.sleep(EVERY_S)
@@ -156,8 +160,7 @@ def _summary(run: str, rows: Sequence[Row], driver: DriverRow, cluster: str) -> 
     counted = ", ".join(f"{n} {state}" for state, n in counts.most_common())
     cause = f" ({driver.cause})" if driver.cause else ""
     where = f"--run {run} {cluster}"
-    is_whole = all(row.state in status.HAS_RESULT for row in rows)
-    if is_whole:
+    if all(row.state in status.HAS_RESULT for row in rows):
         then = f"next: ganbalance fetch-report {where}"
     elif _is_over(rows, driver):
         then = f"to resume: ganbalance resume {where}"
@@ -169,11 +172,3 @@ def _summary(run: str, rows: Sequence[Row], driver: DriverRow, cluster: str) -> 
 def _is_over(rows: Sequence[Row], driver: DriverRow) -> bool:
     """Whether nothing happens any more. A driver outside of the cluster is not seen, and stages outlive theirs."""
     return driver.state in OVER and not any(row.state in UNDER_WAY for row in rows)
-
-
-def _print_changes(rows: Sequence[Row], shown: dict[str, str]) -> None:
-    for row in rows:
-        line = f"{row.stage}  {row.state}" + (f"  {row.cause}" if row.cause else "")
-        if shown.get(row.stage, f"{row.stage}  not started") != line:
-            print(line, flush=True)
-        shown[row.stage] = line

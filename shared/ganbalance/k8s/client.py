@@ -149,11 +149,6 @@ class Cluster:
         found = self._send("GET", "/version", "ask for the version").json()
         return int(found["major"]), int("".join(filter(str.isdigit, found["minor"])))
 
-    def serves(self, kind: str) -> bool:
-        """Whether the API server knows the group that a kind is of."""
-        group = KINDS[kind].partition("/namespaces")[0]
-        return self._send("GET", f"/{group}", f"ask for {group}", expect=(NOT_FOUND,)).status != NOT_FOUND
-
     def _path(self, kind: str, name: str = "") -> str:
         path = "/" + KINDS[kind].format(quote(self.namespace, safe=""))
         return f"{path}/{quote(name, safe='')}" if name else path

@@ -141,9 +141,8 @@ class Driver:
         now, idle_since = datetime.now(UTC), snapshot.idle_since()
         for job in snapshot.active():
             name = name_of(job)
-            why = diagnosis.stuck(
-                job, snapshot.pods[name], snapshot.events, now, self._submission.pending_s, idle_since
-            )
+            pods, pending_s = snapshot.pods[name], self._submission.pending_s
+            why = diagnosis.stuck(job, pods, snapshot.events, now, pending_s, idle_since)
             if why and job["spec"].get("activeDeadlineSeconds") != STUCK_AFTER_S:
                 annotated = {"annotations": {CAUSE: why}}
                 change = {"metadata": annotated, "spec": {"activeDeadlineSeconds": STUCK_AFTER_S}}

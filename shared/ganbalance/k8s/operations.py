@@ -13,8 +13,6 @@ from ganbalance.pipeline import heartbeat, runs
 from ganbalance.plurals import plural
 from ganbalance.store import Store
 
-Say = Callable[[str], object]
-
 GONE_WITHIN_S = 180.0  # a pod has two minutes to write its checkpoint
 POLL_S = 1.0
 
@@ -27,7 +25,7 @@ def latest(cluster: Cluster) -> str:
     return str(jobs[-1]["metadata"]["labels"][RUN])
 
 
-def cancel(cluster: Cluster, store: Store, run: str, say: Say) -> int:
+def cancel(cluster: Cluster, store: Store, run: str, say: Callable[[str], object]) -> int:
     """Delete every Job and pod of a run, after keeping the logs; returns how many Jobs. What is committed stays."""
     found = 0
     for part in (DRIVER, "stage"):  # first the one that would make more
@@ -50,7 +48,7 @@ def keep_log(cluster: Cluster, store: Store, run: str, pod: Manifest) -> None:
         runs.replace(store, f"{runs.log_folder(run, stage_of(pod))}/{name_of(pod)}.log", log)
 
 
-def _wait_for_end(cluster: Cluster, run: str, part: str, say: Say) -> None:
+def _wait_for_end(cluster: Cluster, run: str, part: str, say: Callable[[str], object]) -> None:
     deadline = time.monotonic() + GONE_WITHIN_S
     reported = 0
     while pods := cluster.list("Pod", {RUN: run, PART: part}):
@@ -106,11 +104,6 @@ def check_is_ours(cluster: Cluster, store: Store, run: str, mine: str) -> None:
             "it there (Ctrl-C, or ganbalance cancel in its namespace), then run the same command again; what was "
             f"killed counts as dead {heartbeat.DEAD_AFTER.total_seconds():.0f} s after it was last seen"
         )
-
-
-def is_under_way(cluster: Cluster, run: str) -> str | None:
-    """The driver Job of a run that is not over, if there is one."""
-    return next((name_of(job) for job in drivers(cluster, run) if diagnosis.terminal(job) is None), None)
 
 
 def next_submission(cluster: Cluster, store: Store, run: str) -> int:

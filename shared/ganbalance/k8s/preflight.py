@@ -121,13 +121,17 @@ def _pods(cluster: Cluster, jobs: list[Manifest]) -> CheckResult:
 def _queue(cluster: Cluster, jobs: list[Manifest]) -> CheckResult:
     """There is a Kueue for the queue that Jobs name; without it they would wait for nothing."""
     names = ", ".join(sorted({str(name) for job in jobs if (name := job["metadata"]["labels"].get(QUEUE))}))
-    if names and not cluster.serves("LocalQueue"):
+    if not names:
+        return CheckResult("Jobs wait in none")
+    try:
+        cluster.list("LocalQueue")
+    except RefusedError as error:
         group = KINDS["LocalQueue"].removeprefix("apis/").partition("/namespaces")[0]
         raise ConfigError(
             f"Jobs name the queue {names}, and this cluster has no Kueue that serves {group}; "
             "install or upgrade Kueue, or deploy without the component kueue (make deploy)"
-        )
-    return CheckResult(f"LocalQueue {names}" if names else "Jobs wait in none")
+        ) from error
+    return CheckResult(f"LocalQueue {names}")
 
 
 def _gpus(cluster: Cluster, jobs: list[Manifest]) -> CheckResult:

@@ -120,21 +120,18 @@ def describe(inventory: Inventory, what: str) -> dict[str, Any]:
 def _run(inventory: Inventory, run: str) -> dict[str, Any]:
     record = load_record(inventory.store, run)
     row = run_row(inventory, inventory.states({run: record})[run])
-    return row.model_dump(mode="json", exclude_none=True) | {
-        "seeds": list(record.experiment.seeds),
-        "notes": [*record.plan.notes, *record.plan.forecast],
-        "events": _events(inventory, run),
-        "experiment": dump(record.experiment),
-    }
-
-
-def _events(inventory: Inventory, run: str) -> list[dict[str, Any]]:
     names = sorted(entry.name for entry in inventory.runs[run] if "/events/" in entry.name)
     read = side_by_side(inventory.store.read, names)
     try:
-        return [json.loads(read[name]) for name in names]
+        events = [json.loads(read[name]) for name in names]
     except ValueError as error:
         raise DataError(f"an event of run {run} in the store {inventory.store.url} is no JSON ({error})") from error
+    return row.model_dump(mode="json", exclude_none=True) | {
+        "seeds": list(record.experiment.seeds),
+        "notes": [*record.plan.notes, *record.plan.forecast],
+        "events": events,
+        "experiment": dump(record.experiment),
+    }
 
 
 def _resolve(inventory: Inventory, what: str) -> Address:
