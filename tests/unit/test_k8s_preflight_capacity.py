@@ -47,6 +47,18 @@ def test_gpus_are_counted_by_resource(double: ClusterDouble) -> None:
     assert (found.state, found.text) == ("note", "no node has any, so GANs train on CPUs")
 
 
+def test_other_devices_are_looked_for_too(double: ClusterDouble) -> None:
+    wanted = jobs(double, gpus=0)
+    limits = wanted[1]["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]
+    limits["example.com/fuse"] = "1"
+    assert (
+        preflight_findings(double, wanted)["GPUs"].text == "train-gan: no node has example.com/fuse >= 1; the most is 0"
+    )
+    double.add(node(**{"example.com/fuse": "1k"}))
+    found = preflight_findings(double, wanted)["GPUs"]
+    assert (found.state, found.text) == ("note", "no node has any, so GANs train on CPUs")
+
+
 def test_where_a_pod_may_go_is_left_to_the_scheduler(double: ClusterDouble) -> None:
     """What it says of memory, labels, taints and cordons after a submission, `status` shows with what to do."""
     elsewhere = node(gpu="1", memory="1Mi")

@@ -110,13 +110,12 @@ class Driver:
         return not inputs.missing
 
     def _start_round(self, snapshot: ClusterSnapshot, ready: Sequence[Node], width: int) -> None:
-        """Start a group's next round. Raises DataError where a Job that is none has its name."""
+        """Start a group's next round. Raises DataError where a Job that is no round has its name."""
         made = manifest.next_job(
             self._experiment, self._run, self._submission, ready, snapshot.jobs, parallelism=width
         )  # fmt: skip
-        name = name_of(made)
         # one that is there already is another driver's
-        if standing := self._cluster.create(made) or self._cluster.find("Job", name):
+        if standing := self._cluster.create(made) or self._cluster.find("Job", name_of(made)):
             snapshot.jobs[Round.of(standing).job] = standing
 
     def _widen(self, snapshot: ClusterSnapshot) -> None:

@@ -79,8 +79,7 @@ def _version(cluster: Cluster) -> CheckResult:
 def _templates(cluster: Cluster, jobs: list[Manifest]) -> CheckResult:
     """The manifests were applied."""
     found = connection.templates(cluster)
-    if not jobs:
-        jobs += _trials(found)
+    jobs += [] if jobs else _trials(found)
     return CheckResult(f"all {len(found)} PodTemplates are there")
 
 
@@ -135,12 +134,12 @@ def _queue(cluster: Cluster, jobs: list[Manifest]) -> CheckResult:
 
 
 def _gpus(cluster: Cluster, jobs: list[Manifest]) -> CheckResult:
-    """Some node has as many as each kind of pod asks for. How many there are, whoever uses them."""
+    """Some node has as many, and as many other devices, as each kind of pod asks for; how many there are in all."""
     nodes = cluster.list("Node")
     having: dict[str, Counter[str]] = {}
     for node in nodes:
         for name, amount in node["status"]["allocatable"].items():
-            if "/" in name and ("gpu" in name or "/mig-" in name) and (n := quantity(amount)):
+            if "/" in name and (n := quantity(amount)):  # a device
                 having.setdefault(name, Counter())[node["metadata"]["name"]] = n
     for stage, template in _templates_of(jobs).items():
         for name, amount in manifest.container_of(template).get("resources", {}).get("limits", {}).items():
@@ -151,7 +150,8 @@ def _gpus(cluster: Cluster, jobs: list[Manifest]) -> CheckResult:
                 if may_grow(nodes):
                     return CheckResult(f"{text}, unless a pool grows one that has", "warn", fix)
                 raise ConfigError(f"{text}; {fix}")
-    found = [f"{of.total():,} {name} on {plural(len(of), 'node')}" for name, of in sorted(having.items())]
+    gpus = {name: of for name, of in sorted(having.items()) if "gpu" in name or "/mig-" in name}
+    found = [f"{of.total():,} {name} on {plural(len(of), 'node')}" for name, of in gpus.items()]
     return CheckResult(", ".join(found)) if found else CheckResult("no node has any, so GANs train on CPUs", "note")
 
 
