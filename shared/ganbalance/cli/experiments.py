@@ -96,8 +96,7 @@ def plan(flags: argparse.Namespace) -> int:
     every = {node.key: node for record in records for node in record.plan.nodes}
     left = [node for key, node in every.items() if key not in set().union(*done)]
     if len(members) > 1:
-        sweeps.show(members, records, done, left)
-        print(f"the stages of one: ganbalance plan {flags.experiment} {sweep.which(members)}")
+        sweeps.show(members, [record.plan for record in records], done, left)
     else:
         print(f"run {records[0].plan.run}")
         for node in records[0].plan.nodes:
@@ -110,6 +109,8 @@ def plan(flags: argparse.Namespace) -> int:
     if flags.record:
         runs.submit(store, records[0])
         flags.record.write_text(f"--run={records[0].plan.run}\n")
+    elif len(members) > 1:
+        print(f"the stages of one: ganbalance plan {flags.experiment} {sweep.which(members)}")
     return EXIT_DONE
 
 

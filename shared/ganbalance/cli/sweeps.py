@@ -46,21 +46,20 @@ def records(members: Sequence[Member]) -> list[Record]:
     return made
 
 
-def show(members: Sequence[Member], of_runs: Sequence[Record], done: Sequence[set[str]], left: Sequence[Node]) -> None:
+def show(members: Sequence[Member], plans: Sequence[Plan], done: Sequence[set[str]], left: Sequence[Node]) -> None:
     """Print the experiments, what of each is done, and what they share."""
-    planned = [record.plan for record in of_runs]
-    runs_of = Counter(node.key for plan in planned for node in plan.nodes)
+    runs_of = Counter(node.key for plan in plans for node in plan.nodes)
     keys = tuple(dict.fromkeys(key for member in members for key in member.values))
     cells = [
         (
             *(sweep.shown(member.values[key]) if key in member.values else "" for key in keys),
             plan.run, str(len(plan.nodes)), str(len(of_plan)), str(sum(runs_of[node.key] > 1 for node in plan.nodes)),
         )
-        for member, plan, of_plan in zip(members, planned, done, strict=True)
+        for member, plan, of_plan in zip(members, plans, done, strict=True)
     ]  # fmt: skip
     head = (*keys, "run", "stages", "done", "shared")
     print(text.table(head, cells, right=("stages", "done", "shared")))
-    every = {node.key: node for plan in planned for node in plan.nodes}
+    every = {node.key: node for plan in plans for node in plan.nodes}
     shared = [node for key, node in every.items() if runs_of[key] > 1]
     print(f"{len(members)} experiments, {len(every)} stages: {len(every) - len(left)} done, {len(left)} not started")
     print(f"not started: {', '.join(by_stage(left)) or 'nothing'}")
