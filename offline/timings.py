@@ -9,7 +9,7 @@ import sys
 from collections import defaultdict
 
 from ganbalance.maintenance.inventory import Inventory
-from ganbalance.maintenance.ls import stages_of
+from ganbalance.maintenance.show import stages_of
 from ganbalance.store import open_store
 
 

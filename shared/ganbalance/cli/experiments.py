@@ -133,7 +133,7 @@ def get(flags: argparse.Namespace) -> int:
 @command("data card", "jobs/experiments/quick.yaml", add_request)
 def card(flags: argparse.Namespace) -> int:
     """Say what is in an experiment's images: classes, sizes, what is done to them, left out, and there twice."""
-    experiment = requested(flags)
+    experiment = request.only(sweeps.requested(flags), flags.experiment)
     source = open_dataset(experiment.dataset)
     source.ensure()
     classes, _ = resolution.classes_of(experiment, source)
@@ -157,11 +157,6 @@ def card(flags: argparse.Namespace) -> int:
         said = [[f"{term}:", text] for term, text in found.divided(experiment.folds).rows()]
         print("\n" + table(["", ""], said).lstrip("\n"))
     return EXIT_DONE
-
-
-def requested(flags: argparse.Namespace) -> Experiment:
-    """The one experiment that the flags of `add_request` ask for. Raises ConfigError."""
-    return request.only(sweeps.requested(flags), flags.experiment)
 
 
 def _preflight(experiment: Experiment, state: State) -> None:

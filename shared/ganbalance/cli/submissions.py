@@ -76,7 +76,7 @@ def resume(flags: argparse.Namespace) -> int:
 )  # fmt: skip
 def render(flags: argparse.Namespace) -> int:
     """Print the manifests that submit would create, as YAML; create nothing."""
-    experiment = experiments.requested(flags)
+    experiment = request.only(sweeps.requested(flags), flags.experiment)
     with connected(flags) as (cluster, store):
         plan = make_plan(experiment)
         submission = _new_submission(flags, cluster, store, plan.run)

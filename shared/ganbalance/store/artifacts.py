@@ -223,6 +223,9 @@ class Artifacts:
         read the same inputs. A commit made from other inputs is out of date and is replaced.
         """
         transfer.put_all(self.store, {ours.file_name(file): path for file, path in paths.items()}, str(ours))
+        return self._publish(ours)
+
+    def _publish(self, ours: Commit) -> Commit:
         data = json.dumps(dump(ours), indent=1).encode()
         while not self.store.create(ours.name, data):
             standing = self.find(ours.stage, ours.key)
