@@ -9,6 +9,7 @@ import pytest
 
 from ganbalance.k8s.client import Access, Cluster
 from ganbalance.k8s.manifest import GROUP, QUEUE, SUBMISSION, TEMPLATES
+from ganbalance.k8s.status import JOB_NAME
 from ganbalance.pipeline import heartbeat, runs
 from ganbalance.pipeline.runs import log_folder
 from tests.cluster_double import ClusterDouble
@@ -275,7 +276,9 @@ def test_the_log_of_a_pod_that_has_to_leave_is_kept_while_it_can_be_had(run: Kub
 def test_a_driver_keeps_its_own_log(run: KubernetesRun, monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = ["--run", run.name, "--submission", "1"]
     container = {"name": "program", "args": arguments}
-    run.double.add({"kind": "Pod", "metadata": {"name": "driver-a"}, "spec": {"containers": [container]}})
+    metadata = {"name": "driver-a", "labels": {JOB_NAME: "driver"}, "annotations": {}}
+    status = {"phase": "Running", "startTime": "2026-01-01T00:00:00Z"}
+    run.double.add({"kind": "Pod", "metadata": metadata, "spec": {"containers": [container]}, "status": status})
     run.double.logs["driver-a"] = b"Started\n"
     monkeypatch.setenv(heartbeat.POD, "driver-a")
     assert run.driver().run() == {}

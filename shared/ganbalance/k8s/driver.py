@@ -14,6 +14,7 @@ import os
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 from ganbalance.config import Experiment
 from ganbalance.k8s import diagnosis, manifest, status
@@ -40,7 +41,7 @@ class Driver:
         self._groups = runs.groups(state.plan)
         # what follows only spares requests: all of it can be asked for again
         self._emitted: set[str] = set()
-        self._kept_logs: set[str] = set()
+        self._kept_logs = {Path(name).stem for name in state.artifacts.store.names(runs.log_folder(self._run, ""))}
 
     def run(self) -> dict[str, str]:
         """Drive until nothing is left that could run; return the stages without a result, each with its cause."""

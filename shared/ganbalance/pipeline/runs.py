@@ -116,8 +116,8 @@ def note(store: Store, run: str, event: str, **fields: Any) -> None:
 
 
 def log_folder(run: str, stage: str) -> str:
-    """Where the logs of a stage's pods are, or of all stages whose names begin so."""
-    return f"runs/{run}/logs/{stage}"
+    """Where the logs of a stage's pods are, or of all stages whose names begin so; "" is all."""
+    return f"runs/{run}/logs/{stage}".rstrip("/")
 
 
 def group_of(node: Node) -> str:
