@@ -150,8 +150,7 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# a process per core, each with one thread, since more would wait for each other; each takes up to 2 GB and has servers
-# of its own, so four are enough
+# a process per core with one thread, since more would wait for each other; each takes up to 2 GB, so four are enough
 test: $(READY) ## every test that needs no containers
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist worksteal
 
