@@ -192,7 +192,7 @@ def test_one_failure_does_not_hide_the_others_and_the_report_shows_the_hole(
     said = capfd.readouterr()
     assert "failed: synthesize/dcgan/class-1/seed-0 (exit 65)" in said.err
     assert "corrupt" in said.err
-    assert "1 failed, 2 blocked" in said.err
+    assert "1 failed, 3 blocked" in said.err
     (summary,) = (tmp_path / "out").glob("*/summary.json")
     assert json.loads(summary.read_text())["missing_results"]
     done = {path.parts[-3] for path in lab.store.glob("stages/*/*/COMMIT.json")}

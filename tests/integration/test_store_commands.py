@@ -81,16 +81,16 @@ def test_runs_are_listed_with_what_is_done(stocked: Stocked, capsys: Capsys) -> 
     rows = {row["run"]: row for row in json_output(capsys, "ls", "--store", stocked.url)}
     assert set(rows) == set(stocked.runs)
     whole, half = (rows[run] for run in stocked.runs)
-    assert (whole["done"], whole["stages"], whole["report"]) == (10, 10, "yes")
-    assert (half["done"], half["stages"], half["report"]) == (10, 12, "no")
+    assert (whole["done"], whole["stages"], whole["report"]) == (12, 12, "yes")
+    assert (half["done"], half["stages"], half["report"]) == (12, 14, "no")
     commits = [
         stocked.commit(stocked.runs[0], node.name) for node in runs.load(stocked.store, stocked.runs[0]).plan.nodes
     ]
     assert whole["size"] == sum(file.size for commit in commits for file in commit.files)
     assert store("ls", "--store", stocked.url) == 0
     said = capsys.readouterr().out
-    assert "10/12" in said
-    assert said.splitlines()[-1].startswith("2 runs, 12 artifacts, ")
+    assert "12/14" in said
+    assert said.splitlines()[-1].startswith("2 runs, 14 artifacts, ")
 
 
 def test_a_run_was_recorded_when_its_first_event_says_even_in_a_copy(stocked: Stocked, capsys: Capsys) -> None:
@@ -115,12 +115,14 @@ def test_the_stages_of_a_run_are_listed_with_their_state(stocked: Stocked, capsy
     stocked.replace(commit_name(none.stage, none.key), diverged.model_dump_json().encode())
     rows = {row["name"]: row for row in json_output(capsys, "ls", run, "--store", stocked.url)}
     states = {name: row["state"] for name, row in rows.items()}
-    assert states == dict.fromkeys(["dataset", "backbone", "features/real", "imbalance/seed-0"], "done") | {
+    done = ["dataset", "backbone", "features/real", "imbalance/seed-0", "quality/class-1/seed-0"]
+    assert states == dict.fromkeys(done, "done") | {
         "train-gan/dcgan/class-1/seed-0": "checkpoint",
         "synthesize/dcgan/class-1/seed-0": "not started",
         "features/dcgan/class-1/seed-0": "not started",
         "train-classifier/dcgan/seed-0": "corrupt",
         "train-classifier/none/seed-0": "diverged",
+        "quality/dcgan/class-1/seed-0": "not started",
         "report": "not started",
     }
     assert (rows["dataset"]["files"], rows["dataset"]["seconds"]) == (2, 1.5)
@@ -140,7 +142,7 @@ def test_a_report_that_goes_with_half_a_run_is_reported_as_partial(
     node = state.plan.node("report")
     partial = make(stocked.store, "report", state.key(node), inputs=state.inputs(node).commits)
     row = next(row for row in json_output(capsys, "ls", "--store", stocked.url) if row["run"] == run)
-    assert (row["done"], row["report"]) == (8, "partial")
+    assert (row["done"], row["report"]) == (10, "partial")
     report = json_output(capsys, "ls", run, "--store", stocked.url)[-1]
     assert (report["state"], report["key"]) == ("partial", partial.key)
 
@@ -150,7 +152,7 @@ def test_an_unreadable_record_is_reported_and_hides_no_other_run(stocked_folder:
     assert store("ls", "--store", stocked_folder.url) == 0
     said = capsys.readouterr().out
     assert "unreadable" in said
-    assert "12/12" in said
+    assert "14/14" in said
 
 
 def test_a_run_that_is_not_there_is_a_configuration_error_that_names_those_that_are(
@@ -184,7 +186,7 @@ def test_a_run_is_shown_with_its_settings_and_its_history(stocked: Stocked, caps
     run = stocked.runs[1]
     shown = json_output(capsys, "show", run, "--store", stocked.url)
     assert shown["experiment"]["arms"] == ["none", "threshold", "dcgan", "oracle"]
-    assert (shown["seeds"], shown["done"], shown["report"]) == ([0], 12, "yes")
+    assert (shown["seeds"], shown["done"], shown["report"]) == ([0], 14, "yes")
     assert [(event["event"], event["workers"]) for event in shown["events"]] == [("started", 2)]
     assert store("show", run, "--store", stocked.url) == 0
     assert yaml.safe_load(capsys.readouterr().out)["experiment"]["name"] == "tiny"

@@ -90,7 +90,7 @@ def test_what_does_not_depend_on_the_swept_setting_is_shared(expand: Expand) -> 
     few, many = (make_plan(member.experiment) for member in expand({"gans.dcgan.epochs": [1, 2]}))
     own = {node.name for node in few.nodes if node.key not in {other.key for other in many.nodes}}
     assert {name.partition("/")[0] for name in own} == {
-        "train-gan", "synthesize", "features", "train-classifier", "report",
+        "train-gan", "synthesize", "features", "train-classifier", "quality", "report",
     }  # fmt: skip
     assert not any("none" in name or "oracle" in name for name in own)
 
