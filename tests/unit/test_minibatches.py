@@ -66,7 +66,17 @@ def test_classes_come_in_another_order_in_every_round() -> None:
 def test_the_loss_of_a_balanced_minibatch_is_not_weighted_again_and_decides_for_equal_shares() -> None:
     found = arms.method("balanced-batches").resample(images(), 0)
     assert found.prior.tolist() == pytest.approx([1 / 3] * 3)
-    assert (arms.method("balanced-batches").minibatch(found, 3, 30, 0).weights == 1).all()
+    assert arms.method("balanced-batches").minibatch(found, 3, 30, 0).weights == pytest.approx(np.ones(30))
+
+
+def test_images_that_weigh_less_count_less_in_a_balanced_minibatch_and_their_class_as_much_as_others() -> None:
+    given = images((8, 4)).extended(np.zeros((4, 1, 8, 8)), np.ones(4), np.full(4, 0.25))
+    method = arms.method("balanced-batches")
+    found = method.resample(given, 0)
+    batch = method.minibatch(found, 0, 16, 0)  # every image once
+    assert batch.weights[batch.rows >= 12] == pytest.approx(0.25 * batch.weights[batch.rows < 12].max() * np.ones(4))
+    of_class = np.bincount(given.labels[batch.rows], batch.weights)
+    assert of_class == pytest.approx([8, 8])
 
 
 def test_a_network_of_balanced_minibatches_learns_from_as_many_of_each_class_in_as_many_steps() -> None:

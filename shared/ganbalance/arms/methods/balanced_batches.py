@@ -3,7 +3,8 @@
 Shen, Lin & Huang 2016, "Relay backpropagation for effective learning of deep convolutional neural networks",
 arXiv:1512.05830, class-aware sampling: a list of classes and, of each class, one of its images, each gone
 through to its end and shuffled before it begins again. What Kang et al. 2020, arXiv:1910.09217, section 4.1, call
-class-balanced sampling draws with the same chances (equation 1 with q = 0), each by itself.
+class-balanced sampling draws with the same chances (equation 1 with q = 0), each by itself. Where images weigh something
+already, as synthetic ones of a dose do, the loss of each counts by its weight among those of its class.
 """
 
 import numpy as np
@@ -25,4 +26,5 @@ class BalancedBatches(Method):
         for label in labels:
             of_class, here = np.flatnonzero(examples.labels == label), drawn == label
             rows[here] = of_class[shuffled(len(of_class), places[here] // len(labels), seed, "class", int(label))]
-        return Minibatch(rows, np.ones(size))
+        sizes_K, sums_K = np.bincount(examples.labels), np.bincount(examples.labels, examples.weights)
+        return Minibatch(rows, examples.weights[rows] * sizes_K[drawn] / sums_K[drawn])
