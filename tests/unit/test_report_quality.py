@@ -2,6 +2,7 @@
 
 import re
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from ganbalance.metrics.quality import benefit
 from ganbalance.metrics.quality.benefit import Correlation, Point
+from ganbalance.reporting import image_quality
 from ganbalance.reporting.sections import quality
 from tests.unit import known_reports
 from tests.unit.known_reports import row
@@ -40,6 +42,7 @@ def test_a_row_of_each_arm_has_means_over_seeds_with_their_deviation():
     assert found["density"] == "0.270 ± 0.016"
     assert found["told apart"] == "27 % ± 2 %"
     assert found["recall"] == "–"
+    assert "that no generator saw and no arm but a control learns from" in two().section(TITLE).text[0]
     assert row(use, "Vanilla GAN")["AUC, trained on synthetic"] == "0.270 ± 0.016"
 
 
@@ -118,6 +121,19 @@ def test_the_answer_follows_the_intervals_over_all_and_within_arms(over_all, wit
     assert quality._answer(measured, several=True) == said
     if within is over_all:
         assert quality._answer(measured, several=False) == said
+
+
+def test_an_arm_that_only_rescores_another_adds_no_points():
+    """One GAN at five seeds would else look like ten points, enough for an interval."""
+    found = SimpleNamespace(qualities=[
+        SimpleNamespace(arm=arm, seed=seed, found=SimpleNamespace(kid=0.1 * seed, kid_se=0.01))
+        for arm in ("dcgan", "rescored", "other") for seed in range(5)
+    ])  # fmt: skip
+    gains = {"none": 0.0, "dcgan": 0.1, "rescored": 0.1, "other": 0.2}
+    analysis = SimpleNamespace(
+        primary="auc", points={arm: {seed: {"auc": gain} for seed in range(5)} for arm, gain in gains.items()}
+    )
+    assert [point.arm for point in image_quality._points(found, analysis)] == ["dcgan"] * 5 + ["other"] * 5
 
 
 def test_one_gan_at_few_seeds_has_no_interval():

@@ -30,8 +30,12 @@ def image_quality(question: Question, results: Results, analysis: Analysis) -> I
 
 
 def _points(results: Results, analysis: Analysis) -> Iterator[benefit.Point]:
-    """Each arm and seed with the mean KID of its classes and the difference to the baseline, where it has both."""
+    """Each arm and seed with the mean KID of its classes and the difference to the baseline, where it has both.
+
+    An arm that only rescores another has the same images and gains as much: its points are not counted twice.
+    """
     metric, base = analysis.primary, analysis.points.get(BASELINE, {})
+    seen: set[tuple[int, float, float]] = set()
     for arm, of_arm in analysis.points.items():
         for seed in sorted(of_arm.keys() & base.keys()):
             found = [one.found for one in results.qualities if (one.arm, one.seed) == (arm, seed)]
@@ -39,4 +43,6 @@ def _points(results: Results, analysis: Analysis) -> Iterator[benefit.Point]:
             if kids:
                 kid, variance = np.mean([(value, se**2 / len(kids)) for value, se in kids], axis=0)
                 gain = of_arm[seed][metric] - base[seed][metric]
-                yield benefit.Point(arm, seed, float(kid), float(np.sqrt(variance)), gain)
+                if (same := (seed, float(kid), gain)) not in seen:
+                    seen.add(same)
+                    yield benefit.Point(arm, seed, float(kid), float(np.sqrt(variance)), gain)

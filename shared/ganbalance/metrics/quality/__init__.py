@@ -21,7 +21,7 @@ class Sets:
 
     synthetic         images of one rare class
     training          the real ones that they were learned from
-    reference         other real ones of that class, from which no generator and no arm but an oracle learns
+    reference         other real ones of that class, from which no generator and no arm but a control learns
     other_training, other_reference  the same of the other classes
     """
 

@@ -152,7 +152,7 @@ def _compared(summary: Summary, found: ImageQuality) -> Iterator[str]:
     whole = all(kept[name] == 1 for name in _classes(found))
     origin = "validation images, since nothing was removed" if whole else "removed and held-out ones"
     yield (
-        f"Compared with real images that no generator saw and no arm but {summary.oracle} learns from: "
+        f"Compared with real images that no generator saw and no arm but a control learns from: "
         f"{listed(each)} ({origin}), and never a test image. No verdict rests on these numbers."
     )
     lost = [one for one in summary.missing_results if one.what.startswith("quality/")]
