@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from ganbalance.metrics.crossed import Sample, half_samples
 from ganbalance.reporting.comparison import crossing_text, curves, page, tables
@@ -125,8 +126,20 @@ def test_an_arm_that_some_runs_lack_is_compared_where_it_is() -> None:
     lacking = dict(zip(comparison.runs, comparison.summaries, strict=True))
     lacking["run-0"] = report("run-0", {KEEP: 0.01}, without=("dcgan",))
     rankings = {run: one for run, one in zip(comparison.runs, comparison.rankings, strict=True) if one}
-    found = pair(compare(lacking, rankings), "dcgan")
-    assert found.labels == ("0.02", "0.05", "0.1", "0.2")
+    compared = compare(lacking, rankings)
+    assert pair(compared, "dcgan").labels == ("0.02", "0.05", "0.1", "0.2")
+
+
+def test_an_open_interval_is_drawn_to_the_end_of_the_runs_that_have_the_arm() -> None:
+    comparison = swept({"dcgan": (0.0, 0.001, -0.02, -0.02, -0.02)}, noise=2e-3)
+    lacking = dict(zip(comparison.runs, comparison.summaries, strict=True))
+    lacking["run-0"] = report("run-0", {KEEP: 0.01}, without=("dcgan",))
+    rankings = {run: one for run, one in zip(comparison.runs, comparison.rankings, strict=True) if one}
+    compared = compare(lacking, rankings)
+    assert "[below 0.02, " in crossing_text.sentence(pair(compared, "dcgan"))
+    axes = Figure().subplots()
+    crossing_text.mark(axes, compared, {"dcgan": "red"})
+    assert [line.get_xdata().tolist() for line in axes.lines if line.get_marker() == "<"] == [[0.02]]
 
 
 def test_the_page_the_terminal_and_the_figure_have_them(tmp_path: Path) -> None:

@@ -106,7 +106,6 @@ def _possible(pair: Pair, stretch: Stretch) -> str:
 
 def mark(axes: Axes, comparison: Comparison, colours: dict[str, str]) -> None:
     """A cross on 0 where an arm crosses the baseline, with its interval as a bar; arrows where that is open."""
-    places = comparison.axis.places or ()
     for pair in comparison.pairs:
         if pair.against != comparison.first.baseline or pair.arm not in colours:
             continue
@@ -114,7 +113,8 @@ def mark(axes: Axes, comparison: Comparison, colours: dict[str, str]) -> None:
         axes.plot(pair.at, [0.0] * len(pair.at), marker="X", markersize=MARK_SIZE, markeredgecolor="white", **style)
         for stretch in pair.stretches or ():
             if stretch.crossings:
-                ends = (stretch.low or places[0], stretch.high or places[-1])
+                open_ends = zip((stretch.low, stretch.high), (pair.places[0], pair.places[-1]), strict=True)
+                ends = [beyond if end is None else end for end, beyond in open_ends]
                 axes.plot(ends, (0, 0), color=style["color"], linewidth=2.5, alpha=0.6, zorder=4)
                 for end, value, arrow in zip(ends, (stretch.low, stretch.high), "<>", strict=True):
                     if value is None:

@@ -25,13 +25,15 @@ if TYPE_CHECKING:
 class Pair:
     """An arm and another along the axis, at the runs that have both: labels, and the mean of their difference.
 
-    at         values of the axis at which the mean changes sign, rising
+    places     values of the axis there
+    at         those at which the mean changes sign, rising
     stretches  where the difference may be 0, in values of the axis; None where there are no intervals
     """
 
     arm: str
     against: str
     labels: tuple[str, ...]
+    places: tuple[float, ...]
     means: tuple[float, ...]
     at: tuple[float, ...]
     stretches: tuple[Stretch, ...] | None
@@ -59,17 +61,17 @@ def _pair(comparison: Comparison, arm: str, against: str) -> Pair | None:
     ]
     if len(there) < LEAST or comparison.axis.places is None:
         return None
-    places = [comparison.axis.places[number] for number in there]
-    x = np.log(places).tolist() if comparison.axis.is_log else places
+    places = tuple(comparison.axis.places[number] for number in there)
+    x = np.log(places).tolist() if comparison.axis.is_log else list(places)
     samples = _differences([comparison.rankings[number] for number in there], arm, against)
     means = [_mean(comparison.summaries[number], arm, against) for number in there]
     labels = tuple(comparison.axis.labels[number] for number in there)
     value = _exponential if comparison.axis.is_log else float
     if samples is None:
-        return Pair(arm, against, labels, tuple(means), tuple(map(value, sign_changes(x, means))), None)
+        return Pair(arm, against, labels, places, tuple(means), tuple(map(value, sign_changes(x, means))), None)
     means = [float(one.values[:, 0].mean()) for one in samples]
     found = tuple(one.on(value) for one in stretches(x, samples))
-    return Pair(arm, against, labels, tuple(means), tuple(at for one in found for at in one.crossings), found)
+    return Pair(arm, against, labels, places, tuple(means), tuple(at for one in found for at in one.crossings), found)
 
 
 def _exponential(place: float) -> float:
