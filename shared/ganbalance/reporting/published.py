@@ -9,6 +9,7 @@ from ganbalance.metrics import verdicts
 from ganbalance.printing import escaped
 from ganbalance.reporting import headline
 from ganbalance.reporting.formats import NOTHING, arm_name, capitalised, listed
+from ganbalance.reporting.origin import EXPERIMENT_FILE
 from ganbalance.reporting.summary import Summary
 
 NAME = "reports"
@@ -22,16 +23,19 @@ def table(folder: Path) -> str:
     rows = [HEAD, ("---",) * len(HEAD)]
     for place in sorted(one for one in folder.iterdir() if one.is_dir()):
         if (path := place / "summary.json").is_file():
-            rows.append(_of_summary(place.name, Summary.read(path)))
+            rows.append(_of_summary(place, Summary.read(path)))
         elif (path := place / "compare.csv").is_file():
             with path.open(newline="") as file:
                 rows.append(_of_sweep(place.name, list(csv.DictReader(file))))
     return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
 
 
-def _of_summary(name: str, summary: Summary) -> tuple[str, ...]:
+def _of_summary(place: Path, summary: Summary) -> tuple[str, ...]:
+    """What `make publish` keeps is called after its preset; a report of no preset is run from the file beside it."""
     said, *_ = [*headline.gate(summary), *headline.in_short(summary)]
-    command = summary.provenance.command.replace("make run", "make publish", 1)
+    command, name = summary.provenance.command.replace("make run", "make publish", 1), place.name
+    if command.endswith(f"={EXPERIMENT_FILE}"):
+        command = f"make run EXPERIMENT={place / EXPERIMENT_FILE}"
     return f"[{name}]({name}/report.md)", span(summary.seeds), f"`{command}`", escaped(said)
 
 
