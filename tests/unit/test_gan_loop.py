@@ -15,7 +15,7 @@ from ganbalance.errors import ConfigError, DataError, Stopped
 from ganbalance.models import gans
 from ganbalance.models.base import Betas, Count, Gan, ImageSpec, Positive
 from ganbalance.seeding import derive
-from ganbalance.training import checkpoint, device
+from ganbalance.training import checkpoint, device, loop
 from ganbalance.training.gan_loop import Divergence, Trained, grid_epochs, train
 from ganbalance.training.loop import Hooks
 from ganbalance.training.synthesis import sample
@@ -358,3 +358,18 @@ def test_cuda_without_a_device_is_a_configuration_error(monkeypatch: pytest.Monk
         device.resolve("cuda")
     with pytest.raises(ConfigError, match="'tpu': must be one of auto, cpu, cuda"):
         device.resolve("tpu")
+
+
+@pytest.mark.parametrize("elsewhere", [True, False])
+def test_where_adam_counts_its_steps_is_not_taken_from_a_state(elsewhere: bool) -> None:  # noqa: FBT001
+    """States from before steps were counted on a GPU say that they are not, and a step could not be recorded."""
+    weight = torch.nn.Parameter(torch.ones(3))
+    adam = torch.optim.Adam([weight])
+    weight.sum().backward()  # type: ignore[no-untyped-call]
+    adam.step()
+    state = adam.state_dict()
+    state["param_groups"][0]["capturable"] = elsewhere
+    loop.restore_optimizer(adam, state)
+    assert adam.param_groups[0]["capturable"] is False
+    assert state["param_groups"][0]["capturable"] is elsewhere
+    adam.step()

@@ -167,7 +167,7 @@ class _Run:
     def _follow(self, clock: Tensor) -> None:
         """Move the running mean of G's weights after them, at first faster; statistics are taken as they are.
 
-        Karras et al. 2018, arXiv:1710.10196, section 5.
+        Karras et al. 2018, arXiv:1710.10196, appendix A.1, has the mean; the start is not theirs.
         """
         average, decay = self.gan.average, self.gan.config.ema
         if average is None or decay is None:

@@ -79,8 +79,13 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
 
 
 def restore_optimizer(optimizer: Optimizer, state: State) -> None:
-    """Load copies of `state`, laid out in memory like the weights: mixed strides take Adam twice the time."""
-    optimizer.load_state_dict(state)
+    """Load copies of `state`, laid out in memory like the weights: mixed strides take Adam twice the time.
+
+    Where Adam counts its steps stays as it was made here: a state from before 0038 says otherwise.
+    """
+    here = ({"capturable": group["capturable"]} for group in optimizer.param_groups)
+    groups = [group | own for group, own in zip(state["param_groups"], here, strict=True)]
+    optimizer.load_state_dict(state | {"param_groups": groups})
     for weight, moments in optimizer.state.items():
         for name, value in moments.items():
             moments[name] = torch.empty_like(weight).copy_(value) if value.shape == weight.shape else value.clone()
