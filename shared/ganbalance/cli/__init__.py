@@ -34,7 +34,7 @@ from collections.abc import Sequence
 
 from ganbalance.cli import doctor, experiments, results, stores, submissions, sweeps, watching  # noqa: F401 - they declare commands
 from ganbalance.cli.commands import COMMANDS, store_of_the_cluster
-from ganbalance.errors import ConfigError, GanbalanceError, Stopped, UnavailableError
+from ganbalance.errors import EXIT_DONE, ConfigError, GanbalanceError, Stopped, UnavailableError
 from ganbalance.pipeline import request
 
 GROUPS = {
@@ -48,8 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         flags = _parser().parse_args(argv)
         with store_of_the_cluster(flags):
-            code: int = flags.command(flags)
-        return code
+            code: int | None = flags.command(flags)
+        return code or EXIT_DONE
     except GanbalanceError as error:
         print(f"ganbalance: {error}", file=sys.stderr)
         return error.exit_code

@@ -11,7 +11,7 @@ from ganbalance.k8s.connection import reach
 from ganbalance.store import Store, open_store
 
 FLAGS = ("namespace", "context", "kubeconfig")
-Function = Callable[[argparse.Namespace], int]
+Function = Callable[[argparse.Namespace], int | None]  # the exit code; None is that of success
 Part = Callable[[Any], object]  # adds flags to a parser, or to a group of one
 COMMANDS: dict[str, Part] = {}  # by name: adds its parser to what `add_subparsers` gave
 

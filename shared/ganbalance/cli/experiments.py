@@ -86,7 +86,7 @@ def _run(flags: argparse.Namespace, record: runs.Record, state: State) -> int:
     flag("--record", type=Path, metavar="FILE",
          help="keep the run's record in the store, and its name in FILE as a flag: the programs take @FILE"),
 )  # fmt: skip
-def plan(flags: argparse.Namespace) -> int:
+def plan(flags: argparse.Namespace) -> None:
     """Print what would run, and what is done already; of a sweep also what its experiments share."""
     members = sweeps.requested(flags)
     if flags.record:
@@ -111,11 +111,10 @@ def plan(flags: argparse.Namespace) -> int:
         flags.record.write_text(f"--run={records[0].plan.run}\n")
     elif len(members) > 1:
         print(f"the stages of one: ganbalance plan {flags.experiment} {sweep.which(members)}")
-    return EXIT_DONE
 
 
 @command("data get", "jobs/experiments/quick.yaml", add_request)
-def get(flags: argparse.Namespace) -> int:
+def get(flags: argparse.Namespace) -> None:
     """Get the images and the backbone's weights that an experiment needs, unless they are here, and check them."""
     for experiment, _values in sweeps.requested(flags):
         source = open_dataset(experiment.dataset)
@@ -127,11 +126,10 @@ def get(flags: argparse.Namespace) -> int:
         if resolution.weights_sha256(settings):
             weights = backbones.find(settings.backbone).weights_file(settings.weights)
             print(f"the weights of {settings.backbone} are here: {weights}")
-    return EXIT_DONE
 
 
 @command("data card", "jobs/experiments/quick.yaml", add_request)
-def card(flags: argparse.Namespace) -> int:
+def card(flags: argparse.Namespace) -> None:
     """Say what is in an experiment's images: classes, sizes, what is done to them, left out, and there twice."""
     experiment = request.only(sweeps.requested(flags), flags.experiment)
     source = open_dataset(experiment.dataset)
@@ -156,7 +154,6 @@ def card(flags: argparse.Namespace) -> int:
     if found is not None:
         said = [[f"{term}:", text] for term, text in found.divided(experiment.folds).rows()]
         print("\n" + table(["", ""], said).lstrip("\n"))
-    return EXIT_DONE
 
 
 def _preflight(experiment: Experiment, state: State) -> None:

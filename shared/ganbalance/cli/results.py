@@ -16,7 +16,7 @@ import numpy as np
 from ganbalance.cli.commands import access, add_access, command, flag, is_named, one_of
 from ganbalance.data import pictures
 from ganbalance.data.listing import image_files
-from ganbalance.errors import EXIT_DONE, ConfigError, DataError
+from ganbalance.errors import ConfigError, DataError
 from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.operations import latest
 from ganbalance.pipeline import request, runs
@@ -41,7 +41,7 @@ BATCH = 256  # as many as features are made of at a time
     flag("--run", help="a run (default, on a cluster: the one that was submitted last)"),
     OUT, request.add_store, add_access,
 )  # fmt: skip
-def fetch_report(flags: argparse.Namespace) -> int:
+def fetch_report(flags: argparse.Namespace) -> None:
     """Write a run's report to a folder and print its table."""
     store, run = open_store(flags.store), flags.run
     if run is None:
@@ -51,7 +51,6 @@ def fetch_report(flags: argparse.Namespace) -> int:
     with runs.opened(store, run) as (_record, state):
         if not write_report(state, flags.out / run):
             raise DataError(f"run {run} has no report yet; its report program writes one")
-    return EXIT_DONE
 
 
 @command(
@@ -70,7 +69,7 @@ def fetch_report(flags: argparse.Namespace) -> int:
          help="with --model: also model.onnx; needs the packages of ganbalance[onnx]"),
     request.add_store, add_access,
 )  # fmt: skip
-def export_run(flags: argparse.Namespace) -> int:
+def export_run(flags: argparse.Namespace) -> None:
     """Write training images as PNG files, a folder per class, or a classifier as one folder."""
     if flags.to and (flags.arm or flags.onnx):
         given = "--arm chooses" if flags.arm else "--onnx writes"
@@ -83,7 +82,7 @@ def export_run(flags: argparse.Namespace) -> int:
         if flags.to:
             written = export(state, seed=flags.seed, gan=flags.gan, split=flags.split, to=flags.to)
             print(f"wrote {written:,} images to {flags.to}")
-            return EXIT_DONE
+            return
         experiment = record.experiment
         model, why = export_model(state, experiment, arm=flags.arm, seed=flags.seed, to=flags.model, onnx=flags.onnx)
     print(f"{model.arm} at seed {model.seed}: {why}")
@@ -92,7 +91,6 @@ def export_run(flags: argparse.Namespace) -> int:
         print(model.note)
     wrote = f"{flags.model} with model.onnx" if flags.onnx else flags.model
     print(f"wrote {wrote}; next: ganbalance predict {flags.model} IMAGES")
-    return EXIT_DONE
 
 
 @command(
@@ -100,7 +98,7 @@ def export_run(flags: argparse.Namespace) -> int:
     flag("what", type=Path, help="a summary.json that the report wrote, or a folder of reports"),
     flag("--into", type=Path, metavar="FILE", help="replace the table between its markers in FILE"),
 )  # fmt: skip
-def table(flags: argparse.Namespace) -> int:
+def table(flags: argparse.Namespace) -> None:
     """Print a report's table in markdown, or of a folder of reports a line each; or put it into a markdown file."""
     is_folder = flags.what.is_dir()
     name, text = (published.NAME, published.table(flags.what)) if is_folder else _report(flags.what)
@@ -109,7 +107,6 @@ def table(flags: argparse.Namespace) -> int:
     else:
         flags.into.write_text(readme.replace_table(flags.into.read_text(), name, text))
         print(f"wrote the table of {name} into {flags.into}")
-    return EXIT_DONE
 
 
 def _report(path: Path) -> tuple[str, str]:
@@ -143,7 +140,7 @@ def write_report(state: State, folder: Path) -> bool:
     flag("--rule", choices=("fair", "as-trained", "deployment"), default="fair",
          help="the class shares it decides for: equal ones (fair, the default), those in training, those in the data"),
 )  # fmt: skip
-def predict(flags: argparse.Namespace) -> int:
+def predict(flags: argparse.Namespace) -> None:
     """Write what an exported classifier says of image files, the class and its probabilities, as CSV."""
     from ganbalance.training.model_folder import open_model
 
@@ -162,7 +159,6 @@ def predict(flags: argparse.Namespace) -> int:
         if more := len(counts.keys() - {*most}):
             found.append(f"{more} more classes")
         print(f"wrote {flags.to}, by the rule {flags.rule}: {', '.join(found)}")
-    return EXIT_DONE
 
 
 def _predicted(classifier: "Classifier", rule_name: str, files: Sequence[Path], *, tell: bool) -> list[list[Any]]:

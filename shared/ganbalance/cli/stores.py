@@ -10,7 +10,7 @@ import yaml
 
 from ganbalance.cli import text
 from ganbalance.cli.commands import add_access, command, flag
-from ganbalance.errors import EXIT_DONE, ConfigError, DataError, UnavailableError
+from ganbalance.errors import ConfigError, DataError, UnavailableError
 from ganbalance.frozen import dump
 from ganbalance.maintenance.cp import copy_run
 from ganbalance.maintenance.gc import Garbage, ScanResults, collect, sweep
@@ -33,7 +33,7 @@ JSON = flag("--json", action="store_true", help="print JSON")
          help="keep trying while the server does not answer"),
     request.add_store, add_access,
 )  # fmt: skip
-def init(flags: argparse.Namespace) -> int:
+def init(flags: argparse.Namespace) -> None:
     """Make the bucket or the folder of a store, unless it is there."""
     deadline, made = time.monotonic() + flags.wait, None
     while made is None:
@@ -48,7 +48,6 @@ def init(flags: argparse.Namespace) -> int:
             time.sleep(min(WAIT_STEP_S, left_s))
     url = open_store(flags.store).url
     print(f"made the store {url}" if made else f"the store {url} is there already")
-    return EXIT_DONE
 
 
 @command(
@@ -56,7 +55,7 @@ def init(flags: argparse.Namespace) -> int:
     flag("run", nargs="?", metavar="RUN", help="list the stages of this run instead of the runs"),
     JSON, request.add_store, add_access,
 )  # fmt: skip
-def ls(flags: argparse.Namespace) -> int:
+def ls(flags: argparse.Namespace) -> None:
     """List the runs in a store, or the stages of one."""
     inventory = Inventory(_opened(flags))
     if flags.run is None:
@@ -65,7 +64,6 @@ def ls(flags: argparse.Namespace) -> int:
     else:
         stages = stages_of(inventory, flags.run)
         text.show(flags, [dump(row) for row in stages], _stage_lines(stages))
-    return EXIT_DONE
 
 
 def _run_lines(rows: Sequence[RunRow], inventory: Inventory) -> str:
@@ -105,11 +103,10 @@ def _stage_lines(rows: Sequence[StageRow]) -> str:
     flag("what", metavar="RUN|STAGE/KEY|RUN:NAME", help="the first 6 characters of a key will do"),
     JSON, request.add_store, add_access,
 )  # fmt: skip
-def show(flags: argparse.Namespace) -> int:
+def show(flags: argparse.Namespace) -> None:
     """Show all there is to know about a run, an artifact, or a stage of a run."""
     described = describe(Inventory(_opened(flags)), flags.what)
     text.show(flags, described, yaml.safe_dump(described, sort_keys=False, allow_unicode=True, width=200).rstrip())
-    return EXIT_DONE
 
 
 @command(
@@ -118,7 +115,7 @@ def show(flags: argparse.Namespace) -> int:
     flag("source", metavar="SOURCE", help="the store that has it: a folder or s3://bucket/prefix"),
     flag("target", metavar="TARGET", help="the store that gets it"),
 )  # fmt: skip
-def cp(flags: argparse.Namespace) -> int:
+def cp(flags: argparse.Namespace) -> None:
     """Copy a run with all its artifacts to another store. Run it again to resume an interrupted copy."""
     source, target = open_store(flags.source), open_store(flags.target)
     copied = copy_run(flags.run, source, target)
@@ -131,7 +128,6 @@ def cp(flags: argparse.Namespace) -> int:
         missing = plural(copied.missing, "stage")
         print(f"{missing} of the run not done in {source.url}, and so not here either")
     print(f"next: ganbalance fetch-report --run {flags.run} --store {target.url}")
-    return EXIT_DONE
 
 
 @command(
@@ -141,7 +137,7 @@ def cp(flags: argparse.Namespace) -> int:
          help="leave what was written to since: 7d, 12h, 30m; 0s only while nothing runs (default: 7d)"),
     JSON, request.add_store, add_access,
 )  # fmt: skip
-def gc(flags: argparse.Namespace) -> int:
+def gc(flags: argparse.Namespace) -> None:
     """List what nobody needs, and delete it if asked to: failed attempts, leftovers, artifacts without a run."""
     age = text.age(flags.older_than)
     store = _opened(flags)
@@ -166,7 +162,6 @@ def gc(flags: argparse.Namespace) -> int:
         "command": then,
     }
     text.show(flags, data, _garbage_lines(found, kept, then))
-    return EXIT_DONE
 
 
 def _garbage_lines(found: ScanResults, kept: Sequence[Garbage], then: str | None) -> str:
@@ -199,7 +194,7 @@ def _size(pieces: Sequence[Garbage]) -> int:
     "store verify", "", "--run quick-1a2b3c4d", flag("--run", help="only the artifacts of this run"),
     request.add_store, add_access,
 )  # fmt: skip
-def verify(flags: argparse.Namespace) -> int:
+def verify(flags: argparse.Namespace) -> None:
     """Read every file of every artifact and compare it with its sha256."""
     store = open_store(flags.store)
     verified = verify_artifacts(store, flags.run)
@@ -214,7 +209,6 @@ def verify(flags: argparse.Namespace) -> int:
     )
     if verified.broken:
         raise DataError(f"{plural(len(verified.broken), 'artifact')} of the store {store.url} corrupt, see above")
-    return EXIT_DONE
 
 
 def _opened(flags: argparse.Namespace) -> Store:

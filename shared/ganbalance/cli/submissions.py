@@ -9,7 +9,7 @@ import yaml
 from ganbalance.cli import experiments, sweeps
 from ganbalance.cli.commands import add_access, command, connected, flag, positive
 from ganbalance.config import OwnImages
-from ganbalance.errors import EXIT_DONE, ConfigError, DataError, Stopped
+from ganbalance.errors import ConfigError, DataError, Stopped
 from ganbalance.k8s import diagnosis, manifest, preflight
 from ganbalance.k8s.client import Access, Cluster
 from ganbalance.k8s.connection import templates
@@ -45,7 +45,7 @@ DRIVER_FLAG = flag(
     "submit", 'jobs/experiments/honest.yaml --gan "dcgan wgan-gp" --seeds 0..9 --parallel 8',
     experiments.add_request, PARALLEL_FLAG, PENDING_FLAG, DRIVER_FLAG, add_access,
 )  # fmt: skip
-def submit(flags: argparse.Namespace) -> int:
+def submit(flags: argparse.Namespace) -> None:
     """Run an experiment on a cluster, or each one of a sweep; the same again resumes it."""
     members = sweeps.requested(flags)
     with connected(flags) as (cluster, store):
@@ -57,24 +57,23 @@ def submit(flags: argparse.Namespace) -> int:
         if len(records) > 1:
             names = " ".join(record.plan.run for record in records)
             print(f"when all are done: ganbalance compare {names} {cluster.flags}")
-    return EXIT_DONE
 
 
 @command(
     "resume", "--run quick-1a2b3c4d", flag("--run", required=True, help="a run that was submitted before"),
     PARALLEL_FLAG, PENDING_FLAG, DRIVER_FLAG, add_access,
 )  # fmt: skip
-def resume(flags: argparse.Namespace) -> int:
+def resume(flags: argparse.Namespace) -> None:
     """Resume a run that was cancelled or has failed stages; needs no experiment."""
     with connected(flags) as (cluster, store):
-        return _start(flags, cluster, store, runs.load(store, flags.run), is_new=False)
+        _start(flags, cluster, store, runs.load(store, flags.run), is_new=False)
 
 
 @command(
     "render", "jobs/experiments/quick.yaml --gan dcgan",
     experiments.add_request, PARALLEL_FLAG, PENDING_FLAG, add_access,
 )  # fmt: skip
-def render(flags: argparse.Namespace) -> int:
+def render(flags: argparse.Namespace) -> None:
     """Print the manifests that submit would create, as YAML; create nothing."""
     experiment = request.only(sweeps.requested(flags), flags.experiment)
     with connected(flags) as (cluster, store):
@@ -82,33 +81,32 @@ def render(flags: argparse.Namespace) -> int:
         submission = _new_submission(flags, cluster, store, plan.run)
         jobs = manifest.jobs(experiment, State(plan, Artifacts(store)), submission, observe(cluster, plan.run).jobs)
     print(yaml.safe_dump_all(jobs, sort_keys=False, width=200), end="")
-    return EXIT_DONE
 
 
 @command(
     "drive", "--run quick-1a2b3c4d --submission 1",
     flag("--run", required=True), flag("--submission", type=int, required=True), request.add_store,
 )  # fmt: skip
-def drive(flags: argparse.Namespace) -> int:
+def drive(flags: argparse.Namespace) -> None:
     """Drive a submission to its end, as its pod does; the exit code says whether every stage has a result."""
     with stoppable("stopped; another driver goes on from here"):
         store = open_store(flags.store)
         record, submission = runs.load(store, flags.run), runs.load_submission(store, flags.run, flags.submission)
         state = State(record.plan, Artifacts(store))
-        return _report_failures(Driver(Cluster(Access()), record.experiment, state, submission).run())
+        _report_failures(Driver(Cluster(Access()), record.experiment, state, submission).run())
 
 
-def _start(flags: argparse.Namespace, cluster: Cluster, store: Store, record: runs.Record, *, is_new: bool) -> int:
+def _start(flags: argparse.Namespace, cluster: Cluster, store: Store, record: runs.Record, *, is_new: bool) -> None:
     run, state = record.plan.run, State(record.plan, Artifacts(store))
     missing = [node for node in record.plan.nodes if not state.is_settled(node.name)]
     print(f"run {run}: {plural(len(record.plan.nodes), 'stage')}, {len(missing)} to run, store {store.url}")
     if not missing:
         print(f"already done; next: ganbalance fetch-report --run {run} {cluster.flags}")
-        return EXIT_DONE
+        return
     then = f"next: ganbalance watch --run {run} {cluster.flags}"
     if at_work := [job for job in drivers(cluster, run) if diagnosis.terminal(job) is None]:
         print(f"under way already, driven by the Job {name_of(at_work[0])}; {then}")
-        return EXIT_DONE
+        return
     new = _new_submission(flags, cluster, store, run)
     _preflight(cluster, manifest.jobs(record.experiment, state, new, observe(cluster, run).jobs))
     here = [stage for stage in _only_here(record) if state.commit(stage) is None]
@@ -124,16 +122,16 @@ def _start(flags: argparse.Namespace, cluster: Cluster, store: Store, record: ru
         )
     submission = runs.record_submission(store, new)  # of two that submit at one moment, both use the first one's
     if flags.driver == "local":
-        return _drive_here(cluster, record, state, submission)
-    job = manifest.driver_job(run, submission.number, submission.templates[manifest.DRIVER])
-    cluster.create(job)
-    print(f"submitted: the Job {job['metadata']['name']} drives it; {then}")
-    return EXIT_DONE
+        _drive_here(cluster, record, state, submission)
+    else:
+        job = manifest.driver_job(run, submission.number, submission.templates[manifest.DRIVER])
+        cluster.create(job)
+        print(f"submitted: the Job {job['metadata']['name']} drives it; {then}")
 
 
-def _drive_here(cluster: Cluster, record: runs.Record, state: State, submission: Submission) -> int:
+def _drive_here(cluster: Cluster, record: runs.Record, state: State, submission: Submission) -> None:
     try:
-        return _report_failures(Driver(cluster, record.experiment, state, submission).run())
+        _report_failures(Driver(cluster, record.experiment, state, submission).run())
     except (KeyboardInterrupt, Stopped) as error:
         where = f"--run {submission.run} {cluster.flags}"
         raise Stopped(
@@ -169,11 +167,10 @@ def _preflight(cluster: Cluster, jobs: list[manifest.Manifest]) -> None:
     preflight.refuse(found)
 
 
-def _report_failures(failures: dict[str, str]) -> int:
+def _report_failures(failures: dict[str, str]) -> None:
     """Print the stages without a result. Raises DataError when there are any."""
-    if not failures:
-        print("every stage has its result")
-        return EXIT_DONE
     for stage, cause in failures.items():
         print(f"failed: {stage}: {cause}", file=sys.stderr)
-    raise DataError(f"{plural(len(failures), 'stage')} without a result; fix that and resume the run")
+    if failures:
+        raise DataError(f"{plural(len(failures), 'stage')} without a result; fix that and resume the run")
+    print("every stage has its result")

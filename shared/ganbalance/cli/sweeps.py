@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ganbalance import sweep
 from ganbalance.cli import text
 from ganbalance.cli.commands import access, add_access, command, flag
-from ganbalance.errors import EXIT_DONE, ConfigError, DataError, GanbalanceError
+from ganbalance.errors import ConfigError, DataError, GanbalanceError
 from ganbalance.k8s import manifest
 from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.connection import templates
@@ -97,7 +97,7 @@ def gpu_bound(flags: argparse.Namespace, of_runs: Sequence[Record], left: Sequen
          help="where it is written (default: out/compare)"),
     request.add_store, add_access,
 )  # fmt: skip
-def compare(flags: argparse.Namespace) -> int:
+def compare(flags: argparse.Namespace) -> None:
     """Write one report over several runs: curves along what differs between them, and where verdicts change.
 
     Where what differs has no order, theirs is that of the page.
@@ -107,7 +107,6 @@ def compare(flags: argparse.Namespace) -> int:
     if missing := [run for run in flags.runs if run not in reports]:
         raise DataError(f"no report yet of {', '.join(missing)}; run their experiments to the end, or leave them out")
     _write_comparison(reports, flags.out)
-    return EXIT_DONE
 
 
 class RunReport(NamedTuple):

@@ -11,7 +11,7 @@ from functools import partial
 from ganbalance.cli import text
 from ganbalance.cli.commands import add_access, command, connected, flag
 from ganbalance.cli.stores import KEY_CHARS
-from ganbalance.errors import EXIT_DONE, DataError, UnavailableError
+from ganbalance.errors import DataError, UnavailableError
 from ganbalance.frozen import dump
 from ganbalance.k8s import operations, status
 from ganbalance.k8s.client import Cluster
@@ -38,18 +38,17 @@ RUN = flag("--run", help="a run (default: the one that was submitted last)")
     RUN,
     add_access,
 )
-def show_status(flags: argparse.Namespace) -> int:
+def show_status(flags: argparse.Namespace) -> None:
     """Print what every stage of a run on a cluster is doing, and why not."""
     with connected(flags) as (cluster, store):
         run = flags.run or operations.latest(cluster)
         rows, driver = _observe(cluster, store, runs.load(store, run))
     data = {"run": run, "driver": dump(driver), "stages": [dump(row) for row in rows]}
     text.show(flags, data, _page(run, rows, driver, cluster.flags))
-    return EXIT_DONE
 
 
 @command("watch", "--run quick-1a2b3c4d", RUN, add_access)
-def watch(flags: argparse.Namespace) -> int:
+def watch(flags: argparse.Namespace) -> None:
     """Print the same as status, live, until the run is over; where there is no terminal, a line per change."""
     with connected(flags) as (cluster, store):
         run = flags.run or operations.latest(cluster)
@@ -71,7 +70,6 @@ def watch(flags: argparse.Namespace) -> int:
         print(_summary(run, rows, driver, cluster.flags))
     if any(row.state == "failed" for row in rows) or driver.state == "failed":
         raise DataError(f"run {run} has failed stages")
-    return EXIT_DONE
 
 
 @command(
@@ -79,18 +77,17 @@ def watch(flags: argparse.Namespace) -> int:
     flag("--stage", default="driver", help="a stage as status names it, the start of its name, or driver (default)"),
     RUN, add_access,
 )  # fmt: skip
-def logs(flags: argparse.Namespace) -> int:
+def logs(flags: argparse.Namespace) -> None:
     """Print what the programs of a stage printed, from their live pods or else the store, each under its pod's name."""
     with connected(flags) as (cluster, store):
         run = flags.run or operations.latest(cluster)
         for pod, log in operations.logs(cluster, store, run, flags.stage):
             print(f"==> {pod} <==", flush=True)
             sys.stdout.write(log.decode(errors="replace"))
-    return EXIT_DONE
 
 
 @command("cancel", "--run quick-1a2b3c4d", RUN, add_access)
-def cancel(flags: argparse.Namespace) -> int:
+def cancel(flags: argparse.Namespace) -> None:
     """Stop a run: its Jobs and pods go, what is committed stays."""
     with connected(flags) as (cluster, store):
         run = flags.run or operations.latest(cluster)
@@ -101,11 +98,10 @@ def cancel(flags: argparse.Namespace) -> int:
         f"cancelled {run}: {plural(found, 'Job')} deleted, what is committed is kept; "
         f"to resume: ganbalance resume --run {run} {cluster.flags}"
     )
-    return EXIT_DONE
 
 
 @command("clean", "--run quick-1a2b3c4d", flag("--run", required=True, help="a run"), add_access)
-def clean(flags: argparse.Namespace) -> int:
+def clean(flags: argparse.Namespace) -> None:
     """Cancel a run and delete its record and what no other run needs; refused while others work on it."""
     run = flags.run
     with connected(flags) as (cluster, store):
@@ -126,7 +122,6 @@ def clean(flags: argparse.Namespace) -> int:
         print(f"left alone: {error}")
     size = text.size(sum(piece.size for piece in mine.old))
     print(f"cleaned {run}: {gone} ({size}) and its record are gone; what other runs need is kept")
-    return EXIT_DONE
 
 
 def _observe(cluster: Cluster, store: Store, record: runs.Record) -> tuple[list[Row], DriverRow]:
