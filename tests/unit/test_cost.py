@@ -191,7 +191,7 @@ def test_an_attempt_that_fails_leaves_what_it_took(artifacts: Artifacts) -> None
 
 
 def test_an_attempt_that_succeeds_leaves_nothing_but_its_numbers(artifacts: Artifacts) -> None:
-    with measured(checkpoints(artifacts), threads=1) as watch:
+    with measured(checkpoints(artifacts), threads=1) as spent:
         pass
-    assert watch.spent().keys() == {"seconds", "threads", "device"}
+    assert spent().keys() == {"seconds", "threads", "device"}
     assert artifacts.ended("train-gan", "0" * 32) == []

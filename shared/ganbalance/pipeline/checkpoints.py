@@ -26,11 +26,6 @@ class Checkpoints:
         self._every_s = every_s
         self._started = self._saved_at = time.monotonic()
 
-    @property
-    def kept_s(self) -> float:
-        """Seconds of this attempt whose work a checkpoint holds."""
-        return self._saved_at - self._started
-
     def latest(self) -> dict[str, Any] | None:
         """The state furthest on that is whole; a damaged checkpoint is skipped with a message."""
         from ganbalance.training import checkpoint
@@ -55,8 +50,9 @@ class Checkpoints:
             self._artifacts.save_checkpoint(self._stage, self._key, self.attempt, state["step"], path)
         self._saved_at = time.monotonic()
 
-    def record_ended(self, ended: Ended) -> None:
-        """Keep what this attempt took, which ends without a commit."""
+    def record_ended(self, spent: Mapping[str, Any]) -> None:
+        """Keep what this attempt took, which ends without a commit, and how much of it a checkpoint holds."""
+        ended = Ended(kept_seconds=round(self._saved_at - self._started, 2), **spent)
         self._artifacts.record_ended(self._stage, self._key, self.attempt, ended)
 
     def due(self) -> bool:

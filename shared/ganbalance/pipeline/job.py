@@ -182,7 +182,7 @@ def _run_stage(node: Node, experiment: Experiment, state: State, body: Body, sto
             ended={role: state.ended(name) for role, name in node.inputs.items() if name in inputs.missing},
         )
         started = round(time.time())
-        with measured(context.checkpoints, settings.threads) as watch:
+        with measured(context.checkpoints, settings.threads) as spent:
             diverged = [node.inputs[role] for role, commit in inputs.commits.items() if commit.outcome == "diverged"]
             if diverged and not node.kind.allow_missing_inputs:  # there is nothing to go on with, and that is a result
                 context.diverged, context.metrics = True, {"because": diverged[0]}
@@ -193,7 +193,7 @@ def _run_stage(node: Node, experiment: Experiment, state: State, body: Body, sto
                 with threadpoolctl.threadpool_limits(settings.threads):
                     body(context)
             context.progress.close()
-            spent = watch.spent()
+            took = spent()
             _check_inputs_stand(node, state, inputs.commits)
             ended = [dump(one) for one in state.ended(node.name)]
             commit = artifacts.commit(
@@ -204,9 +204,9 @@ def _run_stage(node: Node, experiment: Experiment, state: State, body: Body, sto
                 inputs=inputs.commits,
                 outcome="diverged" if context.diverged else "done",
                 metrics=context.metrics,
-                provenance={"started": started, "ended": ended} | spent | provenance.here(),
+                provenance={"started": started, "ended": ended} | took | provenance.here(),
             )
-    print(f"{node.name}: {commit.outcome} in {spent['seconds']:.1f} s ({commit.key[:8]})", flush=True)
+    print(f"{node.name}: {commit.outcome} in {took['seconds']:.1f} s ({commit.key[:8]})", flush=True)
 
 
 def _check_inputs_stand(node: Node, state: State, commits: Mapping[str, Commit]) -> None:

@@ -147,7 +147,7 @@ class LocalRunner:
         self._logs, self._workers = logs, workers
         self._running: dict[str, Running] = {}
         self._failures: dict[str, Failure] = {}
-        self._stopping = False
+        self._stops: list[bool] = []  # one for each signal
         self._processes = multiprocessing.get_context("forkserver")
         self._processes.set_forkserver_preload([*PRELOADED, type(state.artifacts.store).__module__])
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the runner, which stops the stages
@@ -159,22 +159,24 @@ class LocalRunner:
         nodes = self._plan.nodes
         waiting = {node.name: node for node in nodes if not self._state.is_settled(node.name)}
         estimate = Estimate(self._state, self._workers, already=len(nodes) - len(waiting))
-        with answered(self._stop), closing(estimate):
+        with answered(lambda: self._stops.append(True)), closing(estimate):
             while waiting or self._running:
                 self._start_ready(waiting)
-                self._pass_on_stop()
+                if self._stops:  # passed on; another signal says nothing new
+                    for entry in self._running.values():
+                        entry.process.terminate()
                 if not self._running:
                     break
                 for name, entry, outcome in self._reap():
                     estimate.ended(name, entry, self._running, outcome)
                 estimate.update(self._running)
-        if self._stopping:
+        if self._stops:
             raise Stopped("stopped; what is done is kept, and the same command goes on from there")
         return list(self._failures.values())
 
     def _start_ready(self, waiting: dict[str, Node]) -> None:
         for name, node in list(waiting.items()):
-            if self._stopping or len(self._running) >= self._workers:
+            if self._stops or len(self._running) >= self._workers:
                 return
             if any(parent in waiting or parent in self._running for parent in node.inputs.values()):
                 continue
@@ -203,21 +205,11 @@ class LocalRunner:
             entry.process.join()
             code = entry.process.exitcode or EXIT_DONE
             del self._running[name]
-            if code != EXIT_DONE and not self._stopping:
+            if code != EXIT_DONE and not self._stops:
                 self._failures[name] = Failure(name, code, _last_line(entry.log, code), entry.log)
                 yield name, entry, "FAILED"
             else:
                 yield name, entry, "done" if self._state.commit(name) else "stopped"
-
-    def _pass_on_stop(self) -> None:
-        """Send the stages SIGTERM; a second Ctrl-C is not needed, and another SIGTERM says nothing new."""
-        if self._stopping:
-            for entry in self._running.values():
-                entry.process.terminate()
-
-    def _stop(self) -> None:
-        """Take note of a signal."""
-        self._stopping = True
 
 
 def _child(program: str, argv: list[str], log: str) -> None:

@@ -15,12 +15,13 @@ PACKAGES = ("ganbalance", "torch", "torchvision", "timm", "numpy", "scikit-learn
 @functools.cache
 def here() -> dict[str, Any]:
     """Machine, versions and the commit of the code, of this process."""
+    torch = sys.modules.get("torch")  # a process that has not loaded it uses no GPU
     return {
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "cpu": _cpu(),
         "cores": os.cpu_count(),
-        "accelerator": _accelerator(),
+        "accelerator": torch.cuda.get_device_name() if torch and torch.cuda.is_available() else None,
         "versions": {name: found.version for name in PACKAGES for found in [*distributions(name=name)][:1]},
         "git_commit": os.environ.get("GANBALANCE_COMMIT") or _git_commit(),
     }
@@ -32,12 +33,6 @@ def allocations() -> int:
     if not torch or not torch.cuda.is_initialized():
         return 0
     return int(torch.cuda.memory_stats().get("allocation.all.allocated", 0))
-
-
-def _accelerator() -> str | None:
-    """The GPU that stages of this process may use; asked only of a process that has loaded torch."""
-    torch = sys.modules.get("torch")
-    return torch.cuda.get_device_name() if torch and torch.cuda.is_available() else None
 
 
 def _cpu() -> str:

@@ -33,7 +33,6 @@ R = TypeVar("R", bound=Frozen)
 
 LONGEST_JOB = 52  # characters; a pod's name is the Job's, an index and a random suffix, 63 in all
 LONGEST_GROUP = 34
-SUBMISSION_DIGITS = 6
 
 
 class Record(Frozen):
@@ -173,4 +172,4 @@ def submission_numbers(store: Store, run: str) -> set[int]:
 
 
 def _submission_name(run: str, number: int) -> str:
-    return f"runs/{run}/submissions/{number:0{SUBMISSION_DIGITS}d}.json"
+    return f"runs/{run}/submissions/{number:06d}.json"

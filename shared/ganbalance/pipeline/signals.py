@@ -6,13 +6,11 @@ from contextlib import AbstractContextManager, contextmanager
 
 from ganbalance.errors import Stopped
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
 
 @contextmanager
 def answered(answer: Callable[[], object]) -> Iterator[None]:
     """Within this block both call `answer`, and do nothing else."""
-    before = {number: signal.signal(number, lambda *_: answer()) for number in STOP_SIGNALS}
+    before = {number: signal.signal(number, lambda *_: answer()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:

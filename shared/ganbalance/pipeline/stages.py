@@ -5,7 +5,7 @@ code behind a stage changes the bytes it writes: every key that rests on it chan
 Classes are numbered here as the task numbers them, by class index: negative 0 and positive 1 for a pair.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import product
 from typing import Any, ClassVar
 
@@ -56,13 +56,9 @@ class Dataset(Stage):
     @property
     def ids(self) -> tuple[str, ...]:
         """What each class is called in the names of stages."""
-        return tuple(_id(labels) for labels in self.classes)
-
-
-def _id(labels: Sequence[int]) -> str:
-    """The labels of a class; of very many a digest, since files have the name of a stage."""
-    every = "-".join(map(str, labels))
-    return every if len(every) <= LONGEST_ID else f"{len(labels)}-labels-{digest(every)[:8]}"
+        every = {"-".join(map(str, labels)): len(labels) for labels in self.classes}
+        # of very many labels a digest, since files have the name of a stage
+        return tuple(one if len(one) <= LONGEST_ID else f"{n}-labels-{digest(one)[:8]}" for one, n in every.items())
 
 
 class Imbalance(Stage):
