@@ -12,8 +12,8 @@ from ganbalance.store import Store, open_store
 
 FLAGS = ("namespace", "context", "kubeconfig")
 Function = Callable[[argparse.Namespace], int | None]  # the exit code; None is that of success
-Part = Callable[[Any], object]  # adds flags to a parser, or to a group of one
-COMMANDS: dict[str, Part] = {}  # by name: adds its parser to what `add_subparsers` gave
+Part = Callable[[argparse.ArgumentParser], object]  # adds flags to a parser
+COMMANDS: dict[str, Callable[[Any], object]] = {}  # by name: adds its parser to what `add_subparsers` gave
 
 
 def command(name: str, *examples_and_parts: str | Part) -> Callable[[Function], Function]:
@@ -46,17 +46,6 @@ def command(name: str, *examples_and_parts: str | Part) -> Callable[[Function], 
 def flag(*names: str, **settings: Any) -> Part:
     """One flag or argument, as argparse describes it."""
     return lambda parser: parser.add_argument(*names, **settings)
-
-
-def one_of(*flags: Part) -> Part:
-    """Flags of which exactly one has to be given."""
-
-    def add(parser: argparse.ArgumentParser) -> None:
-        group = parser.add_mutually_exclusive_group(required=True)
-        for each in flags:
-            each(group)
-
-    return add
 
 
 def add_access(parser: argparse.ArgumentParser) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ganbalance.cli.commands import access, add_access, command, flag, is_named, one_of
+from ganbalance.cli.commands import access, add_access, command, flag, is_named
 from ganbalance.data import pictures
 from ganbalance.data.listing import image_files
 from ganbalance.errors import ConfigError, DataError
@@ -56,10 +56,8 @@ def fetch_report(flags: argparse.Namespace) -> None:
 @command(
     "export", "--run quick-1a2b3c4d --to pngs/", "--run quick-1a2b3c4d --model keep/",
     flag("--run", required=True, help="a run, as 'ganbalance plan' names it"),
-    one_of(
-        flag("--to", type=Path, metavar="FOLDER", help="images: a folder that is empty or new"),
-        flag("--model", type=Path, metavar="DIR", help="a classifier: a folder that is empty or new"),
-    ),
+    flag("--to", type=Path, metavar="FOLDER", help="images: a folder that is empty or new"),
+    flag("--model", type=Path, metavar="DIR", help="or a classifier: a folder that is empty or new"),
     flag("--seed", type=int, help="only this seed's images, or the classifier of this seed"),
     flag("--gan", help="only this GAN's images beside the real ones"),
     flag("--split", action="store_true",
@@ -71,6 +69,8 @@ def fetch_report(flags: argparse.Namespace) -> None:
 )  # fmt: skip
 def export_run(flags: argparse.Namespace) -> None:
     """Write training images as PNG files, a folder per class, or a classifier as one folder."""
+    if (flags.to is None) == (flags.model is None):
+        raise ConfigError("export writes images or a classifier; name one folder, with --to or with --model")
     if flags.to and (flags.arm or flags.onnx):
         given = "--arm chooses" if flags.arm else "--onnx writes"
         raise ConfigError(f"{given} a classifier; name its folder with --model")

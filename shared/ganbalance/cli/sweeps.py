@@ -5,7 +5,6 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from ganbalance import sweep
 from ganbalance.cli import text
@@ -103,37 +102,32 @@ def compare(flags: argparse.Namespace) -> None:
     Where what differs has no order, theirs is that of the page.
     """
     store = open_store(flags.store)
-    reports = _reports_of(store, flags.runs)
-    if missing := [run for run in flags.runs if run not in reports]:
+    summaries, rankings = _reports_of(store, flags.runs)
+    if missing := [run for run in flags.runs if run not in summaries]:
         raise DataError(f"no report yet of {', '.join(missing)}; run their experiments to the end, or leave them out")
-    _write_comparison(reports, flags.out)
+    _write_comparison(summaries, rankings, flags.out)
 
 
-class RunReport(NamedTuple):
-    """What a comparison reads of a run's report; one of an older version kept no ranking."""
+def _reports_of(store: Store, names: Sequence[str]) -> tuple[dict[str, Summary], dict[str, Ranking]]:
+    """The summaries of those runs that have a report, and the rankings, which older versions did not keep, by run.
 
-    summary: Summary
-    ranking: Ranking | None
-
-
-def _reports_of(store: Store, names: Sequence[str]) -> dict[str, RunReport]:
-    """Those of the runs that have a report, by run. Raises ConfigError, DataError."""
-    found = {}
+    Raises ConfigError, DataError.
+    """
+    summaries, rankings = {}, {}
     for run in dict.fromkeys(names):
         with runs.opened(store, run) as (_record, state):
             if report := state.artifact("report"):
-                summary = Summary.of(report.json("summary.json"), where=f"the report of run {run}")
-                kept = ranking.FILE in report.names
-                found[run] = RunReport(summary, Ranking.load(report.path(ranking.FILE), summary) if kept else None)
-    return found
+                summaries[run] = Summary.of(report.json("summary.json"), where=f"the report of run {run}")
+                if ranking.FILE in report.names:
+                    rankings[run] = Ranking.load(report.path(ranking.FILE), summaries[run])
+    return summaries, rankings
 
 
-def _write_comparison(reports: dict[str, RunReport], folder: Path) -> None:
+def _write_comparison(summaries: dict[str, Summary], rankings: dict[str, Ranking], folder: Path) -> None:
     """Write the comparison and print what it says. Raises ConfigError where it makes no sense."""
     from ganbalance.reporting.comparison import page
 
-    rankings = {run: found.ranking for run, found in reports.items() if found.ranking}
-    comparison = comparing.compare({run: found.summary for run, found in reports.items()}, rankings)
+    comparison = comparing.compare(summaries, rankings)
     path = page.write(folder, comparison)
     print(f"\n{tables.terminal(comparison)}\n\ncomparison: {path}")
 
@@ -141,11 +135,11 @@ def _write_comparison(reports: dict[str, RunReport], folder: Path) -> None:
 def compare_all(flags: argparse.Namespace, store: Store, of_runs: Sequence[Record]) -> None:
     """Compare those that have a report; that some cannot be compared is no failure of theirs."""
     names = [record.plan.run for record in of_runs]
-    reports = _reports_of(store, names)
-    if missing := [run for run in names if run not in reports]:
+    summaries, rankings = _reports_of(store, names)
+    if missing := [run for run in names if run not in summaries]:
         print(f"without a report, and so not compared: {', '.join(missing)}", file=sys.stderr)
     try:
-        _write_comparison(reports, flags.out / flags.experiment.stem)
+        _write_comparison(summaries, rankings, flags.out / flags.experiment.stem)
     except ConfigError as error:
         print(f"no comparison: {error}", file=sys.stderr)
 

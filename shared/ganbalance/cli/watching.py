@@ -26,8 +26,6 @@ from ganbalance.store.artifacts import Artifacts
 
 EVERY_S = 2.0
 CLEAR = "\033[H\033[J"
-OVER = ("done", "failed", "none")
-UNDER_WAY = ("running", "pending", "queued")
 RUN = flag("--run", help="a run (default: the one that was submitted last)")
 
 
@@ -166,4 +164,5 @@ def _summary(run: str, rows: Sequence[Row], driver: DriverRow, cluster: str) -> 
 
 def _is_over(rows: Sequence[Row], driver: DriverRow) -> bool:
     """Whether nothing happens any more. A driver outside of the cluster is not seen, and stages outlive theirs."""
-    return driver.state in OVER and not any(row.state in UNDER_WAY for row in rows)
+    is_over = driver.state in ("done", "failed", "none")
+    return is_over and not any(row.state in ("running", "pending", "queued") for row in rows)
