@@ -49,7 +49,6 @@ GRACE_S = {
     "ErrImagePull": PULL_GRACE_S, "ImagePullBackOff": PULL_GRACE_S, "RegistryUnavailable": PULL_GRACE_S,
 }  # fmt: skip
 PERMANENT = ("violates PodSecurity", "serviceaccount", "is invalid")  # in an event about a pod not made
-OOM = "OOMKilled"
 MEANING = {
     DataError.exit_code: "bad or corrupt data",
     UnavailableError.exit_code: "the store or the node went away",
@@ -109,7 +108,7 @@ def end(pod: Manifest) -> str:
     """How a pod failed. Says the limit that was too small when it was memory."""
     status = pod.get("status", {})
     found = _terminated(pod)
-    if found and found.get("reason") == OOM:
+    if found and found.get("reason") == "OOMKilled":
         limit = container_of(pod).get("resources", {}).get("limits", {}).get("memory", "none")
         name = pod["metadata"].get("labels", {}).get(GROUP, "the stage")
         raising = f"raise resources.pods.{stage_of(pod)}.memory"

@@ -32,7 +32,6 @@ TEMPLATES = (*PROGRAMS, DRIVER)
 RETRIES_PER_INDEX = 3
 DRIVER_RETRIES = 10
 KEPT_S = 7 * 24 * 3600  # a finished Job, with its pods and their logs
-SECONDS_PER_HOUR = 3600
 
 
 class Round(NamedTuple):
@@ -203,5 +202,5 @@ def gpu_hours(experiment: Experiment, templates: dict[str, Manifest], nodes: lis
         if gpus is None:
             resource = template["metadata"].get("annotations", {}).get(GPU_RESOURCE)
             gpus = int(container_of(template["template"]).get("resources", {}).get("limits", {}).get(resource, 0))
-        hours += gpus * template["template"]["spec"].get("activeDeadlineSeconds", 0) / SECONDS_PER_HOUR
+        hours += gpus * template["template"]["spec"].get("activeDeadlineSeconds", 0) / 3600
     return hours

@@ -20,7 +20,6 @@ JOB_NAME, JOB_INDEX = "batch.kubernetes.io/job-name", "batch.kubernetes.io/job-c
 # how a driver ends that did its work: the rows of the stages say what failed
 STAGES_FAILED = f"exit {DataError.exit_code} ({diagnosis.MEANING[DataError.exit_code]}): "
 HAS_RESULT = ("done", "diverged")
-StageState = Literal["done", "diverged", "running", "pending", "queued", "failed", "blocked", "not started"]
 
 
 @dataclass
@@ -123,7 +122,7 @@ class Row(Frozen):
     stage: str
     job: str | None = None
     index: int | None = None
-    state: StageState
+    state: Literal["done", "diverged", "running", "pending", "queued", "failed", "blocked", "not started"]
     cause: str = ""
     since: datetime | None = None
     node: str | None = None

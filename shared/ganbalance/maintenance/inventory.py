@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import NamedTuple, TypeVar
 
 from ganbalance.errors import DataError
@@ -42,11 +41,6 @@ class Holding:
 
     committed: Entry | None = None
     attempts: dict[str, list[Entry]] = field(default_factory=lambda: defaultdict(list))
-
-    @property
-    def committed_at(self) -> datetime | None:
-        """When the artifact was committed, by the store's clock."""
-        return self.committed.modified if self.committed else None
 
     @property
     def checkpoint(self) -> int | None:

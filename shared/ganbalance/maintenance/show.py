@@ -14,7 +14,6 @@ from ganbalance.store.artifacts import Artifacts, Commit, Outcome
 from ganbalance.store.transfer import side_by_side
 
 REPORT = "report"
-EVENT_TIME = "%Y%m%dT%H%M%S"
 LEAST_KEY_CHARS = 6
 
 
@@ -84,7 +83,7 @@ def _recorded(inventory: Inventory, run: str) -> datetime:
 
 def _event_time(name: str) -> datetime | None:
     try:
-        return datetime.strptime(name.partition("-")[0], EVENT_TIME).replace(tzinfo=UTC)
+        return datetime.strptime(name.partition("-")[0], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
     except ValueError:
         return None
 
@@ -104,7 +103,7 @@ def _stage_row(inventory: Inventory, state: State, node: Node) -> StageRow:
         files=len(commit.files),
         size=commit.n_bytes,
         seconds=commit.provenance.get("seconds"),
-        when=holding.committed_at,
+        when=holding.committed.modified if holding.committed else None,
     )
 
 
@@ -155,8 +154,8 @@ def _artifact(inventory: Inventory, at: Address) -> dict[str, Any]:
     if commit is None:
         described |= {"state": "not started", "checkpoint": holding.checkpoint}
     else:
-        when = holding.committed_at
-        described |= {"state": commit.outcome, "committed": when and when.isoformat(timespec="seconds")} | dump(commit)
+        when = holding.committed and holding.committed.modified.isoformat(timespec="seconds")
+        described |= {"state": commit.outcome, "committed": when} | dump(commit)
     others = sorted(attempt for attempt in holding.attempts if commit is None or attempt != commit.attempt)
     return described | {"other_attempts": others, "runs": sorted(_referring(inventory, at, commit))}
 

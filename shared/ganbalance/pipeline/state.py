@@ -41,7 +41,7 @@ class State:
         if inputs.missing and not node.kind.allow_missing_inputs:
             return None
         commit = self.artifacts.find(node.stage, self.key(node))
-        if commit is None or not self.artifacts.is_current(commit, inputs.commits):
+        if commit is None or commit.inputs != {role: parent.ref() for role, parent in inputs.commits.items()}:
             return None
         if not inputs.missing:  # a commit made without some inputs may be replaced
             self._done[name] = commit

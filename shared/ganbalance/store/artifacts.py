@@ -26,7 +26,6 @@ from ganbalance.store import transfer
 from ganbalance.store.base import MissingError, Store
 
 Outcome = Literal["done", "diverged"]
-Device = Literal["cpu", "cuda"]
 KEPT_CHECKPOINTS = 2
 
 
@@ -46,10 +45,6 @@ class File(Frozen):
     path: Inside
     size: int
     sha256: str
-
-    def is_at(self, path: Path) -> bool:
-        """Whether the local file `path` holds these very bytes."""
-        return path.stat().st_size == self.size and sha256_file(path) == self.sha256
 
 
 class InputRef(Frozen):
@@ -101,7 +96,7 @@ class Ended(Frozen):
     seconds: float
     kept_seconds: float
     threads: int
-    device: Device
+    device: Literal["cpu", "cuda"]
 
 
 class Artifact:
@@ -173,14 +168,10 @@ class Artifacts:
                 found = transfer.fetch_all(self.store, wanted, self._scratch, str(commit))
             except MissingError as error:
                 raise DataError(f"a file of a committed artifact is missing: {error}; {advice}") from error
-            self._verified |= {name: path for name, path in found.items() if named[name].is_at(path)}
+            self._verified |= {name: path for name, path in found.items() if sha256_file(path) == named[name].sha256}
             if last and (corrupt := wanted.keys() - self._verified.keys()):
                 raise DataError(f"{min(corrupt)} is corrupt: its sha256 is not the committed one; {advice}")
         return {file.path: self._verified[name] for name, file in named.items()}
-
-    def is_current(self, commit: Commit, inputs: Mapping[str, Commit]) -> bool:
-        """Whether `commit` was made from the very bytes that its `inputs` have now."""
-        return commit.inputs == {role: parent.ref() for role, parent in inputs.items()}
 
     def commit(  # noqa: PLR0913 - the fields of one record, each named at the call
         self,
@@ -223,9 +214,6 @@ class Artifacts:
         read the same inputs. A commit made from other inputs is out of date and is replaced.
         """
         transfer.put_all(self.store, {ours.file_name(file): path for file, path in paths.items()}, str(ours))
-        return self._publish(ours)
-
-    def _publish(self, ours: Commit) -> Commit:
         data = json.dumps(dump(ours), indent=1).encode()
         while not self.store.create(ours.name, data):
             standing = self.find(ours.stage, ours.key)
