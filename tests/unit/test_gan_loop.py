@@ -361,7 +361,7 @@ def test_cuda_without_a_device_is_a_configuration_error(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("elsewhere", [True, False])
-def test_where_adam_counts_its_steps_is_not_taken_from_a_state(elsewhere: bool) -> None:  # noqa: FBT001
+def test_where_adam_counts_its_steps_is_not_taken_from_a_state(elsewhere: bool) -> None:
     """States from before steps were counted on a GPU say that they are not, and a step could not be recorded."""
     weight = torch.nn.Parameter(torch.ones(3))
     adam = torch.optim.Adam([weight])

@@ -81,7 +81,7 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
 def restore_optimizer(optimizer: Optimizer, state: State) -> None:
     """Load copies of `state`, laid out in memory like the weights: mixed strides take Adam twice the time.
 
-    Where Adam counts its steps stays as it was made here: a state from before 0038 says otherwise.
+    Where Adam counts its steps stays as it was made here: one from before steps were recorded on GPUs says otherwise.
     """
     here = ({"capturable": group["capturable"]} for group in optimizer.param_groups)
     groups = [group | own for group, own in zip(state["param_groups"], here, strict=True)]
