@@ -35,7 +35,7 @@ def test_a_copied_run_is_the_same_run(stocked: Stocked, empty: Store, capsys: Ca
     run = stocked.runs[1]
     assert cp(stocked, run, empty) == 0
     said = capsys.readouterr().out
-    assert "copied 12 artifacts" in said
+    assert "copied 14 artifacts" in said
     assert f"ganbalance fetch-report --run {run} --store {empty.url}" in said
     copied = Stocked(empty, (run, run))
     state = copied.state(run, scratch_in)
@@ -80,7 +80,7 @@ def test_an_interrupted_copy_shows_no_half_and_goes_on_where_it_was(
     assert store("verify", "--store", empty.url) == 0
     capsys.readouterr()
     assert cp(stocked, stocked.runs[0], empty) == 0
-    assert f"copied {10 - n_committed} artifacts" in capsys.readouterr().out
+    assert f"copied {12 - n_committed} artifacts" in capsys.readouterr().out
     state = Stocked(empty, stocked.runs).state(stocked.runs[0], Path())
     assert all(state.is_settled(node.name) for node in state.plan.nodes)
 
@@ -89,7 +89,7 @@ def test_what_is_not_done_in_the_source_is_said(stocked: Stocked, empty: Store, 
     gan = stocked.commit(stocked.runs[0], "train-gan/dcgan/class-1/seed-0")
     stocked.store.delete(commit_name(gan.stage, gan.key))
     assert cp(stocked, stocked.runs[0], empty) == 0
-    assert "5 stages" in capsys.readouterr().out
+    assert "6 stages" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("broken", ["file", "commit"])

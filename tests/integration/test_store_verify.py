@@ -19,7 +19,7 @@ def test_a_whole_store_is_verified_and_leaves_nothing_on_the_disk(
     stocked: Stocked, capsys: Capsys, scratch_in: Path
 ) -> None:
     assert store("verify", "--store", stocked.url) == 0
-    assert "verified 13 artifacts" in capsys.readouterr().out
+    assert "verified 15 artifacts" in capsys.readouterr().out
 
 
 @EVERYWHERE
@@ -51,7 +51,7 @@ def test_only_the_artifacts_of_the_given_run_are_verified(stocked: Stocked, caps
     one, other = stocked.runs
     stocked.damage(file_of(stocked.commit(other, "train-classifier/oracle/seed-0")))
     assert store("verify", "--run", one, "--store", stocked.url) == 0
-    assert "verified 10 artifacts" in capsys.readouterr().out
+    assert "verified 12 artifacts" in capsys.readouterr().out
     assert store("verify", "--run", other, "--store", stocked.url) == 65
 
 
@@ -89,5 +89,5 @@ def test_no_more_is_on_the_disk_than_what_is_being_hashed(
 
     monkeypatch.setattr(S3Store, "fetch", fetch)
     assert store("verify", "--store", stocked.url) == 0
-    assert len(seen) == 2 * 13
+    assert len(seen) == 2 * 15
     assert max(seen) <= transfer.AT_ONCE
