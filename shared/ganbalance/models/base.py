@@ -127,6 +127,15 @@ class Gan(ABC):
                 )
             return self
 
+        @model_validator(mode="after")
+        def _has_noise_that_falls(self) -> Self:
+            if self.noise_until and not self.instance_noise:
+                raise ValueError(
+                    f"noise_until = {self.noise_until} says how long instance_noise falls, and instance_noise is 0: "
+                    "set it, 0.05 say, or drop noise_until"
+                )
+            return self
+
         @model_serializer(mode="wrap")
         def _with_the_one_length(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
             """Leave out the length that is not read: it must not change a key, and both cannot be parsed again."""

@@ -4,7 +4,8 @@ for few images of 64 px and more; DiffAugment, as in the paper's experiments, is
 
 Deviations: rebuilt images are compared by their mean absolute difference, not by a perceptual distance, which would
 need a network from elsewhere; D says one number of an image, not one of each part, and has spectral instead of batch
-normalisation; no noise is injected into G's layers.
+normalisation, and one decoder, of its last features; leaps span three doublings instead of four, since images are
+small; no noise is injected into G's layers.
 """
 
 from __future__ import annotations
