@@ -242,7 +242,9 @@ def test_balanced_batches_are_refused_where_there_is_one_class() -> None:
 
 
 def test_noise_that_falls_is_refused_where_there_is_no_noise() -> None:
-    with pytest.raises(ConfigError, match=r"gans.sngan: noise_until = 0.5 says how long instance_noise falls, and .* 0"):
+    with pytest.raises(
+        ConfigError, match=r"gans.sngan: noise_until = 0.5 says how long instance_noise falls, and .* 0"
+    ):
         parse(gans.load("sngan").Config, {"noise_until": 0.5}, where="gans.sngan")
     assert parse(gans.load("dcgan").Config, {"noise_until": 0.5}, where="gans.dcgan")
 

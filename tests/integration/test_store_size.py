@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ganbalance.keys import KEY_CHARS, digest
-from ganbalance.maintenance import ls
+from ganbalance.maintenance import show
 from ganbalance.maintenance.inventory import Inventory
 from ganbalance.pipeline import runs
 from ganbalance.pipeline.plan import Node, Plan
@@ -61,7 +61,7 @@ class Memory(Store):
 def test_ten_thousand_artifacts_are_listed_once_and_each_record_is_read_once(two_runs: Stocked) -> None:
     files = many_artifacts(20, 500, runs.load(two_runs.store, two_runs.runs[0]))
     memory = Memory(files)
-    rows = ls.runs_of(Inventory(memory))
+    rows = show.runs_of(Inventory(memory))
     assert [(row.done, row.stages) for row in rows] == [(500, 500)] * 20
     records = [("read", name) for name in files if name.endswith(".json")]
     assert sorted(memory.asked) == sorted([("list", ""), *records])

@@ -1,15 +1,16 @@
 """Say where arms cross along a comparison: a sentence and a row for each pair, and a mark in the figure."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
-
-from matplotlib.axes import Axes
+from typing import TYPE_CHECKING, Any
 
 from ganbalance.metrics.crossings import Stretch
 from ganbalance.reporting.comparison.crossings import Pair
 from ganbalance.reporting.comparison.runs import Comparison
 from ganbalance.reporting.formats import NOTHING, arm_name, capitalised, listed, primary_name
 from ganbalance.reporting.layout import Entry, Group, Item, Section, Table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 MARK_SIZE = 6
 
@@ -104,7 +105,7 @@ def _possible(pair: Pair, stretch: Stretch) -> str:
     return f"within {_interval(pair, stretch)} the difference may be 0, so that a crossing there is not excluded"
 
 
-def mark(axes: Axes, comparison: Comparison, colours: dict[str, str]) -> None:
+def mark(axes: "Axes", comparison: Comparison, colours: dict[str, str]) -> None:
     """A cross on 0 where an arm crosses the baseline, with its interval as a bar; arrows where that is open."""
     for pair in comparison.pairs:
         if pair.against != comparison.first.baseline or pair.arm not in colours:
