@@ -63,6 +63,12 @@ def test_a_weight_of_one_is_not_written_so_that_runs_keep_their_names() -> None:
 # -- the plan ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("weight", [0.5, [0.5, 1.0]])
+def test_a_weight_is_refused_where_a_method_makes_new_vectors_of_the_images(tiny: Settings, weight: Any) -> None:
+    with pytest.raises(ConfigError, match=r"names dosed, whose synthetic.weight is not 1: what method: smote makes"):
+        planned(tiny, DOSED | {"synthetic": {"gan": "dcgan", "weight": weight}, "method": "smote"})
+
+
 def test_doses_share_the_gan_and_images_and_are_joined(tiny: Settings) -> None:
     plan = planned(tiny, DOSED)
     joined = cell(plan, "dosed")

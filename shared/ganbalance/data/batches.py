@@ -64,7 +64,7 @@ class BalancedOrder(BatchOrder):
         return steps * self.batch_size
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=512)
 def _shuffled(n_images: int, seed: int, stream: str, epoch: int) -> NDArray[np.int64]:
     """One epoch's order, kept since every step of it asks anew."""
     return numpy_rng(seed, stream, "epoch", epoch).permutation(n_images)

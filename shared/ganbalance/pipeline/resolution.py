@@ -194,6 +194,11 @@ def _check_fits(recipe: Recipe, classifier: Classifier) -> None:
             f"arms names {recipe.name}, whose part 'method: {recipe.method}' is of minibatches, and classifier.kind = "
             f"{classifier.kind} is solved on all examples at once; take oversample, or set classifier.kind to network"
         )
+    if synthetic and synthetic.weight != 1 and method.new_inputs:
+        raise ConfigError(
+            f"arms names {recipe.name}, whose synthetic.weight is not 1: what method: {recipe.method} makes of such images "
+            "would count in full; leave the weight out, or take another method"
+        )
     wrong = {
         "synthetic.weight": paper and synthetic and synthetic.weight != 1,
         "synthetic.n as a list": paper and len(recipe.doses) > 1,

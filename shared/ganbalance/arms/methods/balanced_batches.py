@@ -2,7 +2,7 @@
 
 Shen, Lin & Huang 2016, "Relay backpropagation for effective learning of deep convolutional neural networks",
 arXiv:1512.05830, class-aware sampling: a list of classes and, of each class, one of its images, each gone
-through to its end and shuffled before it begins again. What Kang et al. 2020, arXiv:1910.09217, section 4.1, call
+through to its end and shuffled before it begins again. What Kang et al. 2020, arXiv:1910.09217, section 3, call
 class-balanced sampling draws with the same chances (equation 1 with q = 0), each by itself. Where images weigh
 something already, as synthetic ones of a dose do, the loss of each counts by its weight among those of its class.
 """
