@@ -196,8 +196,8 @@ def _check_fits(recipe: Recipe, classifier: Classifier) -> None:
         )
     if synthetic and synthetic.weight != 1 and method.new_inputs:
         raise ConfigError(
-            f"arms names {recipe.name}, whose synthetic.weight is not 1: what method: {recipe.method} makes of such images "
-            "would count in full; leave the weight out, or take another method"
+            f"arms names {recipe.name}, whose synthetic.weight is not 1: what method: {recipe.method} makes of such "
+            "images would count in full; leave the weight out, or take another method"
         )
     wrong = {
         "synthetic.weight": paper and synthetic and synthetic.weight != 1,
