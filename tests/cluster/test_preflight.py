@@ -80,14 +80,14 @@ def test_a_template_that_violates_pod_security_is_reported_with_what_is_missing(
     assert "pod template" in failed.fix
 
 
-def test_a_quota_that_is_too_small_is_a_warning_with_the_amounts(deployed: Namespace) -> None:
+def test_a_quota_that_is_too_small_for_good_fails(deployed: Namespace) -> None:
     deployed.kubectl("create", "quota", "small", "--hard=limits.memory=768Mi")
     deployed.kubectl("wait", "resourcequota/small", "--for=jsonpath={.status.hard}", "--timeout=60s")
-    found = _findings(deployed)["pods"]
-    assert found.state == "warn"
+    failed = _failure(_findings(deployed))
+    assert failed.check == "pods"
     amounts = "requested: limits.memory=1Gi, used: limits.memory=0, limited: limits.memory=768Mi"
-    assert f"driver, train-gan: exceeded quota: small, {amounts}" in found.text
-    assert "raise the quota (kubectl describe quota)" in found.fix
+    assert f"driver, train-gan: exceeded quota: small, {amounts}" in failed.text
+    assert "raise the quota (kubectl describe quota)" in failed.fix
 
 
 def test_a_quota_that_is_used_up_now_is_a_warning_and_stops_nothing(deployed: Namespace) -> None:

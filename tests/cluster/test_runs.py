@@ -30,7 +30,7 @@ SETTINGS: dict[str, Any] = {
 TRAINING = "train-gan-dcgan"
 GROUPS = {
     "dataset", "backbone", "imbalance", "features", "train-gan-dcgan", "synthesize-dcgan", "features-dcgan",
-    "train-classifier-none", "train-classifier-dcgan", "rescore-threshold", "report",
+    "train-classifier-none", "train-classifier-dcgan", "rescore-threshold", "quality", "quality-dcgan", "report",
 }  # fmt: skip
 
 

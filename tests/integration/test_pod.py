@@ -8,6 +8,7 @@ import pytest
 
 from ganbalance.pipeline import request, runs
 from ganbalance.store import Store, open_store
+from ganbalance.store.artifacts import commit_name
 from tests.conftest import Lab
 
 STAGES = ["imbalance/seed-0", "imbalance/seed-1"]
@@ -42,3 +43,19 @@ def test_an_index_that_the_job_does_not_have_is_a_bad_configuration(
     monkeypatch.setenv("JOB_COMPLETION_INDEX", "2")
     assert run(lab) == 78
     assert capfd.readouterr().err.splitlines()[-1].startswith("imbalance: JOB_COMPLETION_INDEX='2': ")
+
+
+@pytest.mark.parametrize("copied", [b"", b"what was printed before\n"])
+def test_the_last_line_of_a_pod_that_fails_is_kept_with_what_was_copied_of_its_log(
+    recorded: Store, lab: Lab, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], copied: bytes
+) -> None:
+    monkeypatch.setenv("GANBALANCE_POD", "pod-7")
+    dataset = lab.plan.node("dataset")
+    recorded.create(commit_name(dataset.stage, dataset.key), b"{}")
+    name = runs.log_name(lab.plan.run, STAGES[1], "pod-7")
+    if copied:
+        recorded.create(name, copied)
+    assert run(lab) == 65
+    last = capfd.readouterr().err.splitlines()[-1]
+    assert last.startswith("imbalance: ")
+    assert recorded.read(name) == copied + f"{last}\n".encode()

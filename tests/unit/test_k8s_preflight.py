@@ -236,12 +236,23 @@ def test_pods_refused_for_one_reason_share_a_message(double: ClusterDouble) -> N
     assert "driver, imbalance, train-gan, synthesize, train-classifier, report: violates" in text
 
 
-def test_pods_that_a_quota_has_no_room_for_are_a_warning_with_the_amounts(double: ClusterDouble) -> None:
-    amounts = "requested: limits.memory=8Gi, used: limits.memory=0, limited: limits.memory=4Gi"
+@pytest.mark.parametrize(
+    ("amounts", "state"),
+    [
+        ("requested: limits.cpu=1,limits.memory=8Gi, used: limits.cpu=0,limits.memory=0, "
+         "limited: limits.cpu=2,limits.memory=4Gi", "FAIL"),
+        ("requested: limits.cpu=1,limits.memory=2Gi, used: limits.cpu=0,limits.memory=3Gi, "
+         "limited: limits.cpu=2,limits.memory=4Gi", "warn"),
+        ("requested: pods=1, used: pods=5, limited: pods=5", "warn"),
+    ],
+)  # fmt: skip
+def test_a_quota_that_one_pod_can_never_have_fails_and_one_that_is_used_up_now_is_a_warning(
+    double: ClusterDouble, amounts: str, state: str
+) -> None:
     message = f'pods "x" is forbidden: exceeded quota: small, {amounts}'
     double.faults.append(Fault(status=403, reason="Forbidden", message=message, only="POST .*/pods$", times=9))
     found = preflight_findings(double)
-    assert (failed(found), found["pods"].state) == ([], "warn")
+    assert found["pods"].state == state
     assert f"report: exceeded quota: small, {amounts}" in found["pods"].text
     assert "raise the quota (kubectl describe quota)" in found["pods"].fix
 

@@ -112,9 +112,7 @@ class Driver:
 
     def _start_round(self, snapshot: ClusterSnapshot, ready: Sequence[Node], width: int) -> None:
         """Start a group's next round. Raises DataError where a Job that is no round has its name."""
-        made = manifest.next_job(
-            self._experiment, self._run, self._submission, ready, snapshot.jobs, parallelism=width
-        )  # fmt: skip
+        made = manifest.next_job(self._experiment, self._run, self._submission, ready, snapshot.jobs, parallelism=width)
         # one that is there already is another driver's
         if standing := self._cluster.create(made) or self._cluster.find("Job", name_of(made)):
             snapshot.jobs[Round.of(standing).job] = standing

@@ -45,7 +45,7 @@ def cancel(cluster: Cluster, store: Store, run: str, say: Callable[[str], object
 def keep_log(cluster: Cluster, store: Store, run: str, pod: Manifest) -> None:
     """Keep what a pod has printed so far, in place of what was kept before."""
     if (log := cluster.log(name_of(pod))) is not None:
-        runs.replace(store, f"{runs.log_folder(run, stage_of(pod))}/{name_of(pod)}.log", log)
+        runs.replace(store, runs.log_name(run, stage_of(pod), name_of(pod)), log)
 
 
 def _wait_for_end(cluster: Cluster, run: str, part: str, say: Callable[[str], object]) -> None:

@@ -111,10 +111,17 @@ def _pods(cluster: Cluster, jobs: list[Manifest]) -> CheckResult:
     if not refused:
         return CheckResult(f"the API server takes {plural(len(pods), 'kind')} of pods (dry run)")
     reasons = "; ".join(f"{', '.join(of)}: {why}" for why, of in refused.items())
-    why = next((why for why in refused if "exceeded quota" not in why), "")
+    why = next((why for why in refused if "exceeded quota" not in why or _never_fits(why)), "")
     if not why:
         return CheckResult(f"pods wait until there is room: {reasons}", "warn", fix_for(reasons))
     raise RefusedError(f"no pod is made of {reasons}; {_fix(why, _setting(refused[why][0]))}")
+
+
+def _never_fits(why: str) -> bool:
+    """Whether one pod alone asks for more than a quota has."""
+    found = re.search(r"requested: (\S+), used: \S+, limited: (\S+)", why)
+    asked, hard = (dict(one.split("=") for one in part.split(",")) for part in found.groups()) if found else ({}, {})
+    return any(quantity(asked[name]) > quantity(hard[name]) for name in asked.keys() & hard.keys())
 
 
 def _queue(cluster: Cluster, jobs: list[Manifest]) -> CheckResult:

@@ -11,7 +11,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -102,8 +102,10 @@ def program(doc: str | None, bodies: Mapping[type[Stage], Body]) -> Callable[...
     name = next(iter(bodies)).program
 
     def main(argv: Sequence[str] | None = None) -> int:
+        flags = argparse.Namespace(stages=None)
         try:
-            return _run(name, doc or "", bodies, argv)
+            flags = _parser(name, doc or "").parse_args(argv)
+            return _run(name, bodies, flags)
         except GanbalanceError as error:
             code, cause = error.exit_code, str(error)
         except Exception as error:
@@ -115,6 +117,9 @@ def program(doc: str | None, bodies: Mapping[type[Stage], Body]) -> Callable[...
                 code, cause = EXIT_BUG, f"a bug, please report it: {type(error).__name__}: {error}"
         sys.stdout.flush()
         print(f"{name}: {cause}", file=sys.stderr, flush=True)  # the last line is a pod's termination message
+        if flags.stages and flags.stage and (pod := os.environ.get(heartbeat.POD)):
+            with suppress(GanbalanceError):
+                runs.add_last_line(open_store(flags.store), flags.run, flags.stage, pod, f"{name}: {cause}")
         return code
 
     return main
@@ -127,8 +132,7 @@ def _disk_is_full(error: Exception) -> bool:
     return getattr(error, "errno", None) in NO_SPACE or short_write or os.strerror(errno.ENOSPC) in message
 
 
-def _run(name: str, doc: str, bodies: Mapping[type[Stage], Body], argv: Sequence[str] | None) -> int:
-    flags = _parser(name, doc).parse_args(argv)
+def _run(name: str, bodies: Mapping[type[Stage], Body], flags: argparse.Namespace) -> int:
     if flags.run and (flags.set or flags.seeds):
         raise ConfigError("--set and --seeds change an experiment; a run (--run) is fixed when it is submitted")
     store = open_store(flags.store) if flags.run else None  # a dry run of an experiment needs none

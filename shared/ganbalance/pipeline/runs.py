@@ -114,6 +114,18 @@ def note(store: Store, run: str, event: str, **fields: Any) -> None:
     store.create(f"runs/{run}/events/{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}.json", json.dumps(data).encode())
 
 
+def log_name(run: str, stage: str, pod: str) -> str:
+    """Where the log of a pod is kept."""
+    return f"{log_folder(run, stage)}/{pod}.log"
+
+
+def add_last_line(store: Store, run: str, stage: str, pod: str, line: str) -> None:
+    """Add the last line of a pod to what is kept of its log: it may be gone before anybody copies that."""
+    name = log_name(run, stage, pod)
+    kept = store.read(name) if name in store.names(log_folder(run, stage)) else b""
+    replace(store, name, kept + line.encode() + b"\n")
+
+
 def log_folder(run: str, stage: str) -> str:
     """Where the logs of a stage's pods are, or of all stages whose names begin so; "" is all."""
     return f"runs/{run}/logs/{stage}".rstrip("/")
