@@ -16,7 +16,7 @@ from ganbalance.pipeline import local, request
 from ganbalance.pipeline.plan import Node, Plan, make_plan
 from ganbalance.pipeline.state import State
 from ganbalance.store import make_store, open_store
-from ganbalance.store.artifacts import Artifacts
+from ganbalance.store.artifacts import Artifact, Artifacts
 from tests import servers
 from tests.cluster_double import ClusterDouble
 
@@ -132,6 +132,14 @@ class Lab:
                 assert self.run(node) == 0
                 ran.append(node.name)
         return ran
+
+
+def artifact(lab: Lab, scratch: Path, name: str) -> Artifact:
+    """What a stage that is done has written."""
+    state = lab.state(scratch)
+    commit = state.commit(name)
+    assert commit is not None
+    return state.artifacts.open(commit)
 
 
 @pytest.fixture

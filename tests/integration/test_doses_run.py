@@ -12,7 +12,7 @@ from ganbalance import cli
 from ganbalance.metrics.scores import Scores
 from ganbalance.training import saved_head
 from ganbalance.training.saved_head import LinearHead
-from tests.conftest import Lab, tiny_settings
+from tests.conftest import Lab, artifact, tiny_settings
 
 DOSED: dict[str, Any] = {"name": "dosed", "synthetic": {"gan": "dcgan", "n": [6, 24], "weight": [0.5, 1.0]}}
 LAST = {"name": "last", "synthetic": {"gan": "dcgan", "n": 24}}
@@ -29,13 +29,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_npz: Path) -> Lab:
     lab = Lab(experiment, folder / "store")
     lab.run_all(folder)
     return lab
-
-
-def artifact(lab: Lab, tmp_path: Path, name: str) -> Any:
-    state = lab.state(tmp_path)
-    commit = state.commit(name)
-    assert commit is not None
-    return state.artifacts.open(commit)
 
 
 def scores(lab: Lab, tmp_path: Path, name: str) -> Scores:

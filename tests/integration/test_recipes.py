@@ -18,7 +18,7 @@ from ganbalance.metrics.scores import Scores
 from ganbalance.pipeline import request, runs
 from ganbalance.store import open_store
 from jobs import synthesize
-from tests.conftest import SIDE_PX, Lab, tiny_settings
+from tests.conftest import SIDE_PX, Lab, artifact, tiny_settings
 
 Settings = dict[str, Any]
 
@@ -82,13 +82,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_npz: Path) -> Lab:
     lab = Lab(experiment, folder / "store")
     lab.run_all(folder)
     return lab
-
-
-def artifact(lab: Lab, tmp_path: Path, name: str) -> Any:
-    state = lab.state(tmp_path)
-    commit = state.commit(name)
-    assert commit is not None
-    return state.artifacts.open(commit)
 
 
 def images_of(lab: Lab, tmp_path: Path, name: str) -> np.ndarray:

@@ -236,3 +236,14 @@ class ConvConfig(Gan.Config):
         g_widths = deepened(self.g_widths, spec.doublings + self.g_extra, name="g_widths", front=True)
         d_widths = deepened(self.d_widths, spec.doublings + self.d_extra, name="d_widths", front=False)
         return self.model_copy(update={"g_widths": g_widths, "d_widths": d_widths})
+
+
+class ProjectionConfig(ConvConfig):
+    """Settings of a GAN of that family that is conditional where D has a projection."""
+
+    projection: bool = option(default=False)
+
+    @property
+    def conditional(self) -> bool:
+        """With a projection."""
+        return self.projection

@@ -13,7 +13,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import ClassVar
 
-from ganbalance.models.base import Betas, ConvConfig, Count, Gan, ImageSpec, NonNegative, Positive, Widths, option
+from ganbalance.models.base import Betas, Count, Gan, ImageSpec, NonNegative, Positive, ProjectionConfig, Widths
 from ganbalance.models.blocks import doubled, projected
 from ganbalance.models.lazy import Generator, Tensor, nn
 from ganbalance.models.losses import relativistic, zero_centred_penalty
@@ -27,7 +27,7 @@ class R3gan(Gan):
 
     pairs_real: ClassVar[bool] = True
 
-    class Config(ConvConfig):
+    class Config(ProjectionConfig):
         """For each side of the images, from 4 px to their own, a width."""
 
         g_extra: ClassVar[int] = 1
@@ -40,12 +40,6 @@ class R3gan(Gan):
         d_widths: Widths = (32, 64, 128, 256)
         gamma: NonNegative = 1.0
         """Weight of both penalties."""
-        projection: bool = option(default=False)
-
-        @property
-        def conditional(self) -> bool:
-            """With a projection."""
-            return self.projection
 
     config: Config
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ganbalance.models.base import Betas, ConvConfig, Count, Gan, ImageSpec, Positive, Widths, option
+from ganbalance.models.base import Betas, Count, Gan, ImageSpec, Positive, ProjectionConfig, Widths
 from ganbalance.models.blocks import dcgan_generator, projected
 from ganbalance.models.lazy import Generator, Tensor, nn, torch
 from ganbalance.models.losses import hinge, wasserstein_generator
@@ -18,7 +18,7 @@ from ganbalance.models.losses import hinge, wasserstein_generator
 class Sngan(Gan):
     """A discriminator whose every layer has a spectral norm of 1, so that its slope is bounded without a penalty."""
 
-    class Config(ConvConfig):
+    class Config(ProjectionConfig):
         """Adam's settings are among those of table 1."""
 
         d_extra: ClassVar[int] = 1
@@ -28,12 +28,6 @@ class Sngan(Gan):
         betas: Betas = (0.5, 0.999)
         g_widths: Widths = (512, 256, 128)
         d_widths: Widths = (32, 64, 128, 256)
-        projection: bool = option(default=False)
-
-        @property
-        def conditional(self) -> bool:
-            """With a projection."""
-            return self.projection
 
     config: Config
 
