@@ -181,7 +181,7 @@ def test_every_canvas_is_a_side_that_networks_double_to(side_px: int) -> None:
 
 
 def said(gan: Gan, images: np.ndarray) -> np.ndarray:
-    return discriminate(gan, to_canvas(images, "pad"), CPU)
+    return discriminate(gan, to_canvas(images, "pad"), 0, CPU)
 
 
 def test_what_the_discriminator_says_is_what_its_network_says_of_the_images() -> None:

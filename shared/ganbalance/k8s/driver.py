@@ -45,17 +45,14 @@ class Driver:
 
     def run(self) -> dict[str, str]:
         """Drive until nothing is left that could run; return the stages without a result, each with its cause."""
-        store = self._state.artifacts.store
-        runs.note(store, self._run, "driver started", submission=self._submission.number)
+        store, number = self._state.artifacts.store, self._submission.number
+        runs.note(store, self._run, "driver started", submission=number)
         with heartbeat.beating(store, self._run, f"the driver in namespace {self._cluster.namespace}"):
             while not self.step():
                 time.sleep(POLL_S)
         snapshot = observe(self._cluster, self._run)
         failures = self.failures(snapshot)
-        runs.note(
-            store, self._run, "driver ended", submission=self._submission.number,
-            failed=failures, images=snapshot.images(),
-        )  # fmt: skip
+        runs.note(store, self._run, "driver ended", submission=number, failed=failures, images=snapshot.images())
         if (name := os.environ.get(heartbeat.POD)) and (mine := self._cluster.find("Pod", name)):
             keep_log(self._cluster, store, self._run, mine)
         return failures

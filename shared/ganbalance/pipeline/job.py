@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import threadpoolctl
 
@@ -102,7 +102,9 @@ def program(doc: str | None, bodies: Mapping[type[Stage], Body]) -> Callable[...
     name = next(iter(bodies)).program
 
     def main(argv: Sequence[str] | None = None) -> int:
-        flags = argparse.Namespace(stages=None)
+        flags, said, pod = argparse.Namespace(stages=None), list[str](), os.environ.get(heartbeat.POD)
+        for stream in (sys.stdout, sys.stderr) if pod else ():
+            _copy(stream, said)
         try:
             flags = _parser(name, doc or "").parse_args(argv)
             return _run(name, bodies, flags)
@@ -117,12 +119,25 @@ def program(doc: str | None, bodies: Mapping[type[Stage], Body]) -> Callable[...
                 code, cause = EXIT_BUG, f"a bug, please report it: {type(error).__name__}: {error}"
         sys.stdout.flush()
         print(f"{name}: {cause}", file=sys.stderr, flush=True)  # the last line is a pod's termination message
-        if flags.stages and flags.stage and (pod := os.environ.get(heartbeat.POD)):
+        if pod and flags.stages and flags.stage:
             with suppress(GanbalanceError):
-                runs.add_last_line(open_store(flags.store), flags.run, flags.stage, pod, f"{name}: {cause}")
+                runs.replace(
+                    open_store(flags.store), runs.log_name(flags.run, flags.stage, pod), "".join(said).encode()
+                )
         return code
 
     return main
+
+
+def _copy(stream: TextIO, said: list[str]) -> None:
+    """Remember what is written from now on: a pod that has to leave may be gone before anybody copies its log."""
+    write = stream.write
+
+    def both(text: str) -> int:
+        said.append(text)
+        return write(text)
+
+    stream.write = both  # type: ignore[method-assign]
 
 
 def _disk_is_full(error: Exception) -> bool:

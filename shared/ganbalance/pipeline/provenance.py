@@ -30,9 +30,8 @@ def here() -> dict[str, Any]:
 def allocations() -> int:
     """How often this process has allocated memory of an accelerator: it computes there where this grows."""
     torch = sys.modules.get("torch")
-    if not torch or not torch.cuda.is_initialized():
-        return 0
-    return int(torch.cuda.memory_stats().get("allocation.all.allocated", 0))
+    counted = torch.cuda.memory_stats() if torch and torch.cuda.is_initialized() else {}
+    return int(counted.get("allocation.all.allocated", 0))
 
 
 def _cpu() -> str:

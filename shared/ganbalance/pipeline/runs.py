@@ -119,23 +119,13 @@ def log_name(run: str, stage: str, pod: str) -> str:
     return f"{log_folder(run, stage)}/{pod}.log"
 
 
-def add_last_line(store: Store, run: str, stage: str, pod: str, line: str) -> None:
-    """Add the last line of a pod to what is kept of its log: it may be gone before anybody copies that."""
-    name = log_name(run, stage, pod)
-    kept = store.read(name) if name in store.names(log_folder(run, stage)) else b""
-    replace(store, name, kept + line.encode() + b"\n")
-
-
 def log_folder(run: str, stage: str) -> str:
     """Where the logs of a stage's pods are, or of all stages whose names begin so; "" is all."""
     return f"runs/{run}/logs/{stage}".rstrip("/")
 
 
 def group_of(node: Node) -> str:
-    """The group of a node: the stages that one Job can run side by side, of one kind and one GAN or arm.
-
-    Whatever their seeds. The name fits into labels and the names of Jobs.
-    """
+    """The group of a node: stages of one kind and one GAN or arm, whatever their seeds; the name fits into labels."""
     name = f"{node.stage}-{of}" if (of := node.arm or node.gan) else node.stage
     return name if len(name) <= LONGEST_GROUP else f"{name[: LONGEST_GROUP - 9].rstrip('-')}-{digest(name)[:8]}"
 
