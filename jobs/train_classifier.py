@@ -165,7 +165,7 @@ def train_network(ctx: JobContext) -> None:
 def grid(ctx: JobContext) -> None:
     declared = ctx.stage(stages.Grid)
     data, split = ctx.data()
-    networks = [ctx.inputs[stages.setting_role(number)] for number in range(1, declared.settings + 1)]
+    networks = [ctx.inputs[stages.tuned_role("setting", number)] for number in range(1, declared.settings + 1)]
     logits, priors = zip(*map(_logits, networks), strict=True)
     test, held_out = np.split(np.stack(logits), [len(split.test)], axis=1)
     scores.of_networks(
@@ -188,7 +188,7 @@ def grid(ctx: JobContext) -> None:
 
 def doses(ctx: JobContext) -> None:
     declared = ctx.stage(stages.Doses)
-    cells = [ctx.inputs[stages.dose_role(number)] for number in range(1, declared.doses + 1)]
+    cells = [ctx.inputs[stages.tuned_role("dose", number)] for number in range(1, declared.doses + 1)]
     scores.of_doses([Scores.load(cell.path("scores.npz")) for cell in cells]).save(ctx.folder / "scores.npz")
     rows = ({"dose": number} | row for number, cell in enumerate(cells, start=1) for row in _rows(cell))
     _table(ctx.folder / "solver.csv", rows)

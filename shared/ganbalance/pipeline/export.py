@@ -195,9 +195,9 @@ def _trained(plan: Plan, arm: str, seed: int, tuned: Sensitivity) -> Node:
     if cell.kind is stages.Rescore:
         cell = plan.node(cell.inputs["source"])
     if tuned.dose:
-        cell = plan.node(cell.inputs[stages.dose_role(tuned.dose)])
+        cell = plan.node(cell.inputs[stages.tuned_role("dose", tuned.dose)])
     if cell.kind is stages.Grid:
-        cell = plan.node(cell.inputs[stages.setting_role(int(tuned.all_classes))])
+        cell = plan.node(cell.inputs[stages.tuned_role("setting", int(tuned.all_classes))])
     return cell
 
 

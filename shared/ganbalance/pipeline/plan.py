@@ -150,7 +150,7 @@ class _Planner:
             cell = self._of_dose(recipe, doses[0], recipe.name, labels)
         else:
             cells = {
-                stages.dose_role(number): self._of_dose(recipe, dose, f"{recipe.name}/dose-{number}", labels)
+                stages.tuned_role("dose", number): self._of_dose(recipe, dose, f"{recipe.name}/dose-{number}", labels)
                 for number, dose in enumerate(doses, start=1)
             }
             cell = self._add("doses", where, stages.Doses(doses=len(doses)), cells, **labels)
@@ -192,7 +192,7 @@ class _Planner:
         for number, (lr, decay) in enumerate(settings.grid, start=1):
             declared = stages.TrainNetwork(**learned, lr=lr, weight_decay=decay)
             name = self._add("train-network", f"{where}/setting-{number}", declared, inputs, **labels)
-            trained[stages.setting_role(number)] = name
+            trained[stages.tuned_role("setting", number)] = name
         declared_grid = stages.Grid(rare=rare, settings=len(settings.grid))
         return self._add("grid", where, declared_grid, self._data(labels["seed"]) | trained, **labels)
 

@@ -7,7 +7,7 @@ Classes are numbered here as the task numbers them, by class index: negative 0 a
 
 from collections.abc import Iterable
 from itertools import product
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -297,14 +297,9 @@ def quality_role(arm: str | None, class_index: int, seed: int) -> str:
     return f"quality/{arm}/{class_index}/{seed}" if arm else f"quality/{class_index}/{seed}"
 
 
-def setting_role(number: int) -> str:
-    """What the network of a setting, from 1, is to the grid."""
-    return f"setting/{number}"
-
-
-def dose_role(number: int) -> str:
-    """What the scores with a dose, from 1, are to those with all of them."""
-    return f"dose/{number}"
+def tuned_role(what: Literal["setting", "dose"], number: int) -> str:
+    """What the network of a setting, or the scores with a dose, from 1, are to those with all of them."""
+    return f"{what}/{number}"
 
 
 def synthetic_role(class_index: int) -> str:
