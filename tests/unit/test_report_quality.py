@@ -40,7 +40,7 @@ def test_a_row_of_each_arm_has_means_over_seeds_with_their_deviation():
     assert found["images"] == "DCGAN 2,048 images, 5 seeds"
     assert found["KID"] == "0.0220 ± 0.0016"
     assert found["density"] == "0.270 ± 0.016"
-    assert found["told apart"] == "27 % ± 2 %"
+    assert found["distinguished"] == "27 % ± 2 %"
     assert found["recall"] == "–"
     assert "that no generator saw and no arm but a control learns from" in two().section(TITLE).text[0]
     assert row(use, "Vanilla GAN")["AUC, trained on synthetic"] == "0.270 ± 0.016"

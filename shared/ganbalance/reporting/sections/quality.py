@@ -47,8 +47,8 @@ def _tables(found: ImageQuality) -> tuple[Table, ...]:
         f"Means over seeds, ± their standard deviation. KID and FID: 0 for the same distribution, in features of "
         f"{found.extractor}, so not comparable with numbers in Inception’s. KID is unbiased and may be below 0; FID is "
         f"biased, the more the fewer images there are: from {ENOUGH_FOR_FID:,} on, and with equally many, it compares. "
-        f"Precision, recall, density and coverage: {neighbours.K} nearest neighbours. Told apart: how often a linear "
-        "classifier is right about which images are synthetic; 50 % is a coin.",
+        f"Precision, recall, density and coverage: {neighbours.K} nearest neighbours. Distinguished: how often a "
+        "linear classifier is right about which images are synthetic; 50 % is a coin.",
     )
     memory = (
         "Near duplicates are found on the images themselves. “New ones” are the real images that nothing trained on. "
@@ -62,7 +62,7 @@ def _tables(found: ImageQuality) -> tuple[Table, ...]:
         ("KID", lambda sets: _cell(sets, "kid")),
         (fid_name(found), _fid),
         *((name, _of(name)) for name in ("precision", "recall", "density", "coverage")),
-        ("told apart", _of("two_sample", percent)),
+        ("distinguished", _of("two_sample", percent)),
     ]
     teaching: list[tuple[str, Callable[[Sets], Entry]]] = [
         ("near duplicates of each other", _of("twins", percent)),
