@@ -4,10 +4,13 @@ import copy
 from typing import Any
 
 from ganbalance.frozen import dump
+from ganbalance.metrics.results import Metric
 from ganbalance.metrics.verdicts import MOVES
 from ganbalance.reporting.comparison.runs import Comparison, compare
 from ganbalance.reporting.summary import Summary
 from tests.unit.known_reports import hurting
+
+KEEP = "imbalance.keep.1"
 
 
 def report(
@@ -49,3 +52,11 @@ def along(key: str, values: list[Any], **changes: Any) -> dict[str, Summary]:
 def compared(key: str, values: list[Any], **changes: Any) -> Comparison:
     """The comparison of these."""
     return compare(along(key, values, **changes))
+
+
+def auc(arm: str = "dcgan") -> Metric:
+    return report("any").arms[arm].metrics["auc"]
+
+
+def judged(*of: str, key: str = KEEP, values: tuple[Any, ...] = (0.01, 0.05, 0.2)) -> Comparison:
+    return compared(key, list(values[: len(of)]), verdicts=[{"dcgan": verdict} for verdict in of])
