@@ -1,9 +1,12 @@
 """What becomes of a picture, whatever its file holds: one row per kind, each with a known answer."""
 
+import gc
 import resource
 import struct
+import time
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -257,6 +260,21 @@ def array_of(described: str) -> bytes:
 def test_what_is_no_picture_is_refused_with_why(made: Callable[[], bytes], said: str) -> None:
     with pytest.raises(DataError, match=said):
         Picture(made())
+
+
+def test_arrays_are_read_in_many_threads_while_garbage_is_collected() -> None:
+    file = BytesIO()
+    np.save(file, np.full((4, 4), 7, np.uint8))
+    before, callback = gc.get_threshold(), lambda *_: time.sleep(0)  # lets another thread on, as a finalizer may
+    gc.callbacks.append(callback)
+    gc.set_threshold(7, 2, 2)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            read = list(pool.map(lambda _: Picture(file.getvalue()).size, range(3000)))
+    finally:
+        gc.set_threshold(*before)
+        gc.callbacks.remove(callback)
+    assert read == [(4, 4)] * 3000
 
 
 def test_no_array_of_objects_is_unpickled() -> None:

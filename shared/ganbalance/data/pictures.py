@@ -66,6 +66,9 @@ _DAMAGED = (
     OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, ArithmeticError, RuntimeError, struct.error,
 )  # fmt: skip
 _one_large_at_a_time = threading.Lock()
+# the header of an array is parsed as Python, which Python 3.11 and 3.12 cannot do in two threads
+# where the garbage collector calls back (python/cpython#106905)
+_one_header_at_a_time = threading.Lock()
 
 warnings.filterwarnings("ignore", module=r"(PIL|pydicom)\.")  # odd metadata, of which there may be thousands
 Image.MAX_IMAGE_PIXELS = None  # `_bounded` has a bound, and says what to do
@@ -193,7 +196,8 @@ def _windowed(pixels: NDArray[Any]) -> NDArray[np.uint8]:
 def _array(content: bytes) -> NDArray[Any]:
     """An .npy array; its first bytes may say anything."""
     try:
-        found: NDArray[Any] = np.load(BytesIO(content), allow_pickle=False)
+        with _one_header_at_a_time:
+            found: NDArray[Any] = np.load(BytesIO(content), allow_pickle=False)
     except (MemoryError, TokenError) as error:
         raise ValueError(str(error)) from error
     return found
