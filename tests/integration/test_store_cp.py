@@ -40,7 +40,7 @@ def test_a_copied_run_is_the_same_run(stocked: Stocked, empty: Store, capsys: Ca
     copied = Stocked(empty, (run, run))
     state = copied.state(run, scratch_in)
     assert runs.load(empty, run) == runs.load(stocked.store, run)
-    assert all(state.is_settled(node.name) for node in state.plan.nodes)
+    assert not state.unsettled(state.plan.nodes)
     for node in state.plan.nodes:
         assert state.commit(node.name) == stocked.commit(run, node.name)
     keys = {node.key for node in state.plan.nodes}
@@ -82,7 +82,7 @@ def test_an_interrupted_copy_shows_no_half_and_goes_on_where_it_was(
     assert cp(stocked, stocked.runs[0], empty) == 0
     assert f"copied {12 - n_committed} artifacts" in capsys.readouterr().out
     state = Stocked(empty, stocked.runs).state(stocked.runs[0], Path())
-    assert all(state.is_settled(node.name) for node in state.plan.nodes)
+    assert not state.unsettled(state.plan.nodes)
 
 
 def test_what_is_not_done_in_the_source_is_said(stocked: Stocked, empty: Store, capsys: Capsys) -> None:

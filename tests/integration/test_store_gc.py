@@ -61,7 +61,7 @@ def is_whole(stocked: Stocked) -> bool:
     """Whether every run is settled and every file is what was committed."""
     for run in stocked.runs:
         state = stocked.state(run, Path())
-        assert all(state.is_settled(node.name) for node in state.plan.nodes)
+        assert not state.unsettled(state.plan.nodes)
     return cli.main(["store", "verify", "--store", stocked.url]) == 0
 
 

@@ -26,8 +26,8 @@ def test_every_preset_is_a_valid_experiment_named_like_its_file(path: Path) -> N
 
 def test_the_presets_are_the_documented_ones() -> None:
     assert [path.stem for path in PRESETS] == [
-        "arms", "hard-pair-narrow", "hard-pair", "honest", "keep-ratio", "long-tail", "paper", "quick", "solar-cells-sizes",
-        "solar-cells", "ten-class", "trousers",
+        "arms", "hard-pair-narrow", "hard-pair", "honest", "keep-ratio", "long-tail", "paper", "quick",
+        "solar-cells-sizes", "solar-cells", "ten-class", "trousers",
     ]  # fmt: skip
 
 

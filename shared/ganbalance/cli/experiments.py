@@ -61,7 +61,7 @@ def run(flags: argparse.Namespace) -> int:
 def _run(flags: argparse.Namespace, record: runs.Record, state: State) -> int:
     started, plan, store = time.monotonic(), record.plan, state.artifacts.store
     runs.submit(store, record)
-    missing = [node for node in plan.nodes if not state.is_settled(node.name)]
+    missing = state.unsettled(plan.nodes)
     done = len(plan.nodes) - len(missing)
     print(f"run {plan.run}: {len(plan.nodes)} stages, {done} done already, store {store.url}")
     for line in (*plan.notes, *plan.forecast):
@@ -158,7 +158,7 @@ def card(flags: argparse.Namespace) -> None:
 
 def _preflight(experiment: Experiment, state: State) -> None:
     """Fail on what cannot be had before any work is done."""
-    if all(state.is_settled(node.name) for node in state.plan.nodes):
+    if not state.unsettled(state.plan.nodes):
         return
     if find_spec("torch") is None:
         raise ConfigError(

@@ -98,7 +98,7 @@ def drive(flags: argparse.Namespace) -> None:
 
 def _start(flags: argparse.Namespace, cluster: Cluster, store: Store, record: runs.Record, *, is_new: bool) -> None:
     run, state = record.plan.run, State(record.plan, Artifacts(store))
-    missing = [node for node in record.plan.nodes if not state.is_settled(node.name)]
+    missing = state.unsettled(record.plan.nodes)
     print(f"run {run}: {plural(len(record.plan.nodes), 'stage')}, {len(missing)} to run, store {store.url}")
     if not missing:
         print(f"already done; next: ganbalance fetch-report --run {run} {cluster.flags}")

@@ -147,7 +147,7 @@ def compare_all(flags: argparse.Namespace, store: Store, of_runs: Sequence[Recor
 def settled(store: Store, plan: Plan) -> set[str]:
     """The keys of the stages that are done."""
     with open_state(plan, store) as state:
-        return {node.key for node in plan.nodes if state.is_settled(node.name)}
+        return {node.key for node in plan.nodes} - {node.key for node in state.unsettled(plan.nodes)}
 
 
 def by_stage(nodes: Sequence[Node]) -> list[str]:

@@ -172,7 +172,7 @@ def jobs(
     run = state.plan.run
     made = [driver_job(run, submission.number, submission.templates[DRIVER])]
     for nodes in runs.groups(state.plan).values():
-        missing = [node for node in nodes if not state.is_settled(node.name)]
+        missing = state.unsettled(nodes)
         if not missing:
             continue
         width = min(submission.parallel, len(missing))

@@ -54,9 +54,8 @@ class ClusterSnapshot:
 
     def images(self) -> dict[str, str]:
         """What the images of the run's pods really were: name -> digest."""
-        statuses = [
-            one for pods in self.pods.values() for pod in pods for one in pod["status"].get("containerStatuses", ())
-        ]
+        pods = chain.from_iterable(self.pods.values())
+        statuses = [one for pod in pods for one in pod["status"].get("containerStatuses", ())]
         return {one["image"]: one["imageID"] for one in statuses if one.get("imageID")}
 
     def idle_since(self) -> datetime | None:
@@ -116,6 +115,9 @@ def _is_silent(pods: list[Manifest]) -> bool:
     return not alive or any(diagnosis.phase(pod) == "Pending" and not diagnosis.waiting(pod) for pod in alive)
 
 
+Place = tuple[Manifest, int, str | None]  # a Job, the index of a stage in it, why that failed
+
+
 class Row(Frozen):
     """One stage. `cause` says why it does not run, or ended as it did; `since` is when it came into its state."""
 
@@ -139,14 +141,15 @@ class DriverRow(Frozen):
 
 def rows(state: State, snapshot: ClusterSnapshot) -> list[Row]:
     """A row per stage of the plan, group by group as its Jobs run them."""
-    found: dict[str, tuple[Manifest, int, str | None]] = {}  # stage -> its Job, its index, why it failed
+    found: dict[str, Place] = {}
     for job in snapshot.jobs.values():  # the latest round counts
         failed = failures(state, snapshot, job)
         found |= {stage: (job, index, failed.get(stage)) for index, stage in enumerate(Round.of(job).stages)}
     made: list[Row] = []
+    absent: set[str] = set()
     lost: dict[str, str] = {}  # stage without a result to come -> the stage that failed
     for node in chain.from_iterable(runs.groups(state.plan).values()):
-        row = _row(node, state, snapshot, found.get(node.name))
+        row = _row(node, state, absent, snapshot, found.get(node.name))
         causes = [lost[name] for name in node.inputs.values() if name in lost]
         if row.state == "not started" and causes:
             row = row.model_copy(update={"state": "blocked", "cause": f"upstream failed: {causes[0]}"})
@@ -164,17 +167,15 @@ def failures(state: State, snapshot: ClusterSnapshot, job: Manifest) -> dict[str
     return {stages[index]: cause for index, cause in snapshot.failed(job)} | lost
 
 
-def _row(
-    node: Node, state: State, snapshot: ClusterSnapshot, place: tuple[Manifest, int, str | None] | None
-) -> Row:  # fmt: skip
+def _row(node: Node, state: State, absent: set[str], snapshot: ClusterSnapshot, place: Place | None) -> Row:
     job, index, failed = place or (None, None, None)
     pods = snapshot.pods_of(job, index) if job is not None and index is not None else []
     last = max(pods, key=lambda pod: pod["metadata"]["creationTimestamp"], default=None)
     at: dict[str, Any] = {
-        "stage": node.name, "key": state.key(node), "job": name_of(job) if job else None, "index": index,
+        "stage": node.name, "key": state.key(node, absent), "job": name_of(job) if job else None, "index": index,
         "node": last["spec"].get("nodeName") if last else None,
     }  # fmt: skip
-    if commit := state.commit(node.name):
+    if commit := state.commit(node.name, absent):
         made = commit.provenance
         ended = datetime.fromtimestamp(made["started"] + made["seconds"], UTC) if "started" in made else None
         return Row(**at, state=commit.outcome, since=ended)

@@ -63,14 +63,14 @@ def stages_of(inventory: Inventory, run: str) -> list[StageRow]:
 def run_row(inventory: Inventory, state: State) -> RunRow:
     """One run."""
     commits = {node.name: commit for node in state.plan.nodes if (commit := state.commit(node.name))}
-    settled = [name for name in commits if state.is_settled(name)]
+    left = {node.name for node in state.unsettled(state.plan.nodes)}
     return RunRow(
         run=state.plan.run,
         recorded=_recorded(inventory, state.plan.run),
-        done=len(settled),
+        done=len(state.plan.nodes) - len(left),
         stages=len(state.plan.nodes),
         size=sum(commit.n_bytes for commit in commits.values()),
-        report="yes" if REPORT in settled else "partial" if REPORT in commits else "no",
+        report="no" if REPORT not in commits else "partial" if REPORT in left else "yes",
     )
 
 
@@ -97,7 +97,7 @@ def _stage_row(inventory: Inventory, state: State, node: Node) -> StageRow:
         rest: Literal["checkpoint", "not started"] = "not started" if step is None else "checkpoint"
         return StageRow(state="corrupt" if at in inventory.problems else rest, step=step, name=node.name, key=at.key)
     return StageRow(
-        state=commit.outcome if state.is_settled(node.name) else "partial",
+        state="partial" if state.unsettled([node]) else commit.outcome,
         name=node.name,
         key=at.key,
         files=len(commit.files),

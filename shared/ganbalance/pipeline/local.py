@@ -157,7 +157,7 @@ class LocalRunner:
     def run(self) -> list[Failure]:
         """Run until nothing more can be; returns what failed. Raises Stopped after a signal."""
         nodes = self._plan.nodes
-        waiting = {node.name: node for node in nodes if not self._state.is_settled(node.name)}
+        waiting = {node.name: node for node in self._state.unsettled(nodes)}
         estimate = Estimate(self._state, self._workers, already=len(nodes) - len(waiting))
         with answered(lambda: self._stops.append(True)), closing(estimate):
             while waiting or self._running:

@@ -1,7 +1,7 @@
 """Find what of a plan is done: read from the store every time, kept nowhere else."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,16 +32,17 @@ class State:
         self.artifacts = artifacts
         self._done: dict[str, Commit] = {}  # a commit found once is not looked up again
 
-    def commit(self, name: str) -> Commit | None:
-        """The current commit of a node, or None while it has none."""
-        if name in self._done:
-            return self._done[name]
+    def commit(self, name: str, absent: set[str] | None = None) -> Commit | None:
+        """The current commit of a node, or None; one look of many questions keeps in `absent` who has none."""
+        absent = set() if absent is None else absent
+        if name in self._done or name in absent:
+            return self._done.get(name)
         node = self.plan.by_name[name]
-        inputs = self.inputs(node)
-        if inputs.missing and not node.kind.allow_missing_inputs:
-            return None
-        commit = self.artifacts.find(node.stage, self.key(node))
+        inputs = self.inputs(node, absent)
+        is_blocked = inputs.missing and not node.kind.allow_missing_inputs
+        commit = None if is_blocked else self.artifacts.find(node.stage, self.key(node, absent))
         if commit is None or commit.inputs != {role: parent.ref() for role, parent in inputs.commits.items()}:
+            absent.add(name)
             return None
         if not inputs.missing:  # a commit made without some inputs may be replaced
             self._done[name] = commit
@@ -57,23 +58,23 @@ class State:
         node = self.plan.by_name[name]
         return self.artifacts.ended(node.stage, node.key)
 
-    def is_settled(self, name: str) -> bool:
-        """Whether the node is done and nothing it could read is still to come."""
-        return self.commit(name) is not None and name in self._done
+    def unsettled(self, nodes: Iterable[Node]) -> list[Node]:
+        """Those that are not done, or could read something that is still to come, at one look."""
+        absent: set[str] = set()
+        return [node for node in nodes if self.commit(node.name, absent) is None or node.name not in self._done]
 
-    def inputs(self, node: Node) -> Inputs:
+    def inputs(self, node: Node, absent: set[str] | None = None) -> Inputs:
         """What the node would read now."""
-        found = {role: self.commit(parent) for role, parent in node.inputs.items()}
-        return Inputs(
-            commits={role: commit for role, commit in found.items() if commit is not None},
-            missing=tuple(node.inputs[role] for role, commit in found.items() if commit is None),
-        )
+        absent = set() if absent is None else absent
+        found = {role: self.commit(parent, absent) for role, parent in node.inputs.items()}
+        commits = {role: commit for role, commit in found.items() if commit is not None}
+        return Inputs(commits, missing=tuple(node.inputs[role] for role in found if role not in commits))
 
-    def key(self, node: Node) -> str:
+    def key(self, node: Node, absent: set[str] | None = None) -> str:
         """The node's key; of a stage that allows missing inputs, the key that goes with those that are there."""
         if not node.kind.allow_missing_inputs:
             return node.key
-        present = {role: self.plan.by_name[node.inputs[role]].key for role in self.inputs(node).commits}
+        present = {role: self.plan.by_name[node.inputs[role]].key for role in self.inputs(node, absent).commits}
         return stage_key(node.stage, node.kind.version, node.config, node.seed, present)
 
 
