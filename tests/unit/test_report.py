@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 
+from ganbalance.frozen import dump
 from ganbalance.reporting import figures, headline, tables, verdict_text, wording
 from ganbalance.reporting.formats import interval, p_value
 from tests.loading import loaded_by
@@ -100,6 +101,25 @@ def test_a_run_without_any_method_says_so(tmp_path):
     found = Outcome(SyntheticRun(tmp_path, arms=("none", "threshold"), seeds=(0, 1)))
     assert headline.headline(found.summary) == "This run holds no balancing method to judge."
     assert "No oracle among the arms" in found.md
+
+
+@pytest.mark.parametrize(
+    ("arms", "said"),
+    [
+        (3, "+0.0100 [-0.0100, +0.0300], +0.0200 [-0.0200, +0.0400] and +0.0300 [-0.0300, +0.0500]"),
+        (4, "+0.0100 to +0.0400, every interval within [-0.0400, +0.0600]"),
+    ],
+)
+def test_many_arms_of_one_verdict_share_their_numbers(shut, arms, said):
+    every = dump(shut.summary)["arms"]
+    (open_arm,) = [name for name, arm in every.items() if arm["gan"] and arm["verdict"]["name"] == "no evidence"]
+    copies = {f"arm-{number}": every[open_arm] for number in range(2, arms + 1)}
+    numbers = {
+        f"arms {name} metrics auc difference": {"mean": n / 100, "low": -n / 100, "high": (n + 2) / 100}
+        for n, name in enumerate([open_arm, *copies], start=1)
+    }
+    words = headline.headline(changed(changed(shut.summary, {"arms": copies}), numbers))
+    assert f"helps or hurts (AUC {said})" in words
 
 
 def test_known_effects_are_stated_in_plain_words_on_both_pages(known):

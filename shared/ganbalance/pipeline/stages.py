@@ -265,7 +265,7 @@ class Report(Stage):
     """Every arm and seed compared. `families` pairs each arm with its family, in the order that the report keeps."""
 
     stage = "report"
-    version = 5
+    version = 6
     program = "report"
     allow_missing_inputs = True
 

@@ -29,6 +29,8 @@ from ganbalance.reporting.summary import Summary
 
 CONDITIONAL = "Conditional on these images"
 UNEXPECTED = "unexpected: confirm with fresh seeds"
+MOST_NUMBERS = 3
+"""Arms of one verdict whose numbers the headline has one by one; the table has them all."""
 
 
 @dataclass(frozen=True)
@@ -205,7 +207,14 @@ def _difference(summary: Summary, arm: str) -> str:
 
 
 def _numbers(summary: Summary, arms: Sequence[str]) -> str:
-    return f"{primary_name(summary)} {listed([_difference(summary, arm) for arm in arms])}"
+    """The difference of each arm; of many how far they and their intervals reach."""
+    if len(arms) <= MOST_NUMBERS:
+        return f"{primary_name(summary)} {listed([_difference(summary, arm) for arm in arms])}"
+    found = [known(change(summary, arm)) for arm in arms]
+    means = [number(end(one.mean for one in found), signed=True) for end in (min, max)]
+    low, high = min(known(one.low) for one in found), max(known(one.high) for one in found)
+    ends = f"[{number(low, signed=True)}, {number(high, signed=True)}]"
+    return f"{primary_name(summary)} {means[0]} to {means[1]}, every interval within {ends}"
 
 
 def _p(summary: Summary, arm: str) -> str:
