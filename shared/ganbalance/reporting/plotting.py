@@ -20,6 +20,7 @@ BLUE, ORANGE, GREEN, VIOLET = "#2f6fb3", "#d9822b", "#2e8b57", "#7d5ba6"
 
 COLOURS = {"generative": VIOLET, "cheap": BLUE, "control": GREEN, "exempt": MUTED, "baseline": INK}
 MARKERS = {"generative": "o", "cheap": "s", "control": "D", "exempt": "o", "baseline": "o"}
+MORE_MARKERS = "^vPh"
 LINES = {"generative": "-", "cheap": "--", "control": ":", "exempt": "-.", "baseline": "-"}
 """Families differ by shape as well as by colour."""
 _SHADES = {
@@ -121,6 +122,15 @@ def line_styles(families: Mapping[str, Sequence[str]]) -> dict[str, dict[str, An
         for arm, colour in zip(arms, cycle(_SHADES[family]), strict=False):
             styles[arm] = {"color": colour, "linestyle": LINES[family], "linewidth": 1.5, "label": arm_name(arm)}
     return styles
+
+
+def markers(families: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """The marker of each arm: its family's, and another each time that the colours of the family begin again."""
+    return {
+        arm: (MARKERS[family], *MORE_MARKERS)[place // len(_SHADES[family]) % (1 + len(MORE_MARKERS))]
+        for family, arms in families.items()
+        for place, arm in enumerate(arms)
+    }
 
 
 def legend_below(figure: Figure, axes: Axes) -> None:

@@ -23,7 +23,7 @@ from ganbalance.reporting.formats import (
 )
 from ganbalance.reporting.layout import Picture
 from ganbalance.reporting.lettering import as_it_is, lettering, line
-from ganbalance.reporting.plotting import GRID, INK, MARKERS, MUTED, legend_below, line_styles, panels_of, picture
+from ganbalance.reporting.plotting import GRID, INK, MUTED, legend_below, line_styles, markers, panels_of, picture
 from ganbalance.reporting.summary import Summary
 
 Value = Callable[[Summary, str], Number | None]
@@ -93,7 +93,7 @@ def drawn(comparison: Comparison, panels: Mapping[str, Value], *, columns: int) 
     """A panel per value; arms that keep the scores of the baseline have its curve and are left out."""
     figure, places = panels_of(len(panels), columns, 10 / min(columns, len(panels)), 4.0)
     styles = _styles(comparison)
-    markers = {arm: MARKERS[family] for family, arms in comparison.arms.items() for arm in arms}
+    of_arms = markers(comparison.arms)
     shifts = dict(zip(styles, _beside(comparison.axis, len(styles)), strict=True))
     for axes, (title, value) in zip(places, panels.items(), strict=True):
         axes.set_title(title, fontsize=9, color=INK)
@@ -103,7 +103,7 @@ def drawn(comparison: Comparison, panels: Mapping[str, Value], *, columns: int) 
                 for place, summary in zip(_places(comparison.axis), comparison.summaries, strict=True)
                 if arm in summary.arms and (found := value(summary, arm))
             ]
-            _line(axes, points, style | {"marker": markers[arm]}, joined=comparison.axis.places is not None)
+            _line(axes, points, style | {"marker": of_arms[arm]}, joined=comparison.axis.places is not None)
         _scaled(axes, comparison.axis)
     legend_below(figure, places[0])
     return figure
