@@ -58,6 +58,22 @@ def test_of_a_sweep_it_says_where_arms_help_and_hurt(tmp_path: Path) -> None:
     assert said == "Along side, DCGAN hurts at 32; oracle helps at 32 and 64."
 
 
+def test_of_many_places_it_says_how_many_and_what_is_not_set_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "pairs").mkdir()
+    shares = [
+        ("shirt", "0.2", "not set"),
+        ("shirt", "0.1", "not set"),
+        ("coat", "not set", "0.2"),
+        ("coat", "not set", "0.1"),
+    ]
+    lines = ["run,positive,keep.shirt,keep.coat,arm,verdict"]
+    lines += [f"r{number},{','.join(share)},oracle,helps" for number, share in enumerate(shares)]
+    lines += ["r4,bag,not set,not set,oracle,no evidence", "r0,shirt,0.2,not set,dcgan,hurts"]
+    (tmp_path / "pairs/compare.csv").write_text("\n".join(lines))
+    ((*_, said),) = rows(tmp_path)
+    assert said == "Along positive, keep.shirt and keep.coat, oracle helps in 4 of 5 runs; DCGAN hurts at shirt × 0.2."
+
+
 def test_a_sweep_in_which_nothing_is_called_says_so(tmp_path: Path) -> None:
     ((_, seeds, _, said),) = rows(sweep(tmp_path / "sides", ("32", "dcgan", "no evidence")))
     assert (seeds, said) == ("–", "Along side, no arm helps or hurts.")

@@ -26,12 +26,12 @@ class Lettering(NamedTuple):
     style: dict[str, Any]
 
 
-def lettering(names: Sequence[str]) -> Lettering:
+def lettering(names: Sequence[str], longest: int = LONGEST) -> Lettering:
     """How names are drawn. A long one ends in an ellipsis; a number is for one that cannot be drawn or distinguished.
 
     Nothing in a name is mathtext, and matplotlib finds a glyph for each letter, so it warns of none.
     """
-    texts = [shortened(normalize("NFC", name), LONGEST) for name in names]
+    texts = [shortened(normalize("NFC", name), longest) for name in names]
     numbered = {
         place: f"#{place + 1}"
         for place, text in enumerate(texts)

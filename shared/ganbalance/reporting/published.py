@@ -8,6 +8,7 @@ from pathlib import Path
 from ganbalance.metrics import verdicts
 from ganbalance.printing import escaped
 from ganbalance.reporting import headline
+from ganbalance.reporting.comparison.differences import NOT_SET, text
 from ganbalance.reporting.formats import NOTHING, arm_name, capitalised, listed
 from ganbalance.reporting.origin import EXPERIMENT_FILE
 from ganbalance.reporting.summary import Summary
@@ -15,7 +16,7 @@ from ganbalance.reporting.summary import Summary
 NAME = "reports"
 """What the markers of the table are called."""
 HEAD = ("report", "seeds", "made by", "result")
-FEWEST_IN_A_SPAN = 3
+FEWEST_IN_A_SPAN, MOST_PLACES = 3, 3
 
 
 def table(folder: Path) -> str:
@@ -33,7 +34,9 @@ def table(folder: Path) -> str:
 def _of_summary(place: Path, summary: Summary) -> tuple[str, ...]:
     """What `make publish` keeps is called after its preset; a report of no preset is run from the file beside it."""
     said, *_ = [*headline.gate(summary), *headline.in_short(summary)]
-    command, name = summary.provenance.command.replace("make run", "make publish", 1), place.name
+    command, name = summary.provenance.command, place.name
+    if f"/{name}.yaml" in command:
+        command = command.replace("make run", "make publish", 1)
     if command.endswith(f"={EXPERIMENT_FILE}"):
         command = f"make run EXPERIMENT={place / EXPERIMENT_FILE}"
     return f"[{name}]({name}/report.md)", span(summary.seeds), f"`{command}`", escaped(said)
@@ -52,12 +55,17 @@ def along(rows: Sequence[dict[str, str]]) -> str:
     keys = columns[1 : columns.index("arm")]
     called: dict[tuple[str, str], list[str]] = defaultdict(list)
     for row in rows:
-        value = ", ".join(row[key] for key in keys)
+        value = " × ".join(row[key] for key in keys if row[key] != text(NOT_SET))
         of_arm = called[row["arm"], row["verdict"]]
         if row["verdict"] in (verdicts.HELPS, verdicts.HURTS) and value not in of_arm:
             of_arm.append(value)
-    said = [f"{arm_name(arm)} {verdict} at {listed(where)}" for (arm, verdict), where in called.items() if where]
+    runs = len({row["run"] for row in rows})
+    said = [f"{arm_name(arm)} {verdict} {_at(where, runs)}" for (arm, verdict), where in called.items() if where]
     return capitalised(f"along {listed(keys)}, {'; '.join(said) or 'no arm helps or hurts'}.")
+
+
+def _at(where: Sequence[str], runs: int) -> str:
+    return f"at {listed(where)}" if len(where) <= MOST_PLACES else f"in {len(where)} of {runs} runs"
 
 
 def span(seeds: Sequence[int]) -> str:
