@@ -18,10 +18,9 @@ EXAMPLES = [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", RE
 DOCUMENTS = [Path("README.md"), Path("CONTRIBUTING.md"), *sorted(Path("docs/adr").glob("*.md"))]
 
 
-@pytest.mark.parametrize("name", ["quick", "trousers"])
-def test_the_result_tables_are_those_in_the_reports(name: str) -> None:
-    summary = Summary.read(Path(f"reports/{name}/summary.json"))
-    assert readme.replace_table(README, name, tables.readme(summary)) == README, "run `make readme`"
+def test_the_result_table_is_that_in_the_report() -> None:
+    summary = Summary.read(Path("reports/quick/summary.json"))
+    assert readme.replace_table(README, "quick", tables.readme(summary)) == README, "run `make readme`"
 
 
 def test_the_list_of_reports_is_made_from_their_files() -> None:
