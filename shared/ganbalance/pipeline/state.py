@@ -33,7 +33,7 @@ class State:
         self._done: dict[str, Commit] = {}  # a commit found once is not looked up again
 
     def commit(self, name: str, absent: set[str] | None = None) -> Commit | None:
-        """The current commit of a node, or None; one look of many questions keeps in `absent` who has none."""
+        """The current commit of a node, or None; those found to have none at one look are kept in `absent`."""
         absent = set() if absent is None else absent
         if name in self._done or name in absent:
             return self._done.get(name)

@@ -8,6 +8,7 @@ from pathlib import Path
 from ganbalance.metrics import verdicts
 from ganbalance.printing import escaped
 from ganbalance.reporting import headline
+from ganbalance.reporting.comparison.axis import label, title
 from ganbalance.reporting.comparison.differences import NOT_SET, text
 from ganbalance.reporting.formats import NOTHING, arm_name, capitalised, listed
 from ganbalance.reporting.origin import EXPERIMENT_FILE
@@ -53,15 +54,15 @@ def along(rows: Sequence[dict[str, str]]) -> str:
     """Where along a sweep each arm helps or hurts, from the rows of compare.csv."""
     columns = list(rows[0])
     keys = columns[1 : columns.index("arm")]
+    found = {key: [NOT_SET if row[key] == text(NOT_SET) else row[key] for row in rows] for key in keys}
     called: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for row in rows:
-        value = " × ".join(row[key] for key in keys if row[key] != text(NOT_SET))
+    for row, value in zip(rows, map(label, zip(*found.values(), strict=True)), strict=True):
         of_arm = called[row["arm"], row["verdict"]]
         if row["verdict"] in (verdicts.HELPS, verdicts.HURTS) and value not in of_arm:
             of_arm.append(value)
     runs = len({row["run"] for row in rows})
     said = [f"{arm_name(arm)} {verdict} {_at(where, runs)}" for (arm, verdict), where in called.items() if where]
-    return capitalised(f"along {listed(keys)}, {'; '.join(said) or 'no arm helps or hurts'}.")
+    return capitalised(f"along {title(found)}, {'; '.join(said) or 'no arm helps or hurts'}.")
 
 
 def _at(where: Sequence[str], runs: int) -> str:

@@ -1,6 +1,6 @@
 """Choose the axis along which runs are compared: what tells their experiments apart."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -37,8 +37,7 @@ def choose(found: Mapping[str, Sequence[Any]], names: Sequence[str]) -> tuple[Ax
     if len(mine) > 1:
         if any(NOT_SET in values for values in mine.values()):
             mine = {key: values for key, values in found.items() if key in mine or key.startswith("task.")}
-        title = TIMES.join(dict.fromkeys(_named(key, values) for key, values in mine.items()))
-        return Axis(title, _called(list(mine.values()), names), None), list(range(len(names)))
+        return Axis(title(mine), _called(list(mine.values()), names), None), list(range(len(names)))
     ((key, values),) = mine.items()
     if not _is_numeric(key, values):
         return Axis(key, _called([values], names), None), list(range(len(names)))
@@ -46,6 +45,17 @@ def choose(found: Mapping[str, Sequence[Any]], names: Sequence[str]) -> tuple[Ax
     places = tuple(float(values[place]) for place in order)
     is_log = places[0] > 0 and places[-1] / places[0] > LOG_FROM
     return Axis(key, tuple(text(values[place]) for place in order), places, is_log), order
+
+
+def title(found: Mapping[str, Sequence[Any]]) -> str:
+    """What the settings together are called: a section, as imbalance.keep, for those of it that some runs lack."""
+    sections = ((key.rpartition(".")[0] or key if NOT_SET in values else key) for key, values in found.items())
+    return TIMES.join(dict.fromkeys(sections))
+
+
+def label(values: Iterable[Any]) -> str:
+    """What a run is called: its values of these settings, without those that it lacks."""
+    return TIMES.join(text(value) for value in values if value is not NOT_SET) or text(NOT_SET)
 
 
 def is_beside(key: str) -> bool:
@@ -62,16 +72,7 @@ def _is_numeric(key: str, values: Sequence[Any]) -> bool:
     return all(low < high for low, high in pairwise(sorted(map(float, values))))
 
 
-def _named(key: str, values: Sequence[Any]) -> str:
-    """A setting, or the section of one that some runs lack: imbalance.keep for imbalance.keep.shirt."""
-    return key.rpartition(".")[0] or key if NOT_SET in values else key
-
-
 def _called(values: Sequence[Sequence[Any]], names: Sequence[str]) -> tuple[str, ...]:
-    several = len(values) > 1  # then a run is called by those that it has
-    labels = [
-        TIMES.join(text(value) for value in of_run if not several or value is not NOT_SET)
-        for of_run in zip(*values, strict=True)
-    ]
+    labels = [label(of_run) for of_run in zip(*values, strict=True)]
     is_short = max(map(len, labels)) <= LONGEST_LABEL
     return tuple(labels) if is_short and len(set(labels)) == len(labels) else tuple(names)

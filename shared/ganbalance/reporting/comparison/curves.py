@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from ganbalance.reporting.comparison import crossing_text
-from ganbalance.reporting.comparison.axis import Axis
+from ganbalance.reporting.comparison.axis import LONGEST_LABEL, Axis
 from ganbalance.reporting.comparison.runs import Comparison
 from ganbalance.reporting.formats import (
     BALANCED_FAIR,
@@ -29,8 +29,6 @@ from ganbalance.reporting.summary import Summary
 Value = Callable[[Summary, str], Number | None]
 MOST_TICKS = 9
 CROWDED_CHARS = 60
-LONGEST = 32
-"""Letters of a label, which are the values of several settings."""
 BAND, EDGE = 0.1, 0.6
 """Opacity of an interval band, and of its ends."""
 SPREAD = 0.5
@@ -59,7 +57,7 @@ def ranking(comparison: Comparison) -> Picture:
         f"{capitalised(metric)} along {comparison.axis.title}, and the difference to {baseline} of the same run: means "
         f"with 95 % intervals{_scale(comparison.axis)}. The grey band is the margin of each run: an interval inside it "
         f"is no difference worth having. A cross marks where an arm crosses {baseline}, with its interval."
-        f"{lettering(comparison.axis.labels, LONGEST).legend}",
+        f"{lettering(comparison.axis.labels, LONGEST_LABEL).legend}",
     )  # fmt: skip
 
 
@@ -80,7 +78,7 @@ def other_metrics(comparison: Comparison) -> Picture | None:
         f"{shown} of every arm along {comparison.axis.title}; compare.csv holds the numbers.",
         f"{shown} along {comparison.axis.title}: means with 95 % intervals{_scale(comparison.axis)}. Precision is that "
         "at the class shares of each run’s own data: where these differ, a curve may move for that alone."
-        f"{lettering(comparison.axis.labels, LONGEST).legend}",
+        f"{lettering(comparison.axis.labels, LONGEST_LABEL).legend}",
     )  # fmt: skip
 
 
@@ -175,7 +173,7 @@ def _scaled(axes: Axes, axis: Axis) -> None:
     if axis.places is None or len(axis.labels) <= MOST_TICKS:
         axes.xaxis.set_major_locator(FixedLocator(list(_places(axis))))
         axes.xaxis.set_minor_locator(NullLocator())
-        names = lettering(axis.labels, LONGEST)
+        names = lettering(axis.labels, LONGEST_LABEL)
         crowded = sum(map(len, names.texts)) > CROWDED_CHARS
         axes.set_xticklabels(
             names.texts, rotation=20 if crowded else 0, ha="right" if crowded else "center", **names.style
