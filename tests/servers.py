@@ -79,6 +79,7 @@ def seaweedfs(folder: Path, *flags: str) -> Iterator[Server]:
         f"-s3.port={s3}", f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}",
         f"-admin.port={admin}", "-admin.ui=false", "-webdav=false",
         "-s3.port.iceberg=0", "-s3.port.lance=0",  # at fixed ports, where servers side by side would meet
+        "-master.volumeSizeLimitMB=64", "-volume.max=64",  # by the free disk, there may be room for two buckets
         *flags,
     ]  # fmt: skip
     with running(command, server, log=folder / "log"):
