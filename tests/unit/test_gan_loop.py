@@ -157,6 +157,19 @@ def test_a_state_can_be_resumed_twice(tmp_path: Path) -> None:
     assert fingerprint(first, run(first, resume=state)) == fingerprint(second, run(second, resume=state))
 
 
+def test_a_training_begun_on_another_kind_of_device_goes_on_with_draws_of_its_own() -> None:
+    states: list[checkpoint.State] = []
+    with pytest.raises(Stopped):
+        run(built("vanilla"), hooks=Hooks(save=states.append, stopped=after(4)))
+    drawn_on_a_gpu = torch.zeros(16, dtype=torch.uint8)  # CUDA's seed and offset, eight bytes each
+    plain, moved, again = built("vanilla"), built("vanilla"), built("vanilla")
+    there = states[0] | {"rng": drawn_on_a_gpu}
+    prints = [fingerprint(gan, run(gan, resume=there)) for gan in (moved, again)]
+    assert prints[0] == prints[1]
+    assert prints[0]["steps"] == EPOCHS * PER_EPOCH
+    assert fingerprint(plain, run(plain, resume=states[0]))["weights"] != prints[0]["weights"]
+
+
 def test_training_leaves_the_global_random_stream_alone() -> None:
     before = torch.get_rng_state()
     run(built("dcgan"))

@@ -65,8 +65,9 @@ def train(  # noqa: PLR0913
 ) -> Trained:
     """Train `gan` in place on float32 images (N, C, side, side) in [-1, 1] with int64 labels.
 
-    `resume` is a state that `hooks.save` was given. A loss or weight that is not finite ends the run
-    with `diverged_at` set: that is a result. Raises Stopped after a save when `hooks.stopped()`.
+    `resume` is a state that `hooks.save` was given; one from a GPU goes on on a CPU, and the other way, with other
+    draws. A loss or weight that is not finite ends the run with `diverged_at` set: that is a result. Raises Stopped
+    after a save when `hooks.stopped()`.
     """
     _check(gan, images_NCHW, labels_N)
     run = _Run(gan, images_NCHW.to(device), labels_N.to(device), seed, stream)
@@ -96,6 +97,7 @@ class _Run:
         # channels_last is how CPUs run these convolutions fastest; weights and results are the same
         gan.networks.to(self._device).to(memory_format=torch.channels_last).train()
         self.d_optimizer, self.g_optimizer = gan.optimizers()
+        self._seed, self._stream = seed, stream
         self.rng = Generator(self._device).manual_seed(derive(seed, stream))
         self._terms: list[str] = []
         self._descend = Replayed(self._learn_from, self.rng)
@@ -210,7 +212,10 @@ class _Run:
         self.gan.networks.load_state_dict(state["gan"])
         restore_optimizer(self.d_optimizer, state["d_optimizer"])
         restore_optimizer(self.g_optimizer, state["g_optimizer"])
-        self.rng.set_state(state["rng"])
+        if len(state["rng"]) == len(self.rng.get_state()):
+            self.rng.set_state(state["rng"])
+        else:  # CPUs and GPUs draw from generators of different kinds: what is left gets a stream of its own
+            self.rng.manual_seed(derive(self._seed, f"{self._stream}-from-{self.step}"))
         self.sums, self.rows, self.grids = dict(state["sums"]), list(state["rows"]), dict(state["grids"])
 
 
