@@ -3,7 +3,7 @@
 Reads   dataset, imbalance and train-gan artifacts; the imbalance artifact says how many images balance the classes
 Writes  synthesize      images.npy uint8 NCHW at the dataset's size, labels.npy int64, samples.png; COMMIT.json last
         filter          the same of the images that score best, and scores.npy float64 of all that were drawn
-        augment         the same of changed copies of the real training images
+        augment         the same of changed copies of the real training images, of any class
         outside-images  the same of files that were made elsewhere
 Exit    0 done · 65 bad data · 75 try again · 78 bad configuration · 143 stopped
 Try     python -m jobs.synthesize --experiment jobs/experiments/quick.yaml --gan dcgan --seed 0 --dry-run
@@ -80,7 +80,8 @@ def augment(ctx: JobContext) -> None:
     data, split = ctx.data()
     rows = split.train[data.labels[split.train] == declared.class_index]
     rng = numpy_rng(ctx.seed, f"augment/{declared.class_index}")
-    drawn = rng.choice(rows, _wanted(data, split, declared.class_index, declared.n))
+    drawn = rng.choice(rows, _wanted(data, split, declared.class_index, declared.n) if declared.n else 0)
+    drawn = np.concatenate([rows, drawn]) if declared.replaces else drawn
     copies, how = data.images[drawn], declared.augment
     changed = noisy(copies, how, rng) if isinstance(how, Noise) else augmented(copies, how, rng)
     _save(ctx, changed, declared.class_index)

@@ -43,8 +43,8 @@ from ganbalance.training import device, head, loop, network, paper, saved_head, 
 from ganbalance.training.features import extract
 
 Trained = stages.TrainClassifier | stages.TrainNetwork | stages.TrainPaperClassifier
-Made = tuple[int, NDArray[Any]]
-"""Synthetic images of a class, by its index, or their features."""
+Made = tuple[int, NDArray[Any], NDArray[np.float64]]
+"""Synthetic images of a class, by its index, or their features, and what each counts in the loss."""
 
 
 def backbone(ctx: JobContext) -> None:
@@ -75,7 +75,13 @@ def train_classifier(ctx: JobContext) -> None:
     real = np.load(ctx.inputs["features"].path("features.npy"), mmap_mode="r", allow_pickle=False)
 
     rows = training_rows(split, data.labels, declared.removed, seed=ctx.seed, matched=_matched(declared, data, split))
-    synthetic = _synthetic(ctx, data, "features.npy")
+    synthetic = _synthetic(ctx, declared, data, "features.npy")
+    if declared.replaces:  # the first copies of a class stand for its images, which are left out
+        rows = np.setdiff1d(rows, split.train)
+        images = class_counts(data.labels[split.train], len(data.class_names))
+        synthetic = [
+            (c, made, np.where(np.arange(len(made)) < images[c], 1.0, weights)) for c, made, weights in synthetic
+        ]
     train = _balanced(declared, real[rows], data.labels[rows], synthetic, ctx.seed)
     objective = arms.objective(declared.objective)
     solve = functools.partial(
@@ -236,7 +242,7 @@ def _training_images(
     """What a network learns from."""
     matched = _matched(declared, data, split) if isinstance(declared, stages.TrainNetwork) else {}
     rows = training_rows(split, data.labels, declared.removed, seed=ctx.seed, matched=matched)
-    synthetic = _synthetic(ctx, data, "images.npy")
+    synthetic = _synthetic(ctx, declared, data, "images.npy")
     return _balanced(declared, data.images[rows], data.labels[rows], synthetic, ctx.seed)
 
 
@@ -246,10 +252,12 @@ def _logits(artifact: Artifact) -> tuple[NDArray[np.float64], NDArray[np.float64
         return arrays["logits"], arrays["prior"]
 
 
-def _synthetic(ctx: JobContext, data: TaskImages, file: str) -> list[Made]:
-    """The arm's synthetic images of each rare class: its class index, and the images or their features."""
-    made = {c: ctx.inputs.get(stages.synthetic_role(c)) for c in range(len(data.class_names))}
-    return [(c, np.load(artifact.path(file), allow_pickle=False)) for c, artifact in made.items() if artifact]
+def _synthetic(ctx: JobContext, declared: Trained, data: TaskImages, file: str) -> list[Made]:
+    """The arm's synthetic images of each class that has some."""
+    weight = 1.0 if isinstance(declared, stages.TrainPaperClassifier) else declared.weight
+    given = {c: ctx.inputs.get(stages.synthetic_role(c)) for c in range(len(data.class_names))}
+    loaded = ((c, np.load(artifact.path(file), allow_pickle=False)) for c, artifact in given.items() if artifact)
+    return [(c, made, np.full(len(made), weight)) for c, made in loaded]
 
 
 def _balanced(
@@ -257,9 +265,8 @@ def _balanced(
 ) -> arms.Examples:
     """The real and synthetic training examples as the arm's method resamples or weights them."""
     examples = arms.Examples(real, labels, np.ones(len(labels)))
-    weight = 1.0 if isinstance(declared, stages.TrainPaperClassifier) else declared.weight
-    for c, made in synthetic:
-        examples = examples.extended(made, np.full(len(made), c), np.full(len(made), weight))
+    for c, made, counted in synthetic:
+        examples = examples.extended(made, np.full(len(made), c), counted)
     return arms.method(declared.method).resample(examples, derive(seed, "training-set") % 2**32)
 
 

@@ -180,8 +180,8 @@ def test_the_images_of_two_arms_of_one_gan_are_exported_apart(finished: Lab, tmp
     to = tmp_path / "png"
     assert cli.main(["export", "--run", run, "--store", str(finished.store), "--seed", "0", "--to", str(to)]) == 0
     count = {folder.name: len(list(folder.rglob("*.png"))) for folder in (to / "seed-0").iterdir()}
-    made = dict.fromkeys(("augment", "copy-noise", "dcgan", "best", "sure", "diffusion"), ADDED)
-    assert count == made | {"real": 96, "half-half": 24}
+    made = dict.fromkeys(("copy-noise", "dcgan", "best", "sure", "diffusion"), ADDED)
+    assert count == made | {"real": 96, "augment": 96 + ADDED, "half-half": 24}
 
 
 # ---- the odd cases -------------------------------------------------------------------------------------------------
@@ -242,32 +242,54 @@ def test_a_filter_in_a_new_file_works_and_of_images_that_score_alike_the_first_s
     assert np.array_equal(np.load(made.path("images.npy")), drawn[kept])
 
 
-def test_augmented_images_are_copies_of_rare_training_images_and_of_no_others(
+UNCHANGED = {"flip": False, "shift": 0.0, "rotate_deg": 0.0}
+
+
+def test_every_training_image_has_a_changed_copy_and_the_rare_ones_have_more(
     tiny: Settings, write: Callable[[Settings], Path], tmp_path: Path
 ) -> None:
-    unchanged = {"flip": False, "shift": 0.0, "rotate_deg": 0.0}
-    arm = {"name": "copies", "synthetic": {"augment": unchanged, "n": 200}}
+    arm = {"name": "copies", "synthetic": {"augment": UNCHANGED, "n": 200}}
     lab = Lab(write(tiny | {"arms": ["none", arm], "seeds": [0]}), tmp_path / "store")
     ran(lab, "dataset", "imbalance", "augment")
     row_of = {image.tobytes(): row for row, image in enumerate(images_of(lab, tmp_path, "dataset"))}
-    used = [row_of[image.tobytes()] for image in images_of(lab, tmp_path, "augment/copies/class-1/seed-0")]
     labels = np.load(artifact(lab, tmp_path, "dataset").path("labels.npy"))
     with np.load(artifact(lab, tmp_path, "imbalance/seed-0").path("split.npz")) as split:
-        rare = [row for row in split["train"] if labels[row] == 1]
-    assert len(used) == 200
-    assert set(used) == set(rare)
+        train = split["train"]
+    for c, more in ((0, 0), (1, 200)):
+        used = [row_of[image.tobytes()] for image in images_of(lab, tmp_path, f"augment/copies/class-{c}/seed-0")]
+        own = [row for row in train if labels[row] == c]
+        assert used[: len(own)] == own
+        assert len(used) == len(own) + more
+        assert set(used) == set(own)
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.25])
+def test_copies_that_are_not_changed_teach_what_the_images_and_copies_of_them_do(
+    tiny: Settings, write: Callable[[Settings], Path], tmp_path: Path, weight: float
+) -> None:
+    """Were the images learned from beside their copies, or weighed as copies, one arm would learn something else."""
+    dose = {"n": 60, "weight": weight}
+    copies = {"name": "copies", "synthetic": {"augment": UNCHANGED} | dose}
+    added = {"name": "added", "synthetic": {"noise": {"sd_levels": 1e-6}} | dose}
+    lab = Lab(write(tiny | {"arms": ["none", copies, added], "seeds": [0]}), tmp_path / "store")
+    ran(lab, "dataset", "imbalance", "augment", "backbone", "features", "train-classifier")
+    found = {}
+    for arm in ("copies", "added"):
+        with np.load(artifact(lab, tmp_path, f"train-classifier/{arm}/seed-0").path("scores.npz")) as arrays:
+            found[arm] = arrays["test"]
+    assert found["copies"] == pytest.approx(found["added"], abs=1e-3)
 
 
 def test_noisy_copies_are_of_the_images_that_augmentation_draws_and_as_far_from_them_as_the_noise_says(
     tiny: Settings, write: Callable[[Settings], Path], tmp_path: Path
 ) -> None:
-    unchanged = {"flip": False, "shift": 0.0, "rotate_deg": 0.0}
-    copies = {"name": "copies", "synthetic": {"augment": unchanged, "n": 200}}
+    copies = {"name": "copies", "synthetic": {"augment": UNCHANGED, "n": 200}}
     noisy = {"name": "noisy", "synthetic": {"noise": {"sd_levels": 5.0}, "n": 200}}
     lab = Lab(write(tiny | {"arms": ["none", copies, noisy], "seeds": [0]}), tmp_path / "store")
     ran(lab, "dataset", "imbalance", "augment")
     before, after = (
-        images_of(lab, tmp_path, f"augment/{arm}/class-1/seed-0").astype(np.float64) for arm in ("copies", "noisy")
+        images_of(lab, tmp_path, f"augment/{arm}/class-1/seed-0")[-200:].astype(np.float64)
+        for arm in ("copies", "noisy")
     )
     inside = (before > 30) & (before < 225)  # where nothing is cut off
     assert inside.any()

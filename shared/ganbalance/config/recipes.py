@@ -38,7 +38,10 @@ class Filter(Frozen):
 
 
 class Augmentation(Frozen):
-    """How far a copy of an image may be from it and still be of its class."""
+    """How far a copy of an image may be from it and still be of its class.
+
+    A linear head learns from copies of all images, of the other classes too: they must not be a sign of the rare one.
+    """
 
     flip: bool = Field(True, description="left and right changed in every other copy; not for digits or letters")
     shift: float = Field(0.1, ge=0, le=0.5, description="largest shift along each axis, as a share of the side")

@@ -79,9 +79,10 @@ def export(state: State, *, seed: int | None, gan: str | None, split: bool, to: 
 
 def _source(plan: Plan, node: Node) -> str:
     """The first arm that reads the images, and their number where it tunes that; another may have the same GAN."""
-    arm, n = plan.first_arm(node.name), str(node.config["n"])
-    of_arm = {str(one.config["n"]) for one in plan.nodes if one.stage == node.stage and plan.first_arm(one.name) == arm}
-    return f"{arm}-{n}" if len(of_arm) > 1 else arm
+    arm, kind = plan.first_arm(node.name), (node.stage, node.config["class_index"])
+    alike = [one for one in plan.nodes if (one.stage, one.config.get("class_index")) == kind]
+    numbers = {str(one.config["n"]) for one in alike if plan.first_arm(one.name) == arm}
+    return f"{arm}-{node.config['n']}" if len(numbers) > 1 else arm
 
 
 def _chosen(state: State, seed: int | None, gan: str | None) -> list[Node]:

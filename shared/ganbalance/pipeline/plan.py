@@ -164,23 +164,24 @@ class _Planner:
         seed = labels["seed"]
         inputs = self._data(seed)
         if recipe.synthetic:
-            for c in sorted(self._keep):
+            for c in range(len(self._dataset.ids)) if self._replaces(recipe) else sorted(self._keep):
                 added = self._synthetic(recipe, recipe.synthetic, dose, name, c, seed)
-                inputs[stages.synthetic_role(c)] = self._added[recipe.name, c, seed] = added
+                inputs[stages.synthetic_role(c)] = added
+                self._added |= {(recipe.name, c, seed): added} if c in self._keep else {}
         return self._trained(recipe, dose, f"{name}/seed-{seed}", inputs, labels)
+
+    def _replaces(self, recipe: Recipe) -> bool:
+        """Whether copies take every image's place: a network changes all that it sees, a head what is made for it."""
+        return self._classifier.reads_features and bool(recipe.synthetic and recipe.synthetic.augment)
 
     def _trained(self, recipe: Recipe, dose: Dose, where: str, inputs: dict[str, str], labels: dict[str, Any]) -> str:
         """The classifier of one arm at one seed, from images or, for a linear head, their features."""
         settings, rare = self._classifier, tuple(sorted(self._keep))
         parts: dict[str, Any] = {"removed": recipe.removed, "method": recipe.method}
-        learned = parts | {
-            "matched": self._experiment.synthesis.n if recipe.removed == "matched" else None,
-            "objective": recipe.objective,
-            "rare": rare,
-            "weight": dose.weight,
-        }
+        matched = self._experiment.synthesis.n if recipe.removed == "matched" else None
+        learned = parts | {"matched": matched, "objective": recipe.objective, "rare": rare, "weight": dose.weight}
         if isinstance(settings, LinearHead):
-            head = stages.TrainClassifier(**learned, l2=settings.l2)
+            head = stages.TrainClassifier(**learned, l2=settings.l2, replaces=self._replaces(recipe))
             return self._add("train-classifier", where, head, inputs | {"features": "features/real"}, **labels)
         network: dict[str, Any] = {"backbone": settings.backbone, "side_px": settings.side_px}
         inputs |= {"backbone": "backbone"} if "backbone" in self.nodes else {}
@@ -207,7 +208,8 @@ class _Planner:
             trained = self._gan(f"{recipe.name}/{of_class}", synthetic, class_index, own)
             images = self._drawn(where, trained, synthetic, n, class_index, own)
         elif change := synthetic.augment or synthetic.noise:
-            changed = stages.Augment(augment=change, n=n, class_index=class_index)
+            more, replaces = (n if class_index in self._keep else None), self._replaces(recipe)
+            changed = stages.Augment(augment=change, n=more, class_index=class_index, replaces=replaces)
             images = self._add("augment", where, changed, self._data(seed), **own)
         else:
             outside.check_folders(self._dataset.class_names)
@@ -290,14 +292,8 @@ class _Planner:
         What is read for nothing else is read for the time it took.
         """
         experiment = self._experiment
-        declared = stages.Report(
-            name=experiment.name,
-            families=families,
-            seeds=experiment.seeds,
-            statistics=experiment.statistics,
-            note=experiment.note,
-            cost=experiment.cost,
-        )
+        same = {key: getattr(experiment, key) for key in ("name", "seeds", "statistics", "note", "cost")}
+        declared = stages.Report(families=families, **same)
         inputs = {"dataset": "dataset"} | results
         inputs |= {"backbone": "backbone"} if "backbone" in self.nodes else {}
         inputs |= {f"imbalance/{seed}": f"imbalance/seed-{seed}" for seed in experiment.seeds}

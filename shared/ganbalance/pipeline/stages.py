@@ -119,14 +119,18 @@ class Filter(Stage):
 
 
 class Augment(Stage):
-    """Changed copies of the training images of one rare class, which are drawn at random. `augment` is the change."""
+    """`n` changed copies of the training images of one class, drawn at random; `augment` is the change.
+
+    With `replaces` they take the images' place: every image has a copy, and there are `n` more.
+    """
 
     stage = "augment"
     program = "synthesize"
 
     augment: Augmentation | Noise
-    n: Amount
+    n: Amount | None
     class_index: int
+    replaces: bool = Field(False, exclude_if=lambda one: not one)
 
 
 class OutsideImages(Stage):
@@ -165,7 +169,7 @@ class TrainClassifier(Stage):
 
     `removed`, `method` and `objective` are parts of its recipe (`ganbalance.config.Recipe`); `matched` is how many
     images `removed: matched` gives back, `weight` what a synthetic image counts. `rare` are the classes whose pairs get
-    a head each where there are more than two.
+    a head each where there are more than two. `replaces`: changed copies take the place of all training images.
     """
 
     stage = "train-classifier"
@@ -179,6 +183,7 @@ class TrainClassifier(Stage):
     l2: tuple[float, ...]
     rare: tuple[int, ...]
     weight: float = Field(1.0, exclude_if=lambda one: one == 1)
+    replaces: bool = Field(False, exclude_if=lambda one: not one)
 
 
 class TrainNetwork(Stage):
