@@ -13,7 +13,7 @@ from ganbalance.reporting import tables
 from ganbalance.reporting.advice import advice
 from ganbalance.reporting.formats import WITHHELD, interval, known
 from ganbalance.reporting.summary import Summary
-from ganbalance.reporting.untried import untried
+from ganbalance.reporting.untried import COPIES, LOSS, NEW_VECTORS, RESAMPLING, untried
 from tests.unit import known_reports
 from tests.unit.known_reports import Outcome, hurting, shut
 from tests.unit.report_run import changed, read_markdown
@@ -45,9 +45,14 @@ def gain(summary: Summary, arm: str) -> str:
     ("name", "direction", "said", "unsaid"),
     [
         (verdicts.HELPS, 1, "On this data: use WGAN-GP, which helps: AUC +", "do not"),
-        (verdicts.HURTS, -1, "keep none and choose its threshold, since nothing that was tried", "use WGAN-GP"),
-        (verdicts.MOVES, 1, "On this data: move the threshold of none, which is all that class-weight, DCGAN", "keep"),
-        (verdicts.MOVES, -1, "they only move the threshold, for worse", "move the threshold of none"),
+        (verdicts.HURTS, -1, "and choose the threshold, since nothing that was tried is shown to", "use WGAN-GP"),
+        (
+            verdicts.MOVES,
+            1,
+            "images as they are (none) and choose the threshold, which is all that class-weight",
+            "since",
+        ),
+        (verdicts.MOVES, -1, "they only move the threshold, for worse", "which is all"),
         (verdicts.NO_DIFFERENCE, 0, "leave out class-weight, DCGAN, Vanilla GAN and WGAN-GP: no difference", "open"),
         (
             verdicts.NO_EVIDENCE,
@@ -55,7 +60,12 @@ def gain(summary: Summary, arm: str) -> str:
             "Whether class-weight, DCGAN, Vanilla GAN or WGAN-GP helps or hurts is open",
             "leave",
         ),
-        (verdicts.TOO_FEW_SEEDS, 0, "Nothing is known of class-weight, DCGAN, Vanilla GAN or WGAN-GP yet: run", "keep"),
+        (
+            verdicts.TOO_FEW_SEEDS,
+            0,
+            "Nothing is known of class-weight, DCGAN, Vanilla GAN or WGAN-GP yet: run",
+            "choose",
+        ),
         (verdicts.TOO_FEW_IMAGES, 0, "however many seeds are run: too few test images", "On this data"),
         (verdicts.DID_NOT_TRAIN, 0, "training diverges as set here. Change the settings", "On this data"),
         (WITHHELD, 0, "are missing: run the same command again", "On this data"),
@@ -79,7 +89,7 @@ def test_nothing_is_said_of_a_gain_that_would_have_been_missed_where_nothing_was
     name: str,
 ) -> None:
     quiet = name in (verdicts.MOVES, verdicts.NO_DIFFERENCE, verdicts.NO_EVIDENCE)
-    assert ("could have been missed" in advice(judged(name))) == quiet
+    assert ("would have been missed" in advice(judged(name))) == quiet
 
 
 # -- what helps, and what it takes -------------------------------------------------------------------------------------
@@ -119,7 +129,8 @@ def test_what_hurts_is_named_with_its_loss_and_as_it_was_set() -> None:
     summary = hurting().summary
     words = advice(summary)
     assert words.startswith(
-        "On this data: move the threshold of none, which is all that class-weight and oversample do;"
+        "On this data: train on the images as they are (none) and choose the threshold, which is all that class-weight "
+        "and oversample are shown to do;"
     )
     assert f"do not train DCGAN as set here: it hurts, AUC {gain(summary, 'dcgan')}" in words
 
@@ -158,11 +169,44 @@ def test_what_is_open_comes_with_what_would_settle_it(images: float, said: str) 
     assert f"is open: it would take {said}." in advice(summary)
 
 
-def test_the_gain_that_would_have_been_missed_is_that_of_the_least_certain_arm_without_a_call() -> None:
+def test_the_gains_that_would_have_been_missed_are_those_of_the_arms_without_a_call() -> None:
     summary = judged(verdicts.NO_EVIDENCE, wgan_gp=verdicts.HELPS)
     effects = {"class-weight": 0.01, "dcgan": 0.04, "vanilla": 0.02, "wgan-gp": 0.09}
     changes = {f"arms {arm} detectable": {"typical": effect} for arm, effect in effects.items()}
-    assert "A gain below about 0.0400 AUC could have been missed." in advice(changed(summary, changes))
+    missed = "A gain in AUC of 0.0100 (class-weight) to 0.0400 (DCGAN) would have been missed by one such run in five."
+    assert missed in advice(changed(summary, changes))
+    same = {f"arms {arm} detectable": {"typical": 0.0} for arm in effects} | {
+        "arms dcgan detectable": {"typical": 0.04}
+    }
+    assert "A gain in AUC of 0.0400 (DCGAN) would have been missed" in advice(changed(summary, same))
+
+
+def with_precision(name: str, **changes: tuple[float, float]) -> str:
+    """What is advised where average precision at the deployment's shares differs by these intervals; else by none."""
+    known_metric = {"n": 5, "mean": 0.5, "low": 0.4, "high": 0.6}
+    none = {"mean": 0.0, "low": -0.1, "high": 0.1, "p": 1.0, "p_holm": None}
+    found = {f"arms {arm} metrics deployed_average_precision": known_metric | {"difference": none} for arm in OFFERED}
+    for arm, (low, high) in changes.items():
+        metric = found[f"arms {arm.replace('_', '-')} metrics deployed_average_precision"]
+        metric["difference"] = none | {"mean": (low + high) / 2, "low": low, "high": high}
+    return advice(changed(judged(name), found))
+
+
+@pytest.mark.parametrize("name", [verdicts.MOVES, verdicts.NO_DIFFERENCE, verdicts.NO_EVIDENCE])
+def test_a_difference_at_the_top_of_the_ranking_is_named_beside_a_verdict_that_does_not_see_it(name: str) -> None:
+    said = with_precision(name, class_weight=(0.02, 0.04), dcgan=(0.05, 0.09), vanilla=(-0.03, -0.01))
+    assert "is higher with class-weight and DCGAN (by 0.0300 to 0.0700) and lower with Vanilla GAN (by 0.0200)" in said
+    assert "not adjusted for the number of arms, so confirm it with fresh seeds" in said
+
+
+@pytest.mark.parametrize("interval", [(-0.01, 0.04), (0.0, 0.04), (-0.04, 0.01)])
+def test_a_difference_at_the_top_that_may_be_none_is_not_named(interval: tuple[float, float]) -> None:
+    assert "deployment" not in with_precision(verdicts.NO_EVIDENCE, dcgan=interval)
+
+
+@pytest.mark.parametrize("name", [verdicts.HELPS, verdicts.HURTS, verdicts.TOO_FEW_SEEDS])
+def test_nothing_is_said_of_the_top_of_the_ranking_where_the_verdict_says_it_or_there_is_none(name: str) -> None:
+    assert "deployment" not in with_precision(name, dcgan=(0.05, 0.09))
 
 
 def test_images_that_are_rare_by_nature_bound_what_is_said() -> None:
@@ -195,7 +239,7 @@ def with_arms(*given: Any, **other: Any) -> list[str]:
 
 def test_what_was_not_tried_is_named_by_its_kind() -> None:
     assert with_arms() == [
-        "any GAN", "class weights and resampling", "new feature vectors", "another loss", "changed copies",
+        "any GAN", RESAMPLING, NEW_VECTORS, LOSS, COPIES,
         "the removed images given back", "a network trained on the images",
     ]  # fmt: skip
 
@@ -203,14 +247,14 @@ def test_what_was_not_tried_is_named_by_its_kind() -> None:
 @pytest.mark.parametrize(
     ("arm", "kind"),
     [
-        ("undersample", "class weights and resampling"),
-        ("smote", "new feature vectors"),
-        ("focal", "another loss"),
-        ("augment", "changed copies"),
-        ("copy-noise", "changed copies"),
+        ("undersample", RESAMPLING),
+        ("smote", NEW_VECTORS),
+        ("focal", LOSS),
+        ("augment", COPIES),
+        ("copy-noise", COPIES),
         ("oracle-matched", "the removed images given back"),
-        ({"name": "half", "synthetic": {"gan": "dcgan"}, "method": "oversample"}, "class weights and resampling"),
-        ({"name": "near", "method": {"name": "smote", "k_neighbors": 3}}, "new feature vectors"),
+        ({"name": "half", "synthetic": {"gan": "dcgan"}, "method": "oversample"}, RESAMPLING),
+        ({"name": "near", "method": {"name": "smote", "k_neighbors": 3}}, NEW_VECTORS),
     ],
 )
 def test_one_arm_of_a_kind_is_enough(arm: Any, kind: str) -> None:
@@ -231,7 +275,7 @@ def test_every_arm_that_there_is_belongs_to_a_kind() -> None:
 
 def test_a_network_is_not_asked_for_what_it_cannot_have() -> None:
     kinds = with_arms(classifier={"kind": "network"})
-    assert "new feature vectors" not in kinds
+    assert NEW_VECTORS not in kinds
     assert kinds[-1] == "a frozen backbone"
 
 

@@ -270,7 +270,7 @@ class Report(Stage):
     """Every arm and seed compared. `families` pairs each arm with its family, in the order that the report keeps."""
 
     stage = "report"
-    version = 6
+    version = 7
     program = "report"
     allow_missing_inputs = True
 

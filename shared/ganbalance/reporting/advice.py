@@ -1,7 +1,7 @@
 """Say in plain words what to do with this data: no more than the verdicts carry, and from the summary alone.
 
 What is worth doing and what is not, what is open and what would settle it, what real images are worth, which gain would
-have been missed, and what was not tried.
+have been missed, where a metric beside the verdict says something else, and what was not tried.
 """
 
 from collections.abc import Sequence
@@ -27,6 +27,9 @@ from ganbalance.reporting.untried import untried
 from ganbalance.reporting.verdict_text import rare_by_nature, shut
 from ganbalance.reporting.wording import would_shrink
 
+LEAST_EFFECT = 0.00005  # what is written as 0: the scores of the arm are those of the baseline
+TOP = "deployed_average_precision"
+"""A metric that no threshold moves either, and that the top of the ranking decides."""
 JUDGED = (verdicts.HELPS, verdicts.HURTS, verdicts.MOVES, verdicts.NO_DIFFERENCE, verdicts.NO_EVIDENCE)
 
 
@@ -35,8 +38,8 @@ def advice(summary: Summary) -> str:
     where = "On these images (whether on new ones is not known)" if rare_by_nature(summary) else "On this data"
     done = [*_do(summary), *_leave(summary)]
     said = [f"{where}: {'; '.join(done)}."] if done else []
-    said += [*_unjudged(summary), *_open(summary), *_images(summary), *_missed(summary)]
-    return " ".join([*said, f"Not tried: {', '.join(untried(summary))}."])
+    said += [*_unjudged(summary), *_open(summary), *_images(summary), *_missed(summary), *_beside(summary)]
+    return " ".join([*said, f"Not tried: {'; '.join(untried(summary))}."])
 
 
 def _with(summary: Summary, *names: str, direction: int | None = None) -> list[str]:
@@ -61,11 +64,11 @@ def _do(summary: Summary) -> list[str]:
     helping, moving = _with(summary, verdicts.HELPS), _with(summary, verdicts.MOVES, direction=1)
     if helping and not shut(summary):
         return [_use(summary, helping)]
+    done = f"train on the images as they are ({summary.baseline}) and choose the threshold"
     if moving:
-        does = f"{_names(moving)} {_verb(moving, 'do', 'does')}"
-        done = f"move the threshold of {summary.baseline}, which is all that {does}"
+        done += f", which is all that {_names(moving)} {_verb(moving, 'are', 'is')} shown to do"
     else:
-        done = f"keep {summary.baseline} and choose its threshold, since nothing that was tried is shown to rank better"
+        done += ", since nothing that was tried is shown to rank better"
     return [done, *([_confirm(summary, helping)] if helping else [])]
 
 
@@ -170,10 +173,41 @@ def _images(summary: Summary) -> list[str]:
 
 
 def _missed(summary: Summary) -> list[str]:
-    """The least gain that four in five such runs call, in the least certain arm whose verdict names no gain or loss."""
-    quiet = _with(summary, verdicts.MOVES, verdicts.NO_DIFFERENCE, verdicts.NO_EVIDENCE)
-    found = [effect.typical for arm in quiet if (effect := summary.arms[arm].detectable)]
-    return [f"A gain below about {number(max(found))} {primary_name(summary)} could have been missed."] if found else []
+    """The least and the largest gain that four in five such runs call, of the arms whose verdict names none."""
+    effects = {arm: effect.typical for arm in _quiet(summary) if (effect := summary.arms[arm].detectable)}
+    found = sorted((size, arm) for arm, size in effects.items() if size >= LEAST_EFFECT)
+    if not found:
+        return []
+    ends = dict.fromkeys(f"{number(size)} ({arm_name(arm)})" for size, arm in (found[0], found[-1]))
+    return [f"A gain in {primary_name(summary)} of {' to '.join(ends)} would have been missed by one such run in five."]
+
+
+def _beside(summary: Summary) -> list[str]:
+    """The arms without a call in ranking that differ in the other metric that no threshold moves."""
+    said = []
+    for word, sign in (("higher", 1), ("lower", -1)):
+        metrics = {arm: summary.arms[arm].metrics.get(TOP) for arm in _quiet(summary)}
+        changes = {arm: found.difference for arm, found in metrics.items() if found and found.difference}
+        found = {
+            arm: change.mean * sign
+            for arm, change in changes.items()
+            if change.low is not None and change.high is not None and min(change.low * sign, change.high * sign) > 0
+        }
+        if found:
+            sizes = [number(min(found.values())), number(max(found.values()))]
+            said.append(f"{word} with {_names([*found])} (by {' to '.join(dict.fromkeys(sizes))})")
+    if not said:
+        return []
+    return [
+        f"Average precision at the class shares of deployment, which rests on the top of the ranking, is "
+        f"{' and '.join(said)}; that is beside the verdict and not adjusted for the number of arms, so confirm it with "
+        "fresh seeds where only the top counts."
+    ]
+
+
+def _quiet(summary: Summary) -> list[str]:
+    """The arms on offer that were judged and are called neither better nor worse."""
+    return _with(summary, verdicts.MOVES, verdicts.NO_DIFFERENCE, verdicts.NO_EVIDENCE)
 
 
 # -- words -------------------------------------------------------------------------------------------------------------

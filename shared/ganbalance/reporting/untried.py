@@ -9,6 +9,9 @@ from ganbalance.models import gans
 from ganbalance.reporting.formats import arm_name, listed
 from ganbalance.reporting.summary import Summary
 
+RESAMPLING, NEW_VECTORS = "class weights and resampling", "resampling that makes new features (smote)"
+LOSS, COPIES = "a loss for imbalance (focal)", "changed copies of the images (augment)"
+
 
 def untried(summary: Summary) -> list[str]:
     """A short phrase for each kind of arm, and of classifier, that this run could have had and did not."""
@@ -18,7 +21,7 @@ def untried(summary: Summary) -> list[str]:
     removes = any(one.keep < 1 for one in summary.dataset.rare)
     said = [_gans(sorted({str(source.gan) for source in sources if source.gan}))]
     said += _parts(experiment, recipes)
-    said += [] if any(source.augment or source.noise for source in sources) else ["changed copies"]
+    said += [] if any(source.augment or source.noise for source in sources) else [COPIES]
     said += ["the removed images given back"] if removes and not any(recipe.removed for recipe in recipes) else []
     return [*filter(None, said), _classifier(experiment)]
 
@@ -33,14 +36,14 @@ def _gans(tried: Sequence[str]) -> str:
 def _parts(experiment: Experiment, recipes: Sequence[Recipe]) -> list[str]:
     """The kinds of methods and losses of which no recipe has one, as far as the classifier can have them."""
     tried = {_name(recipe.method) for recipe in recipes} | {_name(recipe.objective) for recipe in recipes}
-    offered: dict[str, list[str]] = {"class weights and resampling": [], "new feature vectors": [], "another loss": []}
+    offered: dict[str, list[str]] = {RESAMPLING: [], NEW_VECTORS: [], LOSS: []}
     for name in set(registry.names(methods)) - {"none"}:
-        offered["new feature vectors" if arms.method(name).new_inputs else "class weights and resampling"].append(name)
-    offered["another loss"] = [name for name in registry.names(objectives) if name != "cross-entropy"]
+        offered[NEW_VECTORS if arms.method(name).new_inputs else RESAMPLING].append(name)
+    offered[LOSS] = [name for name in registry.names(objectives) if name != "cross-entropy"]
     if not isinstance(experiment.classifier, LinearHead):
-        del offered["new feature vectors"]  # a network learns from images
+        del offered[NEW_VECTORS]  # a network learns from images
     if isinstance(experiment.classifier, Paper):
-        del offered["another loss"]
+        del offered[LOSS]
     return [kind for kind, names in offered.items() if names and not tried & set(names)]
 
 
