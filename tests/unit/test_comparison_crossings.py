@@ -77,6 +77,19 @@ def test_the_reference_is_crossed_where_the_two_gain_as_much() -> None:
     assert found.at == pytest.approx([np.exp(np.log(0.02) + np.log(2.5) / 3)])
 
 
+def test_a_generative_arm_and_a_cheap_one_beside_the_reference_are_a_pair_where_they_change_places() -> None:
+    found = pair(swept({"dcgan": FALLS, "oversample": (0.0,) * 5}), "dcgan", "oversample")
+    assert found.at == pytest.approx([np.sqrt(0.02 * 0.05)])
+    apart = swept({"dcgan": FALLS, "oversample": (-0.1,) * 5})
+    assert ("dcgan", "oversample") not in [(one.arm, one.against) for one in apart.pairs]
+
+
+def test_the_caption_speaks_of_crosses_where_there_are_some() -> None:
+    with coarse_pictures():
+        assert "A cross marks where an arm crosses none" in curves.ranking(swept({"dcgan": FALLS})).caption
+        assert "cross" not in curves.ranking(swept({})).caption
+
+
 @pytest.mark.parametrize(
     ("gains", "noise", "said"),
     [

@@ -105,6 +105,13 @@ def _possible(pair: Pair, stretch: Stretch) -> str:
     return f"within {_interval(pair, stretch)} the difference may be 0, so that a crossing there is not excluded"
 
 
+def legend(comparison: Comparison) -> str:
+    """What the marks in the figure are, where there are any."""
+    baseline = comparison.first.baseline
+    marked = any(pair.at and pair.against == baseline for pair in comparison.pairs)
+    return f" A cross marks where an arm crosses {baseline}, with its interval." if marked else ""
+
+
 def mark(axes: "Axes", comparison: Comparison, colours: dict[str, str]) -> None:
     """A cross on 0 where an arm crosses the baseline, with its interval as a bar; arrows where that is open."""
     for pair in comparison.pairs:

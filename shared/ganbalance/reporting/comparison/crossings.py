@@ -1,10 +1,10 @@
-"""Find where arms change places along a comparison: each with the baseline, and with the reference."""
+"""Find where arms change places along a comparison: with the baseline, the reference, and generative with cheap."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,7 +40,10 @@ class Pair:
 
 
 def pairs(comparison: Comparison) -> list[Pair]:
-    """Every arm but the exempt ones with the baseline, and those of a family with the reference; [] without an axis."""
+    """Every arm but the exempt ones with the baseline, and those of a family with the reference; [] without an axis.
+
+    A generative arm and a cheap one beside the reference are a pair where they change places.
+    """
     if comparison.axis.places is None:
         return []
     baseline, reference = comparison.first.baseline, comparison.first.reference
@@ -48,8 +51,9 @@ def pairs(comparison: Comparison) -> list[Pair]:
     wanted = [(arm, baseline) for arms in of_family.values() for arm in arms]
     if reference != baseline:
         wanted += [(arm, reference) for family in ("generative", "cheap") for arm in of_family[family]]
-    found = (_pair(comparison, arm, against) for arm, against in wanted if arm != against)
-    return [pair for pair in found if pair]
+    beside = [pair for pair in product(of_family["generative"], of_family["cheap"]) if pair not in wanted]
+    found = (_pair(comparison, arm, against) for arm, against in wanted + beside if arm != against)
+    return [pair for pair in found if pair and (pair.at or (pair.arm, pair.against) in wanted)]
 
 
 def _pair(comparison: Comparison, arm: str, against: str) -> Pair | None:

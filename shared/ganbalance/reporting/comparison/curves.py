@@ -56,7 +56,7 @@ def ranking(comparison: Comparison) -> Picture:
         "table of both holds the same numbers.",
         f"{capitalised(metric)} along {comparison.axis.title}, and the difference to {baseline} of the same run: means "
         f"with 95 % intervals{_scale(comparison.axis)}. The grey band is the margin of each run: an interval inside it "
-        f"is no difference worth having. A cross marks where an arm crosses {baseline}, with its interval."
+        f"is no difference worth having.{crossing_text.legend(comparison)}"
         f"{lettering(comparison.axis.labels, LONGEST_LABEL).legend}",
     )  # fmt: skip
 
