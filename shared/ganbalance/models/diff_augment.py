@@ -48,7 +48,10 @@ def translation(images_BCHW: Tensor, rng: Generator) -> Tensor:
 
 
 def cutout(images_BCHW: Tensor, rng: Generator) -> Tensor:
-    """A square of `HOLE` of the side set to 0, around a pixel drawn at random; it may reach over the edge."""
+    """A square of `HOLE` of the side set to 0, around a pixel drawn at random; it may reach over the edge.
+
+    In the paper's own code a square of an even side lies around a corner of pixels, half a pixel from here.
+    """
     side_px = images_BCHW.shape[-1]
     hole_px = round(HOLE * side_px)
     place_S = torch.arange(side_px, device=images_BCHW.device)

@@ -1,11 +1,11 @@
 """Lightweight GAN, in the manner of FastGAN. Liu et al. 2021, arXiv:2101.04775: skip-layer excitation in G (section
 3.1, eq. 1), a discriminator that learns to rebuild real images (section 3.2, eq. 2), hinge losses (section 3.3). Made
-for few images of 64 px and more; DiffAugment, as in the paper's experiments, is on.
+for few images of 64 px and more; DiffAugment is on, as in the paper's experiments.
 
 Deviations: rebuilt images are compared by their mean absolute difference, not by a perceptual distance, which would
 need a network from elsewhere; D says one number of an image, not one of each part, and has spectral instead of batch
 normalisation, and one decoder, of its last features; leaps span three doublings instead of four, since images are
-small; no noise is injected into G's layers.
+small; no noise is injected into G's layers; DiffAugment cuts holes too, where theirs has colour and translation alone.
 """
 
 from __future__ import annotations

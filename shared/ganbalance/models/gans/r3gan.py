@@ -4,7 +4,8 @@
 Kept of the networks: residual blocks of 1x1, grouped 3x3 and 1x1 convolutions that start as the identity (Zhang et al.
 2019, arXiv:1901.09321), resampling apart from them, a learned first layer, no normalisation anywhere. Deviations: one
 block for a resolution instead of two, narrower ones, pixels repeated and averaged instead of resampled bilinearly, no
-schedules of the learning rate, of beta 2 and of gamma. With `projection: true` it is conditional: D by a projection
+schedules of the learning rate, of beta 2 and of gamma, penalties at the images as D sees them, changed where they are,
+not at those before the change. With `projection: true` it is conditional: D by a projection
 (Miyato and Koyama 2018, arXiv:1802.05637, eq. 3), G by one-hot values beside the noise.
 """
 

@@ -1,8 +1,9 @@
 """SNGAN. Miyato et al. 2018, arXiv:1802.05957, eqs. 16 and 17 (hinge losses), algorithm 1 (spectral normalisation) and
 table 3 (networks); conditional with `projection: true`, as Miyato and Koyama 2018, arXiv:1802.05637, eq. 3.
 
-D's widths are half of the table's. Deviations: where it is conditional, G takes the class as one-hot values beside the
-noise, not by conditional BatchNorm; one step of D for a step of G instead of five.
+D's widths are half of the table's. Deviations: G ends as DCGAN's does, in a transposed convolution from 128 channels,
+without the table's layer of 64 and its 3x3 convolution; where it is conditional, G takes the class as one-hot values
+beside the noise, not by conditional BatchNorm; one step of D for a step of G instead of five.
 """
 
 from __future__ import annotations
