@@ -21,6 +21,7 @@ EVERY_GAN = pytest.mark.parametrize("name", gans.names())
 EVERY_CASE = pytest.mark.parametrize("case", CASES)
 SIZES = [GREY, ImageSpec(3), ImageSpec(1, 64), ImageSpec(3, 64)]
 SPECS = pytest.mark.parametrize("spec", SIZES)
+SMALL_AND_LARGE = pytest.mark.parametrize("spec", [ImageSpec(1), ImageSpec(3, 64)])
 
 
 def rng(seed: int = 0) -> Generator:
@@ -124,9 +125,10 @@ def test_losses_draw_from_the_given_generator_only(case: str) -> None:
 
 
 @EVERY_CASE
-def test_a_checkpoint_brings_the_same_images_back(case: str, tmp_path: Path) -> None:
-    gan, other = built(case, seed=1), built(case, seed=2)
-    _, labels_B = batch()
+@SMALL_AND_LARGE
+def test_a_checkpoint_brings_the_same_images_back(case: str, spec: ImageSpec, tmp_path: Path) -> None:
+    gan, other = built(case, spec, seed=1), built(case, spec, seed=2)
+    _, labels_B = batch(spec)
     checkpoint.save(tmp_path / "gan.safetensors", {"gan": gan.networks.state_dict()}, key="k")
     other.networks.load_state_dict(checkpoint.load(tmp_path / "gan.safetensors", key="k")["gan"])
     for one in (gan, other):
@@ -205,12 +207,13 @@ def test_two_steps_of_training_change_both_networks(case: str, spec: ImageSpec) 
 
 
 @EVERY_CASE
-def test_a_conditional_gan_draws_and_judges_by_class_and_another_does_not(case: str) -> None:
-    gan = built(case)
+@SMALL_AND_LARGE
+def test_a_conditional_gan_draws_and_judges_by_class_and_another_does_not(case: str, spec: ImageSpec) -> None:
+    gan = built(case, spec)
     for network in (gan.G, gan.D):  # some start from weights of 0, where nothing depends on anything
         for weight in network.parameters():
             torch.nn.init.normal_(weight, std=0.5, generator=rng(4))
-    noise_BZ, (real_BCHW, _) = gan.noise(6, rng(3)), batch()
+    noise_BZ, (real_BCHW, _) = gan.noise(6, rng(3)), batch(spec)
     gan.networks.eval()
     first, second = (torch.full((6,), label) for label in (0, 1))
     same_images = torch.equal(gan.generate(noise_BZ, first), gan.generate(noise_BZ, second))
@@ -220,11 +223,12 @@ def test_a_conditional_gan_draws_and_judges_by_class_and_another_does_not(case: 
 
 
 @EVERY_CASE
-def test_every_gan_takes_every_common_option(case: str) -> None:
+@SMALL_AND_LARGE
+def test_every_gan_takes_every_common_option(case: str, spec: ImageSpec) -> None:
     options = {"diff_augment": True, "ema": 0.5, "instance_noise": 0.1, "noise_until": 0.5}
     balanced = {"balanced_batches": True} if tiny(case).conditional else {}
-    gan = built(case, **options, **balanced)
-    trained = train(gan, *batch(n=12), seed=0, stream="s", device=torch.device("cpu"))
+    gan = built(case, spec, **options, **balanced)
+    trained = train(gan, *batch(spec, n=12), seed=0, stream="s", device=torch.device("cpu"))
     assert (trained.steps, trained.diverged_at) == (4, None)
     assert gan.drawing is gan.average is not gan.G
 
