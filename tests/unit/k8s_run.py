@@ -1,6 +1,6 @@
 """The tiny experiment as a run on `ClusterDouble`: submitted, driven, looked at. Its pods are `StagePods`."""
 
-import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,9 +60,9 @@ class KubernetesRun:
     @classmethod
     def new(cls, record: Record, folder: Path, double: ClusterDouble, **settings: Any) -> "KubernetesRun":
         """A run that is submitted once and has no driver yet."""
-        shutil.rmtree(folder / "store", ignore_errors=True)
-        make_store(str(folder / "store"))
-        store = open_store(str(folder / "store"))
+        url = tempfile.mkdtemp(prefix="store-", dir=folder)
+        make_store(url)
+        store = open_store(url)
         runs.submit(store, record)
         double.pods = pods = StagePods(store)
         made = cls(record, store, folder, double, pods)
