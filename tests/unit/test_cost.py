@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,6 +12,7 @@ from ganbalance.pipeline.checkpoints import Checkpoints
 from ganbalance.pipeline.plan import Node
 from ganbalance.pipeline.stopwatch import measured
 from ganbalance.reporting.cost import Attempt, attempts, measure, spent
+from ganbalance.reporting.sections.cost import sections
 from ganbalance.reporting.summary import Summary
 from ganbalance.store.artifacts import Artifacts, Ended
 from ganbalance.store.local import LocalStore
@@ -133,6 +135,15 @@ def test_no_number_of_the_section_is_negative_or_infinite() -> None:
 def test_the_page_says_how_to_get_money_where_there_are_no_prices() -> None:
     assert any("cost: {cpu_hour" in note for note in known().section("Cost").tables[0].notes)
     assert not any("EUR" in head for head in known().section("Cost").tables[0].head)
+
+
+@pytest.mark.parametrize(("on_it", "said"), [(0.0, False), (7.5, True)])
+def test_the_page_says_what_counts_where_an_accelerator_was_used(on_it: float, said: bool) -> None:
+    report = SimpleNamespace(summary=changed(known().summary, {"cost run accelerator_seconds": on_it}))
+    (section,) = sections(report)
+    assert said == any(
+        note.startswith("Stages that ran on one accelerator at a time") for note in section.tables[0].notes
+    )
 
 
 # -- attempts ----------------------------------------------------------------------------------------------------------

@@ -89,6 +89,8 @@ def _notes(summary: Summary, cost: Cost) -> Iterator[str]:
     )
     if any(found.family == "control" for found in summary.arms.values()):
         yield "Controls have no price: what it costs to collect the images that they add is not known."
+    if cost.run.accelerator_seconds:
+        yield "Stages that ran on one accelerator at a time each count with the whole of it."
     if cost.prices is None:
         yield (
             "For money give prices in the experiment, cost: {cpu_hour: 0.04, accelerator_hour: 2.5, currency: EUR}; "
