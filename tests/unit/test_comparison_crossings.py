@@ -88,6 +88,7 @@ def test_the_caption_speaks_of_crosses_where_there_are_some() -> None:
     with coarse_pictures():
         assert "A cross marks where an arm crosses none" in curves.ranking(swept({"dcgan": FALLS})).caption
         assert "cross" not in curves.ranking(swept({})).caption
+        assert "cross" not in curves.ranking(swept({"dcgan": FALLS}, noise=0.5)).caption  # none can be placed
 
 
 @pytest.mark.parametrize(
@@ -153,6 +154,14 @@ def test_an_open_interval_is_drawn_to_the_end_of_the_runs_that_have_the_arm() ->
     axes = Figure().subplots()
     crossing_text.mark(axes, compared, {"dcgan": "red"})
     assert [line.get_xdata().tolist() for line in axes.lines if line.get_marker() == "<"] == [[0.02]]
+
+
+def test_a_change_of_sign_where_no_value_shows_a_difference_is_not_marked() -> None:
+    compared = swept({"dcgan": FALLS}, noise=0.5)
+    assert pair(compared, "dcgan").at
+    axes = Figure().add_subplot()
+    crossing_text.mark(axes, compared, {"dcgan": "red"})
+    assert not axes.lines
 
 
 def test_the_page_the_terminal_and_the_figure_have_them(tmp_path: Path) -> None:

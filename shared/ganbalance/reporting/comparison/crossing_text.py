@@ -82,7 +82,7 @@ def sentence(pair: Pair) -> str:
         return f"{arm} crosses {against} at {_values(pair.at)}; no interval." if pair.at else f"{whole}; no interval."
     if not pair.stretches:
         return f"{whole}: no crossing."
-    if any(stretch.low is stretch.high is None for stretch in pair.stretches):
+    if pair.is_alike:
         return f"No value {span} shows a difference of {arm_name(pair.arm)} and {against}: no crossing can be placed."
     said = [_crossed(pair, stretch) if stretch.crossings else _possible(pair, stretch) for stretch in pair.stretches]
     if not pair.at:
@@ -108,14 +108,14 @@ def _possible(pair: Pair, stretch: Stretch) -> str:
 def legend(comparison: Comparison) -> str:
     """What the marks in the figure are, where there are any."""
     baseline = comparison.first.baseline
-    marked = any(pair.at and pair.against == baseline for pair in comparison.pairs)
+    marked = any(pair.at and pair.against == baseline and not pair.is_alike for pair in comparison.pairs)
     return f" A cross marks where an arm crosses {baseline}, with its interval." if marked else ""
 
 
 def mark(axes: "Axes", comparison: Comparison, colours: dict[str, str]) -> None:
     """A cross on 0 where an arm crosses the baseline, with its interval as a bar; arrows where that is open."""
     for pair in comparison.pairs:
-        if pair.against != comparison.first.baseline or pair.arm not in colours:
+        if pair.against != comparison.first.baseline or pair.arm not in colours or pair.is_alike:
             continue
         style: dict[str, Any] = {"color": colours[pair.arm], "linestyle": "none", "zorder": 5}
         axes.plot(pair.at, [0.0] * len(pair.at), marker="X", markersize=MARK_SIZE, markeredgecolor="white", **style)

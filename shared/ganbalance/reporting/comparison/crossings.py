@@ -38,6 +38,11 @@ class Pair:
     at: tuple[float, ...]
     stretches: tuple[Stretch, ...] | None
 
+    @property
+    def is_alike(self) -> bool:
+        """Whether no value of the axis shows a difference: where the mean changes sign is then chance."""
+        return any(stretch.low is stretch.high is None for stretch in self.stretches or ())
+
 
 def pairs(comparison: Comparison) -> list[Pair]:
     """Every arm but the exempt ones with the baseline, and those of a family with the reference; [] without an axis.
