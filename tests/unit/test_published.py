@@ -33,6 +33,7 @@ def test_a_report_has_its_link_its_seeds_its_command_and_one_sentence(reports: P
     assert first[3].startswith("This run could not have shown a gain: giving the removed images back changes AUC by")
     assert "It needs" not in first[3]
     assert second[3].startswith("WGAN-GP helps: AUC +0.")
+    assert second[3].endswith(" A demonstration.")  # as its note says
     assert third[:3] == ["[c](c/report.md)", "10 to 14", f"`make run EXPERIMENT={reports / 'c' / 'experiment.yaml'}`"]
     assert third[3].startswith("DCGAN hurts: AUC -0.")
 

@@ -33,8 +33,13 @@ def table(folder: Path) -> str:
 
 
 def _of_summary(place: Path, summary: Summary) -> tuple[str, ...]:
-    """What `make publish` keeps is called after its preset; a report of no preset is run from the file beside it."""
-    said, *_ = [*headline.gate(summary), *headline.in_short(summary)]
+    """What `make publish` keeps is called after its preset; a report of no preset is run from the file beside it.
+
+    After its result stands what its note begins with: that it is a demonstration, for one.
+    """
+    result, *_ = [*headline.gate(summary), *headline.in_short(summary)]
+    begins, stop, _ = summary.note.partition(". ")
+    said = f"{result} {begins}{stop}".strip()
     command, name = summary.provenance.command, place.name
     if f"/{name}.yaml" in command:
         command = command.replace("make run", "make publish", 1)
