@@ -1,4 +1,4 @@
-"""What `make compose-run` and `make clean-local` do here. Docker is a stand-in that only writes down its calls."""
+"""What `make compose-run`, `make clean-local` and `make publish` do here. Docker is a stand-in that only writes down its calls."""
 
 import os
 import shutil
@@ -200,3 +200,23 @@ def test_clean_says_that_it_deletes_no_bucket_and_what_does(bench: Bench) -> Non
     assert "s3://bucket/prefix" in said
     assert "ganbalance store gc" in said
     assert (bench.folder / "out").exists()
+
+
+def test_a_report_that_is_published_takes_the_place_of_the_one_before_and_nothing_does_where_there_is_none(
+    tmp_path: Path,
+) -> None:
+    publish = tmp_path / "reports" / "publish"
+    kept, made = publish.parent / "quick", tmp_path / "out" / "quick-0123abcd"
+    kept.mkdir(parents=True)
+    shutil.copy("reports/publish", publish)
+    (kept / "old.md").touch()
+    ended = subprocess.run([publish, "quick", made.name], capture_output=True, text=True, check=False)
+    assert (ended.returncode, "run the experiment first" in ended.stderr) == (65, True)
+    assert [path.name for path in kept.iterdir()] == ["old.md"]
+
+    (made / "figures").mkdir(parents=True)
+    names = ("report.html", "report.md", "results.csv", "confusion.csv", "summary.json", "experiment.yaml")
+    for name in (*names, "predictions.csv"):
+        (made / name).touch()
+    subprocess.run([publish, "quick", made.name], check=True)
+    assert {path.name for path in kept.iterdir()} == {*names, "figures"}
