@@ -1,4 +1,4 @@
-"""What `make compose-run`, `make clean-local` and `make publish` do here. Docker is a stand-in that only writes down its calls."""
+"""What `make compose-run`, `clean-local` and `publish` do here. Docker is a stand-in that only writes down its calls."""
 
 import os
 import shutil
