@@ -1,4 +1,4 @@
-"""What `make compose-run`, `clean-local` and `publish` do here. Docker is a stand-in that only writes down its calls."""
+"""What `make compose-run`, `clean-local` and `publish` do here. Docker is a stand-in that writes its calls down."""
 
 import os
 import shutil
