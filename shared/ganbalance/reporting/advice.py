@@ -185,9 +185,9 @@ def _missed(summary: Summary) -> list[str]:
 def _beside(summary: Summary) -> list[str]:
     """The arms without a call in ranking that differ in the other metric that no threshold moves."""
     said = []
+    metrics = {arm: summary.arms[arm].metrics.get(TOP) for arm in _quiet(summary)}
+    changes = {arm: found.difference for arm, found in metrics.items() if found and found.difference}
     for word, sign in (("higher", 1), ("lower", -1)):
-        metrics = {arm: summary.arms[arm].metrics.get(TOP) for arm in _quiet(summary)}
-        changes = {arm: found.difference for arm, found in metrics.items() if found and found.difference}
         found = {
             arm: change.mean * sign
             for arm, change in changes.items()
@@ -199,7 +199,7 @@ def _beside(summary: Summary) -> list[str]:
     if not said:
         return []
     return [
-        f"Average precision at the class shares of deployment, which rests on the top of the ranking, is "
+        "Average precision at the class shares of deployment, which rests on the top of the ranking, is "
         f"{' and '.join(said)}; that is beside the verdict and not adjusted for the number of arms, so confirm it with "
         "fresh seeds where only the top counts."
     ]
