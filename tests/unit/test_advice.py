@@ -251,7 +251,6 @@ def test_what_was_not_tried_is_named_by_its_kind() -> None:
         ("smote", NEW_VECTORS),
         ("focal", LOSS),
         ("augment", COPIES),
-        ("copy-noise", COPIES),
         ("oracle-matched", "the removed images given back"),
         ({"name": "half", "synthetic": {"gan": "dcgan"}, "method": "oversample"}, RESAMPLING),
         ({"name": "near", "method": {"name": "smote", "k_neighbors": 3}}, NEW_VECTORS),

@@ -1,5 +1,6 @@
 """A comparison says where arms cross along its axis, with an interval where its runs are paired."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from ganbalance.metrics.crossed import Sample, half_samples
-from ganbalance.reporting.comparison import crossing_text, curves, page, tables
+from ganbalance.reporting.comparison import crossing_text, crossings, curves, page, tables
 from ganbalance.reporting.comparison.crossings import Pair
 from ganbalance.reporting.comparison.runs import Comparison, compare
 from ganbalance.reporting.ranking import FILE, Ranking
@@ -82,6 +83,15 @@ def test_a_generative_arm_and_a_cheap_one_beside_the_reference_are_a_pair_where_
     assert found.at == pytest.approx([np.sqrt(0.02 * 0.05)])
     apart = swept({"dcgan": FALLS, "oversample": (-0.1,) * 5})
     assert ("dcgan", "oversample") not in [(one.arm, one.against) for one in apart.pairs]
+    alike = swept({"dcgan": FALLS, "oversample": (0.0,) * 5}, noise=0.5)
+    assert ("dcgan", "oversample") not in [(one.arm, one.against) for one in alike.pairs]
+
+
+def test_a_reference_that_is_generative_is_a_pair_with_each_cheap_arm_once() -> None:
+    compared = swept({"dcgan": FALLS})
+    other = [one.model_copy(update={"reference": "dcgan"}) for one in compared.summaries]
+    pairs = [{one.arm, one.against} for one in crossings.pairs(replace(compared, summaries=other))]
+    assert pairs.count({"dcgan", "class-weight"}) == 1
 
 
 def test_the_caption_speaks_of_crosses_where_there_are_some() -> None:

@@ -57,8 +57,8 @@ def test_each_rare_class_is_measured(tiny: Settings) -> None:
         "task": {"kind": "multiclass"},
         "imbalance": {"keep": {1: 0.2, 6: 0.1}},
     }
-    found = measured(plan_of(tiny | ten | {"seeds": [0]}))
-    assert set(found) == {f"quality/{arm}class-{c}/seed-0" for arm in ("dcgan/", "") for c in (1, 6)}
+    found = measured(plan_of(tiny | ten | {"seeds": [0], "arms": ["none", "dcgan", "augment"]}))
+    assert set(found) == {f"quality/{arm}class-{c}/seed-0" for arm in ("dcgan/", "augment/", "") for c in (1, 6)}
 
 
 @pytest.mark.parametrize("classifier", [{"kind": "paper"}, {"kind": "network", "side_px": 16}])

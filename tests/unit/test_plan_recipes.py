@@ -152,6 +152,23 @@ def test_noise_is_a_change_of_copies_whose_strength_reaches_the_key(tiny: Settin
     assert key(tiny, noisy(sd_levels=4.0)) != key(tiny, noisy())
 
 
+def test_under_a_head_augment_has_copies_of_every_class_and_more_of_the_rare_one_at_each_dose(tiny: Settings) -> None:
+    arm = {"name": "turned", "synthetic": {"augment": {}, "n": [6, 12]}}
+    plan = planned(tiny, arm)
+    common, *rare = of_stage(plan, "augment")  # the common class is the same at both doses
+    assert (common.config["n"], common.config["class_index"]) == (None, 0)
+    assert [(one.config["n"], one.config["class_index"]) for one in rare] == [(6, 1), (12, 1)]
+    assert all(one.config["replaces"] for one in (common, *rare))
+    for trained in (one for one in of_stage(plan, "train-classifier") if one.arm == "turned"):
+        assert trained.config["replaces"]
+        assert {"synthetic/0", "synthetic/1"} < trained.inputs.keys()
+    network = planned(
+        tiny | {"classifier": {"kind": "network", "side_px": 16}}, {"name": "x", "synthetic": {"augment": {}}}
+    )
+    (copied,) = of_stage(network, "augment")  # it changes every image that it sees by itself
+    assert (copied.config["class_index"], "replaces" in copied.config) == (1, False)
+
+
 def test_the_name_of_a_recipe_reaches_the_report_alone(tiny: Settings) -> None:
     one, other = (planned(tiny, BEST | {"name": name}) for name in ("one", "other"))
     assert {node.key for node in one.nodes[:-1]} == {node.key for node in other.nodes[:-1]}

@@ -40,7 +40,7 @@ class Filter(Frozen):
 class Augmentation(Frozen):
     """How far a copy of an image may be from it and still be of its class.
 
-    A linear head learns from copies of all images, of the other classes too: they must not be a sign of the rare one.
+    A linear head learns from copies of all images, or having been changed would be a sign of the rare class.
     """
 
     flip: bool = Field(True, description="left and right changed in every other copy; not for digits or letters")
@@ -113,7 +113,7 @@ class Recipe(Frozen):
     """One arm: what is added to the training images, how they are resampled, by which loss the head is trained.
 
     Only a name: the arm that the program knows under it (`ganbalance.arms.resolve`).
-    synthetic  images of the rare classes on top
+    synthetic  images of the rare classes on top; under a linear head `augment` takes the place of all images
     removed    images that the imbalance took away, on top: "all", or as many as `synthesis.n` says ("matched")
     method     how training examples are resampled or weighted (`ganbalance.arms.methods`)
     objective  the loss of the linear head (`ganbalance.arms.objectives`)
@@ -148,6 +148,15 @@ class Recipe(Frozen):
     @classmethod
     def _from_a_name(cls, given: Any) -> Any:
         return {"name": given} if isinstance(given, str) else given
+
+    @pydantic.model_validator(mode="after")
+    def _changes_all_or_none(self) -> Self:
+        if self.removed and self.synthetic and self.synthetic.augment:
+            raise ValueError(
+                "removed images are given back as they are, and would be told from the others, which augment changes; "
+                "leave out one of them"
+            )
+        return self
 
     @pydantic.model_serializer(mode="wrap")
     def _as_given(self, dump: pydantic.SerializerFunctionWrapHandler) -> Any:

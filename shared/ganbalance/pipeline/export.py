@@ -78,7 +78,7 @@ def export(state: State, *, seed: int | None, gan: str | None, split: bool, to: 
 
 
 def _source(plan: Plan, node: Node) -> str:
-    """The first arm that reads the images, and their number where it tunes that; another may have the same GAN."""
+    """The first arm that reads them, and their number where it tunes that, which changed copies of all images lack."""
     arm, kind = plan.first_arm(node.name), (node.stage, node.config["class_index"])
     alike = [one for one in plan.nodes if (one.stage, one.config.get("class_index")) == kind]
     numbers = {str(one.config["n"]) for one in alike if plan.first_arm(one.name) == arm}

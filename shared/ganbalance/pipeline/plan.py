@@ -200,7 +200,7 @@ class _Planner:
     def _synthetic(  # noqa: PLR0913
         self, recipe: Recipe, synthetic: Synthetic, dose: Dose, name: str, class_index: int, seed: int
     ) -> str:
-        """The images of one rare class that an arm adds, at one dose; for a linear head their features."""
+        """The images of one class that an arm adds, at one dose; for a linear head their features."""
         own = {"seed": seed, "gan": synthetic.gan, "arm": recipe.name}
         of_class = f"class-{self._dataset.ids[class_index]}/seed-{seed}"
         where, n = f"{name}/{of_class}", dose.n or self._experiment.synthesis.n

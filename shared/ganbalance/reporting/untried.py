@@ -21,7 +21,7 @@ def untried(summary: Summary) -> list[str]:
     removes = any(one.keep < 1 for one in summary.dataset.rare)
     said = [_gans(sorted({str(source.gan) for source in sources if source.gan}))]
     said += _parts(experiment, recipes)
-    said += [] if any(source.augment or source.noise for source in sources) else [COPIES]
+    said += [] if any(source.augment for source in sources) else [COPIES]
     said += ["the removed images given back"] if removes and not any(recipe.removed for recipe in recipes) else []
     return [*filter(None, said), _classifier(experiment)]
 

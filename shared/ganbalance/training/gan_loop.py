@@ -195,7 +195,7 @@ class _Run:
         return Trained(rows=self.rows, grids=grids, steps=self.step, diverged_at=self.diverged_at)
 
     def state(self) -> State:
-        """Everything that `restore` needs to go on bit for bit."""
+        """Everything that `restore` needs to go on, on the same kind of device bit for bit."""
         return {
             "step": self.step,
             "gan": self.gan.networks.state_dict(),

@@ -108,7 +108,7 @@ def _possible(pair: Pair, stretch: Stretch) -> str:
 def legend(comparison: Comparison) -> str:
     """What the marks in the figure are, where there are any."""
     baseline = comparison.first.baseline
-    marked = any(pair.at and pair.against == baseline and not pair.is_alike for pair in comparison.pairs)
+    marked = any(pair.change_places and pair.against == baseline for pair in comparison.pairs)
     return f" A cross marks where an arm crosses {baseline}, with its interval." if marked else ""
 
 

@@ -43,6 +43,11 @@ class Pair:
         """Whether no value of the axis shows a difference: where the mean changes sign is then chance."""
         return any(stretch.low is stretch.high is None for stretch in self.stretches or ())
 
+    @property
+    def change_places(self) -> bool:
+        """Whether the one that is ahead is not the same all along, as far as anything shows."""
+        return bool(self.at) and not self.is_alike
+
 
 def pairs(comparison: Comparison) -> list[Pair]:
     """Every arm but the exempt ones with the baseline, and those of a family with the reference; [] without an axis.
@@ -56,9 +61,10 @@ def pairs(comparison: Comparison) -> list[Pair]:
     wanted = [(arm, baseline) for arms in of_family.values() for arm in arms]
     if reference != baseline:
         wanted += [(arm, reference) for family in ("generative", "cheap") for arm in of_family[family]]
-    beside = [pair for pair in product(of_family["generative"], of_family["cheap"]) if pair not in wanted]
+    both = product(of_family["generative"], of_family["cheap"])
+    beside = [pair for pair in both if not {pair, pair[::-1]} & {*wanted}]
     found = (_pair(comparison, arm, against) for arm, against in wanted + beside if arm != against)
-    return [pair for pair in found if pair and (pair.at or (pair.arm, pair.against) in wanted)]
+    return [pair for pair in found if pair and (pair.change_places or (pair.arm, pair.against) in wanted)]
 
 
 def _pair(comparison: Comparison, arm: str, against: str) -> Pair | None:
