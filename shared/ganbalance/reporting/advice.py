@@ -19,6 +19,7 @@ from ganbalance.reporting.formats import (
     number,
     primary_name,
     seconds,
+    sign_of,
     tested_units,
     variance_shares,
 )
@@ -184,18 +185,13 @@ def _missed(summary: Summary) -> list[str]:
 
 def _beside(summary: Summary) -> list[str]:
     """The arms without a call in ranking that differ in the other metric that no threshold moves."""
+    changes = {arm: change(summary, arm, TOP) for arm in _quiet(summary)}
     said = []
-    metrics = {arm: summary.arms[arm].metrics.get(TOP) for arm in _quiet(summary)}
-    changes = {arm: found.difference for arm, found in metrics.items() if found and found.difference}
     for word, sign in (("higher", 1), ("lower", -1)):
-        found = {
-            arm: change.mean * sign
-            for arm, change in changes.items()
-            if change.low is not None and change.high is not None and min(change.low * sign, change.high * sign) > 0
-        }
-        if found:
-            sizes = [number(min(found.values())), number(max(found.values()))]
-            said.append(f"{word} with {_names([*found])} (by {' to '.join(dict.fromkeys(sizes))})")
+        sizes = {arm: abs(found.mean) for arm, found in changes.items() if found and sign_of(found) == sign}
+        if sizes:
+            ends = dict.fromkeys([number(min(sizes.values())), number(max(sizes.values()))])
+            said.append(f"{word} with {_names([*sizes])} (by {' to '.join(ends)})")
     if not said:
         return []
     return [

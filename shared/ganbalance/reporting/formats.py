@@ -219,6 +219,11 @@ def change(summary: Summary, arm: str, metric: str | None = None) -> Difference 
     return found.difference if found else None
 
 
+def sign_of(found: Number | None) -> int:
+    """1 or -1 where the whole interval lies on that side of 0, else 0."""
+    return 0 if not found or found.low is None or found.high is None else int(found.low > 0) - int(found.high < 0)
+
+
 def shown_change(summary: Summary, arm: str) -> Difference | None:
     """The difference in ranking that is shown of an arm: of one that did not train, over the seeds at which it did."""
     finished = summary.arms[arm].finished_difference

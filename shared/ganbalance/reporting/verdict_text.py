@@ -9,7 +9,6 @@ from ganbalance.reporting.formats import (
     BALANCED_AS_TRAINED,
     BALANCED_FAIR,
     WITHHELD,
-    Number,
     arm_name,
     capitalised,
     change,
@@ -21,6 +20,7 @@ from ganbalance.reporting.formats import (
     p_value,
     percent,
     primary_name,
+    sign_of,
     size,
     tested_units,
     verdict_label,
@@ -138,7 +138,7 @@ def _hurts(summary: Summary, arms: Sequence[str]) -> Words:
     headline = f": {_numbers(summary, arms)} against {summary.baseline}"
     plain, by = known(change(summary, arms[0], BALANCED_AS_TRAINED)), size(known(change(summary, arms[0])))
     card, evidence = f": it lowers {primary_name(summary)} by {by}.", f", {_p(summary, arms[0])}"
-    if _sign(plain) > 0:
+    if sign_of(plain) > 0:
         card += f" Balanced accuracy as trained still rises by {size(plain)}: a moved threshold."
         evidence += f", although balanced accuracy as trained {interval(plain, signed=True)}: a moved threshold"
     return Words(_claim(arms, "hurt"), headline, card, evidence)
@@ -186,7 +186,7 @@ def _no_evidence(summary: Summary, arms: Sequence[str]) -> Words:
         tuned += " and dose" if found.dose else ""
         card += f" Which way depends on how the {tuned} {'are' if found.dose else 'is'} chosen."
         evidence += f"; with each seed’s own {tuned} the difference is {own}, on the other side of 0"
-    if _sign(found.moved):
+    if sign_of(found.moved):
         moved = f"balanced accuracy as trained minus fair {interval(found.moved, signed=True)}"
         card += f" It moved the threshold: {moved}."
         evidence += f"; the threshold moved: {moved}"
@@ -238,8 +238,3 @@ def _against_reference(summary: Summary, arm: str) -> str:
     worse = against.mean < 0 and known(against.p_holm) < ALPHA
     verb = "beats" if found.beats_reference else "ranks worse than" if worse else "does not clearly beat"
     return f" It {verb} {arm_name(summary.reference)} ({interval(against, signed=True)})."
-
-
-def _sign(found: Number | None) -> int:
-    """1 or -1 where the whole interval lies on that side of 0, else 0."""
-    return 0 if not found or found.low is None or found.high is None else int(found.low > 0) - int(found.high < 0)

@@ -115,7 +115,7 @@ def legend(comparison: Comparison) -> str:
 def mark(axes: "Axes", comparison: Comparison, colours: dict[str, str]) -> None:
     """A cross on 0 where an arm crosses the baseline, with its interval as a bar; arrows where that is open."""
     for pair in comparison.pairs:
-        if pair.against != comparison.first.baseline or pair.arm not in colours or pair.is_alike:
+        if pair.against != comparison.first.baseline or pair.arm not in colours or not pair.change_places:
             continue
         style: dict[str, Any] = {"color": colours[pair.arm], "linestyle": "none", "zorder": 5}
         axes.plot(pair.at, [0.0] * len(pair.at), marker="X", markersize=MARK_SIZE, markeredgecolor="white", **style)
