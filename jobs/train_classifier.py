@@ -77,8 +77,7 @@ def train_classifier(ctx: JobContext) -> None:
     rows = training_rows(split, data.labels, declared.removed, seed=ctx.seed, matched=_matched(declared, data, split))
     synthetic = _synthetic(ctx, declared, data, "features.npy")
     if declared.replaces:  # the first copies of a class stand for its images, which are left out
-        rows = np.setdiff1d(rows, split.train)
-        images = class_counts(data.labels[split.train], len(data.class_names))
+        images, rows = class_counts(data.labels[rows], len(data.class_names)), rows[:0]
         synthetic = [
             (c, made, np.where(np.arange(len(made)) < images[c], 1.0, weights)) for c, made, weights in synthetic
         ]

@@ -132,7 +132,7 @@ def test_a_recipe_with_nothing_but_a_name_is_the_name(tiny: dict[str, Any]) -> N
         ({"name": "x", "method": 3}, "arms.1.method = 3: write the name of one"),
         (
             {"name": "x", "removed": "all", "synthetic": {"augment": {}}},
-            "removed images are given back as they are, and",
+            "removed images are given back as they are, a sign",
         ),
         ({"name": "x", "removed": "some"}, "arms.1.removed = 'some': input should be 'all' or 'matched'"),
         ({"name": "x", "rescoring": "platt"}, "arms.1.rescoring = 'platt': input should be 'threshold'"),

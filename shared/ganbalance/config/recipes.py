@@ -153,8 +153,8 @@ class Recipe(Frozen):
     def _changes_all_or_none(self) -> Self:
         if self.removed and self.synthetic and self.synthetic.augment:
             raise ValueError(
-                "removed images are given back as they are, and would be told from the others, which augment changes; "
-                "leave out one of them"
+                "removed images are given back as they are, a sign of their class where augment changes all others; "
+                "leave out one of the two"
             )
         return self
 
