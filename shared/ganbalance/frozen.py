@@ -16,7 +16,8 @@ M = TypeVar("M", bound="Frozen")
 class Frozen(pydantic.BaseModel):
     """An immutable settings class: unknown keys, wrong types and impossible values are errors."""
 
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    # built when first used: most commands use few of them
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
 
 
 def by_kind(default: str) -> pydantic.Discriminator:
