@@ -105,12 +105,16 @@ def test_every_preset_is_in_the_readme() -> None:
 
 
 def test_help_has_an_example_of_every_command(capsys: pytest.CaptureFixture[str]) -> None:
-    (commands,) = (action.choices for action in cli._parser()._actions if isinstance(action.choices, dict))
-    assert {"run", "store"} <= set(commands)
     with pytest.raises(SystemExit):
         cli.main(["--help"])
     said = capsys.readouterr().out
-    assert not [command for command in commands if not re.search(rf"^ganbalance {command}\s", said, re.MULTILINE)]
+    assert list(dict.fromkeys(re.findall(r"^ganbalance (\S+)", said, re.MULTILINE))) == list(cli.MODULES)
+
+
+def test_each_command_is_looked_for_where_it_is_declared() -> None:
+    for module in Path(cli.__file__).parent.glob("*.py"):
+        declared = re.findall(r'^@command\(\s*"([a-z-]+)', module.read_text(), re.MULTILINE)
+        assert set(declared) == {word for word, of in cli.MODULES.items() if of == module.stem}
 
 
 def test_make_help_lists_every_target_in_its_group() -> None:

@@ -23,32 +23,35 @@ ganbalance predict keep/ images/ --to predictions.csv    what it says of image f
 ganbalance table reports/quick/summary.json              a report's table in markdown
 ganbalance table reports --into reports/README.md        a line of each report, with its result in one sentence
 ganbalance doctor --store s3://bucket/prefix             check the store, and say how to fix what fails
-ganbalance store ls                                      the runs in a store
+ganbalance store ls                                      the runs in a store; also init, show, cp, gc and verify
 
 Exit codes: 0 done, 65 bad data, 75 try again, 78 bad configuration, 143 stopped, 1 a bug.
 """
 
 import argparse
+import importlib
 import sys
 from collections.abc import Sequence
 
-from ganbalance.cli import doctor, experiments, results, stores, submissions, sweeps, watching  # noqa: F401 - they declare commands
-from ganbalance.cli.commands import COMMANDS, store_of_the_cluster
 from ganbalance.errors import EXIT_DONE, ConfigError, GanbalanceError, Stopped, UnavailableError
-from ganbalance.pipeline import request
+from ganbalance.pipeline.parser import Parser
 
-GROUPS = {
-    "data": "get the images of an experiment, or say what is in them",
-    "store": "manage a store: make it, list, copy, clean up, verify",
-}
+# the module that declares a command, by the command's first word: no other one is loaded
+MODULES = {
+    "data": "experiments", "plan": "experiments", "run": "experiments",
+    "submit": "submissions", "status": "watching", "watch": "watching", "logs": "watching", "cancel": "watching",
+    "resume": "submissions", "clean": "watching", "render": "submissions", "drive": "submissions",
+    "fetch-report": "results", "compare": "sweeps", "export": "results", "predict": "results", "table": "results",
+    "doctor": "doctor", "store": "stores",
+}  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The console command; returns the exit code."""
     try:
-        flags = _parser().parse_args(argv)
-        with store_of_the_cluster(flags):
-            code: int | None = flags.command(flags)
+        words = sys.argv[1:] if argv is None else argv
+        flags = _parser(words[0] if words else "").parse_args(words)
+        code: int | None = flags.command(flags)
         return code or EXIT_DONE
     except GanbalanceError as error:
         print(f"ganbalance: {error}", file=sys.stderr)
@@ -66,16 +69,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return Stopped.exit_code
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = request.Parser(
-        prog="ganbalance", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    groups = {"": parser.add_subparsers(required=True, metavar="COMMAND", parser_class=request.Parser)}
-    # in the order of the page on top
-    for name in sorted(COMMANDS, key=lambda name: str(__doc__).index(f"ganbalance {name.partition(' ')[0]} ")):
-        group = name.rpartition(" ")[0]
-        if group not in groups:
-            of_group = groups[""].add_parser(group, help=GROUPS[group])
-            groups[group] = of_group.add_subparsers(required=True, metavar="COMMAND")
-        COMMANDS[name](groups[group])
+def _parser(word: str) -> argparse.ArgumentParser:
+    """It knows every command's name, and what one takes that begins with `word`."""
+    parser = Parser(prog="ganbalance", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, module in MODULES.items():
+        if name == word:
+            importlib.import_module(f"ganbalance.cli.{module}")
+            importlib.import_module("ganbalance.cli.commands").add(name, commands)
+        else:
+            commands.add_parser(name)
     return parser

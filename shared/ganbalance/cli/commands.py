@@ -4,6 +4,7 @@ import argparse
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from ganbalance.k8s.client import Access, Cluster
@@ -32,7 +33,7 @@ def command(name: str, *examples_and_parts: str | Part) -> Callable[[Function], 
                 description="\n".join([doc, "", *examples]),
                 formatter_class=argparse.RawDescriptionHelpFormatter,
             )
-            parser.set_defaults(command=function)
+            parser.set_defaults(command=partial(_reached, function))
             for part in examples_and_parts:
                 if not isinstance(part, str):
                     part(parser)
@@ -41,6 +42,15 @@ def command(name: str, *examples_and_parts: str | Part) -> Callable[[Function], 
         return function
 
     return register
+
+
+def add(word: str, commands: Any) -> None:
+    """Add the parsers of the declared commands that begin with `word`: one, or those of a group."""
+    found = {name: add_to for name, add_to in COMMANDS.items() if name.partition(" ")[0] == word}
+    if word not in found:
+        commands = commands.add_parser(word).add_subparsers(required=True, metavar="COMMAND")
+    for add_to in found.values():
+        add_to(commands)
 
 
 def flag(*names: str, **settings: Any) -> Part:
@@ -81,13 +91,10 @@ def connected(flags: argparse.Namespace) -> Iterator[tuple[Cluster, Store]]:
         yield cluster, open_store(url)
 
 
-@contextmanager
-def store_of_the_cluster(flags: argparse.Namespace) -> Iterator[None]:
-    """Set `flags.store` to the store of the cluster that the flags name, for the commands that take a store."""
+def _reached(function: Function, flags: argparse.Namespace) -> int | None:
+    """Run a command; if it takes a store and its flags name a cluster, `flags.store` is the cluster's meanwhile."""
     reaches_itself = hasattr(flags, "cluster")  # doctor, which says why a store is out of reach
     if hasattr(flags, "store") and is_named(flags) and not reaches_itself:
-        with reach(Cluster(access(flags))) as url:
-            flags.store = url
-            yield
-    else:
-        yield
+        with reach(Cluster(access(flags))) as flags.store:
+            return function(flags)
+    return function(flags)

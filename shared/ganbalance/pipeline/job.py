@@ -25,6 +25,7 @@ from ganbalance.errors import EXIT_BUG, EXIT_DONE, ConfigError, DataError, Ganba
 from ganbalance.frozen import dump
 from ganbalance.pipeline import heartbeat, provenance, request, runs
 from ganbalance.pipeline.checkpoints import Checkpoints
+from ganbalance.pipeline.parser import Parser
 from ganbalance.pipeline.plan import Node, Plan, make_plan
 from ganbalance.pipeline.signals import answered, stoppable
 from ganbalance.pipeline.stages import Stage
@@ -236,7 +237,7 @@ def _check_inputs_stand(node: Node, state: State, commits: Mapping[str, Commit])
 
 
 def _parser(name: str, doc: str) -> argparse.ArgumentParser:
-    parser = request.Parser(prog=name, description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog=name, description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--experiment", type=Path, metavar="FILE", help="an experiment, e.g. jobs/experiments/quick.yaml")
     what.add_argument("--run", help="a run whose record is in the store")

@@ -13,17 +13,6 @@ from ganbalance.models import gans
 DEFAULT_EXPERIMENT = Path("jobs/experiments/quick.yaml")
 
 
-class Parser(argparse.ArgumentParser):
-    """Usage errors are configuration errors: one line, exit code 78. `@FILE` stands for the flags in a file."""
-
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings, fromfile_prefix_chars="@")
-
-    def error(self, message: str) -> Any:
-        """Raise instead of printing and exiting."""
-        raise ConfigError(f"{message}; see {self.prog} --help")
-
-
 def add_overrides(parser: argparse.ArgumentParser) -> None:
     """Flags that change an experiment."""
     parser.add_argument("--seeds", metavar="LIST", help="0,1,5 or 0..9 instead of the experiment's seeds")
