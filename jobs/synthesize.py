@@ -93,7 +93,7 @@ def outside_images(ctx: JobContext) -> None:
     pattern = next(arm.synthetic.images for arm in ctx.experiment.arms if arm.name == ctx.node.arm and arm.synthetic)
     folder = outside.folder(str(pattern), ctx.seed, data.class_names[declared.class_index])
     outside.check_unchanged(folder, declared.fingerprint)
-    images = outside.load(folder, data)
+    images = outside.load(folder, data, getattr(ctx.experiment.dataset, "fit", "pad"))
     outside.check_no_copies(images, data, split)
     n = _wanted(data, split, declared.class_index, declared.n)
     if len(images) < n:

@@ -1,7 +1,11 @@
 """The examples of CONTRIBUTING.md work as they stand, and each touches as many files as its table says."""
 
 import csv
+import os
 import re
+import shutil
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from types import ModuleType
@@ -189,3 +193,40 @@ def test_a_dataset_a_sampler_a_metric_a_figure_a_store_and_a_stage_of_the_exampl
     assert "G mean, fair" in page
     assert page.index("## Every seed") < page.index("## Data")
     assert "figures/seeds.png" in report.names
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project with every example that is a file in it."""
+    root = tmp_path_factory.mktemp("added") / "project"
+    for folder in ("shared", "jobs", "tests", "k8s"):
+        shutil.copytree(folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("pyproject.toml", "README.md", "CONTRIBUTING.md"):
+        shutil.copy(file, root)
+    for path in EXAMPLES.keys() - {STAGES, JOB}:
+        (root / path).write_text(EXAMPLES[path])
+    return root
+
+
+@pytest.mark.parametrize("tool", [["ruff", "check"], ["ruff", "format", "--check"]], ids=" ".join)
+def test_files_as_the_examples_are_pass_the_checks(project: Path, tool: list[str]) -> None:
+    done = subprocess.run([sys.executable, "-m", *tool, "."], cwd=project, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_other_tests_take_the_files_for_what_is_there(project: Path) -> None:
+    tests = ["tests/unit/test_arms.py", "tests/unit/test_plan_combinations.py"]
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
+    path = {"PYTHONPATH": f"{project / 'shared'}:{project}"}
+    done = subprocess.run(command, cwd=project, env=os.environ | path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_file_that_the_report_computes_or_shows_makes_it_anew(
+    request: pytest.FixtureRequest,
+) -> None:
+    before = plan("class-weight")
+    request.getfixturevalue("added")
+    after = plan("class-weight")
+    changed = {node.name for node in after.nodes if node.key != before.node(node.name).key}
+    assert changed == {"report"}

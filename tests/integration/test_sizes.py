@@ -70,7 +70,7 @@ def run(folder: Path, tmp_path: Path) -> Callable[..., Lab]:
 
 @pytest.mark.parametrize(
     ("side_px", "channels", "classifier"),
-    [(28, 3, HEAD), (64, 1, HEAD), (64, 3, PAPER), (64, 3, NETWORK), (100, 3, HEAD)],
+    [(28, 3, HEAD), (64, 1, HEAD), (64, 3, NETWORK), (100, 3, PAPER), (128, 1, HEAD), (128, 3, NETWORK)],
 )
 def test_every_gan_draws_images_of_the_size_of_the_data(
     run: Callable[..., Lab], tmp_path: Path, side_px: int, channels: int, classifier: dict[str, Any]

@@ -226,6 +226,7 @@ class SyntheticRun:
         declared = stages.Report(
             name="known",
             families=tuple((arm, arms.resolve(Recipe(name=arm)).family) for arm in self.arms),
+            parts=(),
             seeds=self.seeds,
             statistics=self.experiment().statistics,
             note=self.note,

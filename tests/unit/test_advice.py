@@ -68,7 +68,7 @@ def gain(summary: Summary, arm: str) -> str:
         ),
         (verdicts.TOO_FEW_IMAGES, 0, "however many seeds are run: too few test images", "On this data"),
         (verdicts.DID_NOT_TRAIN, 0, "training diverges as set here. Change the settings", "On this data"),
-        (WITHHELD, 0, "are missing: run the same command again", "On this data"),
+        (WITHHELD, 0, "are missing: fix what failed, if anything did, and run the same command again", "On this data"),
     ],
 )
 def test_every_verdict_has_its_advice(name: str, direction: int, said: str, unsaid: str) -> None:

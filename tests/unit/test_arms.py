@@ -125,7 +125,7 @@ def test_an_unknown_name_lists_the_known_ones_and_says_how_to_give_a_recipe() ->
         ({"objective": "focus"}, "there is no objective 'focus'; choose among cross-entropy, focal, logit-adjustment"),
         (
             {"synthetic": {"gan": "dcgan", "filter": {"by": "beauty", "keep": 0.5}}},
-            "there is no filter 'beauty'; choose among classifier, discriminator",
+            f"there is no filter 'beauty'; choose among {', '.join(registry.names(filters))}",
         ),
         ({"method": {"name": "smote", "neighbours": 3}}, "method smote: unknown key 'neighbours' (allowed: k_"),
         ({"method": {"name": "smote", "k_neighbors": 0}}, "method smote: k_neighbors = 0: input should be greater"),

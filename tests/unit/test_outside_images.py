@@ -115,22 +115,24 @@ def test_a_folder_without_images_is_reported_with_what_to_do(tmp_path: Path, kin
         folder.mkdir()
     if kind == "no images":
         (folder / "notes.txt").write_text("")
-    for act in (outside.fingerprint, lambda path: outside.load(path, data())):
-        with pytest.raises(DataError, match=r"made is no folder of images; 'ganbalance export --split' writes"):
+    for act in (outside.fingerprint, lambda path: outside.load(path, data(), "pad")):
+        with pytest.raises(
+            DataError, match=r"made is no folder of images; those to .* by 'ganbalance export --split' of"
+        ):
             act(folder)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_images_are_read_in_the_order_of_their_names_as_the_dataset_has_them(tmp_path: Path, channels: int) -> None:
     images = pixels(3, channels)
-    found = outside.load(write(tmp_path, images, ["b.png", "c.png", "a.png"]), data(channels))
+    found = outside.load(write(tmp_path, images, ["b.png", "c.png", "a.png"]), data(channels), "pad")
     assert found.dtype == np.uint8
     assert np.array_equal(found, images[[2, 0, 1]])
 
 
 def test_larger_colour_images_come_to_the_side_and_channels_of_the_dataset(tmp_path: Path) -> None:
     large = np.full((1, 3, 64, 64), 100, np.uint8)
-    found = outside.load(write(tmp_path, large), data())
+    found = outside.load(write(tmp_path, large), data(), "pad")
     assert found.shape == (1, 1, SIDE_PX, SIDE_PX)
     assert (found == 100).all()
 
@@ -138,7 +140,7 @@ def test_larger_colour_images_come_to_the_side_and_channels_of_the_dataset(tmp_p
 def test_a_file_that_is_no_image_is_reported(tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(b"no image")
     with pytest.raises(DataError, match=r"broken\.png"):
-        outside.load(tmp_path, data())
+        outside.load(tmp_path, data(), "pad")
 
 
 @pytest.mark.parametrize("part", ["validation", "tuning", "test", "removed"])

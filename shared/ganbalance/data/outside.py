@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ganbalance.data import pictures
 from ganbalance.data.images import TaskImages
 from ganbalance.data.listing import image_files
+from ganbalance.data.pictures import Fit
 from ganbalance.data.split import Split
 from ganbalance.errors import ConfigError, DataError
 from ganbalance.keys import digest, sha256_file
@@ -67,9 +68,9 @@ def check_unchanged(path: Path, planned: str) -> None:
         raise DataError(f"the images in {path} changed since the run was planned; start it again with 'ganbalance run'")
 
 
-def load(path: Path, data: TaskImages) -> NDArray[np.uint8]:
-    """The images in the order of their names, uint8 (N, C, side, side) like those of `data`."""
-    return np.stack([pictures.read(file, data.side_px, data.channels, "pad") for file in _files(path)])
+def load(path: Path, data: TaskImages, fit: Fit) -> NDArray[np.uint8]:
+    """Read the images in the order of their names, uint8 (N, C, side, side), fitted as those of `data` were."""
+    return np.stack([pictures.read(file, data.side_px, data.channels, fit) for file in _files(path)])
 
 
 def check_no_copies(images_NCHW: NDArray[np.uint8], data: TaskImages, split: Split) -> None:
@@ -89,6 +90,7 @@ def check_no_copies(images_NCHW: NDArray[np.uint8], data: TaskImages, split: Spl
 def _files(path: Path) -> list[Path]:
     if not path.is_dir() or not image_files(path):
         raise DataError(
-            f"{path} is no folder of images; 'ganbalance export --split' writes the images to train a generator on"
+            f"{path} is no folder of images; those to train a generator on are written by 'ganbalance export --split' "
+            "of a run of this experiment without the arm"
         )
     return image_files(path)

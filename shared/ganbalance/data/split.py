@@ -30,7 +30,7 @@ class Split:
     out (validation, tuning), and test.
 
     train       kept real images that arms and GANs learn from
-    validation  kept real images held out before anything trains; may be empty (`protocol: paper`)
+    validation  kept real images held out before anything trains; may be empty (`kind: paper`)
     tuning      images that the imbalance took away, for tuning and calibration: nothing trains on them either
     removed     the others that it took away; only the oracle sees them
     test        the dataset's test part, whole and the same for every seed; with folds, the fold of this seed

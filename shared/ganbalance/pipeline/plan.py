@@ -11,14 +11,16 @@ beside train-classifier, from features alone, the quality of the synthetic image
 from functools import cached_property
 from typing import Any
 
-from ganbalance import arms
+from ganbalance import arms, registry
 from ganbalance.config import Amount, Dose, Experiment, Family, LinearHead, Paper, Recipe, Synthetic
 from ganbalance.data import outside
 from ganbalance.data.datasets import open_dataset
 from ganbalance.errors import ConfigError
 from ganbalance.frozen import Frozen, dump, parse
 from ganbalance.keys import digest, stage_key
+from ganbalance.metrics import decisions
 from ganbalance.pipeline import folds, grouping, resolution, stages
+from ganbalance.reporting import sections
 
 
 class Node(Frozen):
@@ -95,6 +97,8 @@ def make_plan(experiment: Experiment) -> Plan:
     recipes, notes = resolution.recipes(experiment, keep, source.side_px)
     notes += of_folds + grouping.notes(experiment, source, dataset, keep)
     notes += tuple(card.divided(experiment.folds).warnings()) if (card := source.card()) else ()
+    if (seen := experiment.classifier.side_px) < source.side_px:
+        notes += (f"images have {source.side_px} px, and the classifier sees {seen} of them: classifier.side_px",)
     planner = _Planner(experiment, dataset, keep, source.side_px)
     cells = {
         stages.cell_role(recipe.name, seed): planner.cell(recipe, seed)
@@ -293,7 +297,8 @@ class _Planner:
         """
         experiment = self._experiment
         same = {key: getattr(experiment, key) for key in ("name", "seeds", "statistics", "note", "cost")}
-        declared = stages.Report(families=families, **same)
+        parts = (*registry.names(decisions), *registry.names(sections))
+        declared = stages.Report(families=families, parts=parts, **same)
         inputs = {"dataset": "dataset"} | results
         inputs |= {"backbone": "backbone"} if "backbone" in self.nodes else {}
         inputs |= {f"imbalance/{seed}": f"imbalance/seed-{seed}" for seed in experiment.seeds}

@@ -137,6 +137,7 @@ class OutsideImages(Stage):
     """Images of a rare class that were made elsewhere: the first `n` of a folder by name."""
 
     stage = "outside-images"
+    version = 2
     program = "synthesize"
 
     fingerprint: str
@@ -267,7 +268,10 @@ class Quality(Stage):
 
 
 class Report(Stage):
-    """Every arm and seed compared. `families` pairs each arm with its family, in the order that the report keeps."""
+    """Every arm and seed compared. `families` pairs each arm with its family, in the order that the report keeps.
+
+    `parts` are the names of what it computes and shows, so that a metric or a section that is added makes it anew.
+    """
 
     stage = "report"
     version = 7
@@ -276,6 +280,7 @@ class Report(Stage):
 
     name: str
     families: tuple[tuple[str, Family], ...]
+    parts: tuple[str, ...]
     seeds: tuple[int, ...]
     statistics: Statistics
     note: str

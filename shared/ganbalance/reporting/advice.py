@@ -141,7 +141,8 @@ def _unjudged(summary: Summary) -> list[str]:
         )
     if withheld:
         said.append(
-            f"Results that {_names(withheld)} {_verb(withheld, 'need')} are missing: run the same command again."
+            f"Results that {_names(withheld)} {_verb(withheld, 'need')} are missing: fix what failed, if anything did, "
+            "and run the same command again."
         )
     if untrained:
         said.append(

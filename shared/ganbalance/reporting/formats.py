@@ -50,7 +50,10 @@ FAMILIES = {
 }
 """The headings of the families, in the order in which they are shown."""
 
-_ARMS = {"vanilla": "Vanilla GAN", "dcgan": "DCGAN", "wgan-gp": "WGAN-GP"}
+_ARMS = {
+    "vanilla": "Vanilla GAN", "dcgan": "DCGAN", "wgan-gp": "WGAN-GP", "cdcgan": "cDCGAN", "sngan": "SNGAN",
+    "r3gan": "R3GAN",
+}  # fmt: skip
 _METRICS = {
     "auc": "AUC",
     "pairwise_auc": "pairwise AUC",

@@ -33,12 +33,12 @@ def differences(summaries: Sequence[Summary]) -> dict[str, list[Any]]:
 
 def text(value: Any) -> str:
     """A value as a reader knows it from the experiment file."""
-    if value is NOT_SET:
+    if value is NOT_SET or value is None:
         return "not set"
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, (list, tuple)):
-        return ", ".join(map(text, value)) or "none"
+        return ", ".join(map(text, value)) or "–"
     return printable(str(value))
 
 
