@@ -35,7 +35,7 @@ JUDGED = (verdicts.HELPS, verdicts.HURTS, verdicts.MOVES, verdicts.NO_DIFFERENCE
 
 
 def advice(summary: Summary) -> str:
-    """The first paragraph of a report."""
+    """Write the first paragraph of a report."""
     where = "On these images (whether on new ones is not known)" if rare_by_nature(summary) else "On this data"
     done = [*_do(summary), *_leave(summary)]
     said = [f"{where}: {'; '.join(done)}."] if done else []
@@ -44,7 +44,7 @@ def advice(summary: Summary) -> str:
 
 
 def _with(summary: Summary, *names: str, direction: int | None = None) -> list[str]:
-    """The arms on offer, so no controls, that have one of these verdicts, in this direction if one is given."""
+    """List the arms on offer, so no controls, that have one of these verdicts, in this direction if one is given."""
     return [
         arm
         for arm, found in summary.arms.items()
@@ -59,7 +59,7 @@ def _with(summary: Summary, *names: str, direction: int | None = None) -> list[s
 
 
 def _do(summary: Summary) -> list[str]:
-    """What is shown to be worth doing, else what is left; nothing where nothing was judged."""
+    """Say what is shown to be worth doing, else what is left; nothing where nothing was judged."""
     if not _with(summary, *JUDGED):
         return []
     helping, moving = _with(summary, verdicts.HELPS), _with(summary, verdicts.MOVES, direction=1)
@@ -74,7 +74,7 @@ def _do(summary: Summary) -> list[str]:
 
 
 def _use(summary: Summary, helping: Sequence[str]) -> str:
-    """The arm that gains most of those that help, what that takes, and what helps too."""
+    """Name the arm that gains most of those that help, what that takes, and what helps too."""
     arm = kept_arm.best(summary).arm
     others = [other for other in helping if other != arm]
     said = f"use {arm_name(arm)}, which helps: {_gains(summary, [arm])}{_price(summary, arm)}"
@@ -87,7 +87,7 @@ def _use(summary: Summary, helping: Sequence[str]) -> str:
 
 
 def _price(summary: Summary, arm: str) -> str:
-    """What the arm takes on top of the baseline, in money where there are prices; nothing of an older report."""
+    """Say what the arm takes on top of the baseline, in money where there are prices; nothing of an older report."""
     if summary.cost is None:
         return ""
     found, prices = summary.cost.arms[arm].on_top, summary.cost.prices
@@ -96,7 +96,7 @@ def _price(summary: Summary, arm: str) -> str:
 
 
 def _confirm(summary: Summary, helping: Sequence[str]) -> str:
-    """What to do with arms that help where the removed images do not."""
+    """Say what to do with arms that help where the removed images do not."""
     return (
         f"confirm {_names(helping)} with fresh seeds before using {_verb(helping, 'them', 'it')}: "
         f"{_gains(summary, helping)}, where the removed images themselves make no such gain"
@@ -104,7 +104,7 @@ def _confirm(summary: Summary, helping: Sequence[str]) -> str:
 
 
 def _leave(summary: Summary) -> list[str]:
-    """What is shown to do harm, or to make no difference worth having."""
+    """Say what is shown to do harm, or to make no difference worth having."""
     said = []
     for family, verb in (("generative", "train"), ("cheap", "use")):
         if hurting := [arm for arm in _with(summary, verdicts.HURTS) if summary.arms[arm].family == family]:
@@ -124,7 +124,7 @@ def _leave(summary: Summary) -> list[str]:
 
 
 def _unjudged(summary: Summary) -> list[str]:
-    """Why there is no verdict on an arm, and what to run for one."""
+    """Say why there is no verdict on an arm, and what to run for one."""
     few_seeds, few_images = (_with(summary, name) for name in (verdicts.TOO_FEW_SEEDS, verdicts.TOO_FEW_IMAGES))
     withheld, untrained = (_with(summary, name) for name in (WITHHELD, verdicts.DID_NOT_TRAIN))
     said = []
@@ -152,7 +152,7 @@ def _unjudged(summary: Summary) -> list[str]:
 
 
 def _open(summary: Summary) -> list[str]:
-    """What the run was able to judge and could not decide, and what would decide it."""
+    """Say what the run was able to judge and could not decide, and what would decide it."""
     tested = tested_units(summary)
     bring = {"test images": f"more {tested}", "seeds": "more seeds", "both": f"more seeds and {tested}"}
     said = []
@@ -167,7 +167,7 @@ def _open(summary: Summary) -> list[str]:
 
 
 def _images(summary: Summary) -> list[str]:
-    """What the removed images are worth, where that is above 0."""
+    """Say what the removed images are worth, where that is above 0."""
     if summary.gate is None or shut(summary):
         return []
     gain = interval(summary.gate.gain, signed=True)
@@ -175,7 +175,7 @@ def _images(summary: Summary) -> list[str]:
 
 
 def _missed(summary: Summary) -> list[str]:
-    """The least and the largest gain that four in five such runs call, of the arms whose verdict names none."""
+    """Name the least and the largest gain that four in five such runs call, of the arms whose verdict names none."""
     effects = {arm: effect.typical for arm in _quiet(summary) if (effect := summary.arms[arm].detectable)}
     found = sorted((size, arm) for arm, size in effects.items() if size >= LEAST_EFFECT)
     if not found:
@@ -185,7 +185,7 @@ def _missed(summary: Summary) -> list[str]:
 
 
 def _beside(summary: Summary) -> list[str]:
-    """The arms without a call in ranking that differ in the other metric that no threshold moves."""
+    """Name the arms without a call in ranking that differ in the other metric that no threshold moves."""
     changes = {arm: change(summary, arm, TOP) for arm in _quiet(summary)}
     said = []
     for word, sign in (("higher", 1), ("lower", -1)):
@@ -203,7 +203,7 @@ def _beside(summary: Summary) -> list[str]:
 
 
 def _quiet(summary: Summary) -> list[str]:
-    """The arms on offer that were judged and are called neither better nor worse."""
+    """List the arms on offer that were judged and are called neither better nor worse."""
     return _with(summary, verdicts.MOVES, verdicts.NO_DIFFERENCE, verdicts.NO_EVIDENCE)
 
 
@@ -215,7 +215,7 @@ def _names(arms: Sequence[str], word: str = "and") -> str:
 
 
 def _verb(arms: Sequence[str], several: str, one: str = "") -> str:
-    """The form that goes with so many arms."""
+    """Choose the form that goes with so many arms."""
     return several if len(arms) > 1 else one or f"{several}s"
 
 

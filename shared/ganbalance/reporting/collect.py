@@ -164,12 +164,12 @@ class Results:
         return 1 if len(self.class_names) == PAIR else min(self.rare)
 
     def diverged(self, arm: str) -> list[int]:
-        """The seeds at which the arm's GAN diverged."""
+        """List the seeds at which the arm's GAN diverged."""
         diverged = (one.seed for one in self.missing_results if one.arm == arm and one.kind == "diverged")
         return sorted(seed for seed in diverged if seed is not None)
 
     def missing(self, *arms: str) -> list[str]:
-        """The results that these arms lack for another reason than divergence."""
+        """List the results that these arms lack for another reason than divergence."""
         lost = [one for one in self.missing_results if one.kind == "missing" and one.arm in arms]
         return [f"{one.arm} at seed {one.seed}" for one in lost]
 
@@ -208,12 +208,12 @@ def collect(inputs: Sequence[Input], question: Question) -> Results:
 
 
 def _first(inputs: Iterable[Input], stage: str) -> Artifact | None:
-    """The first artifact of a stage."""
+    """Find the first artifact of a stage."""
     return next((one.artifact for one in inputs if one.artifact and one.artifact.commit.stage == stage), None)
 
 
 def _cell(given: CellInput) -> Cell | None:
-    """What is there of a cell: nothing where it failed or its GAN diverged."""
+    """Read what is there of a cell: nothing where it failed or its GAN diverged."""
     artifact = given.artifact
     if artifact is None or artifact.commit.outcome != "done":
         return None
@@ -232,7 +232,7 @@ def _unsolved(artifact: Artifact) -> int:
 
 
 def _machine(artifact: Artifact) -> tuple[str, str]:
-    """The kind of stage, and the processor with the accelerator, if any, that it ran on."""
+    """Name the kind of stage, and the processor with the accelerator, if any, that it ran on."""
     made = artifact.commit.provenance
     return artifact.commit.stage, ", ".join(str(made[part]) for part in ("cpu", "accelerator") if made.get(part))
 
@@ -249,7 +249,7 @@ def _gan_run(given: GanInput, artifact: Artifact) -> GanRun:
 
 
 def _samples(artifact: Artifact) -> dict[int, NDArray[np.uint8]]:
-    """Image grids by epoch: each array's name holds its epoch as its only number."""
+    """Read image grids by epoch: each array's name holds its epoch as its only number."""
     if "samples.npz" not in artifact.names:
         return {}
     with np.load(artifact.path("samples.npz"), allow_pickle=False) as arrays:
@@ -258,7 +258,7 @@ def _samples(artifact: Artifact) -> dict[int, NDArray[np.uint8]]:
 
 
 def _table(artifact: Artifact, name: str) -> Columns:
-    """The numeric columns of a CSV of the artifact; nothing where it has no such file."""
+    """Read the numeric columns of a CSV of the artifact; nothing where it has no such file."""
     if name not in artifact.names:
         return {}
     rows = _rows(artifact.path(name))
@@ -271,7 +271,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 def _counts(imbalances: Sequence[Artifact]) -> dict[str, list[int]]:
-    """Images per class: before, after, train, validation, tuning. Every seed draws other images, but as many.
+    """Count images per class: before, after, train, validation, tuning. Every seed draws other images, but as many.
 
     The mean over seeds where images are grouped: whole groups differ in size.
     """
@@ -283,7 +283,7 @@ def _counts(imbalances: Sequence[Artifact]) -> dict[str, list[int]]:
 
 
 def _real_examples(dataset: Artifact, imbalance: Artifact, question: Question) -> dict[str, NDArray[np.uint8]]:
-    """Some kept training images of each rare class, by dataset label, to compare generated ones with."""
+    """Read some kept training images of each rare class, by dataset label, to compare generated ones with."""
     images = np.load(dataset.path("images.npy"), mmap_mode="r", allow_pickle=False)
     labels = np.load(dataset.path("labels.npy"), allow_pickle=False)
     kept = Split.load(imbalance.path("split.npz")).train
@@ -303,7 +303,7 @@ def _missing_results(inputs: Iterable[Input]) -> Iterable[MissingResult]:
 
 
 def _why(metrics: Mapping[str, Any]) -> str:
-    """What the artifact says of the training that diverged: its own, or that of a stage it reads."""
+    """Put in words what the artifact says of the training that diverged: its own, or that of a stage it reads."""
     if because := metrics.get("because"):
         return f"{because} diverged"
     where = metrics.get("diverged_at")

@@ -28,13 +28,13 @@ class Attempt:
     device: str
 
     def money(self, prices: Prices) -> float:
-        """Hours of the accelerator where it was used, else of each core."""
+        """Price the hours of the accelerator where it was used, else of each core."""
         hour = prices.accelerator_hour if self.device == "cuda" else prices.cpu_hour * self.threads
         return self.seconds / HOUR_S * hour
 
 
 def attempts(arms: frozenset[str], artifact: Artifact | None, ended: Sequence[Ended]) -> Iterator[Attempt]:
-    """Every attempt at a stage that is known: the one that made its artifact, and those that ended without one.
+    """Yield every attempt at a stage that is known: the one that made its artifact, and those that ended without one.
 
     An artifact knows the attempts before it; `ended` are those at a stage that has none. An artifact from before there
     was a device in its provenance counts as made on the accelerator that it names.
@@ -49,7 +49,7 @@ def attempts(arms: frozenset[str], artifact: Artifact | None, ended: Sequence[En
 
 
 def measure(summary: Summary, found: Sequence[Attempt], prices: Prices | None) -> Cost:
-    """What the run and each of its arms cost, and what a point of each gain does."""
+    """Compute what the run and each of its arms cost, and what a point of each gain does."""
     return Cost(
         run=spent(found, prices),
         arms={arm: _arm(summary, arm, found, prices) for arm in summary.arms},
@@ -58,7 +58,7 @@ def measure(summary: Summary, found: Sequence[Attempt], prices: Prices | None) -
 
 
 def spent(found: Iterable[Attempt], prices: Prices | None) -> Spent:
-    """The sum of these attempts; money only where there are prices."""
+    """Add up these attempts; money only where there are prices."""
     all_of_them = list(found)
     return Spent(
         seconds=_sum(one.seconds for one in all_of_them),
@@ -85,12 +85,12 @@ def _arm(summary: Summary, arm: str, found: Sequence[Attempt], prices: Prices | 
 
 
 def priced(summary: Summary) -> list[str]:
-    """The metrics whose points have a price: the primary one, and recall at each fixed precision."""
+    """List the metrics whose points have a price: the primary one, and recall at each fixed precision."""
     return [summary.primary, *(f"recall_at_precision_{level:g}" for level in summary.levels.precision)]
 
 
 def _per_point(summary: Summary, arm: str, cost: float) -> Mapping[str, PerPoint | None]:
-    """By metric, what a point of the arm's gain costs at one seed; None where there is no gain to price.
+    """Price, by metric, a point of the arm's gain at one seed; None where there is no gain to price.
 
     Nothing of arms that are not for sale, as controls are not, nor where the gain or its interval is not known.
     """
@@ -103,7 +103,7 @@ def _per_point(summary: Summary, arm: str, cost: float) -> Mapping[str, PerPoint
 
 
 def _price(cost: float, gain: Difference) -> PerPoint | None:
-    """The cost of a point, with the range that the interval of the gain leaves; None unless that lies above 0."""
+    """Price a point, with the range that the interval of the gain leaves; None unless that lies above 0."""
     if gain.low is None or gain.high is None or gain.low <= 0:
         return None
     return PerPoint(*(cost * POINT / each for each in (gain.mean, gain.high, gain.low)))

@@ -21,7 +21,7 @@ SHORT = 12
 
 
 def class_counts(class_names: Sequence[str], before: Sequence[int], after: Sequence[int]) -> Figure:
-    """Images per class before and after the imbalance (figure 1 of the course report)."""
+    """Draw the counts of images per class before and after the imbalance (figure 1 of the course report)."""
     if len(class_names) > MOST_NAMED:
         return _ranked_counts(before, after)
     names, place = lettering(class_names), np.arange(len(class_names))
@@ -46,7 +46,7 @@ def class_counts(class_names: Sequence[str], before: Sequence[int], after: Seque
 
 
 def _ranked_counts(before: Sequence[int], after: Sequence[int]) -> Figure:
-    """The same of many classes, without their names: in the order of what is left of them."""
+    """Draw the same of many classes, without their names: in the order of what is left of them."""
     figure, axes = single(7.0, 3.2)
     order = np.argsort(-np.array(after), kind="stable")
     for counts, label, colour in ((before, "before", MUTED), (after, "after", BLUE)):
@@ -59,7 +59,7 @@ def _ranked_counts(before: Sequence[int], after: Sequence[int]) -> Figure:
 
 
 def image_grid(images_uint8_NCHW: NDArray[np.uint8], columns: int = GRID_COLUMNS) -> Image.Image:
-    """Images, uint8 (N, 1|3, H, W), in rows of `columns` with a thin white line between them."""
+    """Lay out images, uint8 (N, 1|3, H, W), in rows of `columns` with a thin white line between them."""
     n, channels, height, width = images_uint8_NCHW.shape
     columns = max(1, min(columns, n))
     rows = max(1, -(-n // columns))
@@ -71,7 +71,7 @@ def image_grid(images_uint8_NCHW: NDArray[np.uint8], columns: int = GRID_COLUMNS
 
 
 def strips(images_by_label: Mapping[str, NDArray[np.uint8]]) -> Figure:
-    """A row of images, uint8 (N, 1|3, H, W), for each label."""
+    """Draw a row of images, uint8 (N, 1|3, H, W), for each label."""
     figure = blank(8, 0.58 * len(images_by_label) + 0.1)
     rows = np.atleast_1d(figure.subplots(len(images_by_label), 1))
     for axes, (label, images) in zip(rows, images_by_label.items(), strict=True):

@@ -32,7 +32,7 @@ def write(folder: Path, results: Results, analysis: Analysis, summary: Summary, 
 
 
 def predictions(results: Results, analysis: Analysis) -> dict[str, NDArray[Any]]:
-    """The arrays of predictions.npz: enough to compute any metric of any arm anew.
+    """Build the arrays of predictions.npz: enough to compute any metric of any arm anew.
 
     labels            int64 (T,)      class index of each test image; with folds, of the images of all folds
     tested/SEED       int64 (n,)      with folds: which of these the seed is tested on, n in place of T below
@@ -63,7 +63,7 @@ def predictions(results: Results, analysis: Analysis) -> dict[str, NDArray[Any]]
 
 
 def confusions(results: Results, analysis: Analysis) -> Iterator[tuple[str, int, str, NDArray[np.int64]]]:
-    """Arm, seed, rule, and counts int64 (K, K): row is the true class, column the predicted one."""
+    """Yield arm, seed, rule, and counts int64 (K, K): row is the true class, column the predicted one."""
     for arm, seed, scores in each_cell(results):
         settled = analysis.settled[arm]
         for name, rule in settled.rules(scores, results.prior).items():
@@ -72,7 +72,7 @@ def confusions(results: Results, analysis: Analysis) -> Iterator[tuple[str, int,
 
 
 def each_cell(results: Results) -> Iterator[tuple[str, int, Scores]]:
-    """Every cell with its arm and seed, arms in the order of the experiment, seeds rising."""
+    """Yield every cell with its arm and seed, arms in the order of the experiment, seeds rising."""
     for arm, of_arm in results.cells.items():
         for seed, cell in sorted(of_arm.items()):
             yield arm, seed, cell.scores

@@ -19,13 +19,13 @@ from ganbalance.reporting.verdict_text import CONDITIONAL, clause, rare_by_natur
 
 
 def headline(summary: Summary) -> str:
-    """The headline: whether the run could have shown a gain at all, and the answer."""
+    """Write the headline: whether the run could have shown a gain at all, and the answer."""
     condition = [f"{CONDITIONAL}."] if rare_by_nature(summary) and answered(summary) else []
     return " ".join([*gate(summary), *in_short(summary), *condition])
 
 
 def gate(summary: Summary) -> list[str]:
-    """What keeps this run from showing a gain, and what it needs; nothing where the gate is open."""
+    """Say what keeps this run from showing a gain, and what it needs; nothing where the gate is open."""
     if not shut(summary):
         return []
     gate = known(summary.gate)
@@ -46,7 +46,7 @@ def gate(summary: Summary) -> list[str]:
 
 
 def worth(summary: Summary) -> list[str]:
-    """What the removed images are worth, where the gate is open."""
+    """Say what the removed images are worth, where the gate is open."""
     if summary.gate is None or shut(summary):
         return []
     gain = interval(summary.gate.gain, signed=True)
@@ -54,7 +54,7 @@ def worth(summary: Summary) -> list[str]:
 
 
 def in_short(summary: Summary) -> list[str]:
-    """The verdicts on the generative arms, or on the cheap ones where there are none, as one sentence."""
+    """Write the verdicts on the generative arms, or on the cheap ones where there are none, as one sentence."""
     arms = answered(summary)
     if not arms:
         return ["This run holds no balancing method to judge."]
@@ -69,7 +69,7 @@ def in_short(summary: Summary) -> list[str]:
 
 
 def answered(summary: Summary) -> list[str]:
-    """The arms that the answer speaks of: the generative ones, or the cheap ones where there are none."""
+    """List the arms that the answer speaks of: the generative ones, or the cheap ones where there are none."""
     families = by_family(summary)
     arms = families.get("generative") or families.get("cheap") or []
     return [arm for arm in arms if summary.arms[arm].verdict]

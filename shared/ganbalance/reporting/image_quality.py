@@ -11,7 +11,7 @@ from ganbalance.reporting.summary import ImageQuality, SyntheticImages
 
 
 def image_quality(question: Question, results: Results, analysis: Analysis) -> ImageQuality | None:
-    """Of all synthetic images, or None where none was measured."""
+    """Summarise the quality of all synthetic images; None where none was measured."""
     if not results.qualities:
         return None
     points = list(_points(results, analysis))
@@ -30,7 +30,7 @@ def image_quality(question: Question, results: Results, analysis: Analysis) -> I
 
 
 def _points(results: Results, analysis: Analysis) -> Iterator[benefit.Point]:
-    """Each arm and seed with the mean KID of its classes and the difference to the baseline, where it has both.
+    """Yield each arm and seed with the mean KID of its classes and the difference to the baseline, where it has both.
 
     An arm that only rescores another has the same images and gains as much: its points are not counted twice.
     """

@@ -22,7 +22,7 @@ class Chosen:
 
 
 def best(summary: Summary) -> Chosen:
-    """The arm that helps and gains most, else the baseline."""
+    """Choose the arm that helps and gains most, else the baseline."""
     arms = summary.arms
     helping = [
         arm
@@ -38,7 +38,7 @@ def best(summary: Summary) -> Chosen:
 
 
 def statements(summary: Summary, arm: str, seed: int) -> dict[str, Any]:
-    """What is said of an arm's classifier at one seed: the verdict on the arm, and what that does not say."""
+    """Collect what is said of an arm's classifier at one seed: the verdict on the arm, and what that does not say."""
     verdict = summary.arms[arm].verdict
     return {
         "verdict": verdict_label(summary, arm) if verdict else None,

@@ -27,7 +27,7 @@ class Lettering(NamedTuple):
 
 
 def lettering(names: Sequence[str], longest: int = LONGEST) -> Lettering:
-    """How names are drawn. A long one ends in an ellipsis; a number is for one that cannot be drawn or distinguished.
+    """Say how to draw names. A long one ends in an ellipsis; a number is for one that cannot be drawn or distinguished.
 
     Nothing in a name is mathtext, and matplotlib finds a glyph for each letter, so it warns of none.
     """
@@ -43,24 +43,24 @@ def lettering(names: Sequence[str], longest: int = LONGEST) -> Lettering:
 
 
 def line(text: str) -> str:
-    """A text of several words, whose caption says it too: an ellipsis stands for letters that no font has."""
+    """Letter a text of several words, whose caption says it too: an ellipsis stands for letters that no font has."""
     drawable = "".join(char if _families(char) else "…" for char in normalize("NFC", printable(text)))
     return shortened(re.sub("…+", "…", drawable), 3 * LONGEST)
 
 
 def as_it_is(text: str) -> dict[str, Any]:
-    """Settings of a matplotlib text that is drawn as it is."""
+    """Build the settings of a matplotlib text that is drawn as it is."""
     return {"parse_math": False, "fontfamily": _families(text)}
 
 
 def turned(degrees: int) -> dict[str, Any]:
-    """Settings of matplotlib texts below an axis: each ends at its tick."""
+    """Build the settings of matplotlib texts below an axis: each ends at its tick."""
     return {"rotation": degrees, "rotation_mode": "anchor", "ha": "right"} if degrees else {}
 
 
 @cache
 def _families(text: str) -> list[str] | None:
-    """Fonts that together have all letters of a text, matplotlib's own first; None where one letter is in none."""
+    """Find fonts that together have all letters of a text, matplotlib's own first; None where one letter is in none."""
     missing, families = {ord(char) for char in text} - _letters(findfont(FontProperties())), ["sans-serif"]
     while missing:
         best = max(_others(), key=lambda family: len(missing & _others()[family]), default=None)
@@ -73,7 +73,7 @@ def _families(text: str) -> list[str] | None:
 
 @cache
 def _others() -> dict[str, frozenset[int]]:
-    """Upright fonts that are installed, by family, and the letters in them."""
+    """List the upright fonts that are installed, by family, and the letters in them."""
     files = {
         font.name: font.fname
         for font in fontManager.ttflist

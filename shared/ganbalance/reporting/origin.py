@@ -17,7 +17,7 @@ EXPERIMENT_FILE = "experiment.yaml"
 
 
 def origin(question: Question, inputs: Mapping[str, Artifact], here: Mapping[str, Any], *, presets: Path) -> Provenance:
-    """The `provenance` of summary.json; `here` describes the process that writes the report."""
+    """Build the `provenance` of summary.json; `here` describes the process that writes the report."""
     seconds: dict[str, float] = {}
     for artifact in inputs.values():
         spent = float(artifact.commit.provenance.get("seconds", 0.0))
@@ -41,7 +41,7 @@ def origin(question: Question, inputs: Mapping[str, Artifact], here: Mapping[str
 
 
 def command(experiment: Experiment, presets: Path) -> str:
-    """The command that makes this report again: of the preset if this is one, else of the file beside the report."""
+    """Write the command that makes this report again: of the preset if this is one, else of the file beside it."""
     for path in sorted(presets.glob("*.yaml")):
         if f"{experiment.name}-".startswith(f"{path.stem}-"):
             for member in _members(path):
@@ -51,7 +51,7 @@ def command(experiment: Experiment, presets: Path) -> str:
 
 
 def _members(path: Path) -> tuple[sweep.Member, ...]:
-    """The experiments of a preset; none of one that is not valid."""
+    """Read the experiments of a preset; none of one that is not valid."""
     try:
         return sweep.check(sweep.combinations(config.read(path)), where=str(path))
     except ConfigError:
@@ -59,7 +59,7 @@ def _members(path: Path) -> tuple[sweep.Member, ...]:
 
 
 def _changes(member: sweep.Member, experiment: Experiment) -> str:
-    """The seeds where they are not the preset's, and which of a sweep this is."""
+    """Write the seeds where they are not the preset's, and which of a sweep this is."""
     seeds = "" if member.experiment.seeds == experiment.seeds else f" SEEDS={','.join(map(str, experiment.seeds))}"
     values = " ".join(f"{key}={sweep.shown(value)}" for key, value in member.values.items())
     return seeds + (f" SET={shlex.quote(values)}" if values else "")
@@ -70,7 +70,7 @@ def _without(experiment: Experiment, *keys: str) -> dict[str, Any]:
 
 
 def _distinct(values: Any) -> list[Any]:
-    """Each value once, in the order seen: stages may have run on several machines."""
+    """Keep each value once, in the order seen: stages may have run on several machines."""
     return list(dict.fromkeys(value for value in values if value is not None))
 
 

@@ -37,12 +37,12 @@ def render(folder: Path, name: str, shown: dict[str, Any]) -> None:
 
 
 def _unbroken(text: str) -> str:
-    """Text whose intervals, p values and percentages stay on one line."""
+    """Keep intervals, p values and percentages of a text on one line."""
     return re.sub(r"\[[^]]*\]|\bp [<\d]\S*|\d %", lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), text)
 
 
 def content(report: Report) -> dict[str, Any]:
-    """Everything the templates show."""
+    """Collect everything the templates show."""
     summary = report.summary
     return {
         "name": summary.experiment,

@@ -33,7 +33,7 @@ _SHADES = {
 
 
 def picture(figure: Figure, file: str, alt: str, caption: str, *, full_colour: bool = False) -> Picture:
-    """The figure as a PNG that is the same for the same figure."""
+    """Draw the figure as a PNG that is the same for the same figure."""
     drawn, kept = io.BytesIO(), io.BytesIO()
     # read again at once, so not worth compressing
     figure.savefig(drawn, format="png", dpi=DPI, metadata={"Software": None}, pil_kwargs={"compress_level": 0})
@@ -44,20 +44,20 @@ def picture(figure: Figure, file: str, alt: str, caption: str, *, full_colour: b
 
 
 def single(width: float, height: float) -> tuple[Figure, Axes]:
-    """A figure of one panel, in inches."""
+    """Make a figure of one panel, in inches."""
     figure = blank(width, height)
     return figure, styled(figure.subplots())
 
 
 def blank(width: float, height: float) -> Figure:
-    """An empty white figure, in inches."""
+    """Make an empty white figure, in inches."""
     return Figure(figsize=(width, height), layout="constrained", facecolor="white")
 
 
 def panels_of(
     count: int, columns: int, width: float, height: float, *, share: bool = False
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of `count` panels in rows of `columns`; places left over stay empty."""
+    """Make a figure of `count` panels in rows of `columns`; places left over stay empty."""
     columns = min(columns, count)
     rows = -(-count // columns)
     figure = blank(width * columns, height * rows + 0.3)
@@ -70,7 +70,7 @@ def panels_of(
 
 
 def styled(axes: Axes) -> Axes:
-    """The same axes with a quiet frame and grid."""
+    """Give axes a quiet frame and grid; return the same axes."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(MUTED)
     axes.tick_params(colors=INK, labelsize=8, length=3)
@@ -80,7 +80,7 @@ def styled(axes: Axes) -> Axes:
 
 
 def seeds_and_mean(axes: Axes, lines: Sequence[tuple[list[float], list[float]]], label: str, colour: str) -> None:
-    """Lines (x, y), one a seed, thin; thick the mean of those that went to the end."""
+    """Draw lines (x, y), one a seed, thin; thick the mean of those that went to the end."""
     for x, y in lines:
         axes.plot(x, y, color=colour, linewidth=0.7, alpha=0.35)
     end = max(len(x) for x, _ in lines)  # a GAN that diverged stopped early
@@ -89,7 +89,7 @@ def seeds_and_mean(axes: Axes, lines: Sequence[tuple[list[float], list[float]]],
 
 
 def arm_rows(summary: Summary, *, baseline: bool) -> list[tuple[str, str | None]]:
-    """The rows of a dot plot from top to bottom: (label, arm), and (heading, None) above each family."""
+    """List the rows of a dot plot from top to bottom: (label, arm), and (heading, None) above each family."""
     rows: list[tuple[str, str | None]] = []
     for family, arms in by_family(summary).items():
         if family != "baseline" or baseline:
@@ -109,14 +109,14 @@ def label_rows(axes: Axes, rows: Sequence[tuple[str, str | None]]) -> None:
 
 
 def whisker(axes: Axes, row: float, value: Number, family: str) -> None:
-    """A mean with its interval, in the colour and shape of a family."""
+    """Draw a mean with its interval, in the colour and shape of a family."""
     low, high = (value.mean if end is None else end for end in (value.low, value.high))
     axes.plot((low, high), (row, row), color=COLOURS[family], linewidth=2, solid_capstyle="butt", zorder=2)
     axes.plot(value.mean, row, MARKERS[family], color=COLOURS[family], markersize=6, zorder=4)
 
 
 def line_styles(families: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Any]]:
-    """What tells the line of each arm from the others: its family by the dashes, itself by the colour."""
+    """Choose what tells the line of each arm from the others: its family by the dashes, itself by the colour."""
     styles: dict[str, dict[str, Any]] = {}
     for family, arms in families.items():
         for arm, colour in zip(arms, cycle(_SHADES[family]), strict=False):
@@ -125,7 +125,7 @@ def line_styles(families: Mapping[str, Sequence[str]]) -> dict[str, dict[str, An
 
 
 def markers(families: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """The marker of each arm: its family's, and another each time that the colours of the family begin again."""
+    """Choose the marker of each arm: its family's, and another each time that the colours of the family begin again."""
     return {
         arm: (MARKERS[family], *MORE_MARKERS)[place // len(_SHADES[family]) % (1 + len(MORE_MARKERS))]
         for family, arms in families.items()
@@ -134,6 +134,6 @@ def markers(families: Mapping[str, Sequence[str]]) -> dict[str, str]:
 
 
 def legend_below(figure: Figure, axes: Axes) -> None:
-    """One legend for all panels, below them."""
+    """Draw one legend for all panels, below them."""
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 6), frameon=False, fontsize=8)

@@ -21,7 +21,7 @@ FEWEST_IN_A_SPAN, MOST_PLACES = 3, 3
 
 
 def table(folder: Path) -> str:
-    """A row for each report in a folder of `folder`: a summary.json, or the compare.csv of a sweep."""
+    """Build a row for each report in a folder of `folder`: a summary.json, or the compare.csv of a sweep."""
     rows = [HEAD, ("---",) * len(HEAD)]
     for place in sorted(one for one in folder.iterdir() if one.is_dir()):
         if (path := place / "summary.json").is_file():
@@ -33,9 +33,9 @@ def table(folder: Path) -> str:
 
 
 def _of_summary(place: Path, summary: Summary) -> tuple[str, ...]:
-    """What `make publish` keeps is called after its preset; a report of no preset is run from the file beside it.
+    """Build the row of a report: after its result stands what its note begins with, that it is a demonstration, say.
 
-    After its result stands what its note begins with: that it is a demonstration, for one.
+    What `make publish` keeps is called after its preset; a report of no preset is run from the file beside it.
     """
     result, *_ = [*headline.gate(summary), *headline.in_short(summary)]
     begins, stop, _ = summary.note.partition(". ")
@@ -49,14 +49,14 @@ def _of_summary(place: Path, summary: Summary) -> tuple[str, ...]:
 
 
 def _of_sweep(name: str, rows: Sequence[dict[str, str]]) -> tuple[str, ...]:
-    """Its command is that of the preset of the same name, since what `make publish` keeps is called after it."""
+    """Build a row with the command of the preset of the same name, as `make publish` calls what it keeps after it."""
     seeds = {row.get("seeds", NOTHING) for row in rows}
     command = f"make publish EXPERIMENT=jobs/experiments/{name}.yaml"
     return f"[{name}]({name}/compare.md)", " or ".join(sorted(seeds)), f"`{command}`", escaped(along(rows))
 
 
 def along(rows: Sequence[dict[str, str]]) -> str:
-    """Where along a sweep each arm helps or hurts, from the rows of compare.csv."""
+    """Say where along a sweep each arm helps or hurts, from the rows of compare.csv."""
     columns = list(rows[0])
     keys = columns[1 : columns.index("arm")]
     found = {key: [NOT_SET if row[key] == text(NOT_SET) else row[key] for row in rows] for key in keys}
@@ -75,7 +75,7 @@ def _at(where: Sequence[str], runs: int) -> str:
 
 
 def span(seeds: Sequence[int]) -> str:
-    """'10 to 14', '0, 3 and 7'."""
+    """Format as '10 to 14', '0, 3 and 7'."""
     first, last = seeds[0], seeds[-1]
     if len(seeds) >= FEWEST_IN_A_SPAN and list(seeds) == list(range(first, last + 1)):
         return f"{first} to {last}"

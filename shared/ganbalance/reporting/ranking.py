@@ -33,7 +33,7 @@ class Ranking:
 
     @classmethod
     def of(cls, analysis: Analysis, seeds: tuple[int, ...], tested: PooledTest) -> Self:
-        """What an analysis found."""
+        """Take what an analysis found."""
         parts = [tested.labels, tested.groups, *(tested.places or {}).values()]
         drawn = digest([None if part is None else part.tolist() for part in parts])
         return cls(tuple(sorted(seeds)), drawn, analysis.ranking)
@@ -58,7 +58,7 @@ class Ranking:
             return cls(tuple(arrays["seeds"].tolist()), str(arrays["tested"]), samples)
 
     def is_paired_with(self, other: "Ranking") -> bool:
-        """Whether both runs have the same seeds and the same draws of the same test images."""
+        """Tell whether both runs have the same seeds and the same draws of the same test images."""
         return (self.seeds, self.tested, self._draws) == (other.seeds, other.tested, other._draws)
 
     @property

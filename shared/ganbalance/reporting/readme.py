@@ -6,12 +6,12 @@ from ganbalance.errors import ConfigError
 
 
 def markers(name: str) -> tuple[str, str]:
-    """The lines between which the table of this report stands."""
+    """Write the lines between which the table of this report stands."""
     return f"<!-- results {name}: made by `make readme`, do not edit -->", f"<!-- /results {name} -->"
 
 
 def replace_table(text: str, name: str, table: str) -> str:
-    """`text` with everything between the two markers replaced by `table`. Raises ConfigError without markers."""
+    """Replace everything in `text` between the two markers by `table`. Raises ConfigError without markers."""
     begin, end = markers(name)
     pattern = re.compile(f"({re.escape(begin)}\n).*?({re.escape(end)})", re.DOTALL)
     if not pattern.search(text):

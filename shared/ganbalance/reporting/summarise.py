@@ -49,7 +49,7 @@ def analyse(question: Question, results: Results) -> Analysis:
 def summarise(
     question: Question, results: Results, analysis: Analysis, attempts: Sequence[Attempt], provenance: Provenance
 ) -> Summary:
-    """The whole result; equal for equal inputs. `attempts` are those at the stages that it rests on."""
+    """Summarise the whole result; equal for equal inputs. `attempts` are those at the stages that it rests on."""
     experiment, run = question.experiment, _run(question, results)
     summary = Summary(
         experiment=experiment.name,
@@ -87,7 +87,7 @@ def summarise(
 
 
 def _said(summary: Summary, arm: str, results: Results) -> Arm:
-    """The arm with what the verdict on it rests on."""
+    """Add to the arm what the verdict on it rests on."""
     found = summary.arms[arm]
     if found.verdict is None:
         return found
@@ -96,7 +96,7 @@ def _said(summary: Summary, arm: str, results: Results) -> Arm:
 
 
 def _classifier(settings: config.Classifier) -> Classifier:
-    """What was trained, and the settings that one was chosen among."""
+    """Describe what was trained, and the settings that one was chosen among."""
     grid = settings.grid if isinstance(settings, Network) else ()
     return Classifier(
         kind=settings.kind,
@@ -150,7 +150,7 @@ def _gate(found: verdicts.Gate | None) -> Gate | None:
 
 
 def _arm(arm: str, question: Question, run: Run, results: Results, analysis: Analysis) -> Arm:
-    """The analysis of an arm without the conclusions that need a missing cell."""
+    """Take the analysis of an arm without the conclusions that need a missing cell."""
     found = analysis.arms[arm]
     numbers = {item.name: getattr(found, item.name) for item in fields(ArmNumbers)}
     verdict = Verdict(**asdict(found.finding)) if found.finding else None
@@ -171,7 +171,7 @@ def _arm(arm: str, question: Question, run: Run, results: Results, analysis: Ana
 
 
 def _doses(experiment: Experiment, results: Results, arm: str) -> list[Dose]:
-    """The doses that an arm chose among; none where it has one."""
+    """List the doses that an arm chose among; none where it has one."""
     tried = next((recipe.doses for recipe in experiment.arms if recipe.name == arm), ())
     return [_dose(n or experiment.synthesis.n, weight, results) for n, weight in tried] if len(tried) > 1 else []
 
@@ -182,7 +182,7 @@ def _dose(n: Amount, weight: float, results: Results) -> Dose:
 
 
 def _reliability(results: Results, analysis: Analysis, arm: str) -> dict[str, Curve]:
-    """Rule -> [mean predicted probability, observed share] per bin, of `results.shown` and the rest weighted equally.
+    """Bin by rule [mean predicted probability, observed share], of `results.shown` and the rest weighted equally.
 
     Ten bins of equal width over the test images of all seeds; a bin without images is left out.
     """
@@ -215,7 +215,7 @@ def _binned(predicted: np.ndarray, truth: np.ndarray) -> Curve:
 
 
 def remarks(question: Question, results: Results, analysis: Analysis) -> list[str]:
-    """What a reader has to know before the numbers, one sentence each."""
+    """List what a reader has to know before the numbers, one sentence each."""
     said = list(question.notes)
     if ORACLE not in question.arms:
         said.append("No oracle among the arms: how much there was to gain is not known.")
@@ -253,7 +253,7 @@ def remarks(question: Question, results: Results, analysis: Analysis) -> list[st
 
 
 def _by_group(results: Results) -> list[str]:
-    """What is different where images are grouped."""
+    """Say what is different where images are grouped."""
     if results.tested_groups is None:
         return []
     rare = listed(
@@ -282,7 +282,7 @@ def _test_images(results: Results, analysis: Analysis) -> list[str]:
 
 
 def _tuned_on(results: Results, several: str, one: str) -> list[str]:
-    """What penalties or settings, and fair thresholds, were chosen on; classes with as many images share a sentence."""
+    """Say on what penalties or settings and fair thresholds were chosen; a sentence for classes with as many images."""
     rare: dict[tuple[int, int], list[str]] = {}
     for index, name in enumerate(results.class_names):
         if extra := results.counts["tuning"][index]:
@@ -314,7 +314,7 @@ def _divergence(results: Results) -> list[str]:
 
 
 def _machines(results: Results) -> list[str]:
-    """Arms for which one kind of stage ran on several kinds of machines."""
+    """Name arms for which one kind of stage ran on several kinds of machines."""
     mixed = []
     for arm, of_arm in results.cells.items():
         made = frozenset[tuple[str, str]]().union(*(cell.machines for cell in of_arm.values()))

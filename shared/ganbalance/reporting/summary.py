@@ -86,7 +86,7 @@ class Gain(Frozen):
 
     @classmethod
     def of(cls, found: Estimate) -> "Gain":
-        """With its interval."""
+        """Take an estimate with its interval."""
         return cls(**{name: getattr(found, name) for name in cls.model_fields})
 
 
@@ -145,7 +145,7 @@ class Spent:
     money: float | None
 
     def over(self, n: int) -> "Spent":
-        """An equal part of it."""
+        """Take one of `n` equal parts of it."""
         return Spent(*(value and value / n for value in vars(self).values()))
 
 
@@ -275,7 +275,7 @@ class Summary(Frozen):
 
 
 def schema() -> str:
-    """What docs/summary.schema.json holds."""
+    """Build what docs/summary.schema.json holds."""
     return json.dumps(Summary.model_json_schema(mode="serialization"), indent=1) + "\n"
 
 

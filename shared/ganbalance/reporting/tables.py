@@ -45,7 +45,7 @@ EXPLAINED = {
 
 
 def verdicts(summary: Summary) -> Table:
-    """The main table: every arm under the heading of its family."""
+    """Build the main table: every arm under the heading of its family."""
     head = (
         "arm",
         primary_name(summary),
@@ -79,7 +79,7 @@ def _verdict_row(summary: Summary, arm: str) -> tuple[Entry, ...]:
 
 
 def _difference(summary: Summary, arm: str) -> Entry:
-    """To the baseline; of an arm that did not train, over the seeds at which it did."""
+    """Format the difference to the baseline; of an arm that did not train, over the seeds at which it did."""
     if summary.arms[arm].family == "exempt":
         return Entry("0 by construction")
     shown = cell(shown_change(summary, arm), signed=True)
@@ -88,7 +88,7 @@ def _difference(summary: Summary, arm: str) -> Entry:
 
 
 def _p(summary: Summary, arm: str) -> Entry:
-    """Adjusted within the family; of a control the plain one."""
+    """Format p, adjusted within the family; of a control the plain one."""
     found, family = change(summary, arm), summary.arms[arm].family
     if not found or family == "exempt":
         return Entry(NOTHING)
@@ -113,7 +113,7 @@ def _recovered(summary: Summary, arm: str) -> Entry:
 
 
 def _how_to_read(summary: Summary) -> list[str]:
-    """What the numbers of the main table are."""
+    """Say what the numbers of the main table are."""
     if len(summary.seeds) < MIN_SEEDS_INTERVAL:
         return ["One seed: single values without intervals."]
     drawn = f"seeds and {tested_units(summary)}"
@@ -132,7 +132,7 @@ def _how_to_read(summary: Summary) -> list[str]:
 def of_metrics(
     summary: Summary, caption: str, columns: Iterable[tuple[str, str]], *, notes: tuple[str, ...] = ()
 ) -> Table | None:
-    """A column (head, metric) for each metric that some arm has, a row for each arm; None without any metric."""
+    """Build a column (head, metric) for each metric that some arm has, a row for each arm; None without any metric."""
     measured = {name for found in summary.arms.values() for name in found.metrics}
     shown = [(head, name) for head, name in columns if name in measured]
     if not shown:
@@ -148,7 +148,7 @@ def of_metrics(
 def of_classes(
     summary: Summary, caption: str, rows: Iterable[tuple[str, str]], *, notes: tuple[str, ...] = ()
 ) -> Table | None:
-    """A row (name, metric) for each metric that some arm has, a column for each arm; None without any metric."""
+    """Build a row (name, metric) for each metric that some arm has, a column for each arm; None without any metric."""
     arms = [arm for of_family in by_family(summary).values() for arm in of_family]
     shown = tuple(
         (Entry(name), *(cell(summary.arms[arm].metrics.get(metric)) for arm in arms))
@@ -166,7 +166,7 @@ def of_arms(
     *,
     notes: tuple[str, ...] = (),
 ) -> Table:
-    """A table of a row per arm, a group per family; `row` is what follows an arm's name, or None to leave it out."""
+    """Build a row per arm, a group per family; `row` is what follows an arm's name, or None to leave it out."""
     groups = []
     for arms in by_family(summary).values():
         rows: list[Row] = [(arm_entry(summary, arm), *rest) for arm in arms if (rest := row(arm)) is not None]
@@ -176,7 +176,7 @@ def of_arms(
 
 
 def arm_entry(summary: Summary, arm: str) -> Entry:
-    """An arm's name, with its seeds where some are missing or diverged."""
+    """Name an arm, with its seeds where some are missing or diverged."""
     found, seeds = summary.arms[arm], len(summary.seeds)
     partial = f"{found.n_seeds} of {seeds} seeds" if found.n_seeds < seeds else ""
     diverged = f", {len(found.diverged_seeds)} diverged" if found.diverged_seeds else ""
@@ -184,7 +184,7 @@ def arm_entry(summary: Summary, arm: str) -> Entry:
 
 
 def markdown(table: Table) -> str:
-    """The rows of a table in Markdown, without its caption; a group's heading is a row with one field."""
+    """Write the rows of a table in Markdown, without its caption; a group's heading is a row with one field."""
     lines: list[list[str]] = [[*map(escaped, table.head)], ["---"] * len(table.head)]
     for group in table.groups:
         if group.title:
@@ -199,7 +199,7 @@ def _marked(entry: Entry) -> str:
 
 
 def terminal(summary: Summary) -> str:
-    """The headline and the main table in at most 100 columns of plain text."""
+    """Write the headline and the main table in at most 100 columns of plain text."""
     seeds = plural(len(summary.seeds), "seed")
     title = f"{summary.experiment}: {seeds}, {summary.classifier.backbone}, {primary_name(summary)}"
     head = ("arm", "AUC", f"Δ to {summary.baseline}", "bal. acc.", "fair", "verdict")
@@ -238,7 +238,7 @@ def _lost(summary: Summary) -> str:
 
 
 def readme(summary: Summary) -> str:
-    """The headline and the main table in Markdown, with a line that says where they come from."""
+    """Write the headline and the main table in Markdown, with a line that says where they come from."""
     main, made = verdicts(summary), summary.provenance
     commits = ", ".join(made.git_commit) or "unknown"
     machines = ", ".join([*made.cpu, *made.accelerator]) or "unknown"

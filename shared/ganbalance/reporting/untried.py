@@ -14,7 +14,7 @@ LOSS, COPIES = "a loss for imbalance (focal)", "changed copies of the images (au
 
 
 def untried(summary: Summary) -> list[str]:
-    """A short phrase for each kind of arm, and of classifier, that this run could have had and did not."""
+    """List a short phrase for each kind of arm, and of classifier, that this run could have had and did not."""
     experiment = config.check(summary.provenance.experiment, where=f"the experiment of {summary.experiment}")
     recipes = [arms.resolve(recipe) for recipe in experiment.arms]
     sources = [recipe.synthetic for recipe in recipes if recipe.synthetic]
@@ -27,14 +27,14 @@ def untried(summary: Summary) -> list[str]:
 
 
 def _gans(tried: Sequence[str]) -> str:
-    """Which GANs are left; nothing where all were tried."""
+    """Say which GANs are left; nothing where all were tried."""
     if not tried:
         return "any GAN"
     return f"GANs other than {listed([*map(arm_name, tried)])}" if set(gans.names()) - set(tried) else ""
 
 
 def _parts(experiment: Experiment, recipes: Sequence[Recipe]) -> list[str]:
-    """The kinds of methods and losses of which no recipe has one, as far as the classifier can have them."""
+    """List the kinds of methods and losses of which no recipe has one, as far as the classifier can have them."""
     tried = {_name(recipe.method) for recipe in recipes} | {_name(recipe.objective) for recipe in recipes}
     offered: dict[str, list[str]] = {RESAMPLING: [], NEW_VECTORS: [], LOSS: []}
     for name in set(registry.names(methods)) - {"none"}:
@@ -52,5 +52,5 @@ def _name(choice: config.Choice) -> str:
 
 
 def _classifier(experiment: Experiment) -> str:
-    """The other way to train one."""
+    """Name the other way to train one."""
     return "a network trained on the images" if isinstance(experiment.classifier, LinearHead) else "a frozen backbone"

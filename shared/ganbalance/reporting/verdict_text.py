@@ -44,13 +44,13 @@ class Words:
 
 
 def clause(summary: Summary, arms: Sequence[str]) -> str:
-    """The verdict that these arms share with their differences, without a full stop."""
+    """Write the verdict that these arms share with their differences, without a full stop."""
     words = _words(summary, arms)
     return words.claim + words.headline
 
 
 def answer(summary: Summary, arm: str) -> str:
-    """What the verdict on an arm means, in a few sentences."""
+    """Say what the verdict on an arm means, in a few sentences."""
     verdict, words = known(summary.arms[arm].verdict), _words(summary, [arm])
     if verdict.name == WITHHELD:
         return f"No verdict on {arm_name(arm)}: results that it needs are missing."
@@ -67,7 +67,7 @@ def answer(summary: Summary, arm: str) -> str:
 
 
 def sentence(summary: Summary, arm: str, missing: Sequence[str]) -> str:
-    """The numbers that the verdict on an arm rests on; `missing` are the results that it lacks."""
+    """Write the numbers that the verdict on an arm rests on; `missing` are the results that it lacks."""
     if missing:
         return f"Missing: {', '.join(missing)}. The verdict needs them all."
     found, seeds, baseline = summary.arms[arm], len(summary.seeds), summary.baseline
@@ -92,7 +92,7 @@ def sentence(summary: Summary, arm: str, missing: Sequence[str]) -> str:
 
 
 def rare_by_nature(summary: Summary) -> bool:
-    """Whether nothing was removed of a rare class, so that all seeds split its images and say nothing of new ones.
+    """Tell whether nothing was removed of a rare class, so that all seeds split its images and say nothing of new ones.
 
     Not with folds: each seed is tested on images that it does not learn from.
     """
@@ -100,7 +100,7 @@ def rare_by_nature(summary: Summary) -> bool:
 
 
 def shut(summary: Summary) -> bool:
-    """Whether not even the removed images given back made a gain, so that no arm could have shown one."""
+    """Tell whether not even the removed images given back made a gain, so that no arm could have shown one."""
     return summary.gate is not None and not summary.gate.open
 
 
@@ -207,7 +207,7 @@ def _difference(summary: Summary, arm: str) -> str:
 
 
 def _numbers(summary: Summary, arms: Sequence[str]) -> str:
-    """The difference of each arm; of many how far they and their intervals reach."""
+    """Write the difference of each arm; of many how far they and their intervals reach."""
     if len(arms) <= MOST_NUMBERS:
         return f"{primary_name(summary)} {listed([_difference(summary, arm) for arm in arms])}"
     found = [known(change(summary, arm)) for arm in arms]
@@ -218,7 +218,7 @@ def _numbers(summary: Summary, arms: Sequence[str]) -> str:
 
 
 def _p(summary: Summary, arm: str) -> str:
-    """The adjusted p of an arm in a family, the plain one of a control."""
+    """Write the adjusted p of an arm in a family, the plain one of a control."""
     found = known(change(summary, arm))
     p = f"p {p_value(found.p)}" if found.p_holm is None else f"Holm p {p_value(found.p_holm)}"
     return p.replace("<", "< ")

@@ -45,7 +45,7 @@ MOST = 0.5
 
 
 def asked(summary: Summary) -> str:
-    """The question of the run in a few short sentences."""
+    """Write the question of the run in a few short sentences."""
     data = summary.dataset
     rare = ", ".join(
         some(
@@ -64,7 +64,7 @@ def asked(summary: Summary) -> str:
 
 
 def classifier(summary: Summary) -> str:
-    """What was trained."""
+    """Say what was trained."""
     found = summary.classifier
     trained = {
         "scratch": "{} trained from scratch",
@@ -76,17 +76,17 @@ def classifier(summary: Summary) -> str:
 
 
 def is_paper(summary: Summary) -> bool:
-    """Whether it was trained as the course report did."""
+    """Tell whether it was trained as the course report did."""
     return bool(summary.classifier.kind == "paper")
 
 
 def label(summary: Summary) -> str:
-    """What follows a title whose numbers come from the paper protocol."""
+    """Write what follows a title whose numbers come from the paper protocol."""
     return f" ({PAPER})" if is_paper(summary) else ""
 
 
 def deviation(summary: Summary) -> str | None:
-    """What keeps a run under the paper protocol from being the course report's, if anything."""
+    """Say what keeps a run under the paper protocol from being the course report's, if anything."""
     backbone = summary.classifier.backbone
     if not is_paper(summary) or backbone == PAPER_BACKBONE:
         return None
@@ -97,7 +97,7 @@ def deviation(summary: Summary) -> str | None:
 
 
 def flaws(summary: Summary) -> tuple[str, ...]:
-    """What the paper protocol gets wrong, and how far this run repairs it; nothing of another classifier."""
+    """Say what the paper protocol gets wrong, and how far this run repairs it; nothing of another classifier."""
     if not is_paper(summary):
         return ()
     seeds = len(summary.seeds)
@@ -112,14 +112,14 @@ def flaws(summary: Summary) -> tuple[str, ...]:
 
 
 def evidence(summary: Summary, arm: str) -> str:
-    """The numbers that the verdict on an arm rests on, and where its penalty makes them less sure."""
+    """Write the numbers that the verdict on an arm rests on, and where its penalty makes them less sure."""
     verdict = summary.arms[arm].verdict
     condition = [f"{CONDITIONAL}."] if verdict and rare_by_nature(summary) else []
     return " ".join([*([verdict.sentence] if verdict else []), *condition, *at_end(summary, [arm])])
 
 
 def at_end(summary: Summary, arms: Iterable[str]) -> list[str]:
-    """A sentence for each arm whose penalty lies on an end of the grid."""
+    """Write a sentence for each arm whose penalty lies on an end of the grid."""
     said = []
     for arm in arms:
         found = summary.arms[arm].sensitivity
@@ -134,7 +134,7 @@ def at_end(summary: Summary, arms: Iterable[str]) -> list[str]:
 
 
 def _dose_at_end(summary: Summary, arm: str) -> list[str]:
-    """A sentence where no dose that was tried has more images, or fewer, or another weight on that side."""
+    """Write a sentence where no dose that was tried has more images, or fewer, or another weight on that side."""
     chosen, doses = summary.arms[arm].dose, summary.arms[arm].doses
     if chosen is None:
         return []
@@ -152,7 +152,7 @@ def _dose_at_end(summary: Summary, arm: str) -> list[str]:
 
 
 def threshold_alone(summary: Summary) -> list[str]:
-    """What moving the threshold of the baseline alone gives, and why it has no verdict."""
+    """Say what moving the threshold of the baseline alone gives, and why it has no verdict."""
     said = []
     for arm in by_family(summary).get("exempt", []):
         found = summary.arms[arm].metrics.get(BALANCED_AS_TRAINED)
@@ -168,7 +168,7 @@ def threshold_alone(summary: Summary) -> list[str]:
 
 
 def margins(summary: Summary) -> list[str]:
-    """Both margins, in the unit of what they bound, and how they come about."""
+    """State both margins, in the unit of what they bound, and how they come about."""
     found, share = summary.margins, summary.margin_share
     if found is None:
         return []
@@ -192,7 +192,7 @@ def margins(summary: Summary) -> list[str]:
 
 
 def error_rates(summary: Summary) -> list[str]:
-    """What Holm's method controls, and in which families."""
+    """Say what Holm's method controls, and in which families."""
     families = [family for family in ("generative", "cheap") if family in by_family(summary)]
     said = []
     if len(families) > 1:
@@ -208,7 +208,7 @@ def error_rates(summary: Summary) -> list[str]:
 
 
 def would_shrink(shares: dict[str, float], tested: str = "test images") -> str:
-    """What would narrow an interval whose variance has these shares, over seeds and what is `tested`."""
+    """Say what would narrow an interval whose variance has these shares, over seeds and what is `tested`."""
     if not shares:
         return "nothing: the difference has no variance"
     if shares["images"] > MOST:

@@ -28,7 +28,7 @@ class Axis:
 
 
 def choose(found: Mapping[str, Sequence[Any]], names: Sequence[str]) -> tuple[Axis, list[int]]:
-    """The axis, and the order of the runs on it.
+    """Choose the axis, and the order of the runs on it.
 
     One setting: that one. Several: the runs themselves, called by their values where these are short; where some runs
     lack a setting, their tasks are part of what they are called.
@@ -48,23 +48,23 @@ def choose(found: Mapping[str, Sequence[Any]], names: Sequence[str]) -> tuple[Ax
 
 
 def title(found: Mapping[str, Sequence[Any]]) -> str:
-    """What the settings together are called: a section, as imbalance.keep, for those of it that some runs lack."""
+    """Name the settings together: a section, as imbalance.keep, for those of it that some runs lack."""
     sections = ((key.rpartition(".")[0] or key if NOT_SET in values else key) for key, values in found.items())
     return TIMES.join(dict.fromkeys(sections))
 
 
 def label(values: Iterable[Any]) -> str:
-    """What a run is called: its values of these settings, without those that it lacks."""
+    """Name a run: its values of these settings, without those that it lacks."""
     return TIMES.join(text(value) for value in values if value is not NOT_SET) or text(NOT_SET)
 
 
 def is_beside(key: str) -> bool:
-    """Whether a setting is a warning rather than an axis; `arms` holds only those that some runs lack."""
+    """Tell whether a setting is a warning rather than an axis; `arms` holds only those that some runs lack."""
     return key == "arms" or key.partition(".")[0] in BESIDE
 
 
 def _is_numeric(key: str, values: Sequence[Any]) -> bool:
-    """Numbers, no two alike; of `keep` all shares or all counts, which are not on one scale."""
+    """Tell whether these are numbers, no two alike; of `keep` all shares or all counts, which are not on one scale."""
     if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
         return False
     if key.startswith("imbalance.keep.") and len({value > 1 for value in values}) > 1:

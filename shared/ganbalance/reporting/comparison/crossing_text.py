@@ -16,7 +16,7 @@ MARK_SIZE = 6
 
 
 def section(comparison: Comparison) -> Iterator[Section]:
-    """The table and a sentence for each pair; none where the axis has no numbers."""
+    """Yield the table and a sentence for each pair; nothing where the axis has no numbers."""
     found = comparison.pairs
     if not found:
         return
@@ -45,7 +45,7 @@ WITHOUT = (
 
 
 def table(comparison: Comparison, found: Sequence[Pair]) -> Table:
-    """A row per pair and stretch."""
+    """Build a row per pair and stretch."""
     rows = [
         (Entry(arm_name(pair.arm)), Entry(arm_name(pair.against)), Entry(at), Entry(interval))
         for pair in found
@@ -67,14 +67,14 @@ def _values(values: Sequence[float]) -> str:
 
 
 def _interval(pair: Pair, stretch: Stretch) -> str:
-    """'[0.022, 0.05]', '[below 0.01, 0.05]'."""
+    """Format as '[0.022, 0.05]', '[below 0.01, 0.05]'."""
     low = f"below {pair.labels[0]}" if stretch.low is None else f"{stretch.low:.3g}"
     high = f"above {pair.labels[-1]}" if stretch.high is None else f"{stretch.high:.3g}"
     return f"[{low}, {high}]"
 
 
 def sentence(pair: Pair) -> str:
-    """Where the two cross, with what is not known of it."""
+    """Say where the two cross, with what is not known of it."""
     arm, against = capitalised(arm_name(pair.arm)), arm_name(pair.against)
     span = f"from {pair.labels[0]} to {pair.labels[-1]}"
     whole = f"{arm} is {'ahead of' if sum(pair.means) > 0 else 'behind'} {against} {span}"
@@ -91,7 +91,7 @@ def sentence(pair: Pair) -> str:
 
 
 def _crossed(pair: Pair, stretch: Stretch) -> str:
-    """'rises above none at 0.031 [0.022, 0.05]'."""
+    """Format as 'rises above none at 0.031 [0.022, 0.05]'."""
     number = pair.at.index(stretch.crossings[0])
     first = next(mean for mean in pair.means if mean)
     rises = (first < 0) == (number % 2 == 0)
@@ -106,14 +106,14 @@ def _possible(pair: Pair, stretch: Stretch) -> str:
 
 
 def legend(comparison: Comparison) -> str:
-    """What the marks in the figure are, where there are any."""
+    """Say what the marks in the figure are, where there are any."""
     baseline = comparison.first.baseline
     marked = any(pair.change_places and pair.against == baseline for pair in comparison.pairs)
     return f" A cross marks where an arm crosses {baseline}, with its interval." if marked else ""
 
 
 def mark(axes: "Axes", comparison: Comparison, colours: dict[str, str]) -> None:
-    """A cross on 0 where an arm crosses the baseline, with its interval as a bar; arrows where that is open."""
+    """Draw a cross on 0 where an arm crosses the baseline, with its interval as a bar; arrows where that is open."""
     for pair in comparison.pairs:
         if pair.against != comparison.first.baseline or pair.arm not in colours or not pair.change_places:
             continue

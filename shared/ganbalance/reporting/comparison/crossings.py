@@ -50,7 +50,7 @@ class Pair:
 
 
 def pairs(comparison: Comparison) -> list[Pair]:
-    """Every arm but the exempt ones with the baseline, and those of a family with the reference; [] without an axis.
+    """Pair every arm but the exempt ones with the baseline, those of a family with the reference; [] without an axis.
 
     A generative arm and a cheap one beside the reference are a pair where they change places.
     """
@@ -68,7 +68,7 @@ def pairs(comparison: Comparison) -> list[Pair]:
 
 
 def _pair(comparison: Comparison, arm: str, against: str) -> Pair | None:
-    """None where fewer than two runs have both."""
+    """Pair two arms along the axis; None where fewer than two runs have both."""
     there = [
         number
         for number, summary in enumerate(comparison.summaries)
@@ -104,7 +104,7 @@ def _mean(summary: Summary, arm: str, against: str) -> float:
 
 
 def _differences(rankings: Sequence[Ranking | None], arm: str, against: str) -> list[Sample] | None:
-    """Of each run, on the same seeds and draws of the test images; None where these differ or were not kept."""
+    """Subtract in each run, on the same seeds and draws of test images; None where these differ or were not kept."""
     known = [ranking for ranking in rankings if ranking and {arm, against} <= ranking.samples.keys()]
     paired = all(one.is_paired_with(other) for one, other in pairwise(known))
     if len(known) < len(rankings) or not paired or len(known[0].seeds) < MIN_SEEDS_INTERVAL:

@@ -36,7 +36,7 @@ SPREAD = 0.5
 
 
 def ranking(comparison: Comparison) -> Picture:
-    """The primary metric, and its difference to the baseline on the band of the margin."""
+    """Draw the primary metric, and its difference to the baseline on the band of the margin."""
     metric, baseline = primary_name(comparison.first), comparison.first.baseline
 
     def value(summary: Summary, arm: str) -> Number | None:
@@ -62,7 +62,7 @@ def ranking(comparison: Comparison) -> Picture:
 
 
 def other_metrics(comparison: Comparison) -> Picture | None:
-    """Recall at each fixed precision that all runs have, and balanced accuracy at the fair threshold."""
+    """Draw recall at each fixed precision that all runs have, and balanced accuracy at the fair threshold."""
     levels = [
         level for level in comparison.first.levels.precision
         if all(level in one.levels.precision for one in comparison.summaries)
@@ -90,7 +90,7 @@ def _metric(name: str) -> Value:
 
 
 def drawn(comparison: Comparison, panels: Mapping[str, Value], *, columns: int) -> Figure:
-    """A panel per value; arms that keep the scores of the baseline have its curve and are left out."""
+    """Draw a panel per value; arms that keep the scores of the baseline have its curve and are left out."""
     figure, places = panels_of(len(panels), columns, 10 / min(columns, len(panels)), 4.0)
     styles = _styles(comparison)
     of_arms = markers(comparison.arms)
@@ -114,7 +114,7 @@ def _styles(comparison: Comparison) -> dict[str, dict[str, Any]]:
 
 
 def _line(axes: Axes, points: Sequence[tuple[float, Number]], style: dict[str, Any], *, joined: bool) -> None:
-    """Means and their intervals; not joined where nothing lies between two runs."""
+    """Draw means and their intervals; not joined where nothing lies between two runs."""
     if not points:
         return
     x, found = zip(*points, strict=True)
@@ -135,7 +135,7 @@ def _line(axes: Axes, points: Sequence[tuple[float, Number]], style: dict[str, A
 
 
 def _margins(axes: Axes, comparison: Comparison) -> None:
-    """The margin of each run, as a band behind the differences."""
+    """Draw the margin of each run, as a band behind the differences."""
     axes.axhline(0, color=MUTED, linewidth=1, zorder=1)
     known = [
         (place, one.margins.ranking)
@@ -156,7 +156,7 @@ def _places(axis: Axis) -> Sequence[float]:
 
 
 def _beside(axis: Axis, count: int) -> Sequence[float]:
-    """How far each arm stands from the place of its run."""
+    """Compute how far each arm stands from the place of its run."""
     if axis.places is not None or count == 1:
         return [0.0] * count
     return [float(shift) for shift in np.linspace(-SPREAD / 2, SPREAD / 2, count)]

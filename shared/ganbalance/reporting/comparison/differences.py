@@ -15,7 +15,7 @@ PLACES = ("dataset.path", "dataset.folder")
 
 
 def differences(summaries: Sequence[Summary]) -> dict[str, list[Any]]:
-    """Dotted key -> its value in each run, of the keys that do not have one value in all.
+    """Find the keys that do not have one value in all runs: dotted key -> its value in each run.
 
     Arms that all runs have are compared part by part, the others as the value of `arms`.
     """
@@ -32,8 +32,8 @@ def differences(summaries: Sequence[Summary]) -> dict[str, list[Any]]:
 
 
 def text(value: Any) -> str:
-    """A value as a reader knows it from the experiment file."""
-    if value is NOT_SET or value is None:
+    """Format a value as a reader knows it from the experiment file."""
+    if value is NOT_SET:
         return "not set"
     if isinstance(value, float):
         return f"{value:g}"
@@ -60,7 +60,7 @@ def _leaves(key: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _arms(experiment: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Name -> the parts that the file gives it; none where it gives a name alone."""
+    """Map each arm's name to the parts that the file gives it; none where it gives a name alone."""
     given = [{"name": arm} if isinstance(arm, str) else arm for arm in experiment["arms"]]
     return {arm["name"]: {part: value for part, value in arm.items() if part != "name"} for arm in given}
 

@@ -33,7 +33,7 @@ def write(folder: Path, comparison: Comparison) -> Path:
 
 
 def content(comparison: Comparison) -> dict[str, Any]:
-    """Everything the templates show."""
+    """Collect everything the templates show."""
     alike = len(set(map(is_paper, comparison.summaries))) == 1
     return {
         "name": wording.title(comparison),
@@ -50,7 +50,7 @@ def content(comparison: Comparison) -> dict[str, Any]:
 
 
 def sections(comparison: Comparison) -> Iterator[Section]:
-    """The curves and verdicts, where arms cross, the gates, the other metrics, where it all comes from."""
+    """Yield the curves and verdicts, where arms cross, the gates, the other metrics, where it all comes from."""
     said = {arm: wording.along(comparison, arm) for arms in comparison.arms.values() for arm in arms}
     yield Section(
         title="Where verdicts change",
@@ -69,7 +69,7 @@ def sections(comparison: Comparison) -> Iterator[Section]:
 
 
 def _rows(comparison: Comparison) -> Iterator[tuple[Any, ...]]:
-    """A row per run, arm and metric."""
+    """Yield a row per run, arm and metric."""
     for place, (run, summary) in enumerate(zip(comparison.runs, comparison.summaries, strict=True)):
         values = tuple(text(of_key[place]) for of_key in comparison.differing.values())
         seeds = () if "seeds" in comparison.differing else (span(summary.seeds),)

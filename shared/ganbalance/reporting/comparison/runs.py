@@ -49,7 +49,7 @@ class Comparison:
 
 
 def compare(reports: Mapping[str, Summary], rankings: Mapping[str, Ranking] | None = None) -> Comparison:
-    """The runs, by name, in order, with what is kept of their rankings.
+    """Put the runs, given by name, in order, with what is kept of their rankings.
 
     Raises ConfigError where their numbers are not of one kind.
     """
@@ -71,7 +71,7 @@ def compare(reports: Mapping[str, Summary], rankings: Mapping[str, Ranking] | No
 
 
 def _refuse(names: Sequence[str], summaries: Sequence[Summary], found: Mapping[str, Sequence[Any]]) -> None:
-    """What no page can put side by side."""
+    """Refuse what no page can put side by side."""
     for name, summary in zip(names, summaries, strict=True):
         of = f"{names[0]} and {name} cannot be compared"
         metrics = [metric_name(one.primary) for one in (summaries[0], summary)]

@@ -33,7 +33,7 @@ from ganbalance.reporting.wording import is_paper, label
 
 
 def verdicts(comparison: Comparison) -> Table:
-    """The verdict on every arm in every run."""
+    """Tabulate the verdict on every arm in every run."""
 
     def entry(summary: Summary, arm: str) -> Entry:
         found = summary.arms[arm].verdict
@@ -43,7 +43,7 @@ def verdicts(comparison: Comparison) -> Table:
 
 
 def ranking(comparison: Comparison) -> Table:
-    """The primary metric of every arm in every run, and below it the difference to the baseline."""
+    """Tabulate the primary metric of every arm in every run, and below it the difference to the baseline."""
     metric, baseline = capitalised(primary_name(comparison.first)), comparison.first.baseline
 
     def entry(summary: Summary, arm: str) -> Entry:
@@ -70,7 +70,7 @@ def _of_arms(
     but: Sequence[str] = (),
     notes: tuple[str, ...] = (),
 ) -> Table:
-    """A row per arm, a column per run."""
+    """Build a row per arm, a column per run."""
     groups = []
     for family, arms in comparison.arms.items():
         if family not in but:
@@ -86,7 +86,7 @@ def _of_arms(
 
 
 def heads(comparison: Comparison) -> tuple[str, ...]:
-    """What the columns of the runs are called."""
+    """Name the columns of the runs."""
     mixed = len(set(map(is_paper, comparison.summaries))) > 1
     return tuple(
         name + (label(summary) if mixed else "")
@@ -95,7 +95,7 @@ def heads(comparison: Comparison) -> tuple[str, ...]:
 
 
 def gates(comparison: Comparison) -> Table:
-    """What each run had to work with: images, baseline, margin, and whether a gain could have been seen."""
+    """Tabulate what each run had to work with: images, baseline, margin, and whether a gain could have been seen."""
     baseline, metric = comparison.first.baseline, primary_name(comparison.first)
     head = (
         comparison.axis.title, "run", "rare images left", "test images", "seeds", f"{metric} of {baseline}", "margin",
@@ -134,7 +134,7 @@ def _gate(summary: Summary) -> Entry:
 
 
 def provenance(comparison: Comparison) -> Table:
-    """How to make each run again, and what made it."""
+    """Tabulate how to make each run again, and what made it."""
     head = (comparison.axis.title, "run", "to make it again", "code", "machine", "seconds of all its stages")
     rows = []
     for name, run, summary in zip(heads(comparison), comparison.runs, comparison.summaries, strict=True):
@@ -147,7 +147,7 @@ def provenance(comparison: Comparison) -> Table:
 
 
 def terminal(comparison: Comparison) -> str:
-    """The same in plain text: the headline, warnings, a table where it fits into 100 columns, a sentence per arm."""
+    """Write in plain text: the headline, warnings, a table where it fits into 100 columns, a sentence per arm."""
     arms = [arm for of_family in comparison.arms.values() for arm in of_family]
     said = [f"{arm_name(arm)}: {sentence}" for arm in arms if (sentence := wording.along(comparison, arm))]
     lines = [*_wrapped(wording.title(comparison)), *_wrapped(wording.headline(comparison))]
@@ -167,7 +167,7 @@ def terminal(comparison: Comparison) -> str:
 
 
 def _short(summary: Summary, arm: str) -> str:
-    """'+0.0377 ▲'."""
+    """Format as '+0.0377 ▲'."""
     found = summary.arms.get(arm)
     if not found or found.family == "exempt" or not change(summary, arm):
         return NOTHING
@@ -180,6 +180,6 @@ def _wrapped(text: str) -> list[str]:
 
 
 def signs(comparison: Comparison) -> str:
-    """What the signs of the terminal's table mean, of those that stand in it."""
+    """Say what the signs of the terminal's table mean, of those that stand in it."""
     found = {of_arm.verdict.name for one in comparison.summaries for of_arm in one.arms.values() if of_arm.verdict}
     return listed([f"{sign} {name}" for name, sign in SIGNS.items() if name in found])

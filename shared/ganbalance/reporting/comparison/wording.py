@@ -19,7 +19,7 @@ NO_CLAIM = (
 
 
 def along(comparison: Comparison, arm: str) -> str:
-    """Where the verdict on an arm changes, in one sentence; nothing of an arm that no run judges."""
+    """Say where the verdict on an arm changes, in one sentence; nothing of an arm that no run judges."""
     axis = comparison.axis
     judged = [
         (label, found)
@@ -48,7 +48,7 @@ def along(comparison: Comparison, arm: str) -> str:
 
 
 def _verdict(summary: Summary, arm: str) -> str:
-    """Its name with its direction, without the details that differ from run to run; empty where there is none."""
+    """Name the verdict with its direction, without details that differ from run to run; empty where there is none."""
     found = summary.arms.get(arm)
     if not found or not found.verdict:
         return ""
@@ -58,7 +58,7 @@ def _verdict(summary: Summary, arm: str) -> str:
 
 
 def title(comparison: Comparison) -> str:
-    """How many runs, along what."""
+    """Say how many runs there are, along what."""
     axis = comparison.axis
     span = f"from {axis.labels[0]} to {axis.labels[-1]}" if axis.places else listed(axis.labels)
     along = f"{plural(len(comparison.runs), 'run')} along {axis.title}"
@@ -66,7 +66,7 @@ def title(comparison: Comparison) -> str:
 
 
 def headline(comparison: Comparison) -> str:
-    """In which runs a gain could have been seen, and the arms whose verdict is not the same in all."""
+    """Say in which runs a gain could have been seen, and on which arms the verdict is not the same in all."""
     arms = [arm for of_family in comparison.arms.values() for arm in of_family]
     found = {arm: {_verdict(one, arm) for one in comparison.summaries} - {""} for arm in arms}
     changing = [arm_name(arm) for arm, kinds in found.items() if len(kinds) > 1]
@@ -79,7 +79,7 @@ def headline(comparison: Comparison) -> str:
 
 
 def gates(comparison: Comparison) -> str:
-    """In which runs giving the removed images back makes a gain, so that an arm could have shown one."""
+    """Say in which runs giving the removed images back makes a gain, so that an arm could have shown one."""
     of = [("unknown" if one.gate is None else "shut" if shut(one) else "open") for one in comparison.summaries]
     where = {
         state: listed([label for label, found in zip(comparison.axis.labels, of, strict=True) if found == state])
@@ -96,7 +96,7 @@ def gates(comparison: Comparison) -> str:
 
 
 def asked(comparison: Comparison) -> str:
-    """What all the runs have in common, in one line."""
+    """Say what all the runs have in common, in one line."""
     data = [one.dataset for one in comparison.summaries]
     parts = {
         "data": [f"{one.name}, {listed(some([*map(quoted, one.classes)]))}" for one in data],

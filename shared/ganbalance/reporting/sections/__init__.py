@@ -16,7 +16,7 @@ LAST = ("data", "classifier", "missing", "provenance")
 
 
 def all_of(report: Report) -> tuple[Section, ...]:
-    """Every section that has something to show."""
+    """Collect every section that has something to show."""
     others = [name for name in registry.names(sys.modules[__name__]) if name not in (*FIRST, *LAST)]
     made = [import_module(f"{__name__}.{name.replace('-', '_')}").sections(report) for name in (*FIRST, *others, *LAST)]
     return tuple(section for of_file in made for section in of_file)

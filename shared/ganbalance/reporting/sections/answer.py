@@ -25,7 +25,7 @@ Seeds = dict[str, dict[int, float | None]]
 
 
 def sections(report: Report) -> Iterator[Section]:
-    """One section, with the evidence and the rule inside."""
+    """Yield one section, with the evidence and the rule inside."""
     summary = report.summary
     cards = [
         Item(arm_name(arm), verdict_text.answer(summary, arm), verdict_entry(summary, arm))
@@ -59,7 +59,7 @@ def _rule(summary: Summary) -> Section:
 
 
 def _paragraphs(text: str) -> list[str]:
-    """A text in lines of limited length, as one line for its head, for each item and for what follows them."""
+    """Join a text in lines of limited length to one line for its head, for each item and for what follows them."""
     items: list[str] = []
     for line in text.splitlines():
         inside = items and items[-1].startswith("- ") and not line.startswith((" ", "- "))
@@ -86,7 +86,7 @@ def _forest(report: Report) -> Picture:
 
 
 def seed_differences(report: Report) -> Seeds:
-    """The paired difference of each seed that an arm shares with the baseline."""
+    """Compute the paired difference of each seed that an arm shares with the baseline."""
     summary, points = report.summary, report.analysis.points
     metric, base = summary.primary, points.get(summary.baseline, {})
     found: Seeds = {}
@@ -98,7 +98,7 @@ def seed_differences(report: Report) -> Seeds:
 
 
 def forest(summary: Summary, seeds: Seeds) -> Figure:
-    """The differences of all arms by family, on the band of the margin."""
+    """Draw the differences of all arms by family, on the band of the margin."""
     rows = arm_rows(summary, baseline=False)
     figure, axes = single(8.4, 0.4 * max(len(rows), 1) + 1.1)
     if summary.margins:

@@ -15,7 +15,7 @@ RULES = (AS_TRAINED, FAIR)
 
 
 def sections(report: Report) -> Iterator[Section]:
-    """Brier score and log loss of both rules, and the reliability curves."""
+    """Show Brier score and log loss of both rules, and the reliability curves."""
     summary = report.summary
     rules = [rule for rule in RULES if any(rule in found.reliability for found in summary.arms.values())]
     table = of_metrics(
@@ -52,7 +52,7 @@ def _picture(summary: Summary, rare: str, rules: list[str]) -> Picture:
 
 
 def reliability(summary: Summary, rules: list[str]) -> Figure:
-    """A panel per rule, a line per arm, and the diagonal."""
+    """Draw a panel per rule, a line per arm, and the diagonal."""
     styles = line_styles(by_family(summary))
     figure = blank(4.6 * len(rules), 4.6)
     panels = figure.subplots(1, len(rules), sharex=True, sharey=True, squeeze=False)[0]

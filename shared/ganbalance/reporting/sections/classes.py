@@ -18,7 +18,7 @@ MOST_ROWS = 20
 
 
 def sections(report: Report) -> Iterator[Section]:
-    """Macro means, a table for each rare class, and the pairs of two rare ones; nothing for two classes."""
+    """Show macro means, a table for each rare class, and the pairs of two rare ones; nothing for two classes."""
     summary, names, rare = report.summary, report.results.class_names, report.results.rare
     if len(names) == PAIR:
         return
@@ -39,7 +39,7 @@ def sections(report: Report) -> Iterator[Section]:
 
 
 def _table(summary: Summary, caption: str, of: str = "") -> Table | None:
-    """What is said of all classes, or of one: `of` is then what its metrics add to a name."""
+    """Tabulate what is said of all classes, or of one: `of` is then what its metrics add to a name."""
     return of_metrics(summary, caption, _columns(of))
 
 
@@ -50,7 +50,7 @@ def _columns(of: str) -> list[tuple[str, str]]:
 
 
 def _by_class(report: Report) -> tuple[Table, ...]:
-    """A table for each metric, of many rare classes: a row for each of the rarest."""
+    """Build a table for each metric, of many rare classes: a row for each of the rarest."""
     names, left = report.results.class_names, report.results.counts["after"]
     rarest = sorted(report.results.rare, key=left.__getitem__)[:MOST_ROWS]
     rows = [(printable(names[c]), [name for _, name in _columns(f"/{c}")]) for c in rarest]

@@ -23,7 +23,7 @@ Matrices = dict[str, NDArray[np.float64]]
 
 
 def sections(report: Report) -> Iterator[Section]:
-    """Confusion matrices under both rules, and the curves of figure 7 of the course report."""
+    """Show confusion matrices under both rules, and the curves of figure 7 of the course report."""
     by_rule = mean_confusions(report)
     shown = [_confusion(report, rule, matrices) for rule, matrices in by_rule.items()]
     many = len(report.results.class_names) > MANY_CLASSES
@@ -36,7 +36,7 @@ def sections(report: Report) -> Iterator[Section]:
 
 
 def mean_confusions(report: Report) -> dict[str, Matrices]:
-    """The mean confusion matrices of each rule."""
+    """Compute the mean confusion matrices of each rule."""
     counts: dict[str, dict[str, list[NDArray[np.int64]]]] = {}
     for arm, _, rule, matrix in confusions(report.results, report.analysis):
         if rule in (AS_TRAINED, FAIR):
@@ -66,7 +66,7 @@ def _confusion(report: Report, rule: str, matrices: Matrices) -> Picture:
 def fewer(
     names: Sequence[str], matrices: Mapping[str, NDArray[np.float64]], rare: Collection[int]
 ) -> tuple[tuple[str, ...], Matrices]:
-    """At most `MANY_CLASSES` classes: those confused most, rare ones before others, and all the others as one."""
+    """Keep at most `MANY_CLASSES` classes: those confused most, rare ones before others, and all the others as one."""
     if len(names) <= MANY_CLASSES:
         return tuple(names), dict(matrices)
     wrong_KK = sum(matrices.values(), np.zeros((len(names), len(names))))
@@ -82,7 +82,7 @@ def fewer(
 
 
 def _largest(report: Report, rule: str, matrices: Matrices) -> Table:
-    """The confusions that are largest in any arm."""
+    """Tabulate the confusions that are largest in any arm."""
     names, most = report.results.class_names, np.max(list(matrices.values()), axis=0)
     np.fill_diagonal(most, 0)
     places = [np.unravel_index(place, most.shape) for place in np.argsort(-most, axis=None, kind="stable")]
@@ -100,7 +100,7 @@ def _largest(report: Report, rule: str, matrices: Matrices) -> Table:
 
 
 def draw_confusions(names: tuple[str, ...], matrices: Mapping[str, NDArray[np.float64]]) -> Figure:
-    """One panel per arm; colour is the share of the true class."""
+    """Draw one panel per arm; colour is the share of the true class."""
     drawn = lettering(names)
     columns, width, height = (4, 2.4, 2.3) if len(names) == PAIR else (3, 3.3, 3.3) if few(names) else (2, 4.8, 4.6)
     figure, panels = panels_of(len(matrices), columns, width, height)
@@ -127,12 +127,12 @@ def draw_confusions(names: tuple[str, ...], matrices: Mapping[str, NDArray[np.fl
 
 
 def few(names: tuple[str, ...]) -> bool:
-    """Whether a matrix of these classes is legible in a third of the page."""
+    """Tell whether a matrix of these classes is legible in a third of the page."""
     return len(names) <= FEW_CLASSES
 
 
 def _losses(report: Report) -> Iterator[Picture]:
-    """Epoch against training and validation loss of the classifier (figure 7); nothing where the head is solved."""
+    """Draw epoch against the classifier's training and validation loss (figure 7); nothing where the head is solved."""
     curves = {
         arm: [cell.curve for _, cell in sorted(cells.items()) if cell.curve]
         for arm, cells in report.results.cells.items()

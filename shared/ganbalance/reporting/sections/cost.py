@@ -10,7 +10,7 @@ from ganbalance.reporting.tables import of_arms
 
 
 def sections(report: Report) -> Iterator[Section]:
-    """One table, and how to read it."""
+    """Show one table, and how to read it."""
     summary = report.summary
     if (found := summary.cost) is None:
         return
@@ -47,7 +47,7 @@ def _row(cost: Cost, arm: ArmCost, metrics: list[str]) -> tuple[Entry, ...]:
 
 
 def _on_top(cost: Cost, found: Spent) -> Entry:
-    """In seconds and, where there are prices, in money; nothing of the baseline."""
+    """Format in seconds and, where there are prices, in money; nothing of the baseline."""
     if not found.seconds:
         return Entry(NOTHING)
     return Entry(f"{seconds(found.seconds)} s", "" if found.money is None else f"{amount(found.money)} {_unit(cost)}")
@@ -62,7 +62,7 @@ def _point(found: ArmCost, metric: str, unit: str) -> Entry:
 
 
 def _unit(cost: Cost) -> str:
-    """What a point is priced in."""
+    """Name what a point is priced in."""
     return cost.prices.currency if cost.prices else "s"
 
 

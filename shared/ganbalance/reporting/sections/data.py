@@ -14,7 +14,7 @@ COUNTED = ("before", "after", "train", "validation", "tuning", "tested")
 
 
 def sections(report: Report) -> Iterator[Section]:
-    """The counts as a figure and as a table, folded where it is long, and the data card of images of one's own."""
+    """Show the counts as a figure and as a table, folded where it is long, and the data card of images of one's own."""
     data = report.summary.dataset
     head = ["class", "before", "kept", "trained on", "validation", "removed, for tuning", "test"]
     counted = [*COUNTED]

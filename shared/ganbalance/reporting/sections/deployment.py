@@ -11,7 +11,7 @@ RULES = (("as trained", "as-trained"), ("deployment", "deployment"))
 
 
 def sections(report: Report) -> Iterator[Section]:
-    """Average precision, precision and F1 by rule, and what one gets at fixed levels."""
+    """Show average precision, precision and F1 by rule, and what one gets at fixed levels."""
     summary = report.summary
     decided = [
         (f"{head}, {rule_head}", f"deployed_{metric}@{rule}")

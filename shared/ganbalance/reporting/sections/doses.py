@@ -14,7 +14,7 @@ from ganbalance.reporting.summary import Summary
 
 
 def sections(report: Report) -> Iterator[Section]:
-    """One section; none where no arm tunes its dose."""
+    """Yield one section; none where no arm tunes its dose."""
     summary = report.summary
     arms = [arm for arm, found in summary.arms.items() if found.dose]
     if not arms:
@@ -34,7 +34,7 @@ def sections(report: Report) -> Iterator[Section]:
 
 
 def _table(summary: Summary, arm: str) -> Table:
-    """A row per dose, at the strength that suits it best."""
+    """Build a row per dose, at the strength that suits it best."""
     found, metric = summary.arms[arm], capitalised(primary_name(summary))
     tuned = known(found.sensitivity)
     alone = Counter(tuned.per_seed_dose.values())
@@ -75,7 +75,7 @@ def _picture(summary: Summary, arms: list[str]) -> Picture:
 
 
 def along_doses(summary: Summary, arms: list[str]) -> Figure:
-    """A panel per arm: images along the axis, a colour per weight."""
+    """Draw a panel per arm: images along the axis, a colour per weight."""
     figure, places = panels_of(len(arms), 3, 3.6, 3.2)
     for axes, arm in zip(places, arms, strict=True):
         doses, tuned = summary.arms[arm].doses, known(summary.arms[arm].sensitivity)
@@ -102,7 +102,7 @@ def along_doses(summary: Summary, arms: list[str]) -> Figure:
 
 
 def _mark(axes: Axes, summary: Summary, arm: str) -> None:
-    """The dose chosen for the run, and where the baseline is."""
+    """Mark the dose chosen for the run, and where the baseline is."""
     found = summary.arms[arm]
     axes.plot(known(found.dose).images, found.metrics[summary.primary].mean, "o", color=INK, markersize=5)
     if base := summary.arms[summary.baseline].metrics.get(summary.primary):

@@ -18,7 +18,7 @@ MOST_SHOWN = 8
 
 
 def sections(report: Report) -> Iterator[Section]:
-    """A section per arm, in the order of the experiment."""
+    """Yield a section per arm, in the order of the experiment."""
     for arm in by_family(report.summary).get("generative", []):
         runs = [run for run in report.results.gans if run.gan == arm]
         labels, left_out = _rarest(report, runs)
@@ -38,7 +38,7 @@ def sections(report: Report) -> Iterator[Section]:
 
 
 def _rarest(report: Report, runs: Sequence[GanRun]) -> tuple[list[str], str]:
-    """The classes whose pictures are shown, and what a page says where they are not all."""
+    """Choose the classes whose pictures are shown, and what a page says where they are not all."""
     left = dict(zip(report.question.labels, report.results.counts["after"], strict=True))
     labels = sorted({run.label for run in runs}, key=lambda label: (left.get(label, 0), label))
     if len(labels) <= MOST_SHOWN:
@@ -47,7 +47,7 @@ def _rarest(report: Report, runs: Sequence[GanRun]) -> tuple[list[str], str]:
 
 
 def against_baseline(report: Report, arm: str) -> Table | None:
-    """One arm beside the baseline as the course report shows it, over the seeds that both finished."""
+    """Set one arm beside the baseline as the course report shows it, over the seeds that both finished."""
     points, baseline = report.analysis.points, report.summary.baseline
     base, other = points.get(baseline, {}), points.get(arm, {})
     seeds = sorted(set(base) & set(other))
@@ -69,7 +69,7 @@ def against_baseline(report: Report, arm: str) -> Table | None:
 
 
 def _pictures(report: Report, arm: str, runs: list[GanRun]) -> Iterator[Picture]:
-    """The pictures of one GAN on one class."""
+    """Draw the pictures of one GAN on one class."""
     name, label, real = arm_name(arm), runs[0].label, report.results.real
     of_class = "every class in turn"
     if label in report.question.labels:
@@ -98,7 +98,7 @@ def _pictures(report: Report, arm: str, runs: list[GanRun]) -> Iterator[Picture]
 
 
 def losses(runs: Sequence[GanRun]) -> Figure | None:
-    """Epoch against loss of discriminator and generator: every seed thin, their mean thick (figures 4 to 6)."""
+    """Draw epoch against loss of discriminator and generator: every seed thin, their mean thick (figures 4 to 6)."""
     if not any(run.losses for run in runs):
         return None
     figure, axes = single(7, 3.2)

@@ -35,7 +35,7 @@ FIRST_RECALL = 0.02
 
 
 def sections(report: Report) -> Iterator[Section]:
-    """One section; curves for a pair of classes only."""
+    """Yield one section; curves for a pair of classes only."""
     summary = report.summary
     ranked = ("average_precision", *([summary.primary] if summary.primary != "auc" else []))
     columns = [(capitalised(metric_name(name)), name) for name in (*REPORTED, *ranked)]
@@ -51,7 +51,7 @@ def sections(report: Report) -> Iterator[Section]:
 
 
 def _others(summary: Summary) -> list[str]:
-    """Metrics of a decision rule that no other table has."""
+    """List the metrics of a decision rule that no other table has."""
     measured = dict.fromkeys(name for found in summary.arms.values() for name in found.metrics)
     return [name for name in measured if "@" in name and re.split("[/@]", name)[0] not in (*DECIDED, *DEPLOYED)]
 
@@ -68,7 +68,7 @@ def _dots(summary: Summary) -> Picture:
 
 
 def dots(summary: Summary) -> Figure:
-    """A panel per metric, a row per arm, the baseline as a vertical line."""
+    """Draw a panel per metric, a row per arm, the baseline as a vertical line."""
     rows = arm_rows(summary, baseline=True)
     figure = blank(10, 0.3 * len(rows) + 0.9)
     panels = figure.subplots(1, len(REPORTED), sharey=True)
@@ -95,7 +95,7 @@ def _curves(report: Report) -> Picture:
 
 
 def curves(report: Report) -> Figure:
-    """ROC and precision-recall curves of a pair task, one line per arm: the mean over seeds at each x."""
+    """Draw ROC and precision-recall curves of a pair task, one line per arm: the mean over seeds at each x."""
     styles = line_styles(by_family(report.summary))
     figure = blank(9, 4.6)
     roc, precision = (styled(axes) for axes in figure.subplots(1, 2))

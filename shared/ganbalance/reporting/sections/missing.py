@@ -6,7 +6,7 @@ from ganbalance.reporting.layout import Entry, Group, Report, Section, Table
 
 
 def sections(report: Report) -> Iterator[Section]:
-    """One table; no section where nothing is missing."""
+    """Show one table; no section where nothing is missing."""
     missing = report.summary.missing_results
     if not missing:
         return

@@ -28,7 +28,7 @@ from ganbalance.reporting.wording import at_end
 
 
 def sections(report: Report) -> Iterator[Section]:
-    """One section; none where no classifier had a grid, as the course report's has none."""
+    """Yield one section; none where no classifier had a grid, as the course report's has none."""
     summary = report.summary
     arms = {
         arm: tuned for arm, found in summary.arms.items() if (tuned := found.sensitivity) and len(tuned.strengths) > 1
@@ -50,7 +50,7 @@ def sections(report: Report) -> Iterator[Section]:
 
 
 def _settings(summary: Summary) -> list[str]:
-    """Those of a network, whose numbers from 1 take the place of strengths; none of a head."""
+    """List the settings of a network, whose numbers from 1 take the place of strengths; none of a head."""
     return list(summary.classifier.settings)
 
 
@@ -99,7 +99,7 @@ def _strength(value: float, at_end: str | None, dose: Dose | None = None) -> Ent
 
 
 def _along(summary: Summary, arms: dict[str, Sensitivity]) -> Table:
-    """A row per strength: each arm's metric on test images, on tuning images, and its difference to the baseline."""
+    """Build a row per strength: each arm's metric on test images, on tuning images, its difference to the baseline."""
     shown = [arm for arm in arms if summary.arms[arm].family != "exempt"]
     grid = arms[shown[0]].strengths
 
@@ -120,7 +120,7 @@ def _along(summary: Summary, arms: dict[str, Sensitivity]) -> Table:
 
 
 def _counted(per_seed: dict[Any, float]) -> str:
-    """'3 (1 seed), 0.1 (4 seeds)': strongest first."""
+    """Format as '3 (1 seed), 0.1 (4 seeds)': strongest first."""
     counts = sorted(Counter(per_seed.values()).items(), reverse=True)
     return ", ".join(f"{strength:g} ({plural(count, 'seed')})" for strength, count in counts) or NOTHING
 
@@ -144,7 +144,7 @@ def _axis(summary: Summary) -> str:
 
 
 def along_grid(summary: Summary, arms: dict[str, Sensitivity]) -> Figure:
-    """Three panels over one axis of strengths, a line per arm."""
+    """Draw three panels over one axis of strengths, a line per arm."""
     styles, metric = line_styles(by_family(summary)), primary_name(summary)
     figure = blank(10, 4.2)
     tuning, test, difference = figure.subplots(1, 3, sharex=True)

@@ -8,7 +8,7 @@ from ganbalance.reporting.wording import classifier
 
 
 def sections(report: Report) -> Iterator[Section]:
-    """One section from the provenance in the summary."""
+    """Yield one section from the provenance in the summary."""
     summary, made = report.summary, report.summary.provenance
     seconds = " · ".join(f"{stage} {spent:,.1f}" for stage, spent in made.seconds.items())
     versions = "".join(f", {name} {' and '.join(found)}" for name, found in made.versions.items())

@@ -24,7 +24,7 @@ MARKERS = "os^DvP*X"
 
 
 def sections(report: Report) -> Iterator[Section]:
-    """Tables and a figure; one line where images were added and no frozen features are there to measure them in."""
+    """Show tables and a figure; one line where images were added and no frozen features exist to measure them in."""
     summary = report.summary
     if not (found := summary.quality):
         if "generative" in by_family(summary) and summary.classifier.kind != "linear-head":
@@ -81,7 +81,7 @@ def _tables(found: ImageQuality) -> tuple[Table, ...]:
 def _table(
     caption: str, found: ImageQuality, columns: Sequence[tuple[str, Callable[[Sets], Entry]]], notes: tuple[str, ...]
 ) -> Table:
-    """A row per arm and one for the control, a group per class; of many classes those with the fewest images."""
+    """Build a row per arm and one for the control, a group per class; of many classes those with the fewest images."""
     classes = _classes(found)
     groups = []
     for name in classes[:MOST_CLASSES]:
@@ -108,7 +108,7 @@ def _named(arm: str | None, sets: Sets) -> Entry:
 
 
 def fid_name(found: ImageQuality) -> str:
-    """'FID (efficientnet-lite0, n = 4,752)': it depends on both."""
+    """Format as 'FID (efficientnet-lite0, n = 4,752)': it depends on both."""
     return f"FID ({found.extractor}, n = {_range([_fid_n(one) for one in found.sets])})"
 
 
@@ -117,7 +117,7 @@ def _fid_n(one: SyntheticImages) -> int:
 
 
 def _fid(sets: Sets) -> Entry:
-    """With a flag where there are too few images."""
+    """Format FID, with a flag where there are too few images."""
     entry, n = _cell(sets, "fid", lambda value: f"{value:.3g}"), min(map(_fid_n, sets))
     return Entry(entry.text, f"{entry.detail}{f' biased: n = {n:,}' if n < ENOUGH_FOR_FID else ''}".strip())
 
@@ -127,7 +127,7 @@ def _of(name: str, shown: Callable[[float], str] = lambda value: f"{value:.3f}")
 
 
 def _cell(sets: Sets, name: str, shown: Callable[[float], str] = number) -> Entry:
-    """The mean over seeds with its standard deviation, over those that have the number."""
+    """Format the mean over seeds with its standard deviation, over those that have the number."""
     values = [value for one in sets if (value := getattr(one.quality, name)) is not None]
     if not values:
         return Entry(NOTHING)
@@ -143,7 +143,7 @@ def _range(numbers: Iterable[int]) -> str:
 
 
 def _compared(summary: Summary, found: ImageQuality) -> Iterator[str]:
-    """What the synthetic images are compared with."""
+    """Say what the synthetic images are compared with."""
     each = [
         f"{_range([one.quality.reference for one in found.sets if one.class_name == name])} of {quoted(name)}"
         for name in _classes(found)[:MOST_CLASSES]
@@ -161,7 +161,7 @@ def _compared(summary: Summary, found: ImageQuality) -> Iterator[str]:
 
 
 def _benefit(summary: Summary, found: ImageQuality) -> list[str]:
-    """Whether better images go with a greater gain, with what that rests on."""
+    """Say whether better images go with a greater gain, with what that rests on."""
     arms, seeds = ({getattr(point, name) for point in found.points} for name in ("arm", "seed"))
     metric = primary_name(summary)
     of = f"{plural(len(found.points), 'point')}, {plural(len(arms), 'arm')} at {plural(len(seeds), 'seed')}"
@@ -178,7 +178,7 @@ def _benefit(summary: Summary, found: ImageQuality) -> list[str]:
 
 
 def _copies(found: ImageQuality) -> str:
-    """What KID says of the control."""
+    """Say what the KID of the control is."""
     kids = [one.quality.kid for one in found.sets if one.arm is None and one.quality.kid is not None]
     return f" Mere copies of the training images have a KID of {number(fmean(kids))}." if kids else ""
 
@@ -200,7 +200,7 @@ _BOTH = {None: "it cannot be said", 0: "not measurably", -1: "yes", 1: "no: wors
 
 
 def _direction(found: Correlation | None) -> int | None:
-    """The sign of a correlation, 0 where its interval holds 0, None where it has none."""
+    """Return the sign of a correlation, 0 where its interval holds 0, None where it has none."""
     if found is None or found.low is None or found.high is None:
         return None
     return 0 if found.low <= 0 <= found.high else int(np.sign(found.rho))
@@ -233,7 +233,7 @@ def _picture(summary: Summary, found: ImageQuality) -> Picture:
 
 
 def scatter(summary: Summary, found: ImageQuality) -> Figure:
-    """Quality against benefit: a marker per arm, a point per seed."""
+    """Draw quality against benefit: a marker per arm, a point per seed."""
     figure, axes = single(7, 4)
     if summary.margins:
         axes.axhspan(-summary.margins.ranking, summary.margins.ranking, color=GRID, zorder=0)

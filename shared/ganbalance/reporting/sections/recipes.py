@@ -10,7 +10,7 @@ from ganbalance.reporting.layout import Item, Report, Section
 
 
 def sections(report: Report) -> Iterator[Section]:
-    """The parts of every recipe that the experiment spells out."""
+    """List the parts of every recipe that the experiment spells out."""
     dumped = [recipe.model_dump(mode="json", exclude_defaults=True) for recipe in report.question.experiment.arms]
     spelled = [parts for parts in dumped if isinstance(parts, dict)]
     if spelled:
@@ -19,5 +19,5 @@ def sections(report: Report) -> Iterator[Section]:
 
 
 def _line(parts: dict[str, Any]) -> str:
-    """As in the experiment file, on one line."""
+    """Write as in the experiment file, on one line."""
     return yaml.safe_dump(parts, default_flow_style=True, sort_keys=False, width=1000).strip()[1:-1]

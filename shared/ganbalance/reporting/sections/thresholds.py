@@ -8,7 +8,7 @@ from ganbalance.reporting.tables import of_arms
 
 
 def sections(report: Report) -> Iterator[Section]:
-    """Values, differences, and what of them is threshold alone."""
+    """Show values, differences, and what of them is threshold alone."""
     summary = report.summary
     measured = {metric for found in summary.arms.values() for metric in found.metrics}
     rules = [rule for rule in (BALANCED_AS_TRAINED, BALANCED_FAIR) if rule in measured]

@@ -9,7 +9,7 @@ from ganbalance.reporting.wording import would_shrink
 
 
 def sections(report: Report) -> Iterator[Section]:
-    """One table of every arm that was judged; no section where none was."""
+    """Show one table of every arm that was judged; no section where none was."""
     summary = report.summary
 
     def row(arm: str) -> tuple[Entry, ...] | None:
