@@ -26,19 +26,19 @@ class Rule:
     offsets: Floats  # (K,)
 
     def log_probabilities(self, logits_NK: Floats) -> Floats:
-        """float64 (N, K); exact also where a probability rounds to 1."""
+        """Compute log probabilities, float64 (N, K); exact also where a probability rounds to 1."""
         from scipy.special import log_softmax
 
         log_p: Floats = log_softmax(self.scale * logits_NK + self.offsets, axis=1)
         return log_p
 
     def decide(self, logits_NK: Floats) -> Ints:
-        """The predicted classes, int64 (N,); the first class on a tie."""
+        """Predict the classes, int64 (N,); the first class on a tie."""
         predicted_N: Ints = np.argmax(self.scale * logits_NK + self.offsets, axis=1).astype(np.int64)
         return predicted_N
 
     def for_prior(self, learned_K: ArrayLike, wanted_K: ArrayLike | None = None) -> "Rule":
-        """The rule for class shares `wanted_K` (default: equal) in place of the `learned_K` it was fitted under.
+        """Adapt the rule to class shares `wanted_K` (default: equal) in place of the `learned_K` it was fitted under.
 
         Saerens, Latinne & Decaestecker 2002, "Adjusting the outputs of a classifier to new a priori probabilities",
         eq. 2.4. Raises DataError for a class without a share.
@@ -49,7 +49,7 @@ class Rule:
 
 
 def fit(logits_NK: Floats, labels_N: Ints, weights_N: Floats) -> Rule:
-    """The rule with the smallest weighted cross entropy on these images.
+    """Fit the rule with the smallest weighted cross entropy on these images.
 
     Targets are smoothed as by Platt 1999, "Probabilistic outputs for support vector machines", section 2.2: a class
     with n images gets (n + 1) / (n + 2), which keeps the scale finite where the classes are separated perfectly. With
@@ -83,13 +83,13 @@ def fit(logits_NK: Floats, labels_N: Ints, weights_N: Floats) -> Rule:
 
 
 def fit_fair(logits_NK: Floats, labels_N: Ints) -> Rule:
-    """The rule for classes that weigh the same, whatever their numbers among these images. Every class is there."""
+    """Fit the rule for classes that weigh the same, whatever their numbers among these images. Every class is there."""
     counts_K = np.bincount(labels_N, minlength=logits_NK.shape[1])
     return fit(logits_NK, labels_N, 1.0 / counts_K[labels_N])
 
 
 def _smoothed(labels_N: Ints, classes: int) -> Floats:
-    """Each image's target over the classes, float64 (N, K)."""
+    """Smooth each image's target over the classes, float64 (N, K)."""
     missing_K = 1 / (np.bincount(labels_N, minlength=classes) + 2)
     targets_NK = np.repeat(missing_K[labels_N, None] / (classes - 1), classes, axis=1)
     targets_NK[np.arange(len(labels_N)), labels_N] = 1 - missing_K[labels_N]

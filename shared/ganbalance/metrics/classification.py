@@ -33,7 +33,7 @@ _BLOCK_VALUES = 2**18
 
 
 def primary(k: int) -> str:
-    """The metric of ranking that a verdict on K classes rests on: no shift of a class's scores moves it."""
+    """Name the metric of ranking that a verdict on K classes rests on: no shift of a class's scores moves it."""
     return "auc" if k == PAIR else "pairwise_auc"
 
 
@@ -60,7 +60,7 @@ class Settled:
     fair: Rule | None
 
     def rules(self, scores: Scores, deployment_prior_K: Floats) -> dict[str, Rule]:
-        """Every decision rule of one cell by name."""
+        """Collect every decision rule of one cell by name."""
         found = {AS_TRAINED: scores.as_trained(self.strength)}
         if self.fair is not None:
             equal = np.full(scores.classes, 1 / scores.classes)
@@ -71,7 +71,7 @@ class Settled:
 def measure(
     scores: Scores, settled: Settled, settings: Settings, weights_BT: np.ndarray | None = None
 ) -> dict[str, Floats]:
-    """Metric name -> float64 (B,): row b is of the test set in which image t appears weights_BT[b, t] times.
+    """Compute metrics, name -> float64 (B,): row b is of the test set in which image t appears weights_BT[b, t] times.
 
     Without weights, the test set as it is: (1,). Every draw must hold every class (DataError).
     """
@@ -82,13 +82,13 @@ def measure(
 
 
 def ranking(scores: Scores, strength: int, settings: Settings, weights_BT: np.ndarray) -> Floats:
-    """The primary metric alone at one strength, float64 (B,)."""
+    """Compute the primary metric alone at one strength, float64 (B,)."""
     pairs = {pair: found.test[strength] for pair, found in scores.ranked_pairs().items()}
     return _ranking(pairs, scores.test_labels, scores.classes, settings, weights_BT)
 
 
 def held_out_ranking(scores: Scores, settings: Settings, weights_BV: np.ndarray) -> Floats:
-    """The primary metric on weighted held-out images at every strength, float64 (B, G)."""
+    """Compute the primary metric on weighted held-out images at every strength, float64 (B, G)."""
     return np.stack(
         [
             _ranking(
@@ -105,7 +105,7 @@ def held_out_ranking(scores: Scores, settings: Settings, weights_BV: np.ndarray)
 
 
 def held_out_macro(scores: Scores, weights_BV: np.ndarray) -> Floats:
-    """Macro one-vs-rest AUC of the probabilities under equal class shares, at every strength, float64 (B, G).
+    """Compute macro one-vs-rest AUC of the probabilities under equal class shares, at every strength, float64 (B, G).
 
     Not under those of the training mix: an arm that only shifts them would be tuned differently.
     """
@@ -121,14 +121,14 @@ def held_out_macro(scores: Scores, weights_BV: np.ndarray) -> Floats:
 def _ranking(
     pairs: Mapping[tuple[int, int], Floats], labels_N: Ints, k: int, settings: Settings, weights_BN: np.ndarray
 ) -> Floats:
-    """The primary metric of log odds (n,) by pair, on draws of images with these labels, float64 (B,)."""
+    """Compute the primary metric of log odds (n,) by pair, on draws of images with these labels, float64 (B,)."""
     orders = _pair_orders(pairs, labels_N)
     found = [_mean_over_rare(_aucs(orders, weights_NC), settings.rare, k) for weights_NC in _blocks(weights_BN)]
     return np.concatenate(found)
 
 
 def _pair_orders(pairs: Mapping[tuple[int, int], Floats], labels_N: Ints) -> dict[tuple[int, int], Order]:
-    """The images of each pair by its log odds (n,)."""
+    """Order the images of each pair by its log odds (n,)."""
     rows = {pair: np.nonzero(of_pair(labels_N, pair))[0] for pair in pairs}
     return {pair: Order.of(labels_N[rows[pair]] == pair[1], odds, rows[pair]) for pair, odds in pairs.items()}
 
@@ -138,14 +138,14 @@ def _aucs(orders: Mapping[tuple[int, int], Order], weights_NC: Floats) -> dict[t
 
 
 def _blocks(weights_BN: np.ndarray) -> Iterator[Floats]:
-    """Blocks of draws as float64 (N, C), small enough that the passes over one stay in cache."""
+    """Yield blocks of draws as float64 (N, C), small enough that the passes over one stay in cache."""
     block = max(1, _BLOCK_VALUES // weights_BN.shape[1])
     for start in range(0, len(weights_BN), block):
         yield np.ascontiguousarray(weights_BN[start : start + block].T, dtype=np.float64)
 
 
 def _mean_over_rare(pairs: Mapping[tuple[int, int], Floats], rare: Sequence[int], k: int) -> Floats:
-    """Averaged over the K - 1 pairs of each rare class, then over the rare classes."""
+    """Average over the K - 1 pairs of each rare class, then over the rare classes."""
     if k == PAIR:
         return pairs[0, 1]
     of_rare = [np.mean([value for pair, value in pairs.items() if c in pair], axis=0) for c in rare]
@@ -193,7 +193,7 @@ class _Cell:
         )
 
     def measured(self, weights_TC: Floats) -> dict[str, Floats]:
-        """Every metric of a block of draws, float64 (C,) each."""
+        """Compute every metric of a block of draws, float64 (C,) each."""
         factors_KC = deployment_factors(self.labels, weights_TC, self.settings.deployment_prior)
         curves = {c: order.curve(weights_TC) for c, order in self.one_vs_rest.items()}
         if self.k == PAIR:
@@ -257,7 +257,7 @@ class _Cell:
         return found
 
     def _equally(self, losses_LT: Floats, weights_TC: Floats) -> Floats:
-        """The mean of per-image losses in which every class weighs the same, float64 (L, C)."""
+        """Average per-image losses so that every class weighs the same, float64 (L, C)."""
         of_class_KT = (self.labels == np.arange(self.k)[:, None]).astype(np.float64)
         sums_LKC = (losses_LT[:, None] * of_class_KT) @ weights_TC
         return np.asarray((sums_LKC / (of_class_KT @ weights_TC)).mean(axis=1), dtype=np.float64)
@@ -269,7 +269,7 @@ class _Cell:
 
 
 def _losses(log_p_TK: Floats, labels_T: Ints) -> Floats:
-    """Brier score and log loss of every image, float64 (2, T).
+    """Compute Brier score and log loss of every image, float64 (2, T).
 
     Brier 1950, "Verification of forecasts expressed in terms of probability", halved, so that it lies in [0, 1] and is
     the squared error of the probability where there are two classes; log loss in nats.
@@ -280,7 +280,7 @@ def _losses(log_p_TK: Floats, labels_T: Ints) -> Floats:
 
 
 def _log_odds(log_p_TK: Floats, c: int) -> Floats:
-    """Of class c against the rest, float64 (T,): orders images as their probability does, without its ties at 1."""
+    """Compute log odds of c against the rest, float64 (T,): they order images as c's probability, without ties at 1."""
     others = np.delete(log_p_TK, c, axis=1)
     highest = others.max(axis=1)
     rest: Floats = highest + np.log(np.exp(others - highest[:, None]).sum(axis=1))

@@ -73,7 +73,7 @@ class Components:
     image_count: int | None = None
 
     def variance_end(self, tail: float) -> tuple[float, float]:
-        """An end of the interval of the whole variance, and the degrees of freedom that it would have.
+        """Compute an end of the interval of the whole variance, and the degrees of freedom that it would have.
 
         `tail` is the share above the chi-square quantile taken, so that a large one gives the upper end. The parts'
         own chi-square intervals are combined as by Graybill & Wang 1980.
@@ -128,7 +128,7 @@ class Estimate:
         return int(self.low > 0) - int(self.high < 0)
 
     def detectable(self, tests: int) -> Detectable:
-        """The effect that is significant at level .05 / tests with a power of 80 %, by the noncentral t.
+        """Compute the effect that is significant at level .05 / tests with a power of 80 %, by the noncentral t.
 
         Its range is that of the variance, which a run knows badly; none where the parts are not known.
         """
@@ -140,7 +140,7 @@ class Estimate:
         return Detectable(low, typical, high)
 
     def inside(self, margin: float) -> bool:
-        """Whether the whole interval lies strictly within +- margin."""
+        """Tell whether the whole interval lies strictly within +- margin."""
         return -margin < self.low and self.high < margin
 
     def _quantile(self, share: float) -> float:
@@ -150,7 +150,7 @@ class Estimate:
 
 
 def detectable_effect(df: float, tests: int) -> float:
-    """How many standard errors the true mean has to be off 0 for a power of 80 % at the two-sided level .05 / tests.
+    """Say how many standard errors off 0 the true mean has to be for power 80 % at the two-sided level .05 / tests.
 
     The other tail, on the wrong side of 0, is left out: it holds less than one in ten thousand.
     """
@@ -160,14 +160,14 @@ def detectable_effect(df: float, tests: int) -> float:
 
 
 def _stretch(df: int, tail: float) -> float:
-    """df over the chi-square quantile with `tail` above it: from an estimated variance to an end of its interval."""
+    """Divide df by the chi-square quantile with `tail` above: from an estimated variance to an end of its interval."""
     from scipy.special import chdtri
 
     return df / float(chdtri(df, tail))
 
 
 def half_samples(seeds: int) -> NDArray[np.bool_]:
-    """Which of S >= 2 seeds each subset keeps, bool (R, S): all ways to leave out S // 2, or `HALVES` of them."""
+    """Say which of S >= 2 seeds each subset keeps, bool (R, S): all ways to leave out S // 2, or `HALVES` of them."""
     kept = list(itertools.combinations(range(seeds), seeds - seeds // 2))
     if len(kept) > HALVES:
         chosen = numpy_rng(seeds, "half-samples").choice(len(kept), HALVES, replace=False)
@@ -183,7 +183,7 @@ def estimate(
     grouped: bool = False,
     folds: int | None = None,
 ) -> Estimate:
-    """The mean over S >= 2 seeds; values (S, 1 + B): the test set as it is, then B joint draws of its images.
+    """Estimate the mean over S >= 2 seeds; values (S, 1 + B): the test set as it is, then B joint draws of its images.
 
     `halves_H` are the means of the whole procedure on each of `half_samples`; without them nothing was chosen from
     seeds. `image_count` is the number of test images in the smallest class, or of groups of them, if `grouped`: groups
@@ -225,7 +225,7 @@ class Share:
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """Step-down adjusted p values: Holm 1979, "A simple sequentially rejective multiple test procedure"."""
+    """Adjust p values, step-down: Holm 1979, "A simple sequentially rejective multiple test procedure"."""
     adjusted: dict[str, float] = {}
     floor = 0.0
     for rank, name in enumerate(sorted(p_values, key=lambda name: p_values[name])):
@@ -260,7 +260,7 @@ class Sample:
 
 
 def ratio(part: Sample, whole: Sample) -> Share | None:
-    """mean part / mean whole with the set of ratios r at which part - r whole may have mean 0 (Fieller 1954).
+    """Compute mean part / mean whole with the set of ratios r at which part - r whole may have mean 0 (Fieller 1954).
 
     None unless the interval of `whole` lies above 0: only then is that set an interval.
     """
@@ -283,7 +283,7 @@ def ratio(part: Sample, whole: Sample) -> Share | None:
 
 
 def edge(rejected: Callable[[float], bool], inside: float, outside: float) -> float:
-    """Where, between a point that is kept and one that is rejected, rejection begins (bisection)."""
+    """Find where, between a point that is kept and one that is rejected, rejection begins (bisection)."""
     for _ in range(50):
         middle = (inside + outside) / 2
         inside, outside = (inside, middle) if rejected(middle) else (middle, outside)

@@ -32,13 +32,13 @@ class Stretch:
     crossings: tuple[float, ...]
 
     def on(self, scale: Callable[[float], float]) -> "Stretch":
-        """The same on another scale of the axis, which rises with this one."""
+        """Put the stretch on another scale of the axis, which rises with this one."""
         low, high = (None if end is None else scale(end) for end in (self.low, self.high))
         return Stretch(low, high, tuple(map(scale, self.crossings)))
 
 
 def sign_changes(places: Sequence[float], means: Sequence[float]) -> tuple[float, ...]:
-    """Where the line through these points meets 0 and goes on on the other side, rising."""
+    """Find where the line through these points meets 0 and goes on on the other side, rising."""
     off = [i for i, mean in enumerate(means) if mean]
     found = []
     for i, j in pairwise(off):
@@ -49,7 +49,7 @@ def sign_changes(places: Sequence[float], means: Sequence[float]) -> tuple[float
 
 
 def stretches(places: Sequence[float], differences: Sequence[Sample]) -> tuple[Stretch, ...]:
-    """Every part of the axis on which the difference may be 0, rising; `places` rise, one for each difference."""
+    """Find every part of the axis on which the difference may be 0, rising; `places` rise, one for each difference."""
     line = _Line(tuple(places), tuple(differences))
     changes = sign_changes(places, [float(one.values[:, 0].mean()) for one in differences])
     x = np.unique(np.concatenate([changes, *(np.linspace(*ends, STEPS + 1) for ends in pairwise(places))]))
@@ -73,12 +73,12 @@ class _Line:
     differences: tuple[Sample, ...]
 
     def sign(self, x: float) -> int:
-        """1 or -1 where the interval of the difference at `x` excludes 0, else 0."""
+        """Return 1 or -1 where the interval of the difference at `x` excludes 0, else 0."""
         after = int(np.clip(np.searchsorted(self.places, x), 1, len(self.places) - 1))
         left, right = self.places[after - 1], self.places[after]
         share = (x - left) / (right - left)
         return ((1 - share) * self.differences[after - 1] + share * self.differences[after]).estimate.sign
 
     def edge(self, inside: float, outside: float) -> float:
-        """Where between the two places the difference begins to differ from 0."""
+        """Find where between the two places the difference begins to differ from 0."""
         return edge(lambda x: self.sign(x) != 0, float(inside), float(outside))

@@ -56,7 +56,7 @@ class Measured:
         }
 
     def point(self, kept: frozenset[int], seed: int) -> dict[str, Floats]:
-        """The metrics of `seed`, float64 (1,), when everything was chosen from the seeds `kept`."""
+        """Compute the metrics of `seed`, float64 (1,), with everything chosen from the seeds `kept`."""
         own = kept.intersection(self.cells)
         if (own, seed) not in self._points:
             if own not in self._settled:
@@ -107,26 +107,26 @@ class MeasuredRun:
         self._samples: dict[tuple[str, str, tuple[int, ...]], Sample] = {}
 
     def trained(self, arm: str) -> bool:
-        """Whether at most one cell in five diverged."""
+        """Tell whether at most one cell in five diverged."""
         return len(self.diverged.get(arm, ())) <= verdicts.MOST_DIVERGED * len(self.run.seeds)
 
     def seeds(self, arm: str) -> list[int]:
-        """Seeds with a result, a diverged one counted as the baseline."""
+        """List the seeds with a result, a diverged one counted as the baseline."""
         return sorted({*self.cells[arm], *self.imputed[arm]})
 
     def common(self, *arms: str) -> list[int]:
-        """The seeds that all of these arms have."""
+        """List the seeds that all of these arms have."""
         return sorted(set.intersection(*(set(self.seeds(arm)) if arm in self.cells else set() for arm in arms)))
 
     def metrics(self, arm: str) -> list[str]:
-        """The names of its metrics; none where it has no result."""
+        """Name the metrics of an arm; none where it has no result."""
         return [name for seed in self.seeds(arm)[:1] for name in self._source(arm, seed).drawn[seed]]
 
     def _source(self, arm: str, seed: int) -> Measured:
         return self.arms[arm if seed in self.cells[arm] else self.run.baseline]
 
     def sample(self, arm: str, metric: str, seeds: Sequence[int]) -> Sample:
-        """One metric over seeds."""
+        """Sample one metric over seeds."""
         wanted = (arm, metric, tuple(seeds))
         if wanted not in self._samples:
             of_seed = {seed: self._source(arm, seed) for seed in seeds}
@@ -136,13 +136,13 @@ class MeasuredRun:
         return self._samples[wanted]
 
     def gain(self, arm: str, metric: str, other: str | None = None, seeds: Sequence[int] | None = None) -> Sample:
-        """Paired differences to the baseline, or to another arm, over the seeds that both have."""
+        """Compute paired differences to the baseline, or to another arm, over the seeds that both have."""
         against = other or self.run.baseline
         shared = self.common(arm, against) if seeds is None else seeds
         return self.sample(arm, metric, shared) - self.sample(against, metric, shared)
 
     def per_seed_gain(self, arm: str) -> Estimate | None:
-        """The difference in ranking where each seed of both arms has the strength that it alone would choose."""
+        """Estimate the difference in ranking with the strength that each seed of both arms alone would choose."""
         baseline = self.run.baseline
         seeds = self.common(arm, baseline) if self.run.families[arm] != "baseline" else []
         found = [[self._source(one, seed).at_own_strength.get(seed) for one in (arm, baseline)] for seed in seeds]
@@ -167,7 +167,7 @@ class _Counted(TypedDict):
 
 
 def _halves(seeds: Sequence[int]) -> list[frozenset[int]]:
-    """The half samples of these seeds; none of a single one."""
+    """List the half samples of these seeds; none of a single one."""
     if len(seeds) < MIN_SEEDS_INTERVAL:
         return []
     return [frozenset(itertools.compress(seeds, kept)) for kept in half_samples(len(seeds))]

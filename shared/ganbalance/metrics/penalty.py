@@ -13,7 +13,7 @@ from ganbalance.metrics.results import Difference, OfDose, Sensitivity
 
 
 def sensitivity(measured: MeasuredRun, arm: str) -> Sensitivity:
-    """Of an arm that has cells."""
+    """Describe what the penalty does to an arm that has cells."""
     tuned, base = measured.arms[arm], measured.arms.get(measured.run.baseline)
     scores = next(iter(tuned.cells.values()))
     place = tuned.settled.pair_strength
@@ -54,28 +54,28 @@ def _of_dose(tuned: Measured, base: Measured | None, dose: int) -> OfDose:
 
 
 def _tuning(tuned: Measured) -> Floats:
-    """The primary metric on held-out images at every place in the grid, float64 (G,)."""
+    """Average the primary metric on held-out images at every place in the grid, float64 (G,)."""
     return np.asarray(np.mean([found.mean(axis=0) for found in tuned.tuning.ranking.values()], axis=0))
 
 
 def _test(tuned: Measured) -> Floats:
-    """The same on test images."""
+    """Average the primary metric on test images likewise."""
     return np.asarray(np.mean(list(tuned.along_grid.values()), axis=0))
 
 
 def _paired(tuned: Measured, base: Measured | None) -> list[tuple[Floats, Floats]]:
-    """What both say of the test images at every place in their grids, by the seeds that both have."""
+    """Pair what both say of the test images at every place in their grids, by the seeds that both have."""
     if base is None or base is tuned:
         return []
     return [(mine, base.along_grid[seed]) for seed, mine in tuned.along_grid.items() if seed in base.along_grid]
 
 
 def _at_end(place: int, grid: NDArray[np.float64]) -> str | None:
-    """Strengths fall; the numbers of a network's settings rise, and none of them is an end."""
+    """Name the end of the grid that a place is: strengths fall; numbers of a network's settings rise and have none."""
     falls = len(grid) > 1 and grid[0] > grid[-1]
     return {0: "strongest", len(grid) - 1: "weakest"}.get(place) if falls else None
 
 
 def _listed(values: ArrayLike) -> list[float]:
-    """JSON knows no NaN: a classifier without a penalty has the strength 0."""
+    """List values for JSON, which knows no NaN: a classifier without a penalty has the strength 0."""
     return [float(value) for value in np.nan_to_num(np.asarray(values, dtype=np.float64))]

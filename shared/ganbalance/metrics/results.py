@@ -49,7 +49,7 @@ class Difference:
 
     @classmethod
     def of(cls, found: Estimate, p_holm: float | None = None) -> "Difference":
-        """With its interval."""
+        """Build it from an estimate, with its interval."""
         return cls(found.mean, found.low, found.high, found.p, p_holm)
 
     @property

@@ -101,12 +101,12 @@ class Scores:
         return int(self.test.shape[2])
 
     def same_test_images(self, other: "Scores") -> bool:
-        """Whether rows, labels and groups of the test images agree."""
+        """Tell whether rows, labels and groups of the test images agree."""
         names = ("test_rows", "test_labels", "test_groups")
         return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in names)
 
     def ranked_pairs(self) -> dict[tuple[int, int], PairScores]:
-        """The pairs whose ranking is judged: the task's own two classes, or those with a head of their own."""
+        """Collect the pairs whose ranking is judged: the task's own two classes, or those with a head of their own."""
         if self.classes > PAIR:
             return self.pairs
         return {
@@ -114,26 +114,26 @@ class Scores:
         }
 
     def as_trained(self, strength: int) -> Rule:
-        """The rule on the scale of the arm's own training mix: 0.5 of a pair, argmax of more."""
+        """Build the rule on the scale of the arm's own training mix: 0.5 of a pair, argmax of more."""
         return Rule(float(self.scale[strength]), self.offsets[strength])
 
     def at_equal_shares(self, strength: int) -> Rule:
-        """The same rule, had all classes been as large in training."""
+        """Build the same rule, had all classes been as large in training."""
         return self.as_trained(strength).for_prior(self.prior if self.prior.ndim == 1 else self.prior[strength])
 
     def dose_at(self, place: int) -> int | None:
-        """The dose of a place in the grid."""
+        """Look up the dose of a place in the grid."""
         return None if self.doses is None else int(self.doses[place])
 
     def places(self, dose: int | None) -> slice:
-        """The places in the grid that have this dose; all of them where there is one."""
+        """Find the places in the grid that have this dose; all of them where there is one."""
         if self.doses is None:
             return slice(0, None)
         (same,) = np.nonzero(self.doses == dose)
         return slice(int(same[0]), int(same[-1]) + 1)
 
     def rescored(self) -> Self:
-        """The same logits, as trained under equal class shares."""
+        """Return the same logits, as trained under equal class shares."""
         equal = np.full(self.classes, 1 / self.classes)
         rules = [self.at_equal_shares(g) for g in range(len(self.strengths))]
         changed = {"offsets": np.stack([rule.offsets for rule in rules]), "prior": equal}
@@ -161,7 +161,7 @@ class Scores:
 
 
 def of_doses(cells: Sequence[Scores]) -> Scores:
-    """The scores of one arm at one seed with every dose of synthetic images, in the order of the doses."""
+    """Join the scores of one arm at one seed with every dose of synthetic images, in the order of the doses."""
     along = ("strengths", "test", "held_out", "scale", "offsets")
     joined = {name: np.concatenate([getattr(cell, name) for cell in cells]) for name in along}
     sizes = [len(cell.strengths) for cell in cells]
@@ -179,12 +179,12 @@ def of_doses(cells: Sequence[Scores]) -> Scores:
 
 
 def of_pair(labels_N: Ints, pair: tuple[int, int]) -> NDArray[np.bool_]:
-    """Which images are of one of the two classes: bool (N,)."""
+    """Tell which images are of one of the two classes: bool (N,)."""
     return np.isin(labels_N, pair)
 
 
 def ranked(rare: Iterable[int], classes: int) -> list[tuple[int, int]]:
-    """The pairs of classes that are judged apart: all that hold a rare one, unless the task is a pair itself."""
+    """List the pairs of classes that are judged apart: all that hold a rare one, unless the task is a pair itself."""
     if classes == PAIR:
         return []
     return [pair for pair in combinations(range(classes), 2) if set(pair) & set(rare)]
@@ -203,7 +203,7 @@ def of_networks(  # noqa: PLR0913
     test_groups: Ints | None = None,
     held_out_groups: Ints | None = None,
 ) -> Scores:
-    """Scores from the logits of a network at each of G settings, whose numbers from 1 take the place of strengths.
+    """Build scores from a network's logits at each of G settings, whose numbers from 1 take the place of strengths.
 
     A network's logits are taken as they are, and a pair's log odds are those of the network of all classes. Where
     nothing is held out there is nothing to choose by, and one network.

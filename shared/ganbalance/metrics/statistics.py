@@ -30,7 +30,7 @@ class _Analyst(MeasuredRun):
     # -- the run ---------------------------------------------------------------------------------------------------
 
     def analysis(self) -> Analysis:
-        """Everything."""
+        """Conclude everything."""
         adjusted, seeds = self._adjusted(), sorted(self.run.seeds)
         return Analysis(
             primary=self.primary,
@@ -82,7 +82,7 @@ class _Analyst(MeasuredRun):
         return Margins(min(wanted, half), None if fair is None else share * (1 - fair), capped=half < wanted)
 
     def ranking(self, arm: str) -> Estimate:
-        """The paired difference in the primary metric."""
+        """Estimate the paired difference in the primary metric."""
         return self.gain(arm, self.primary).estimate
 
     def _adjusted(self) -> dict[str, float]:
@@ -96,7 +96,7 @@ class _Analyst(MeasuredRun):
         return [arm for arm, its in self.run.families.items() if its == family]
 
     def _equality_within_reach(self) -> bool | None:
-        """Whether any arm's interval is narrow enough to lie inside the margin; None without arms to judge."""
+        """Tell whether any arm's interval is narrow enough to lie inside the margin; None without arms to judge."""
         arms = [arm for arm in self.run.families if self.judged(arm) and self.run.families[arm] != "control"]
         if not arms or self.margins is None:
             return None
@@ -109,7 +109,7 @@ class _Analyst(MeasuredRun):
         return all(measured.settled.fair is not None for measured in self.arms.values())
 
     def judged(self, arm: str) -> bool:
-        """Whether the arm takes part in tests: it has a family or is a control, enough seeds, and it trained."""
+        """Tell whether the arm takes part in tests: it has a family or is a control, enough seeds, and it trained."""
         is_method = self.run.families[arm] not in ("baseline", "exempt")
         return is_method and len(self.common(arm, self.run.baseline)) >= verdicts.MIN_SEEDS
 
@@ -166,11 +166,11 @@ class _Analyst(MeasuredRun):
         )
 
     def _moved(self, arm: str) -> Sample:
-        """How far the threshold moved: the gain of balanced accuracy as trained, less that of the fair rule."""
+        """Say how far the threshold moved: the gain of balanced accuracy as trained, less that of the fair rule."""
         return self.gain(arm, f"balanced_accuracy@{AS_TRAINED}") - self.gain(arm, f"balanced_accuracy@{FAIR}")
 
     def _finished(self, arm: str) -> Difference | None:
-        """The difference over the seeds that trained, where some did not."""
+        """Take the difference over the seeds that trained, where some did not."""
         seeds = [seed for seed in self.cells[arm] if seed in self.cells[self.run.baseline]]
         if not self.diverged.get(arm) or not seeds:
             return None
@@ -191,7 +191,7 @@ class _Analyst(MeasuredRun):
         return {arm: _difference(found, generative.get(arm, found.estimate.p)) for arm, found in samples.items()}
 
     def _gap_recovered(self, arm: str) -> Share | None:
-        """The share of the gap from baseline to oracle; None where the gap is not clearly above 0."""
+        """Compute the share of the gap from baseline to oracle; None where the gap is not clearly above 0."""
         oracle, baseline = self.run.oracle, self.run.baseline
         seeds = self.common(arm, baseline, oracle)
         fixed = arm in (baseline, oracle) or self.run.families[arm] == "exempt"

@@ -25,7 +25,7 @@ class PooledTest:
 
     @classmethod
     def of(cls, cells: Mapping[str, Mapping[int, Scores]]) -> "PooledTest":
-        """Of cells by arm and seed. Raises DataError where cells that should share their test images do not."""
+        """Pool the test images of cells by arm and seed. Raises DataError where cells that should share them do not."""
         first: dict[int | None, Scores] = {}
         for arm, of_arm in cells.items():
             for seed, scores in of_arm.items():
@@ -47,22 +47,22 @@ class PooledTest:
         return cls(labels, groups, {seed: np.searchsorted(whole, of_seed) for seed, of_seed in rows.items()})
 
     def counts(self, classes: int) -> Ints:
-        """Images of each class, or groups of them: int64 (classes,)."""
+        """Count the images of each class, or groups of them: int64 (classes,)."""
         return independent_counts(self.labels, self.groups, classes)
 
     def draws(self, count: int, rng: np.random.Generator) -> NDArray[np.int16]:
-        """Weights, int16 (count, T), of resamples of all images at once, in which every seed tests every class."""
+        """Draw weights, int16 (count, T), of resamples of all images at once, in which every seed tests every class."""
         weights_BT = grouped_draws(self.labels, self.groups, count, rng)
         while len(lacking := np.flatnonzero(self._lacks_a_class(weights_BT))):
             weights_BT[lacking] = grouped_draws(self.labels, self.groups, len(lacking), rng)
         return weights_BT
 
     def of_seed(self, seed: int, weights_BT: NDArray[np.int16]) -> NDArray[np.int16]:
-        """The weights of the test images of one seed, in the order of its scores."""
+        """Select the weights of the test images of one seed, in the order of its scores."""
         return weights_BT if self.places is None else weights_BT[:, self.places[seed]]
 
     def _lacks_a_class(self, weights_BT: NDArray[np.int16]) -> NDArray[np.bool_]:
-        """Which draws leave a seed without an image of some class, bool (B,)."""
+        """Tell which draws leave a seed without an image of some class, bool (B,)."""
         lacks_B = np.zeros(len(weights_BT), bool)
         for places in (self.places or {}).values():
             for label in np.unique(self.labels):

@@ -62,7 +62,7 @@ class Tuning:
 
 
 def of_one_seed(scores: Scores, settings: Settings) -> int | None:
-    """The place in the grid that a user of this seed alone would choose, on the kept validation images.
+    """Choose the place in the grid that a user of this seed alone would, on the kept validation images.
 
     None without them.
     """
@@ -83,7 +83,7 @@ def _ranked(scores: Scores, settings: Settings, weights_BV: np.ndarray) -> Float
 
 
 def _weights(seed: int, scores: Scores, *, bootstrapped: bool) -> np.ndarray:
-    """How often each held-out image counts, int16 (B, V): the same for every arm of a seed."""
+    """Say how often each held-out image counts, int16 (B, V): the same for every arm of a seed."""
     if bootstrapped and len(scores.held_out_labels):
         rng = numpy_rng(seed, "tuning-bootstrap")
         return grouped_draws(scores.held_out_labels, scores.held_out_groups, BOOTSTRAPS, rng)
@@ -91,7 +91,7 @@ def _weights(seed: int, scores: Scores, *, bootstrapped: bool) -> np.ndarray:
 
 
 def _of_best_dose(tables_BG: list[Floats], scores: Scores) -> slice:
-    """The places in the grid of the dose that most bootstraps rank first, at the strength that suits it best."""
+    """Find the places in the grid of the dose that most bootstraps rank first, at the strength that suits it best."""
     if scores.doses is None:
         return scores.places(None)
     dose_B = scores.doses[_best(tables_BG, slice(None))]
@@ -99,10 +99,10 @@ def _of_best_dose(tables_BG: list[Floats], scores: Scores) -> slice:
 
 
 def _choice(tables_BG: list[Floats], among: slice) -> int:
-    """The place in the grid that most bootstraps rank first by the mean over seeds."""
+    """Choose the place in the grid that most bootstraps rank first by the mean over seeds."""
     return int(among.start) + int(np.bincount(_best(tables_BG, among)).argmax())
 
 
 def _best(tables_BG: list[Floats], among: slice) -> Ints:
-    """The place, from the first that is looked at, that each bootstrap ranks first, int64 (B,)."""
+    """Find the place, from the first that is looked at, that each bootstrap ranks first, int64 (B,)."""
     return np.asarray(np.argmax(np.round(np.mean(tables_BG, axis=0)[:, among], _TIE), axis=1))

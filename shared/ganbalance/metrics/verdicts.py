@@ -85,7 +85,7 @@ class Finding:
 
 
 def find(evidence: Evidence) -> Finding:
-    """`RULE`, for an arm with enough seeds and test images that trained."""
+    """Apply `RULE` to an arm with enough seeds and test images that trained."""
     ranking = evidence.ranking
     if ranking.inside(evidence.ranking_margin):
         moves = _moves_only(evidence)
@@ -96,7 +96,7 @@ def find(evidence: Evidence) -> Finding:
 
 
 def _moves_only(evidence: Evidence) -> int:
-    """The direction in which the arm moves the threshold and changes nothing else; 0 where it does not."""
+    """Find the direction in which the arm moves the threshold and changes nothing else; 0 where it does not."""
     if evidence.fair is None or evidence.threshold_margin is None:
         return 0
     moved = evidence.as_trained.sign == evidence.threshold_moved and evidence.fair.inside(evidence.threshold_margin)
@@ -104,12 +104,12 @@ def _moves_only(evidence: Evidence) -> int:
 
 
 def enough_images(smallest_class: int, auc: float) -> bool:
-    """Whether the test images of the smallest class can carry a verdict, given the baseline's AUC."""
+    """Tell whether the test images of the smallest class can carry a verdict, given the baseline's AUC."""
     return smallest_class >= MIN_TEST_IMAGES and (1 - auc) * smallest_class >= MIN_MISRANKED
 
 
 def few_images(smallest_class: int, auc: float) -> bool:
-    """Whether they carry one that deserves a warning."""
+    """Tell whether they carry one that deserves a warning."""
     return smallest_class < FEW_TEST_IMAGES or (1 - auc) * smallest_class < FEW_MISRANKED
 
 
@@ -130,7 +130,7 @@ class Gate:
 
 
 def gate(oracle_gain: Estimate) -> Gate:
-    """Open where the interval of the oracle's gain lies above 0."""
+    """Judge the gate: open where the interval of the oracle's gain lies above 0."""
     parts = oracle_gain.components
     shares: dict[Limit, float] = {"both": 0.0}
     if parts:

@@ -15,7 +15,7 @@ from ganbalance.metrics.calibration import Floats, Ints
 
 
 def stratified_draws(labels_T: ArrayLike, draws: int, rng: np.random.Generator) -> NDArray[np.int16]:
-    """Weights, int16 (draws, T), of `draws` resamples that keep each class at its size.
+    """Draw weights, int16 (draws, T), of `draws` resamples that keep each class at its size.
 
     The class sizes of the test set are a choice of the experiment and not a result, so they do not vary.
     """
@@ -29,7 +29,7 @@ def stratified_draws(labels_T: ArrayLike, draws: int, rng: np.random.Generator) 
 
 
 def grouped_draws(labels_T: Ints, groups_T: Ints | None, draws: int, rng: np.random.Generator) -> NDArray[np.int16]:
-    """Weights, int16 (draws, T), of resamples of whole groups of images; without groups those of `stratified_draws`.
+    """Draw weights, int16 (draws, T), of resamples of whole groups of images; without groups as `stratified_draws`.
 
     The cluster bootstrap: Field & Welsh 2007, "Bootstrapping clustered data", J. R. Statist. Soc. B 69, 369-390. Of the
     groups in a stratum as many are drawn as there are; a group's stratum is the one of its classes that has the fewest
@@ -49,7 +49,7 @@ def grouped_draws(labels_T: Ints, groups_T: Ints | None, draws: int, rng: np.ran
 
 
 def independent_counts(labels_T: Ints, groups_T: Ints | None, k: int) -> Ints:
-    """How many groups each of k classes has images of, int64 (k,); without groups, how many images."""
+    """Count the groups that each of k classes has images of, int64 (k,); without groups, the images."""
     if groups_T is not None:
         labels_T = np.unique(np.stack([labels_T, groups_T]), axis=1)[0]
     return np.bincount(labels_T, minlength=k)
@@ -74,7 +74,7 @@ class Curve:
     negatives: Floats
 
     def auc(self) -> Floats:
-        """Area under the ROC curve by the trapezium rule, float64 (C,): a tied pair counts one half."""
+        """Compute the area under the ROC curve by the trapezium rule, float64 (C,): a tied pair counts one half."""
         above = 2 * np.einsum("pc,pc->c", self.gained, self.negative)
         if self.tied is not None:
             above -= np.einsum("pc,pc->c", self.gained, self.tied)
@@ -82,21 +82,21 @@ class Curve:
         return np.asarray((twice - above) / twice, dtype=np.float64)
 
     def average_precision(self) -> Floats:
-        """Sum over distinct scores of (recall gained) x (precision there), float64 (C,), as scikit-learn defines it."""
+        """Sum (recall gained) x (precision there) over distinct scores, float64 (C,), as scikit-learn defines it."""
         return np.asarray(np.einsum("pc,pc->c", self.gained, self._precision) / self.positive[-1], dtype=np.float64)
 
     def recall_at_precision(self, level: float) -> Floats:
-        """The largest recall of a threshold whose precision is at least `level`, float64 (C,); 0 where none is."""
+        """Find the largest recall of a threshold whose precision is at least `level`, float64 (C,); 0 where none is."""
         reached = self._precision >= level - _ROUNDING
         return np.asarray((self.positive * reached).max(axis=0) / self.positive[-1], dtype=np.float64)
 
     def precision_at_recall(self, level: float) -> Floats:
-        """The largest precision of a threshold whose recall is at least `level`, float64 (C,)."""
+        """Find the largest precision of a threshold whose recall is at least `level`, float64 (C,)."""
         reached = self.positive >= (level - _ROUNDING) * self.positive[-1]
         return np.asarray((self._precision * reached).max(axis=0), dtype=np.float64)
 
     def weighted(self, positive_C: Floats, negative_C: Floats) -> "Curve":
-        """The same order where each positive and each negative image weighs so much more, by draw."""
+        """Weigh each positive and each negative image so much more, by draw, in the same order."""
         return Curve(
             self.gained * positive_C,
             self.positive * positive_C,
@@ -146,7 +146,7 @@ class Order:
         return cls(images[ahead], images[behind], None if len(starts) == len(ahead) else starts, above, upto)
 
     def curve(self, weights_TC: Floats) -> Curve:
-        """The curve of every draw."""
+        """Compute the curve of every draw."""
         gained_PC = weights_TC[self.positives]
         if self.starts is not None:
             gained_PC = np.add.reduceat(gained_PC, self.starts, axis=0)
@@ -160,7 +160,7 @@ class Order:
 
 
 def deployment_factors(labels_T: Ints, weights_TC: Floats, prior_K: Floats) -> Floats:
-    """What an image of class k weighs in draw c so that the draw has the deployment prior, float64 (K, C)."""
+    """Compute what an image of class k weighs in draw c so that the draw has the deployment prior, float64 (K, C)."""
     counts_KC = np.stack([weights_TC[labels_T == c].sum(axis=0) for c in range(len(prior_K))])
     if not counts_KC.all():
         raise DataError("a draw of the test set lacks a class: its metrics do not exist")
@@ -168,7 +168,7 @@ def deployment_factors(labels_T: Ints, weights_TC: Floats, prior_K: Floats) -> F
 
 
 def confusions(labels_T: Ints, predicted_T: Ints, weights_TC: Floats, k: int) -> Floats:
-    """Weighted counts, float64 (C, K, K): row is the true class, column the predicted one."""
+    """Count by weight, float64 (C, K, K): row is the true class, column the predicted one."""
     cells = (labels_T * k + predicted_T == np.arange(k * k)[:, None]).astype(np.float64)
     return np.asarray((cells @ weights_TC).T.reshape(weights_TC.shape[1], k, k), dtype=np.float64)
 
@@ -205,5 +205,5 @@ class Decided:
 
 
 def _share(part: Floats, whole: Floats) -> Floats:
-    """part / whole, and 0 where nothing was there to share (scikit-learn's zero_division=0)."""
+    """Divide part by whole, with 0 where nothing was there to share (scikit-learn's zero_division=0)."""
     return np.asarray(part / np.where(whole > 0, whole, 1.0), dtype=np.float64)

@@ -7,7 +7,7 @@ from ganbalance.metrics.decisions.base import DecisionMetric
 
 
 def load() -> dict[str, DecisionMetric]:
-    """All of them by name."""
+    """Load all of them by name."""
     here = sys.modules[__name__]
     found = {name: registry.load(here, name, DecisionMetric) for name in registry.names(here)}  # type: ignore[type-abstract]
     return {name.replace("-", "_"): kind() for name, kind in found.items()}

@@ -11,4 +11,4 @@ class DecisionMetric(ABC):
 
     @abstractmethod
     def of(self, decided: Decided) -> Floats:
-        """From the confusion matrices of C draws of the test images, float64 (C,); a class may have no hits."""
+        """Compute it from confusion matrices of C draws of the test images, float64 (C,); a class may have no hits."""

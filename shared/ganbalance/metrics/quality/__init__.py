@@ -68,7 +68,7 @@ class Quality:
 
 
 def measure(sets: Sets, rng: np.random.Generator, *, twins: float | None, copies: float | None) -> Quality:
-    """Everything; `twins` and `copies` were found on the images themselves. Equal arguments give equal numbers."""
+    """Measure everything; `twins` and `copies` were found on images themselves. Equal arguments give equal numbers."""
     synthetic, training, reference = sets.synthetic, sets.training, sets.reference
     distance = kid(synthetic, reference, rng)
     to_training = [neighbours.nearest(features, training) for features in (synthetic, reference)]
@@ -91,7 +91,7 @@ def measure(sets: Sets, rng: np.random.Generator, *, twins: float | None, copies
 
 
 def _neighbourhood(synthetic_SD: Floats, reference_RD: Floats) -> dict[str, float | None]:
-    """What rests on k nearest neighbours."""
+    """Measure what rests on k nearest neighbours."""
     if min(len(synthetic_SD), len(reference_RD)) <= neighbours.K:
         return dict.fromkeys(("precision", "recall", "density", "coverage"))
     between_RS = neighbours.distances(reference_RD, synthetic_SD)

@@ -36,7 +36,7 @@ class Correlation:
 
 
 def correlation(points: Points, of: Callable[[Points], float | None]) -> Correlation | None:
-    """The rank correlation `of` the points with its interval; None where there is none, as where all gains are equal.
+    """Compute the rank correlation `of` the points with its interval; None where there is none, as with equal gains.
 
     Delete-one-seed jackknife, with Student's t of one degree of freedom less than there are seeds: arms of one seed
     share its images, so seeds are what is independent. The arms are taken as they are, not as a sample of others.
@@ -55,7 +55,7 @@ def correlation(points: Points, of: Callable[[Points], float | None]) -> Correla
 
 
 def spearman(points: Points) -> float | None:
-    """Spearman's rank correlation of KID and gain over all points; None where either does not vary."""
+    """Compute Spearman's rank correlation of KID and gain over all points; None where either does not vary."""
     from scipy.stats import rankdata
 
     ranks = [rankdata(values) for values in ([p.kid for p in points], [p.gain for p in points])]
@@ -65,7 +65,7 @@ def spearman(points: Points) -> float | None:
 
 
 def within_arms(points: Points) -> float | None:
-    """The mean of the arms' own rank correlations over seeds: what sets arms apart is no part of it."""
+    """Average the arms' own rank correlations over seeds: what sets arms apart is no part of it."""
     arms = sorted({point.arm for point in points})
     found = [rho for arm in arms if (rho := spearman([p for p in points if p.arm == arm])) is not None]
     return float(np.mean(found)) if found else None

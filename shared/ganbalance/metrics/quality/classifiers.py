@@ -19,7 +19,7 @@ FEWEST = 10
 
 
 def two_sample_accuracy(one_ND: Floats, other_MD: Floats, rng: np.random.Generator) -> float | None:
-    """How often a classifier is right about which set an image is of: .5 for equal distributions, 1 for none in common.
+    """Say how often a classifier tells which set an image is of: .5 for equal distributions, 1 for none in common.
 
     Lopez-Paz & Oquab 2017, arXiv:1610.06545. As many images of either set; it learns from a random half of
     them, and the accuracy is that on the other one. None with fewer than `FEWEST`.
@@ -35,7 +35,7 @@ def two_sample_accuracy(one_ND: Floats, other_MD: Floats, rng: np.random.Generat
 
 
 def auc_trained_on(rare_ND: Floats, others_MD: Floats, real_rare_RD: Floats, real_others_QD: Floats) -> float | None:
-    """AUC on real images of a classifier that learned the rare class from `rare_ND`, and the others from `others_MD`.
+    """Compute AUC on real images of a classifier that learned the rare class from `rare_ND`, others from `others_MD`.
 
     With synthetic images of the rare class: train on synthetic, test on real. Esteban et al. 2017, arXiv:1706.02633.
     None where a set has fewer than two images.
@@ -50,7 +50,7 @@ def auc_trained_on(rare_ND: Floats, others_MD: Floats, real_rare_RD: Floats, rea
 
 
 def _scored(learned: list[Floats], tested: list[Floats]) -> list[Floats]:
-    """The log odds of the second class of each set in `tested`; the classes of `learned` weigh the same."""
+    """Score each set in `tested` by the log odds of the second class; the classes of `learned` weigh the same."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline

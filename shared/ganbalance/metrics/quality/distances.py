@@ -24,7 +24,7 @@ class Kid:
 
 
 def kid(one_ND: Floats, other_MD: Floats, rng: np.random.Generator) -> Kid | None:
-    """Kernel distance of two sets of features, 0 on average for equal distributions. Bińkowski et al. 2018,
+    """Compute the kernel distance of two sets of features, 0 on average for equal distributions. Bińkowski et al. 2018,
     arXiv:1801.01401: the unbiased squared MMD, averaged over subsets.
 
     Each of `SUBSETS` is a random half of either set. Their deviation is then the standard error for the whole sets, by
@@ -39,7 +39,7 @@ def kid(one_ND: Floats, other_MD: Floats, rng: np.random.Generator) -> Kid | Non
 
 
 def mmd2(one_ND: Floats, other_MD: Floats, in_one_BN: Floats, in_other_BM: Floats) -> Floats:
-    """Squared maximum mean discrepancy of each of B pairs of subsets, (B,). Unbiased: Gretton et al. 2012, JMLR 13.
+    """Compute squared maximum mean discrepancy of B pairs of subsets, (B,), unbiased: Gretton et al. 2012, JMLR 13.
 
     Subsets are 1 where an image is in them and else 0. Each kernel value is computed once, whatever their number.
     """
@@ -52,14 +52,14 @@ def mmd2(one_ND: Floats, other_MD: Floats, in_one_BN: Floats, in_other_BM: Float
 
 
 def kernel(one_ND: Floats, other_MD: Floats) -> Floats:
-    """(x'y / d + 1)^3 of every pair, (N, M). Bińkowski et al. 2018, arXiv:1801.01401."""
+    """Compute (x'y / d + 1)^3 of every pair, (N, M). Bińkowski et al. 2018, arXiv:1801.01401."""
     linear_NM: Floats = one_ND @ other_MD.T / one_ND.shape[1] + 1
     return linear_NM * linear_NM * linear_NM  # a power is several times slower
 
 
 def fid(one_ND: Floats, other_MD: Floats) -> float | None:
-    """Squared Fréchet distance of two Gaussians with these means and covariances, at least 0. Heusel et al. 2017,
-    arXiv:1706.08500.
+    """Compute the squared Fréchet distance of two Gaussians with these means and covariances, at least 0. Heusel et al.
+    2017, arXiv:1706.08500.
 
     The trace of the root of a product of covariances A'A and B'B is the sum of the singular values of AB', also where
     they are singular, since there are fewer images than features. None where either set has fewer than two images.
@@ -73,19 +73,19 @@ def fid(one_ND: Floats, other_MD: Floats) -> float | None:
 
 
 def _root(features_ND: Floats) -> Floats:
-    """A matrix A of at most d rows whose A'A is the covariance."""
+    """Find a matrix A of at most d rows whose A'A is the covariance."""
     scaled_ND = (features_ND - features_ND.mean(axis=0)) / np.sqrt(len(features_ND) - 1)
     return np.asarray(np.linalg.qr(scaled_ND, mode="r"), dtype=np.float64)
 
 
 def _halves(n: int, rng: np.random.Generator) -> Floats:
-    """Random halves of n images, each a row of 0 and 1, (B, n)."""
+    """Draw random halves of n images, each a row of 0 and 1, (B, n)."""
     order_BN = rng.permuted(np.tile(np.arange(n), (SUBSETS, 1)), axis=1)
     return (order_BN < n // 2).astype(np.float64)
 
 
 def _sums(one_ND: Floats, other_MD: Floats, in_one_BN: Floats, in_other_BM: Floats) -> Floats:
-    """The sum of the kernel over the pairs of each pair of subsets, (B,)."""
+    """Sum the kernel over the pairs of each pair of subsets, (B,)."""
     total_B = np.zeros(len(in_one_BN))
     for start in range(0, len(one_ND), ROWS):
         rows = slice(start, start + ROWS)
@@ -94,6 +94,6 @@ def _sums(one_ND: Floats, other_MD: Floats, in_one_BN: Floats, in_other_BM: Floa
 
 
 def _diagonal(features_ND: Floats) -> Floats:
-    """The kernel of each image with itself, (N,)."""
+    """Compute the kernel of each image with itself, (N,)."""
     found_N: Floats = ((features_ND**2).mean(axis=1) + 1) ** 3
     return found_N

@@ -16,7 +16,7 @@ FEWEST_HELD_OUT = 20
 
 
 def distances(one_ND: Floats, other_MD: Floats) -> Floats:
-    """Euclidean distances (N, M)."""
+    """Compute Euclidean distances (N, M)."""
     from sklearn.metrics import euclidean_distances
 
     found_NM: Floats = euclidean_distances(one_ND, other_MD)
@@ -24,7 +24,7 @@ def distances(one_ND: Floats, other_MD: Floats) -> Floats:
 
 
 def radii(features_ND: Floats, k: int = K) -> Floats:
-    """The distance of each image to the k-th nearest of the others, (N,); `k` is smaller than N."""
+    """Measure the distance of each image to the k-th nearest of the others, (N,); `k` is smaller than N."""
     from sklearn.neighbors import NearestNeighbors
 
     found_Nk, _ = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(features_ND).kneighbors()
@@ -32,29 +32,29 @@ def radii(features_ND: Floats, k: int = K) -> Floats:
 
 
 def precision(between_RS: Floats, real_radii_R: Floats) -> float:
-    """The share of synthetic images within the radius of a real one. Kynkäänniemi et al. 2019, arXiv:1904.06991."""
+    """Find the share of synthetic images within a real one's radius. Kynkäänniemi et al. 2019, arXiv:1904.06991."""
     return float((between_RS < real_radii_R[:, None]).any(axis=0).mean())
 
 
 def recall(between_RS: Floats, synthetic_radii_S: Floats) -> float:
-    """The share of real images within the radius of a synthetic one. Kynkäänniemi et al. 2019, arXiv:1904.06991."""
+    """Find the share of real images within a synthetic one's radius. Kynkäänniemi et al. 2019, arXiv:1904.06991."""
     return float((between_RS < synthetic_radii_S[None, :]).any(axis=1).mean())
 
 
 def density(between_RS: Floats, real_radii_R: Floats, k: int = K) -> float:
-    """Real images within whose radius a synthetic one is, their mean number over `k`: 1 for equal distributions, and
-    not bounded by it. Naeem et al. 2020, arXiv:2002.09797.
+    """Count real images within whose radius a synthetic one is, their mean number over `k`: 1 for equal distributions,
+    and not bounded by it. Naeem et al. 2020, arXiv:2002.09797.
     """
     return float((between_RS < real_radii_R[:, None]).sum(axis=0).mean() / k)
 
 
 def coverage(between_RS: Floats, real_radii_R: Floats) -> float:
-    """The share of real images with a synthetic one within their radius. Naeem et al. 2020, arXiv:2002.09797."""
+    """Find the share of real images with a synthetic one within their radius. Naeem et al. 2020, arXiv:2002.09797."""
     return float((between_RS < real_radii_R[:, None]).any(axis=1).mean())
 
 
 def nearest(features_ND: Floats, training_TD: Floats) -> Floats:
-    """The distance of each image to the training image that is nearest to it, (N,)."""
+    """Measure the distance of each image to the training image that is nearest to it, (N,)."""
     from sklearn.neighbors import NearestNeighbors
 
     if not len(features_ND):
@@ -64,7 +64,7 @@ def nearest(features_ND: Floats, training_TD: Floats) -> Floats:
 
 
 def memorised(synthetic_S: Floats, held_out_H: Floats) -> float | None:
-    """The share of synthetic images as near to a training image as the nearest `NOMINAL` of held-out real ones are.
+    """Find the share of synthetic images as near to a training image as the nearest `NOMINAL` of held-out real ones.
 
     Takes distances to the nearest training image. Real images that nothing trained on have `NOMINAL`, copies 1. None
     with fewer than `FEWEST_HELD_OUT`.
@@ -76,7 +76,7 @@ def memorised(synthetic_S: Floats, held_out_H: Floats) -> float | None:
 
 
 def nearer(synthetic_S: Floats, held_out_H: Floats) -> float | None:
-    """The probability that a synthetic image is nearer to its training image than a held-out real one is to its.
+    """Estimate the probability that a synthetic image is nearer to its training image than a held-out real one to its.
 
     The statistic of Meehan et al. 2020, arXiv:2004.05675 (there its complement): .5 where neither is, 1
     for copies, less where synthetic images are far from all real ones; ties count half. None without images.
