@@ -9,7 +9,7 @@ from ganbalance.config import Augmentation, Noise
 
 
 def augmented(images_NCHW: NDArray[np.uint8], settings: Augmentation, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """One changed copy of each image, uint8 (N, C, H, W). What comes in at the border is black."""
+    """Make one changed copy of each image, uint8 (N, C, H, W). What comes in at the border is black."""
     count = len(images_NCHW)
     if not count:
         return images_NCHW
@@ -27,7 +27,7 @@ def augmented(images_NCHW: NDArray[np.uint8], settings: Augmentation, rng: np.ra
 
 
 def noisy(images_NCHW: NDArray[np.uint8], settings: Noise, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """One copy of each image with Gaussian noise on every grey level, uint8 (N, C, H, W), cut off at 0 and 255.
+    """Make one copy of each image with Gaussian noise on every grey level, uint8 (N, C, H, W), cut off at 0 and 255.
 
     Bishop 1995, "Training with noise is equivalent to Tikhonov regularization", Neural Computation 7(1), section 2.
     """

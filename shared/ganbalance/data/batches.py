@@ -27,13 +27,13 @@ class BatchOrder:
         return -(-self.n_images // self.batch_size)
 
     def at(self, step: int) -> NDArray[np.int64]:
-        """The images of minibatch `step` (from 0): int64 indices, 1 to batch_size of them."""
+        """List the images of minibatch `step` (from 0): int64 indices, 1 to batch_size of them."""
         epoch, batch = divmod(step, self.per_epoch)
         start = batch * self.batch_size
         return _shuffled(self.n_images, self.seed, self.stream, epoch)[start : start + self.batch_size]
 
     def images_seen(self, steps: int) -> int:
-        """How many images the first `steps` minibatches hold together."""
+        """Count the images that the first `steps` minibatches hold together."""
         epochs, batches = divmod(steps, self.per_epoch)
         return epochs * self.n_images + batches * self.batch_size
 
@@ -49,22 +49,22 @@ class BalancedOrder(BatchOrder):
     classes: tuple[NDArray[np.int64], ...]
 
     def at(self, step: int) -> NDArray[np.int64]:
-        """The images of minibatch `step` (from 0): int64 (batch_size,), class by class in turn."""
+        """List the images of minibatch `step` (from 0): int64 (batch_size,), class by class in turn."""
         places = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
         return np.array([self._image(*divmod(int(place), len(self.classes))) for place in places])
 
     def _image(self, turn: int, c: int) -> int:
-        """What class `c` shows in its turn, from 0."""
+        """Find the image that class `c` shows in its turn, from 0."""
         images = self.classes[c]
         round_, place = divmod(turn, len(images))
         return int(images[_shuffled(len(images), self.seed, f"{self.stream}/{c}", round_)[place]])
 
     def images_seen(self, steps: int) -> int:
-        """How many images the first `steps` minibatches hold together."""
+        """Count the images that the first `steps` minibatches hold together."""
         return steps * self.batch_size
 
 
 @lru_cache(maxsize=512)
 def _shuffled(n_images: int, seed: int, stream: str, epoch: int) -> NDArray[np.int64]:
-    """One epoch's order, kept since every step of it asks anew."""
+    """Draw one epoch's order, kept since every step of it asks anew."""
     return numpy_rng(seed, stream, "epoch", epoch).permutation(n_images)

@@ -5,6 +5,6 @@ from pathlib import Path
 
 
 def folder() -> Path:
-    """GANBALANCE_DATA, or the user's cache folder."""
+    """Return GANBALANCE_DATA, or the user's cache folder."""
     root = os.environ.get("GANBALANCE_DATA") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "ganbalance"
     return Path(root).expanduser()

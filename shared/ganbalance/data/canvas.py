@@ -11,7 +11,7 @@ from ganbalance.errors import ConfigError
 
 
 def to_canvas(images_NCHW: NDArray[np.uint8], fit: Fit) -> Tensor:
-    """uint8 (N, C, H, W) -> float32 (N, C, side, side) in [-1, 1], on the smallest canvas that they fit on.
+    """Convert uint8 (N, C, H, W) to float32 (N, C, side, side) in [-1, 1], on the smallest canvas that they fit on.
 
     "pad" centres the image on black, the exact inverse of `from_canvas`; "resize" is the bilinear
     resampling of the course report, rounded to whole grey levels as an image library does.
@@ -23,7 +23,7 @@ def to_canvas(images_NCHW: NDArray[np.uint8], fit: Fit) -> Tensor:
 
 
 def from_canvas(images_NCHW: Tensor, side_px: int) -> NDArray[np.uint8]:
-    """float (N, C, side, side) in [-1, 1] -> uint8 (N, C, side_px, side_px): the centre, rounded to grey levels."""
+    """Take the centre: float (N, C, side, side) in [-1, 1] -> uint8 (N, C, side_px, side_px), rounded grey levels."""
     canvas_px = images_NCHW.shape[-1]
     before, after = _margins(side_px, side_px, canvas_px)[:2]
     centre = images_NCHW[..., before : canvas_px - after, before : canvas_px - after]
@@ -32,7 +32,7 @@ def from_canvas(images_NCHW: Tensor, side_px: int) -> NDArray[np.uint8]:
 
 
 def _margins(height_px: int, width_px: int, canvas_px: int) -> tuple[int, int, int, int]:
-    """Pixels left, right, above and below an image centred on the canvas."""
+    """Count the pixels left, right, above and below an image centred on the canvas."""
     if not 0 < height_px <= canvas_px or not 0 < width_px <= canvas_px:
         raise ConfigError(f"images of {height_px}x{width_px} px do not fit the {canvas_px}x{canvas_px} canvas of a GAN")
     x_px, y_px = canvas_px - width_px, canvas_px - height_px

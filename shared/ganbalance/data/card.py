@@ -45,7 +45,7 @@ class Names(Frozen):
 
 
 def names(given: Sequence[str]) -> Names:
-    """All of `given`, shortened."""
+    """Count all of `given`, and keep the first few."""
     return Names(count=len(given), first=tuple(given[:NAMED]))
 
 
@@ -92,15 +92,15 @@ class Card(Frozen):
         return self.twins.test / tested if self.twins and tested else 0.0
 
     def divided(self, folds: int | None) -> Self:
-        """The card of an experiment that tests on so many folds of the images, if on any."""
+        """Return the card of an experiment that tests on so many folds of the images, if on any."""
         return self.model_copy(update={"folds": folds})
 
     def warnings(self) -> list[str]:
-        """Lines that somebody should read before work starts."""
+        """List the lines that somebody should read before work starts."""
         return [f"{term}: {text}" for term, text in self._warnings()]
 
     def rows(self) -> list[tuple[str, str]]:
-        """All but the counts, as terms and what is to say about them."""
+        """List all but the counts, as terms and what is to say about them."""
         colours = "grey" if self.channels == GREY else "colour"
         sizes = sorted(self.sizes.items(), key=lambda size: -size[1])
         shown = ", ".join(f"{count:,} of {size} px" for size, count in sizes[:NAMED])

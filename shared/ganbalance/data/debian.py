@@ -11,7 +11,7 @@ TIMEOUT_S = 300
 
 
 def available() -> bool:
-    """Whether this machine has Debian's tools."""
+    """Tell whether this machine has Debian's tools."""
     return all(shutil.which(tool) for tool in ("apt-get", "dpkg"))
 
 

@@ -101,7 +101,7 @@ def find_duplicates(
 
 
 def twin_shares(images_NCHW: NDArray[np.uint8], training_TCHW: NDArray[np.uint8]) -> tuple[float, float]:
-    """The shares of images that have a near duplicate among themselves, and among training images; N is at least 1."""
+    """Find the shares of images with a near duplicate among themselves, and among training images; N is at least 1."""
     described = [_described(image) for image in (*images_NCHW, *training_TCHW)]
     digests = np.array([digest for digest, _ in described])
     signatures = np.stack([signature for _, signature in described])
@@ -112,13 +112,13 @@ def twin_shares(images_NCHW: NDArray[np.uint8], training_TCHW: NDArray[np.uint8]
 
 
 def _described(image_CHW: NDArray[np.uint8]) -> tuple[str, NDArray[np.uint8]]:
-    """A digest of the pixels, and the signature."""
+    """Describe an image by a digest of the pixels, and the signature."""
     picture = Image.fromarray(np.ascontiguousarray(image_CHW.transpose(1, 2, 0)).squeeze())
     return hashlib.sha256(image_CHW.tobytes()).hexdigest(), signature(picture)
 
 
 def _connected(signatures_NS: NDArray[np.uint8]) -> Ints:
-    """The set of near duplicates that each image is in, as the row of one of its images, (N,).
+    """Find the set of near duplicates that each image is in, as the row of one of its images, (N,).
 
     Each image is compared once, with those that are in no set yet, so a set of any size costs no more than none. An
     image without any contrast is like every other such image, and so like none.
@@ -160,7 +160,7 @@ def _twins(sets_N: Ints, labels_N: Ints, parts_N: Ints) -> Twins:
 
 
 def _alike(*keys_N: Ints) -> Ints:
-    """How many images, itself included, have the keys of each image, (N,)."""
+    """Count the images, itself included, that have the keys of each image, (N,)."""
     _, inverse_N, counts = np.unique(np.stack(keys_N), axis=1, return_inverse=True, return_counts=True)
     return counts[inverse_N]
 
@@ -178,7 +178,7 @@ def _affected(is_affected_N: Bools, sets_N: Ints, key_N: Ints, *, same: bool = F
 
 
 def _to_drop(sets_N: Ints, labels_N: Ints, parts_N: Ints) -> Ints:
-    """The rows to leave out so that of each set one image stays, or none where its labels differ."""
+    """List the rows to leave out so that of each set one image stays, or none where its labels differ."""
     order = np.lexsort((np.arange(len(sets_N)), -parts_N))
     _, first = np.unique(sets_N[order], return_index=True)
     stays_N = np.zeros(len(sets_N), bool)

@@ -45,7 +45,7 @@ class Examined(NamedTuple):
 
 
 def examine(entries: Sequence[Entry], dataset: str) -> list[Examined]:
-    """What is in the file of each entry; `dataset` names what the cache keeps together."""
+    """Find what is in the file of each entry; `dataset` names what the cache keeps together."""
     path = cache.folder() / "examined" / f"{digest(dataset)[:24]}.json"
     known = _kept(path)
     missing = [entry for entry in entries if entry.stamp is None or known.get(entry.where, ("", ()))[0] != entry.stamp]
@@ -63,7 +63,7 @@ def examine(entries: Sequence[Entry], dataset: str) -> list[Examined]:
 
 
 def read_all(images: Sequence[S], read: Callable[[S], T], what: str) -> list[T]:
-    """`read` of every image, in their order, on all cores: decoding pictures holds no lock."""
+    """Call `read` on every image, in their order, on all cores: decoding pictures holds no lock."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     progress, results = Progress(what), []
     with ThreadPoolExecutor(cores) as pool:
@@ -92,7 +92,7 @@ def _examined(entry: Entry) -> Examined:
 
 
 def _kept(path: Path) -> dict[str, tuple[str | None, Examined]]:
-    """What an earlier look found: for the place of a file its stamp, and what was in it."""
+    """Read what an earlier look found: for the place of a file its stamp, and what was in it."""
     with suppress(OSError, ValueError, KeyError, TypeError):
         found = json.loads(path.read_text())
         if found["version"] == VERSION:

@@ -11,7 +11,7 @@ from ganbalance.errors import DataError
 
 
 def by_column(table: Path, column: str, files: Sequence[str]) -> list[str]:
-    """The entry in `column` of each of `files`, paths below the folder of the dataset.
+    """Look up the entry in `column` of each of `files`, paths below the folder of the dataset.
 
     The first column of the table names a file, as a `Finder` finds it; "" is for a file that has no row. Raises
     DataError for a row without a file, and for a file with two groups.
@@ -37,12 +37,12 @@ def by_column(table: Path, column: str, files: Sequence[str]) -> list[str]:
 
 
 def by_pattern(pattern: str, names: Sequence[str]) -> list[str]:
-    """What `pattern` calls `group` in each name, "" where it finds nothing."""
+    """Find what `pattern` calls `group` in each name, "" where it finds nothing."""
     return [(match["group"] or "") if (match := re.search(pattern, name)) else "" for name in names]
 
 
 def advice(settings: config.Groups | None) -> str:
-    """What to do about images that are in no group."""
+    """Say what to do about images that are in no group."""
     if settings is not None and settings.pattern is not None:
         return (
             f"dataset.groups.pattern = {settings.pattern!r} finds none in their names; change the pattern, or list the "

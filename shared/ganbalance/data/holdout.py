@@ -9,7 +9,7 @@ Rows = NDArray[np.int64]
 
 
 def held_count(count: int, fraction: float) -> int:
-    """How many groups of a class with `count` are held out: `fraction`, rounded, but at least one if there is one."""
+    """Count the groups of a class with `count` to hold out: `fraction`, rounded, but at least one if there is one."""
     return min(count, max(1, round(count * fraction)))
 
 
@@ -22,7 +22,7 @@ def hold_out(  # noqa: PLR0913 - what a draw depends on
     held: NDArray[np.int64] | None = None,
     stay: NDArray[np.int64] | None = None,
 ) -> tuple[Rows, Rows]:
-    """Rows that stay and rows held out, both rising; no group is in both.
+    """Divide rows into those that stay and those held out, both rising; no group is in both.
 
     Of the n groups that a class has images of, `wanted(n)` are held out. Groups in `held` and `stay` are decided
     already. A group may hold images of several classes: the class with the fewest groups, which has the least choice,
@@ -41,7 +41,7 @@ def hold_out(  # noqa: PLR0913 - what a draw depends on
 
 
 def deal(labels_N: NDArray[np.int64], groups_N: NDArray[np.int64], folds: int, rng: np.random.Generator) -> Rows:
-    """The fold of each row, int64 (N,) from 0: equal numbers of each class's groups, rounded; no group is in two."""
+    """Deal each row a fold, int64 (N,) from 0: equal numbers of each class's groups, rounded; no group is in two."""
     fold_N = np.full(len(labels_N), folds - 1)
     left = np.arange(len(labels_N))
     for fold in range(folds - 1):

@@ -26,14 +26,14 @@ class TaskImages:
 
     @classmethod
     def select(cls, whole: Images, classes: Sequence[Sequence[int]], class_names: tuple[str, ...]) -> Self:
-        """Only the images of `classes`, sets of the dataset's labels whose places in the sequence become the labels."""
+        """Take the images of `classes`, sets of the dataset's labels whose places in the sequence become the labels."""
         rows, indices = of_classes(whole.labels, classes)
         n_train = int((rows < whole.n_train).sum())
         groups = None if whole.groups is None else whole.groups[rows]
         return cls(whole.images[rows], indices, n_train, class_names, groups)
 
     def groups_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64] | None:
-        """The groups of these images, where images are grouped."""
+        """Look up the groups of these images, where images are grouped."""
         return None if self.groups is None else self.groups[rows]
 
     @property
@@ -47,7 +47,7 @@ class TaskImages:
         return int(self.images.shape[1])
 
     def check_every_class_is_tested(self) -> None:
-        """Raises DataError for a class without test images: nothing could be said of it in the end."""
+        """Raise DataError for a class without test images: nothing could be said of it in the end."""
         tested = np.bincount(self.labels[self.n_train :], minlength=len(self.class_names))
         for name, count in zip(self.class_names, tested, strict=True):
             if not count:
@@ -79,7 +79,7 @@ class TaskImages:
 def of_classes(
     labels_N: NDArray[np.int64], classes: Sequence[Sequence[int]]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The rows of the images of `classes`, sets of labels, and for each the place of its set, both int64."""
+    """Find the rows of the images of `classes`, sets of labels, and for each the place of its set, both int64."""
     index_of = np.full(max(labels_N.max(), *(max(labels) for labels in classes)) + 1, -1)
     for index, labels in enumerate(classes):
         index_of[list(labels)] = index

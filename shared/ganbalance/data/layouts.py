@@ -32,13 +32,13 @@ class Placed(NamedTuple):
 
 
 def part_called(name: str) -> Part | None:
-    """The part of the data that a folder or a column calls so; None for any other name."""
+    """Find the part of the data that a folder or a column calls so; None for any other name."""
     letters = re.sub(r"[^a-z]", "", name.casefold())
     return _SPELLED.get(letters) or _SPELLED.get(re.sub(r"(set|data|images|imgs|split)$", "", letters))
 
 
 def place(tree: Tree, notes: list[str]) -> list[Placed]:
-    """The files that are in a class. Others join those that the tree left out; `notes` say how folders were read."""
+    """Place the files that are in a class. Others join what the tree left out; `notes` say how folders were read."""
     names = [file.name for file in tree.files]
     base = _base(names)
     if base:
@@ -61,7 +61,7 @@ def place(tree: Tree, notes: list[str]) -> list[Placed]:
 
 
 def _within_classes(placed: list[Placed], tree: Tree, notes: list[str]) -> list[Placed]:
-    """Where the parts are folders in those of the classes: in every class, since one may have a folder called so."""
+    """Take the parts from folders in those of the classes: in every class, since one may have a folder called so."""
     found = [_within_class(one) for one in placed]
     labels = {one.label for one in placed if one.below}
     divided = {one.label for one, part in found if part}
@@ -79,14 +79,14 @@ def _within_classes(placed: list[Placed], tree: Tree, notes: list[str]) -> list[
 
 
 def _within_class(one: Placed) -> tuple[Placed, Part | None]:
-    """A file by the folder in that of its class, and the part that this one is called after, if it is."""
+    """Place a file by the folder in that of its class, and name the part that this one is called after, if it is."""
     folder, separator, below = one.below.partition("/")
     part = part_called(folder) if separator else None
     return (one._replace(part=part, below=below), part) if part else (one, None)
 
 
 def _base(names: list[str]) -> str:
-    """The folder that the classes or the parts are in: below it, more than one folder holds images."""
+    """Find the folder that the classes or the parts are in: below it, more than one folder holds images."""
     base = ""
     while len(inside := _folders(names, base)) == 1 and "" not in inside:
         (only,) = inside
@@ -97,7 +97,7 @@ def _base(names: list[str]) -> str:
 
 
 def _folders(names: list[str], base: str) -> dict[str, list[str]]:
-    """The folders in `base` that hold images, and "" where it does so itself: the names of the files below each."""
+    """Find the folders in `base` with images, and "" where it has some itself: the names of the files below each."""
     found = defaultdict(list)
     for name in names:
         if name.startswith(base):
@@ -107,7 +107,7 @@ def _folders(names: list[str], base: str) -> dict[str, list[str]]:
 
 
 def _parts(names: list[str], base: str) -> dict[str, Part]:
-    """The folders in `base` that are parts of the data: they hold class folders, and one of them is to train on.
+    """Find the folders in `base` that are parts of the data: they hold class folders, and one of them is to train on.
 
     Without such a one the folders beside are the classes to train on, where a part has classes of the same names.
     """

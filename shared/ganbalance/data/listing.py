@@ -74,13 +74,13 @@ class File:
     problem: str = ""
 
     def read(self) -> bytes:
-        """Its bytes. Raises OSError."""
+        """Read its bytes. Raises OSError."""
         if self.problem:
             raise OSError(self.problem)
         return self.path.read_bytes()
 
     def entry(self, label: str, part: Part = "train", group: str = "", *, prefix: str = "") -> Entry:
-        """The file as an image of a dataset."""
+        """Turn the file into an image of a dataset."""
         return Entry(prefix + self.name, label, str(self.path), self.read, self.stamp, part, group)
 
 
@@ -99,7 +99,7 @@ class Tree:
 
 
 def walk(root: Path, suffixes: Collection[str] = SUFFIXES) -> Tree:
-    """Everything below a folder, in the order of names. What may not be read becomes a file with a problem.
+    """List everything below a folder, in the order of names. What may not be read becomes a file with a problem.
 
     Raises DataError where that is the folder itself.
     """
@@ -157,20 +157,20 @@ def _visit(
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The image files below a folder, in the order of their names."""
+    """List the image files below a folder, in the order of their names."""
     return [file.path for file in walk(folder).files]
 
 
 def stamp_of(status: os.stat_result) -> str | None:
-    """Changes with a file's bytes: no program can set the last of its numbers. None for one that has only just changed,
-    since another change may leave the same times."""
+    """Return what changes with a file's bytes: no program can set the last of its numbers. None for one that has only
+    just changed, since another change may leave the same times."""
     if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) < SETTLED_NS:
         return None
     return f"{status.st_ino}-{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}"
 
 
 def readable(name: str) -> str:
-    """A name that can be printed and compared: one Unicode form, and no bytes that are no text."""
+    """Rewrite a name so that it can be printed and compared: one Unicode form, and no bytes that are no text."""
     return unicodedata.normalize("NFC", os.fsencode(name).decode(errors="backslashreplace"))
 
 

@@ -20,7 +20,7 @@ LONGEST_FOLDER = 255
 
 
 def folder(pattern: str, seed: int, class_name: str) -> Path:
-    """The folder of one class at one seed. Raises ConfigError for a pattern that does not tell them apart."""
+    """Name the folder of one class at one seed. Raises ConfigError for a pattern that does not tell them apart."""
     if "{seed}" not in pattern:
         raise ConfigError(
             f"synthetic.images = {pattern!r}: every seed has other training images, so its generator is another one; "
@@ -34,7 +34,7 @@ def folder(pattern: str, seed: int, class_name: str) -> Path:
 
 
 def class_folder(class_name: str) -> str:
-    """What a class's folder is called, which lies in the folder that it is put into.
+    """Name a class's folder, which lies in the folder that it is put into.
 
     A slash is a hyphen. A name that no folder can have, such as one of several classes that is too long, ends in a
     digest of it.
@@ -47,7 +47,7 @@ def class_folder(class_name: str) -> str:
 
 
 def check_folders(class_names: Sequence[str]) -> None:
-    """Raises ConfigError where two classes would have one folder, as a/b and a-b."""
+    """Raise ConfigError where two classes would have one folder, as a/b and a-b."""
     folders = [class_folder(name) for name in class_names]
     twice = [name for name, folder in zip(class_names, folders, strict=True) if folders.count(folder) > 1]
     if twice:
@@ -58,23 +58,23 @@ def check_folders(class_names: Sequence[str]) -> None:
 
 
 def fingerprint(path: Path) -> str:
-    """SHA-256 of the names and bytes of the image files in a folder. Raises DataError where there are none."""
+    """Hash the names and bytes of the image files in a folder by SHA-256. Raises DataError where there are none."""
     return digest({str(file.relative_to(path)): sha256_file(file) for file in _files(path)})
 
 
 def check_unchanged(path: Path, planned: str) -> None:
-    """Raises DataError where the files are not those that the run was planned with."""
+    """Raise DataError where the files are not those that the run was planned with."""
     if fingerprint(path) != planned:
         raise DataError(f"the images in {path} changed since the run was planned; start it again with 'ganbalance run'")
 
 
-def load(path: Path, data: TaskImages, fit: Fit) -> NDArray[np.uint8]:
-    """Read the images in the order of their names, uint8 (N, C, side, side), fitted as those of `data` were."""
-    return np.stack([pictures.read(file, data.side_px, data.channels, fit) for file in _files(path)])
+def load(path: Path, data: TaskImages) -> NDArray[np.uint8]:
+    """Load the images in the order of their names, uint8 (N, C, side, side) like those of `data`."""
+    return np.stack([pictures.read(file, data.side_px, data.channels, "pad") for file in _files(path)])
 
 
 def check_no_copies(images_NCHW: NDArray[np.uint8], data: TaskImages, split: Split) -> None:
-    """Raises DataError where an image has the pixels of one that is held out, tested on, or given to the oracle."""
+    """Raise DataError where an image has the pixels of one that is held out, tested on, or given to the oracle."""
     rows = np.concatenate([split.held_out, split.test, split.removed])
     hidden = {data.images[row].tobytes(): int(row) for row in rows}
     copies = [number for number, image in enumerate(images_NCHW) if image.tobytes() in hidden]

@@ -41,10 +41,10 @@ class OwnImages(Dataset):
 
     @abstractmethod
     def _list(self) -> Listing:
-        """Every image, in any order. Raises DataError where there is nothing to list."""
+        """List every image, in any order. Raises DataError where there is nothing to list."""
 
     def of(self, labels: Collection[int]) -> Self:
-        """The same data; images of other classes are not looked at."""
+        """Return the same data; images of other classes are not looked at."""
         return self._with(labels)
 
     def classes(self) -> list[str]:
@@ -86,7 +86,7 @@ class OwnImages(Dataset):
         return Images(pixels, self._numbers[rows], len(self._sides[0]), of_rows)
 
     def card(self) -> Card:
-        """What is in the images of the classes in question; those that cannot be used do not stop it."""
+        """Tell what is in the images of the classes in question; those that cannot be used do not stop it."""
         if not self._settings.skip_bad:
             return self._with(self._labels, skip_bad=True).card()
         images, bad = self._images, {entry.where: what.problem for entry, what in self._looked_at if what.problem}
@@ -237,7 +237,7 @@ class OwnImages(Dataset):
         return train, test
 
     def _pixels(self, entry: Entry, planned: Examined) -> NDArray[np.uint8]:
-        """Uint8 (channels, side, side), of exactly the bytes that were fingerprinted. Raises DataError."""
+        """Read uint8 (channels, side, side), of exactly the bytes that were fingerprinted. Raises DataError."""
         try:
             content = entry.read()
         except OSError as error:
@@ -253,7 +253,7 @@ def _numbers(images: Sequence[tuple[Entry, Examined]], classes: Sequence[str]) -
 
 
 def _twins(images: Sequence[tuple[Entry, Examined]], test: NDArray[np.int64]) -> duplicates.Duplicates:
-    """Which of the images are there twice; `test` are the rows of those to test on."""
+    """Find which of the images are there twice; `test` are the rows of those to test on."""
     parts = np.full(len(images), duplicates.Part.TRAIN, np.int64)
     parts[test] = duplicates.Part.TEST
     signatures = np.frombuffer(bytes.fromhex("".join(what.looks for _, what in images)), np.uint8)

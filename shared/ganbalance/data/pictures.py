@@ -92,7 +92,7 @@ class Picture:
             raise DataError(f"is not a readable image: {said}") from error
 
     def canonical(self, side_px: int, channels: int, fit: Fit) -> NDArray[np.uint8]:
-        """Uint8 (channels, side, side)."""
+        """Bring it to uint8 (channels, side, side)."""
         squared = _squared(self.image.convert("L" if channels == GREY else "RGB"), side_px, fit)
         return np.asarray(squared, np.uint8).reshape(side_px, side_px, channels).transpose(2, 0, 1)
 
@@ -123,7 +123,7 @@ class Picture:
             return self._flat(ImageOps.exif_transpose(image))
 
     def _flat(self, image: Image.Image) -> Image.Image:
-        """Of mode L or RGB."""
+        """Bring an image to mode L or RGB."""
         if image.mode.startswith(("I", "F")):
             return self._of_array(np.asarray(image))
         if image.has_transparency_data:
@@ -132,7 +132,7 @@ class Picture:
         return image.convert("L" if image.mode in ("1", "L") else "RGB")
 
     def _of_array(self, pixels: NDArray[Any]) -> Image.Image:
-        """Of (H, W), (H, W, 1) or (H, W, 3)."""
+        """Make an image of (H, W), (H, W, 1) or (H, W, 3)."""
         if pixels.ndim == COLOUR and pixels.shape[-1] == GREY:
             pixels = pixels[..., 0]
         if pixels.ndim not in (2, 3) or pixels.shape[2:] not in ((), (COLOUR,)) or not pixels.size:
@@ -149,7 +149,7 @@ class Picture:
 
 
 def read(path: Path, side_px: int, channels: int, fit: Fit) -> NDArray[np.uint8]:
-    """One image file as uint8 (channels, side, side). Raises DataError where it is none."""
+    """Read one image file as uint8 (channels, side, side). Raises DataError where it is none."""
     try:
         return Picture(path.read_bytes()).canonical(side_px, channels, fit)
     except OSError as error:
@@ -159,7 +159,7 @@ def read(path: Path, side_px: int, channels: int, fit: Fit) -> NDArray[np.uint8]
 
 
 def encoded(pixels: NDArray[Any]) -> bytes:
-    """The bytes of an array (H, W), (H, W, 1) or (H, W, 3), for `Picture`."""
+    """Encode an array (H, W), (H, W, 1) or (H, W, 3) as bytes, for `Picture`."""
     file = BytesIO()
     np.save(file, pixels, allow_pickle=False)
     return file.getvalue()
@@ -180,7 +180,7 @@ def _bounded(image: Image.Image) -> Iterator[None]:
 
 
 def _windowed(pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    """Any numbers as uint8: from the lower to the upper percentile of the finite ones; what is not finite is black."""
+    """Scale any numbers to uint8: from the lower to the upper percentile of the finite ones; all others are black."""
     values = pixels.astype(np.float64)
     finite = np.isfinite(values)
     if not finite.any():
@@ -194,7 +194,7 @@ def _windowed(pixels: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def _array(content: bytes) -> NDArray[Any]:
-    """An .npy array; its first bytes may say anything."""
+    """Read an .npy array; its first bytes may say anything."""
     try:
         with _one_header_at_a_time:
             found: NDArray[Any] = np.load(BytesIO(content), allow_pickle=False)
@@ -204,7 +204,7 @@ def _array(content: bytes) -> NDArray[Any]:
 
 
 def _dicom(content: bytes) -> NDArray[Any]:
-    """The first frame of a DICOM file, dark is low."""
+    """Read the first frame of a DICOM file, dark is low."""
     try:
         import pydicom
         from pydicom.pixels.processing import apply_rescale, convert_color_space
@@ -230,7 +230,7 @@ def _dicom(content: bytes) -> NDArray[Any]:
 
 
 def _squared(image: Image.Image, side_px: int, fit: Fit) -> Image.Image:
-    """As a square of that side; larger pictures shrunk by box averages, smaller ones enlarged bilinearly."""
+    """Resize to a square of that side; larger pictures shrunk by box averages, smaller ones enlarged bilinearly."""
     longest = max(image.size)
     resampling = Image.Resampling.BOX if longest > side_px else Image.Resampling.BILINEAR
     size = (side_px, side_px)

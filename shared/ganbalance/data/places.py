@@ -21,7 +21,7 @@ CONNECTIONS = 8
 
 
 def local(place: str, key: str = "dataset.path") -> Path:
-    """The folder or file that `place` names: a path, s3://bucket/prefix, or package:NAME/path of an installed package.
+    """Find the folder or file `place` names: a path, s3://bucket/prefix, or package:NAME/path of an installed package.
 
     `key` is where an experiment says it. Raises ConfigError for a package that is not installed, DataError where there
     is nothing, and what a store raises.
@@ -49,13 +49,13 @@ def local(place: str, key: str = "dataset.path") -> Path:
 
 
 def local_all(given: str | tuple[str, ...]) -> list[tuple[str, Path]]:
-    """The places that an experiment names, one or several, each with what the names of its files begin with."""
+    """Find the places that an experiment names, one or several, each with what the names of its files begin with."""
     several = (given,) if isinstance(given, str) else given
     return [(f"{number}/" if len(several) > 1 else "", local(place)) for number, place in enumerate(several)]
 
 
 def local_folders(given: str | tuple[str, ...]) -> list[tuple[str, Path]]:
-    """The same where all of them are folders. Raises DataError for a file."""
+    """Find them as `local_all` does, where all of them are folders. Raises DataError for a file."""
     found = local_all(given)
     for _, path in found:
         if not path.is_dir():
@@ -67,7 +67,7 @@ def local_folders(given: str | tuple[str, ...]) -> list[tuple[str, Path]]:
 
 
 def local_file(place: str | tuple[str, ...], what: str) -> Path:
-    """The one file that `place` names. Raises DataError for anything else."""
+    """Find the one file that `place` names. Raises DataError for anything else."""
     if not isinstance(place, str):
         raise ConfigError(
             f"dataset.path names {len(place)} places, and {what} is one file; several take dataset.name: folder"
@@ -79,7 +79,7 @@ def local_file(place: str | tuple[str, ...], what: str) -> Path:
 
 
 def _mirrored(url: str) -> Path:
-    """A copy in the cache of what is below an S3 prefix, or of one object; of a table, of all that is beside it.
+    """Copy to the cache what is below an S3 prefix, or one object; of a table, all that is beside it.
 
     What is there already with the same tag is not fetched again.
     """

@@ -57,7 +57,7 @@ class Split:
         return np.union1d(self.validation, self.tuning)
 
     def check_groups(self, groups_N: NDArray[np.int64]) -> None:
-        """Raises DataError where images of one group are on two sides; `groups_N` are the groups of all rows."""
+        """Raise DataError where images of one group are on two sides; `groups_N` are the groups of all rows."""
         sides = {
             "learned from": np.union1d(self.train, self.removed),
             "held out": self.held_out,
@@ -136,7 +136,7 @@ def draw(  # noqa: PLR0913 - what a draw depends on
 
 
 def in_fold(labels_N: Indices, groups_N: Indices, fold: Fold) -> NDArray[np.bool_]:
-    """Which rows are in the fold, bool (N,). Each round of folds is another division of the same rows."""
+    """Tell which rows are in the fold, bool (N,). Each round of folds is another division of the same rows."""
     dealt = deal(labels_N, groups_N, fold.folds, numpy_rng(fold.round, "folds"))
     return np.equal(dealt, fold.number)
 
@@ -144,7 +144,7 @@ def in_fold(labels_N: Indices, groups_N: Indices, fold: Fold) -> NDArray[np.bool
 def training_rows(
     split: Split, labels_N: Indices, removed: str | None, *, seed: int, matched: Mapping[int, int]
 ) -> Indices:
-    """The real images that an arm trains on, rising: the kept ones, and what it is given back of the `removed` ones.
+    """List the real images that an arm trains on, rising: the kept ones, and what it gets back of the `removed` ones.
 
     `removed` is None, "all", or "matched": of each rare class as many as `matched` says, or all where there are fewer.
     """
@@ -158,11 +158,11 @@ def training_rows(
 
 
 def class_counts(labels: NDArray[np.int64], n_classes: int) -> list[int]:
-    """How many rows each class has."""
+    """Count the rows of each class."""
     return [int(count) for count in np.bincount(labels, minlength=n_classes)]
 
 
 def synthetic_count(train_counts: Sequence[int], label: int, n: int | str) -> int:
-    """How many images of class `label` are added to training classes of these sizes: `n`, "balance" or "half" of it."""
+    """Count the images of class `label` to add to training classes of these sizes: `n`, "balance" or "half" of it."""
     missing = max(train_counts) - train_counts[label]  # a class that is the largest already needs none
     return {"balance": missing, "half": missing // 2}[n] if isinstance(n, str) else n

@@ -43,7 +43,7 @@ class Finder:
                 self._called[called].add(name)
 
     def __call__(self, called: str, where: str) -> str | None:
-        """The name of the file, None where there is none; `where` is the place in the table. Raises DataError."""
+        """Find the name of the file, None where there is none; `where` is the place in the table. Raises DataError."""
         written = readable(called)
         below = os.path.relpath(self._root / written.replace("\\", "/"), self._root)
         for way in (written, below):
@@ -61,7 +61,7 @@ class Finder:
 
 
 def rows(path: Path, columns: config.Columns) -> list[Row]:
-    """Every row. A column is called by its name, or by its number from 1 where no line of names comes first.
+    """Read every row. A column is called by its name, or by its number from 1 where no line of names comes first.
 
     Raises DataError.
     """
@@ -72,7 +72,7 @@ def rows(path: Path, columns: config.Columns) -> list[Row]:
 
 
 def cells(path: Path, *, has_names: bool = True) -> list[tuple[int, dict[str, str]]]:
-    """Of each row the line that it is on and its cells, by the names of the columns or, without, by their numbers.
+    """Read of each row the line that it is on and its cells, by the names of the columns or, without, their numbers.
 
     The separator is the first of tab, comma, semicolon, bar and blank that the first line has. Raises DataError.
     """
@@ -126,7 +126,7 @@ def _of_json(path: Path, file: TextIO, _: bool) -> Iterator[tuple[int, Mapping[s
 
 
 def _column(path: Path, role: str, asked: str | int | None, there: Sequence[str]) -> str | None:
-    """What the column for a role is called here; None where the table has none, and need not have one."""
+    """Say what the column for a role is called here; None where the table has none, and need not have one."""
     name = role if asked is None else str(asked)
     if name in there:
         return name

@@ -10,7 +10,7 @@ __all__ = ["Dataset", "Grouped", "Images", "open_dataset"]
 
 
 def open_dataset(settings: config.Dataset) -> Dataset:
-    """The dataset that an experiment names; nothing is read yet. Raises ConfigError for one that there is not."""
+    """Open the dataset that an experiment names; nothing is read yet. Raises ConfigError for one that there is not."""
     kind = registry.load(sys.modules[__name__], settings.name, Dataset)  # type: ignore[type-abstract]
     if isinstance(settings, config.OtherDataset):
         return kind(parse(kind.Settings, settings.model_extra or {}, where=f"dataset {settings.name}"))

@@ -56,35 +56,35 @@ class Dataset(ABC):
 
     @abstractmethod
     def classes(self) -> list[str]:
-        """The class names. Raises DataError when the data is not there."""
+        """List the class names. Raises DataError when the data is not there."""
 
     def of(self, labels: Collection[int]) -> Self:
-        """The same data where only images with these labels are asked for: the others need not be read."""
+        """Return the same data where only these labels' images are asked for: the others need not be read."""
         return self
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """Names the content: equal for equal files, wherever they lie; other files may hold the same pixels."""
+        """Name the content: equal for equal files, wherever they lie; other files may hold the same pixels."""
 
     @abstractmethod
     def load(self) -> Images:
-        """Everything, verified. Raises DataError for missing or damaged data."""
+        """Load everything, verified. Raises DataError for missing or damaged data."""
 
     def ensure(self) -> None:  # noqa: B027 - most have nothing to get
         """Get the data if it is not here. Raises DataError that names every place it was looked for in."""
 
     def counts(self) -> Counts:
-        """How many images of each class `load` gives; where that reads many, count without it."""
+        """Count the images of each class that `load` gives; where that reads many, count without it."""
         found, n_classes = self.load(), len(self.classes())
         sides = found.labels[: found.n_train], found.labels[found.n_train :]
         return Counts(*(np.bincount(labels, minlength=n_classes).tolist() for labels in sides))
 
     def card(self) -> Card | None:
-        """What somebody should know of it before work starts; None for data that is the same for everybody."""
+        """Tell what somebody should know of it before work starts; None for data that is the same for everybody."""
         return None
 
     def grouped(self) -> Grouped | None:
-        """How the images that `load` gives are grouped, None where they are not; where it reads many, find out without.
+        """Say how the images of `load` are grouped, None where they are not; where it reads many, find out without.
 
         Raises DataError.
         """

@@ -43,7 +43,7 @@ class FashionMnist(Dataset):
         return CLASSES
 
     def fingerprint(self) -> str:
-        """Pinned, not measured: `load` refuses any other content."""
+        """Name the content as pinned, not as measured: `load` refuses any other."""
         return digest(CONTENT)
 
     def counts(self) -> Counts:
@@ -76,7 +76,7 @@ class FashionMnist(Dataset):
         return Images(np.concatenate([train, test])[:, None], labels.astype(np.int64), len(train))
 
     def _folder(self) -> Path | None:
-        """The first place that has all four files, in the order that `_missing` tells."""
+        """Find the first place that has all four files, in the order that `_missing` tells."""
         return next((place for place in self._places() if all((place / name).is_file() for name in CONTENT)), None)
 
     def _places(self) -> list[Path]:
@@ -99,12 +99,12 @@ class FashionMnist(Dataset):
 
 
 def _cache() -> Path:
-    """Where fetched files go, in the layout of torchvision's cache."""
+    """Say where fetched files go, in the layout of torchvision's cache."""
     return cache.folder() / "FashionMNIST" / "raw"
 
 
 def _read_idx(path: Path, sha256: str) -> NDArray[np.uint8]:
-    """The array in a gzipped idx file (uint8; big-endian sizes in the header), its content verified."""
+    """Read the array in a gzipped idx file (uint8; big-endian sizes in the header), and verify its content."""
     try:
         raw = gzip.decompress(path.read_bytes())
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:

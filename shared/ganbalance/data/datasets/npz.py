@@ -90,7 +90,7 @@ def _array(path: Path, arrays: dict[str, NDArray[Any]], name: str) -> NDArray[An
 
 
 def _texts(path: Path, arrays: dict[str, NDArray[Any]], name: str) -> list[str]:
-    """Labels or groups."""
+    """Read labels or groups."""
     found = _array(path, arrays, name)
     flat = found[:, 0] if found.ndim == 2 and found.shape[1] == 1 else found  # noqa: PLR2004
     if flat.dtype.kind not in "iuUb" or flat.ndim != 1:

@@ -84,7 +84,7 @@ def _opened(path: Path) -> Any:
 
 
 def _read(file: Any, path: Path, group: int, columns: list[str]) -> Any:
-    """Some columns of a row group. Raises DataError."""
+    """Read some columns of a row group. Raises DataError."""
     import pyarrow
 
     try:
@@ -98,13 +98,13 @@ def _damaged(path: Path, error: Exception) -> DataError:
 
 
 def _part(name: str) -> Part:
-    """By a word of the file's name or, where there is none, of the folders that it is in: test-00000, or test/0000."""
+    """Find the part by a word of the file's name or, with none there, of its folders: test-00000, or test/0000."""
     words = [word for level in reversed(name.split("/")) for word in re.split(r"[-_.= ]", level)]
     return next((part for word in words if (part := part_called(word))), "train")
 
 
 def _columns(path: Path, asked: config.Columns, there: Sequence[str]) -> dict[str, str]:
-    """By what they are for, the columns of the file. Raises DataError."""
+    """Find the columns of the file by what they are for. Raises DataError."""
     found = {"path": str(asked.path or "image"), "label": str(asked.label or "label")}
     for role in ("split", "group"):
         if (name := getattr(asked, role)) or role in there:
@@ -119,7 +119,7 @@ def _columns(path: Path, asked: config.Columns, there: Sequence[str]) -> dict[st
 
 
 def _class_names(schema: Any, column: str) -> dict[Any, str]:
-    """What the labels that are integers are called, where the file's metadata says it."""
+    """Find what the labels that are integers are called, where the file's metadata says it."""
     with suppress(KeyError, ValueError, TypeError):
         features = json.loads(schema.metadata[b"huggingface"])["info"]["features"]
         return dict(enumerate(features[column]["names"]))
@@ -127,7 +127,7 @@ def _class_names(schema: Any, column: str) -> dict[Any, str]:
 
 
 def _content(path: Path, stamp: str | None, group: int, row: int, column: str) -> bytes:
-    """The bytes of one image. Raises OSError."""
+    """Read the bytes of one image. Raises OSError."""
     cell = _row_group(path, stamp, group, column)[row].as_py()
     found = cell.get("bytes") if isinstance(cell, dict) else cell
     if not isinstance(found, bytes):
