@@ -27,7 +27,7 @@ class Checkpoints:
         self._started = self._saved_at = time.monotonic()
 
     def latest(self) -> dict[str, Any] | None:
-        """The state furthest on that is whole; a damaged checkpoint is skipped with a message."""
+        """Load the state furthest on that is whole; a damaged checkpoint is skipped with a message."""
         from ganbalance.training import checkpoint
 
         for path in self._artifacts.checkpoints(self._stage, self._key):
@@ -56,5 +56,5 @@ class Checkpoints:
         self._artifacts.record_ended(self._stage, self._key, self.attempt, ended)
 
     def due(self) -> bool:
-        """Whether it is time for another."""
+        """Tell whether it is time for another."""
         return time.monotonic() - self._saved_at >= self._every_s

@@ -78,7 +78,7 @@ def export(state: State, *, seed: int | None, gan: str | None, split: bool, to: 
 
 
 def _source(plan: Plan, node: Node) -> str:
-    """The first arm that reads them, and their number where it tunes that, which changed copies of all images lack."""
+    """Name the first arm to read them, and their number if it tunes that, which changed copies of all images lack."""
     arm, kind = plan.first_arm(node.name), (node.stage, node.config["class_index"])
     alike = [one for one in plan.nodes if (one.stage, one.config.get("class_index")) == kind]
     numbers = {str(one.config["n"]) for one in alike if plan.first_arm(one.name) == arm}
@@ -100,13 +100,13 @@ def _chosen(state: State, seed: int | None, gan: str | None) -> list[Node]:
 
 
 def check_is_new(flag: str, folder: Path) -> None:
-    """Raises ConfigError for a folder that holds something, or what is none."""
+    """Raise ConfigError for a folder that holds something, or what is none."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigError(f"{flag} {folder}: it is not an empty folder; name a new one")
 
 
 def done(state: State, name: str) -> Artifact:
-    """What a stage of a run has made. Raises DataError while it is not done."""
+    """Open what a stage of a run has made. Raises DataError while it is not done."""
     if (found := state.artifact(name)) is None:
         raise DataError(f"{name} of run {state.plan.run} is not done; run the experiment first")
     return found
@@ -177,7 +177,7 @@ def export_model(  # noqa: PLR0913
 
 
 def _seed(summary: Summary, arm: str, seed: int | None) -> int:
-    """The seed that was named, else the first at which the arm has a result."""
+    """Take the seed that was named, else the first at which the arm has a result."""
     lost = {one.seed: one.because for one in summary.missing_results if one.arm == arm}
     known = [one for one in summary.seeds if one not in lost]
     if seed not in (None, *summary.seeds):
@@ -191,7 +191,7 @@ def _seed(summary: Summary, arm: str, seed: int | None) -> int:
 
 
 def _trained(plan: Plan, arm: str, seed: int, tuned: Sensitivity) -> Node:
-    """The stage that trained the arm's classifier: the source of one rescored, at the dose and the setting chosen."""
+    """Find the stage that trained the arm's classifier: that of one rescored, at the dose and setting chosen."""
     cell = plan.node(plan.node("report").inputs[stages.cell_role(arm, seed)])
     if cell.kind is stages.Rescore:
         cell = plan.node(cell.inputs["source"])
@@ -217,7 +217,7 @@ def _network(classifier: Classifier) -> ModelNetwork:
 
 
 def _rules(report: Artifact, arm: str, seed: int) -> dict[str, DecisionRule]:
-    """The rules that the report settled from all seeds; it writes scale and offsets as one array."""
+    """Read the rules that the report settled from all seeds; it writes scale and offsets as one array."""
     from ganbalance.training.model_folder import DecisionRule
 
     with np.load(report.path("predictions.npz"), allow_pickle=False) as arrays:

@@ -15,7 +15,7 @@ FEWEST_TESTED = 4
 
 
 def counts(experiment: Experiment, own: Counts) -> Counts:
-    """Of each class, how many a seed may train on at least, and how many are tested by some seed.
+    """Count, of each class, how many a seed may train on at least, and how many are tested by some seed.
 
     `own` are those of the dataset's own parts, which folds put together.
     """
@@ -27,7 +27,7 @@ def counts(experiment: Experiment, own: Counts) -> Counts:
 
 
 def notes(experiment: Experiment, source: Dataset, chosen: stages.Dataset) -> tuple[str, ...]:
-    """Which seed is tested on which fold.
+    """Say which seed is tested on which fold.
 
     Raises ConfigError for data with a test part of its own, and for a fold with too few images of a class.
     """
@@ -60,7 +60,7 @@ def notes(experiment: Experiment, source: Dataset, chosen: stages.Dataset) -> tu
 
 
 def _fewest_tested(experiment: Experiment, folds: int, source: Dataset, chosen: stages.Dataset) -> list[int]:
-    """Images of each class, or groups, in the fold that has fewest."""
+    """Count the images of each class, or groups, in the fold that has fewest."""
     grouped = grouping.of_task(source, chosen)
     if grouped is None:
         return [count // folds for count in map(sum, zip(*grouping.images(source, chosen), strict=True))]

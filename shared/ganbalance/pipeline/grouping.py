@@ -17,7 +17,7 @@ from ganbalance.seeding import derive
 
 
 def of_task(source: Dataset, chosen: stages.Dataset) -> Grouped | None:
-    """The images of the task, their labels being class indices, where images are grouped."""
+    """Return the images of the task, their labels being class indices, where images are grouped."""
     whole = source.grouped()
     if whole is None:
         return None
@@ -26,12 +26,12 @@ def of_task(source: Dataset, chosen: stages.Dataset) -> Grouped | None:
 
 
 def images(source: Dataset, chosen: stages.Dataset) -> Counts:
-    """How many images each class of the task has in the dataset's own parts."""
+    """Count the images that each class of the task has in the dataset's own parts."""
     return Counts(*([sum(part[label] for label in labels) for labels in chosen.classes] for part in source.counts()))
 
 
 def units(source: Dataset, chosen: stages.Dataset) -> tuple[Counts, str]:
-    """The same of what a split counts, and its name: groups where images are grouped."""
+    """Count as `images` does what a split counts, and name that: groups where images are grouped."""
     grouped = of_task(source, chosen)
     if grouped is None:
         return images(source, chosen), "images"
@@ -40,13 +40,13 @@ def units(source: Dataset, chosen: stages.Dataset) -> tuple[Counts, str]:
 
 
 def counts(grouped: Grouped, rows: slice | NDArray[np.int64], chosen: stages.Dataset) -> list[int]:
-    """How many groups each class of the task has among these images."""
+    """Count the groups that each class of the task has among these images."""
     counts: list[int] = independent_counts(grouped.labels[rows], grouped.groups[rows], len(chosen.classes)).tolist()
     return counts
 
 
 def notes(experiment: Experiment, source: Dataset, chosen: stages.Dataset, kept: dict[int, float]) -> tuple[str, ...]:
-    """How many images and groups each part gets, over the seeds, where whole groups are split: shares are not exact.
+    """Say how many images and groups each part gets, over seeds, where whole groups are split: shares are not exact.
 
     Raises ConfigError where a class has no group left for one side.
     """
@@ -96,6 +96,6 @@ def check_sides(labels: NDArray[np.int64], split: Split, class_names: Sequence[s
 
 
 def _range(numbers: NDArray[np.int64]) -> str:
-    """Of one for each seed."""
+    """Format numbers, one for each seed, as '3 to 5', or as '3' where all are the same."""
     low, high = numbers.min(), numbers.max()
     return f"{low}" if low == high else f"{low} to {high}"

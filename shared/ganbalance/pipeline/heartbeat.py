@@ -59,7 +59,7 @@ def beating(store: Store, run: str, what: str) -> Iterator[str]:
 
 
 def others(store: Store, run: str, mine: str) -> list[tuple[Worker, timedelta]]:
-    """Who else works on a run and how long ago each was seen, from the one that has for longest; `mine` is fresh.
+    """Find who else works on a run and how long ago each was seen, from the one that has for longest; `mine` is fresh.
 
     Raises DataError when one is unreadable: then nobody knows who it is.
     """

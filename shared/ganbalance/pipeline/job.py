@@ -68,7 +68,7 @@ class JobContext:
 
     @contextmanager
     def resumable(self) -> Iterator[dict[str, Any]]:
-        """What a training takes to be stopped and to go on: `resume`, its last state, and `hooks`."""
+        """Provide what a training takes to be stopped and to go on: `resume`, its last state, and `hooks`."""
         from ganbalance.training.loop import Hooks
 
         # a training asks at every step, and ends after a save
@@ -84,11 +84,11 @@ class JobContext:
             }
 
     def data(self) -> tuple[TaskImages, Split]:
-        """The images of the task and the seed's split of them. Raises DataError when its parts overlap."""
+        """Load the images of the task and the seed's split of them. Raises DataError when its parts overlap."""
         return TaskImages.load(self.inputs["dataset"].path), Split.load(self.inputs["imbalance"].path("split.npz"))
 
     def stage(self, kind: type[S]) -> S:
-        """What the stage declares of the experiment, typed."""
+        """Return what the stage declares of the experiment, typed."""
         declared = self.node.declared()
         if not isinstance(declared, kind):
             raise TypeError(f"{self.node.name} is a {self.node.stage} stage, not {kind.stage}")
@@ -96,7 +96,7 @@ class JobContext:
 
 
 def program(doc: str | None, bodies: Mapping[type[Stage], Body]) -> Callable[..., int]:
-    """The `main(argv)` of a job module: runs the bodies that the flags select and returns the exit code.
+    """Make the `main(argv)` of a job module: it runs the bodies that the flags select and returns the exit code.
 
     Without `argv` it reads the command line.
     """
@@ -142,7 +142,7 @@ def _copy(stream: TextIO, said: list[str]) -> None:
 
 
 def _disk_is_full(error: Exception) -> bool:
-    """Whether the disk is full, also as NumPy says it (a short write, no errno) and safetensors (a message alone)."""
+    """Tell whether the disk is full; NumPy says it by a short write, without errno, safetensors by a message alone."""
     message = str(error)
     short_write = isinstance(error, OSError) and "requested and" in message
     return getattr(error, "errno", None) in NO_SPACE or short_write or os.strerror(errno.ENOSPC) in message
@@ -177,7 +177,7 @@ def _run(name: str, bodies: Mapping[type[Stage], Body], flags: argparse.Namespac
 
 
 def _can_be_left_out(node: Node, chosen: Sequence[Node], state: State) -> bool:
-    """Whether its inputs are missing, and the stages of this call that read it can do without it."""
+    """Tell whether its inputs are missing, and the stages of this call that read it can do without it."""
     readers = [other for other in chosen if node.name in other.inputs.values()]
     optional = bool(readers) and all(other.kind.allow_missing_inputs for other in readers)
     return optional and bool(state.inputs(node).missing)
@@ -263,7 +263,7 @@ def _requested(flags: argparse.Namespace) -> runs.Record:
 
 
 def _of_pod(stages: Sequence[str]) -> str:
-    """The one that this pod is to run of the stages of its Job. Raises ConfigError outside of an Indexed Job."""
+    """Pick the one that this pod is to run of the stages of its Job. Raises ConfigError outside of an Indexed Job."""
     given = os.environ.get(INDEX, "")
     if not given.isdecimal() or int(given) >= len(stages):
         raise ConfigError(
@@ -274,7 +274,7 @@ def _of_pod(stages: Sequence[str]) -> str:
 
 
 def _select(plan: Plan, name: str, flags: argparse.Namespace) -> list[Node]:
-    """The nodes of this program that the flags ask for, after those of this program that they rest on."""
+    """Select the nodes of this program that the flags ask for, after those of this program that they rest on."""
     asked = {
         node.name
         for node in plan.nodes

@@ -77,7 +77,7 @@ class Estimate:
             self._seconds.setdefault(self._kinds[name], []).append(float(commit.provenance["seconds"]))
 
     def seconds_left(self, running: Mapping[str, Running]) -> float | None:
-        """Wall-clock seconds until everything is done, or None while too little is known."""
+        """Estimate the wall-clock seconds until everything is done; None while too little is known."""
         promised = {kind: statistics.mean(seen) for kind, seen in self._seconds.items()}
         spent: dict[str, float] = {}
         for name, entry in running.items():
@@ -117,7 +117,7 @@ class Estimate:
 
 
 def _fraction(log: Path) -> float | None:
-    """How far a stage says it is, from the last progress line of its log."""
+    """Read how far a stage says it is, from the last progress line of its log."""
     lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
     said = [line for line in lines if line.startswith('{"stage"') and line.endswith("}")]  # one is still being written
     if not said:
@@ -197,7 +197,7 @@ class LocalRunner:
         return Running(process, log, time.monotonic())
 
     def _reap(self) -> Iterator[tuple[str, Running, Literal["done", "FAILED", "stopped"]]]:
-        """The stages that ended within the poll interval, and how."""
+        """Yield the stages that ended within the poll interval, and how."""
         wait([entry.process.sentinel for entry in self._running.values()], timeout=POLL_S)
         for name, entry in list(self._running.items()):
             if entry.process.is_alive():
@@ -213,7 +213,7 @@ class LocalRunner:
 
 
 def _child(program: str, argv: list[str], log: str) -> None:
-    """The body of a stage's process: its output goes to a file, Ctrl-C reaches it only by way of the runner."""
+    """Run a program as a stage's process: its output goes to a file, Ctrl-C reaches it only by way of the runner."""
     os.setsid()
     with open(log, "a", buffering=1) as file:  # noqa: PTH123 - a file descriptor is what is wanted
         os.dup2(file.fileno(), 1)

@@ -46,7 +46,7 @@ class Node(Frozen):
         return self.kind.program
 
     def declared(self) -> stages.Stage:
-        """The part of the experiment that this stage depends on, typed."""
+        """Return the part of the experiment that this stage depends on, typed."""
         return parse(self.kind, self.config, where=self.name)
 
 
@@ -67,13 +67,13 @@ class Plan(Frozen):
         return {node.name: node for node in self.nodes}
 
     def node(self, name: str) -> Node:
-        """The node of that name. Raises ConfigError."""
+        """Find the node of that name. Raises ConfigError."""
         if name not in self.by_name:
             raise ConfigError(f"run {self.run} has no stage {name!r}; 'ganbalance plan' lists them")
         return self.by_name[name]
 
     def upstream(self, name: str) -> set[str]:
-        """The names of every node that the node of that name rests on."""
+        """Name every node that the node of that name rests on."""
         found: set[str] = set()
         wanted = list(self.node(name).inputs.values())
         while wanted:
@@ -83,12 +83,12 @@ class Plan(Frozen):
         return found
 
     def first_arm(self, name: str) -> str:
-        """The arm that the node of that name was planned for; others that say the same read it too."""
+        """Name the arm that the node of that name was planned for; others that say the same read it too."""
         return next(node.arm for node in self.nodes if node.arm and name in {node.name, *self.upstream(node.name)})
 
 
 def make_plan(experiment: Experiment) -> Plan:
-    """Every stage of `experiment`. Raises ConfigError for what cannot work, DataError when own images are missing."""
+    """Plan the stages of `experiment`. Raises ConfigError for what cannot work, DataError if own images are missing."""
     stages.check_names(experiment.resources.pods)
     source = open_dataset(experiment.dataset)
     source, dataset = resolution.dataset(experiment, source)
@@ -135,7 +135,7 @@ class _Planner:
             self._add("imbalance", f"seed-{seed}", declared, {"dataset": "dataset"}, seed=seed)
 
     def _add(self, kind: str, where: str, stage: stages.Stage, inputs: dict[str, str], **labels: Any) -> str:
-        """The name of the node, KIND/WHERE: another one's where that does the same already."""
+        """Add a node unless another does the same already; return its name, KIND/WHERE, or that of the other."""
         name = f"{kind}/{where}" if where else kind
         config = dump(stage)
         parents = {role: self.nodes[parent].key for role, parent in inputs.items()}
@@ -146,7 +146,7 @@ class _Planner:
         return self._names[key]
 
     def cell(self, recipe: Recipe, seed: int) -> str:
-        """One arm at one seed."""
+        """Plan one arm at one seed."""
         gan = recipe.synthetic and recipe.synthetic.gan
         labels = {"seed": seed, "arm": recipe.name, "gan": gan}
         where, doses = f"{recipe.name}/seed-{seed}", recipe.doses
@@ -164,7 +164,7 @@ class _Planner:
         return cell
 
     def _of_dose(self, recipe: Recipe, dose: Dose, name: str, labels: dict[str, Any]) -> str:
-        """The cell of an arm with one dose; `name` is that of the arm, and which dose it is where there are several."""
+        """Plan an arm's cell with one dose; `name` is that of the arm, and which dose it is where there are several."""
         seed = labels["seed"]
         inputs = self._data(seed)
         if recipe.synthetic:
@@ -175,11 +175,11 @@ class _Planner:
         return self._trained(recipe, dose, f"{name}/seed-{seed}", inputs, labels)
 
     def _replaces(self, recipe: Recipe) -> bool:
-        """Whether copies take every image's place: a network changes all that it sees, a head what is made for it."""
+        """Tell whether copies take every image's place: a network changes all it sees, a head what is made for it."""
         return self._classifier.reads_features and bool(recipe.synthetic and recipe.synthetic.augment)
 
     def _trained(self, recipe: Recipe, dose: Dose, where: str, inputs: dict[str, str], labels: dict[str, Any]) -> str:
-        """The classifier of one arm at one seed, from images or, for a linear head, their features."""
+        """Plan the classifier of one arm at one seed, from images or, for a linear head, their features."""
         settings, rare = self._classifier, tuple(sorted(self._keep))
         parts: dict[str, Any] = {"removed": recipe.removed, "method": recipe.method}
         matched = self._experiment.synthesis.n if recipe.removed == "matched" else None
@@ -204,7 +204,7 @@ class _Planner:
     def _synthetic(  # noqa: PLR0913
         self, recipe: Recipe, synthetic: Synthetic, dose: Dose, name: str, class_index: int, seed: int
     ) -> str:
-        """The images of one class that an arm adds, at one dose; for a linear head their features."""
+        """Plan the images of one class that an arm adds, at one dose; for a linear head their features."""
         own = {"seed": seed, "gan": synthetic.gan, "arm": recipe.name}
         of_class = f"class-{self._dataset.ids[class_index]}/seed-{seed}"
         where, n = f"{name}/{of_class}", dose.n or self._experiment.synthesis.n
@@ -223,7 +223,7 @@ class _Planner:
         return self._features(images) if self._classifier.reads_features else images
 
     def _gan(self, where: str, synthetic: Synthetic, class_index: int, own: dict[str, Any]) -> str:
-        """The GAN that an arm draws from. Arms that say the same of one share its stages, and so do doses."""
+        """Plan the GAN that an arm draws from. Arms that say the same of one share its stages, and so do doses."""
         gan = str(synthetic.gan)
         settings = resolution.gan_settings(self._experiment, gan, synthetic.settings, self._side_px)
         canvas = self._classifier.canvas
@@ -234,7 +234,7 @@ class _Planner:
     def _drawn(  # noqa: PLR0913
         self, where: str, trained: str, synthetic: Synthetic, n: Amount, class_index: int, own: dict[str, Any]
     ) -> str:
-        """The images of a trained GAN, filtered if they are to be.
+        """Plan the images of a trained GAN, filtered if they are to be.
 
         What is filtered is the arm's `own`: one group of stages cannot read what it makes itself (`runs.group_of`).
         """
@@ -253,7 +253,7 @@ class _Planner:
         return self._add("filter", where, declared_filter, inputs, **own)
 
     def _features(self, images: str) -> str:
-        """What the frozen backbone makes of the images of another node."""
+        """Plan what the frozen backbone makes of the images of another node."""
         classifier, of = self._classifier, self.nodes[images]
         declared = stages.Features(backbone=classifier.backbone, side_px=classifier.side_px)
         where = {"dataset": "real", "synthesize": self._where[images]}.get(of.stage, images)
@@ -264,7 +264,7 @@ class _Planner:
         return {"dataset": "dataset", "imbalance": f"imbalance/seed-{seed}"}
 
     def qualities(self) -> dict[str, str]:
-        """The quality of all synthetic images, by role, and of the control for each class and seed that has some.
+        """Plan the quality of all synthetic images, by role, and of the control for each class and seed that has some.
 
         None where no features are read.
         """
@@ -283,7 +283,7 @@ class _Planner:
         return found
 
     def beside(self) -> None:
-        """The stages that say themselves what they are planned beside."""
+        """Plan the stages that say themselves what they are planned beside."""
         for kind in stages.ALL.values():
             for of in [node for node in self.nodes.values() if node.stage == kind.beside]:
                 inputs, labels = {of.stage: of.name}, {"seed": of.seed, "gan": of.gan, "arm": of.arm}
@@ -291,7 +291,7 @@ class _Planner:
                 self._add(kind.stage, self._where[of.name], kind(), inputs, **labels)
 
     def report(self, families: tuple[tuple[str, Family], ...], results: dict[str, str]) -> None:
-        """Everything that there is, compared; `results` are the cells and what else it reads by its role.
+        """Plan the comparison of everything there is; `results` are the cells and what else it reads by its role.
 
         What is read for nothing else is read for the time it took.
         """

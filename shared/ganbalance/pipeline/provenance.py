@@ -14,7 +14,7 @@ PACKAGES = ("ganbalance", "torch", "torchvision", "timm", "numpy", "scikit-learn
 
 @functools.cache
 def here() -> dict[str, Any]:
-    """Machine, versions and the commit of the code, of this process."""
+    """Describe this process: machine, versions and the commit of the code."""
     torch = sys.modules.get("torch")  # a process that has not loaded it uses no GPU
     return {
         "python": platform.python_version(),
@@ -28,7 +28,7 @@ def here() -> dict[str, Any]:
 
 
 def allocations() -> int:
-    """How often this process has allocated memory of an accelerator: it computes there where this grows."""
+    """Count how often this process has allocated memory of an accelerator: it computes there where this grows."""
     torch = sys.modules.get("torch")
     counted = torch.cuda.memory_stats() if torch and torch.cuda.is_initialized() else {}
     return int(counted.get("allocation.all.allocated", 0))
@@ -43,7 +43,7 @@ def _cpu() -> str:
 
 
 def _git_commit() -> str | None:
-    """The commit of the checkout this file lies in, with a + when files were changed since."""
+    """Ask git for the commit of the checkout this file lies in, with a + when files were changed since."""
     describe = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=12", "--dirty=+"]
     try:
         done = subprocess.run(describe, capture_output=True, text=True, timeout=10, check=False)

@@ -14,7 +14,7 @@ DEFAULT_EXPERIMENT = Path("jobs/experiments/quick.yaml")
 
 
 def add_overrides(parser: argparse.ArgumentParser) -> None:
-    """Flags that change an experiment."""
+    """Add the flags that change an experiment."""
     parser.add_argument("--seeds", metavar="LIST", help="0,1,5 or 0..9 instead of the experiment's seeds")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting, e.g. gans.dcgan.steps=200"
@@ -22,7 +22,7 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
 
 
 def add_store(parser: argparse.ArgumentParser) -> None:
-    """The flag that says where artifacts are kept."""
+    """Add the flag that says where artifacts are kept."""
     default = os.environ.get("GANBALANCE_STORE", ".store")
     parser.add_argument(
         "--store", default=default, metavar="URL", help=f"a folder or s3://bucket/prefix (default: {default})"
@@ -30,12 +30,12 @@ def add_store(parser: argparse.ArgumentParser) -> None:
 
 
 def experiment(path: Path, **overrides: Any) -> Experiment:
-    """The one experiment in `path`, found by `experiments`. Raises ConfigError also where the file sweeps several."""
+    """Find the one experiment in `path` by `experiments`. Raises ConfigError also where the file sweeps several."""
     return only(experiments(path, **overrides), path)
 
 
 def only(found: tuple[sweep.Member, ...], path: Path) -> Experiment:
-    """The one of the experiments found in `path`. Raises ConfigError where there are several."""
+    """Take the one of the experiments found in `path`. Raises ConfigError where there are several."""
     if len(found) > 1:
         which = sweep.which(found)
         raise ConfigError(f"{path} sweeps {len(found)} experiments, and here it takes one; pick its values: {which}")
@@ -45,7 +45,7 @@ def only(found: tuple[sweep.Member, ...], path: Path) -> Experiment:
 def experiments(
     path: Path, *, sets: list[str], seeds: str | None = None, only_gans: list[str] | None = None
 ) -> tuple[sweep.Member, ...]:
-    """The experiments in `path` with overrides; `only_gans` replaces their GAN arms. Raises ConfigError."""
+    """Read the experiments in `path` with overrides; `only_gans` replaces their GAN arms. Raises ConfigError."""
     given = config.read(path, sets=sets, seeds=seeds)
     picked = [config.parse_set(text)[0] for text in sets] + (["seeds"] if seeds is not None else [])
     try:
@@ -59,7 +59,7 @@ def experiments(
 
 
 def _with_gans(arms: Any, wanted: list[str]) -> Any:
-    """The arms with their GANs replaced by `wanted` where the first GAN stood, else before the oracle."""
+    """Replace the GANs of the arms by `wanted`, where the first GAN stood, else before the oracle."""
     known = gans.names()
     if not wanted:
         raise ConfigError(f"--gan names no GAN; choose among {', '.join(known)}")
@@ -73,7 +73,7 @@ def _with_gans(arms: Any, wanted: list[str]) -> Any:
 
 
 def _gan_of(arm: Any) -> Any:
-    """The GAN of an arm, by name or as a recipe that is not yet checked; None where it has none."""
+    """Return the GAN of an arm, by name or as a recipe that is not yet checked; None where it has none."""
     if isinstance(arm, dict):
         synthetic = arm.get("synthetic")
         return synthetic.get("gan") if isinstance(synthetic, dict) else None

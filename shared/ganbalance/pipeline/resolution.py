@@ -37,7 +37,7 @@ LENGTHS = {"steps", "epochs"}
 
 
 def dataset(experiment: Experiment, source: Dataset) -> tuple[Dataset, stages.Dataset]:
-    """The images of the task's classes, and what they are. Raises ConfigError, and DataError where some are bad."""
+    """Pick the images of the task's classes, and describe them. Raises ConfigError, and DataError if some are bad."""
     classes, class_names = classes_of(experiment, source)
     source = source.of([label for labels in classes for label in labels])
     return source, stages.Dataset(
@@ -46,7 +46,7 @@ def dataset(experiment: Experiment, source: Dataset) -> tuple[Dataset, stages.Da
 
 
 def classes_of(experiment: Experiment, source: Dataset) -> tuple[tuple[tuple[int, ...], ...], tuple[str, ...]]:
-    """The labels of each of the task's classes, and its name. Raises ConfigError for a class that the dataset lacks."""
+    """Find the labels of each class of the task, and its name. Raises ConfigError for one that the dataset lacks."""
     known, task = source.classes(), experiment.task
     classes: list[tuple[int, ...]]
     if isinstance(task, Multiclass):
@@ -68,7 +68,7 @@ def classes_of(experiment: Experiment, source: Dataset) -> tuple[tuple[tuple[int
 
 
 def _label(known: list[str], given: str, key: str) -> int:
-    """The label of a class given by name or by number. Raises ConfigError."""
+    """Find the label of a class given by name or by number. Raises ConfigError."""
     if (place := _place(known, given)) is not None:
         return place
     numbered = not any(name.isdecimal() for name in known)  # where names are numbers, a number is a name
@@ -82,19 +82,19 @@ def _label(known: list[str], given: str, key: str) -> int:
 
 
 def _place(names: Sequence[str], given: str) -> int | None:
-    """Where a name stands among others: as it is, else written with other code points for the same letters."""
+    """Find where a name stands among others: as it is, else written with other code points for the same letters."""
     if given in names:
         return names.index(given)
     return next((place for place, name in enumerate(names) if normalize("NFC", name) == normalize("NFC", given)), None)
 
 
 def _is_number(given: str) -> bool:
-    """6, but neither 06, which YAML takes for an octal number, nor digits of other scripts."""
+    """Accept 6, but neither 06, which YAML takes for an octal number, nor digits of other scripts."""
     return given.isdecimal() and given == str(int(given))
 
 
 def keep(experiment: Experiment, source: Dataset, chosen: stages.Dataset) -> dict[int, float]:
-    """The share of its images that each rare class keeps, by class index. Raises ConfigError."""
+    """Compute the share of its images that each rare class keeps, by class index. Raises ConfigError."""
     asked = experiment.imbalance
     counts = folds.counts(experiment, grouping.images(source, chosen)).train
     key = "imbalance.keep" if isinstance(asked, Keep) else "imbalance.ratio"
@@ -132,7 +132,7 @@ def _long_tail(ratio: float, counts: list[int]) -> dict[int, float]:
 
 
 def _indices(known: list[str], chosen: stages.Dataset, given: Iterable[str], key: str) -> list[int]:
-    """The index of each class of the task, given by its name there or by the dataset's. Raises ConfigError."""
+    """Find the index of each class of the task, given by its name there or by the dataset's. Raises ConfigError."""
     found: list[int] = []
     for name in given:
         if (c := _place(chosen.class_names, name)) is None:
@@ -148,7 +148,7 @@ def _indices(known: list[str], chosen: stages.Dataset, given: Iterable[str], key
 
 
 def recipes(experiment: Experiment, kept: dict[int, float], side_px: int) -> tuple[tuple[Recipe, ...], tuple[str, ...]]:
-    """The experiment's arms with all their parts, but for those with nothing to give back, and notes that say so.
+    """Resolve the experiment's arms with all their parts, but for those with nothing to give back, and note that.
 
     `side_px` is that of the images. Raises ConfigError for what arms cannot be.
     """
@@ -185,7 +185,7 @@ def recipes(experiment: Experiment, kept: dict[int, float], side_px: int) -> tup
 
 
 def _check_fits(recipe: Recipe, classifier: Classifier) -> None:
-    """Raises ConfigError for a part of an arm that a classifier cannot have: a network learns from images."""
+    """Raise ConfigError for a part of an arm that a classifier cannot have: a network learns from images."""
     synthetic = recipe.synthetic
     parts = synthetic.filter if synthetic else None
     paper, method = isinstance(classifier, Paper), arms.method(recipe.method)
@@ -216,7 +216,7 @@ def _check_fits(recipe: Recipe, classifier: Classifier) -> None:
 
 
 def weights_sha256(classifier: Classifier) -> str | None:
-    """The hash of the weights that a classifier starts from; None where it is trained from scratch.
+    """Look up the hash of the weights that a classifier starts from; None where it is trained from scratch.
 
     Raises ConfigError where it is not known.
     """
@@ -233,7 +233,7 @@ def weights_sha256(classifier: Classifier) -> str | None:
 
 
 def gan_settings(experiment: Experiment, gan: str, settings: dict[str, Any], side_px: int) -> Gan.Config:
-    """The whole Config of a GAN: an arm's own `settings` before those in `gans`, with the layers that images need.
+    """Build the whole Config of a GAN: an arm's own `settings` before those in `gans`, with the layers images need.
 
     Raises ConfigError.
     """
@@ -250,7 +250,7 @@ def gan_settings(experiment: Experiment, gan: str, settings: dict[str, Any], sid
 
 
 def forecast(experiment: Experiment, source: Dataset, chosen: stages.Dataset) -> tuple[str, ...]:
-    """What the report will not be able to say, known before hours are spent."""
+    """Forecast what the report will not be able to say, before hours are spent."""
     lines = []
     if len(experiment.seeds) < verdicts.MIN_SEEDS:
         lines.append(f"no verdicts: {len(experiment.seeds)} of the {verdicts.MIN_SEEDS} seeds that one needs")

@@ -64,7 +64,7 @@ def written(record: Frozen) -> bytes:
 
 
 def read(store: Store, name: str, of: Callable[[bytes], R], *, fix: str) -> R:
-    """The record `name`, which `of` parses. Raises MissingError, and DataError with `fix` when it is not whole."""
+    """Read the record `name`, which `of` parses. Raises MissingError, and DataError with `fix` when it is not whole."""
     data = store.read(name)
     try:
         return of(data)
@@ -91,7 +91,7 @@ def replace(store: Store, name: str, data: bytes) -> None:
 
 
 def load(store: Store, run: str) -> Record:
-    """The record of a run. Raises ConfigError when there is no such run."""
+    """Load the record of a run. Raises ConfigError when there is no such run."""
     try:
         return read(store, f"runs/{run}/run.json", Record.of, fix="delete it and run the experiment again")
     except MissingError as error:
@@ -101,7 +101,7 @@ def load(store: Store, run: str) -> Record:
 
 @contextmanager
 def opened(store: Store, run: str) -> Iterator[tuple[Record, State]]:
-    """The record of a run, and its plan compared with the store. Raises ConfigError when there is no such run."""
+    """Provide the record of a run, and its plan compared with the store. Raises ConfigError if there is no such run."""
     record = load(store, run)
     with open_state(record.plan, store) as state:
         yield record, state
@@ -115,23 +115,23 @@ def note(store: Store, run: str, event: str, **fields: Any) -> None:
 
 
 def log_name(run: str, stage: str, pod: str) -> str:
-    """Where the log of a pod is kept."""
+    """Say where the log of a pod is kept."""
     return f"{log_folder(run, stage)}/{pod}.log"
 
 
 def log_folder(run: str, stage: str) -> str:
-    """Where the logs of a stage's pods are, or of all stages whose names begin so; "" is all."""
+    """Say where the logs of a stage's pods are, or of all stages whose names begin so; "" is all."""
     return f"runs/{run}/logs/{stage}".rstrip("/")
 
 
 def group_of(node: Node) -> str:
-    """The group of a node: stages of one kind and one GAN or arm, whatever their seeds; the name fits into labels."""
+    """Name a node's group: stages of one kind and one GAN or arm, whatever their seeds; the name fits into labels."""
     name = f"{node.stage}-{of}" if (of := node.arm or node.gan) else node.stage
     return name if len(name) <= LONGEST_GROUP else f"{name[: LONGEST_GROUP - 9].rstrip('-')}-{digest(name)[:8]}"
 
 
 def groups(plan: Plan) -> dict[str, list[Node]]:
-    """The nodes of each group, and each group after all that it reads; a plan's order is by seed."""
+    """Sort the nodes into groups, each group after all that it reads; a plan's order is by seed."""
     found: dict[str, list[Node]] = {}
     for node in plan.nodes:
         found.setdefault(group_of(node), []).append(node)
@@ -147,7 +147,7 @@ def groups(plan: Plan) -> dict[str, list[Node]]:
 
 
 def job_name(run: str, what: str, number: int) -> str:
-    """A name of at most 52 characters that says as much of the run and of what the Job does as fits."""
+    """Make a name of at most 52 characters that says as much of the run and of what the Job does as fits."""
     name, _, unique = run.rpartition("-")
     rest = f"{unique}-{what}-{number}"
     shown = name[: LONGEST_JOB - len(rest) - 1].strip("-")
@@ -161,7 +161,7 @@ def record_submission(store: Store, new: Submission) -> Submission:
 
 
 def load_submission(store: Store, run: str, number: int) -> Submission:
-    """A submission of a run. Raises ConfigError when there is none of that number."""
+    """Load a submission of a run. Raises ConfigError when there is none of that number."""
     try:
         return read(store, _submission_name(run, number), Submission.model_validate_json, fix="submit again")
     except MissingError as error:
@@ -169,7 +169,7 @@ def load_submission(store: Store, run: str, number: int) -> Submission:
 
 
 def submission_numbers(store: Store, run: str) -> set[int]:
-    """The numbers of a run's submissions."""
+    """Find the numbers of a run's submissions."""
     return {int(Path(name).stem) for name in store.names(f"runs/{run}/submissions")}
 
 

@@ -9,7 +9,7 @@ from ganbalance.errors import Stopped
 
 @contextmanager
 def answered(answer: Callable[[], object]) -> Iterator[None]:
-    """Within this block both call `answer`, and do nothing else."""
+    """Let both call `answer` within this block, and do nothing else."""
     before = {number: signal.signal(number, lambda *_: answer()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
@@ -19,7 +19,7 @@ def answered(answer: Callable[[], object]) -> Iterator[None]:
 
 
 def stoppable(message: str) -> AbstractContextManager[None]:
-    """Both end this block at once, by Stopped with this message, so that what it has opened does not stay open."""
+    """Let both end this block at once, by Stopped with this message, so that what it has opened does not stay open."""
 
     def stop() -> None:
         raise Stopped(message)

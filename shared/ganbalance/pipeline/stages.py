@@ -292,28 +292,28 @@ class Report(Stage):
         return {cell_role(arm, seed): (arm, seed) for arm, _ in self.families for seed in self.seeds}
 
     def qualities(self, rare: Iterable[int]) -> dict[str, tuple[str | None, int, int]]:
-        """The sets of images there may be, each of an arm (None: the control), a class and a seed, by role."""
+        """List the sets of images there may be, each of an arm (None: the control), a class and a seed, by role."""
         sets = product([None, *dict(self.families)], rare, self.seeds)
         return {quality_role(arm, c, seed): (arm, c, seed) for arm, c, seed in sets}
 
 
 def cell_role(arm: str, seed: int) -> str:
-    """What the scores of an arm at a seed are to a report."""
+    """Name what the scores of an arm at a seed are to a report."""
     return f"cell/{arm}/{seed}"
 
 
 def quality_role(arm: str | None, class_index: int, seed: int) -> str:
-    """What the quality of the images that an arm adds is to a report; of no arm, that of the control."""
+    """Name what the quality of the images that an arm adds is to a report; of no arm, that of the control."""
     return f"quality/{arm}/{class_index}/{seed}" if arm else f"quality/{class_index}/{seed}"
 
 
 def tuned_role(what: Literal["setting", "dose"], number: int) -> str:
-    """What the network of a setting, or the scores with a dose, from 1, are to those with all of them."""
+    """Name what the network of a setting, or the scores with a dose, from 1, are to those with all of them."""
     return f"{what}/{number}"
 
 
 def synthetic_role(class_index: int) -> str:
-    """What the synthetic images of a class, or their features, are to a classifier."""
+    """Name what the synthetic images of a class, or their features, are to a classifier."""
     return f"synthetic/{class_index}"
 
 

@@ -33,7 +33,7 @@ class State:
         self._done: dict[str, Commit] = {}  # a commit found once is not looked up again
 
     def commit(self, name: str, absent: set[str] | None = None) -> Commit | None:
-        """The current commit of a node, or None; those found to have none at one look are kept in `absent`."""
+        """Find the current commit of a node, or None; those found to have none at one look are kept in `absent`."""
         absent = set() if absent is None else absent
         if name in self._done or name in absent:
             return self._done.get(name)
@@ -49,29 +49,29 @@ class State:
         return commit
 
     def artifact(self, name: str) -> Artifact | None:
-        """What a node has made, or None while it is not done."""
+        """Open what a node has made; None while it is not done."""
         commit = self.commit(name)
         return None if commit is None else self.artifacts.open(commit)
 
     def ended(self, name: str) -> list[Ended]:
-        """The attempts at a node that are known to have ended without a commit."""
+        """List the attempts at a node that are known to have ended without a commit."""
         node = self.plan.by_name[name]
         return self.artifacts.ended(node.stage, node.key)
 
     def unsettled(self, nodes: Iterable[Node]) -> list[Node]:
-        """Those that are not done, or could read something that is still to come, at one look."""
+        """Pick those that are not done, or could read something that is still to come, at one look."""
         absent: set[str] = set()
         return [node for node in nodes if self.commit(node.name, absent) is None or node.name not in self._done]
 
     def inputs(self, node: Node, absent: set[str] | None = None) -> Inputs:
-        """What the node would read now."""
+        """Find what the node would read now."""
         absent = set() if absent is None else absent
         found = {role: self.commit(parent, absent) for role, parent in node.inputs.items()}
         commits = {role: commit for role, commit in found.items() if commit is not None}
         return Inputs(commits, missing=tuple(node.inputs[role] for role in found if role not in commits))
 
     def key(self, node: Node, absent: set[str] | None = None) -> str:
-        """The node's key; of a stage that allows missing inputs, the key that goes with those that are there."""
+        """Compute the node's key; of a stage that allows missing inputs, the one that goes with those there are."""
         if not node.kind.allow_missing_inputs:
             return node.key
         present = {role: self.plan.by_name[node.inputs[role]].key for role in self.inputs(node, absent).commits}
@@ -80,6 +80,6 @@ class State:
 
 @contextmanager
 def open_state(plan: Plan, store: Store) -> Iterator[State]:
-    """A plan compared with a store; files of artifacts that are read are on this machine until the block ends."""
+    """Provide a plan compared with a store; artifacts' files that are read are on this machine until the block ends."""
     with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
         yield State(plan, Artifacts(store, Path(scratch)))
