@@ -11,7 +11,7 @@ S3_SCHEME = "s3://"
 
 
 def open_store(url: str) -> Store:
-    """The store at `url`: s3://bucket/prefix, or a folder, which is made when something is first written to it."""
+    """Open the store at `url`: s3://bucket/prefix, or a folder, which is made when something is first written to it."""
     return _kind(url)(url)
 
 
@@ -21,7 +21,7 @@ def make_store(url: str, attempts: int | None = None) -> bool:
 
 
 def _kind(url: str) -> type[Store]:
-    """The class of a scheme of `schemes`; for any other URL that of folders, which refuses what is none."""
+    """Find the class of a scheme of `schemes`; for any other URL that of folders, which refuses what is none."""
     scheme, separator, _ = url.partition("://")
     known = separator and scheme in registry.names(schemes)
     return registry.load(schemes, scheme, Store) if known else LocalStore  # type: ignore[type-abstract]

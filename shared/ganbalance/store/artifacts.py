@@ -79,11 +79,11 @@ class Commit(Frozen):
         return sum(file.size for file in self.files)
 
     def file_name(self, path: str) -> str:
-        """The name in the store of the artifact's file `path`."""
+        """Name the artifact's file `path` in the store."""
         return attempt_name(self.stage, self.key, self.attempt, path)
 
     def ref(self) -> InputRef:
-        """How a dependent stage records that it read this artifact."""
+        """Return what a dependent stage records of having read this artifact."""
         return InputRef(stage=self.stage, key=self.key, digest=self.digest)
 
     def __str__(self) -> str:
@@ -113,18 +113,18 @@ class Artifact:
         return sorted(self._files)
 
     def path(self, name: str) -> Path:
-        """A local path to the verified file `name`. Raises DataError when it is missing or its bytes changed."""
+        """Return a local path to the verified file `name`. Raises DataError when it is missing or its bytes changed."""
         if name not in self._files:
             home = f"{self.commit.stage}/{self.commit.key}"
             raise DataError(f"the artifact {home} has no file {name}, only {', '.join(self.names)}")
         return self._artifacts.verified(self.commit, [self._files[name]])[name]
 
     def paths(self) -> dict[str, Path]:
-        """Local paths to all files, verified, fetched side by side."""
+        """Return local paths to all files, verified, fetched side by side."""
         return self._artifacts.verified(self.commit, self.commit.files)
 
     def json(self, name: str) -> Any:
-        """The parsed content of the verified JSON file `name`."""
+        """Parse the content of the verified JSON file `name`."""
         return json.loads(self.path(name).read_text())
 
 
@@ -137,7 +137,7 @@ class Artifacts:
         self._verified: dict[str, Path] = {}  # attempts never change: what was verified once need not be again
 
     def find(self, stage: str, key: str) -> Commit | None:
-        """The commit of a key, or None while the artifact does not exist.
+        """Find the commit of a key, or None while the artifact does not exist.
 
         Raises DataError when it is unreadable or lies where it does not belong.
         """
@@ -155,11 +155,11 @@ class Artifacts:
         return found
 
     def open(self, commit: Commit) -> Artifact:
-        """The artifact of a commit, for reading."""
+        """Open the artifact of a commit, for reading."""
         return Artifact(self, commit)
 
     def verified(self, commit: Commit, files: Sequence[File]) -> dict[str, Path]:
-        """Local paths to files of a commit whose bytes are the committed ones: file -> path. Raises DataError."""
+        """Fetch files of a commit and check that their bytes are the committed ones: file -> path. Raises DataError."""
         named = {commit.file_name(file.path): file for file in files}
         advice = f"delete {commit.name} in the store {self.store.url} and run again to make it anew"
         for last in (False, True):  # bytes that were damaged in transit are fetched again
@@ -230,7 +230,7 @@ class Artifacts:
             self.store.delete(name)
 
     def checkpoints(self, stage: str, key: str) -> list[Path]:
-        """Local files of every checkpoint of `key`, of whichever attempt, furthest step first."""
+        """Fetch every checkpoint of `key`, of whichever attempt, as local files, furthest step first."""
         found = []
         for name in self._checkpoints(stage, key):
             with suppress(MissingError):  # another attempt has committed meanwhile, or kept a newer one
@@ -242,7 +242,7 @@ class Artifacts:
         self.store.create(attempt_name(stage, key, attempt, "ended.json"), json.dumps(dump(ended)).encode())
 
     def ended(self, stage: str, key: str) -> list[Ended]:
-        """Every attempt at a key that is known to have ended without a commit; one that was killed is not."""
+        """List every attempt at a key that is known to have ended without a commit; one that was killed is not."""
         names = self.store.names(f"stages/{stage}/{key}/attempts")
         return [Ended.model_validate_json(self.store.read(name)) for name in names if name.endswith("/ended.json")]
 
@@ -253,21 +253,21 @@ class Artifacts:
 
 
 def result_digest(files: Sequence[File], outcome: Outcome, metrics: Mapping[str, Any]) -> str:
-    """The digest of what an artifact holds."""
+    """Compute the digest of what an artifact holds."""
     return digest({"files": [dump(file) for file in files], "outcome": outcome, "metrics": metrics})
 
 
 def new_attempt() -> str:
-    """A name for one try at a stage: sorts by time, never repeats."""
+    """Make a name for one try at a stage: it sorts by time, never repeats."""
     now = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S")
     return f"{now}-{secrets.token_hex(4)}"
 
 
 def commit_name(stage: str, key: str) -> str:
-    """The name in the store of a key's COMMIT.json."""
+    """Name a key's COMMIT.json in the store."""
     return f"stages/{stage}/{key}/COMMIT.json"
 
 
 def attempt_name(stage: str, key: str, attempt: str, file: str) -> str:
-    """The name in the store of a file of an attempt."""
+    """Name a file of an attempt in the store."""
     return f"stages/{stage}/{key}/attempts/{attempt}/{file}"

@@ -54,7 +54,7 @@ def ignore(n_bytes: int) -> None:
 
 
 def redacted(text: str) -> str:
-    """The text without the secrets that a URL or the environment may have brought into it."""
+    """Remove from the text the secrets that a URL or the environment may have brought into it."""
     text = re.sub(r"//[^\s/@]+@|//[^\s@]*:[^\s@]*@", "//***@", text)
     for name in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         secret = os.environ.get(name, "")
@@ -98,18 +98,18 @@ class Store(ABC):
 
     @abstractmethod
     def read(self, name: str) -> bytes:
-        """The bytes under `name`. Raises MissingError."""
+        """Read the bytes under `name`. Raises MissingError."""
 
     @abstractmethod
     def fetch(self, name: str, scratch: Path, on_bytes: OnBytes = ignore) -> Path:
-        """A local file with the bytes under `name`: in place, or a copy inside `scratch`. Raises MissingError."""
+        """Return a local file with the bytes under `name`: in place, or a copy in `scratch`. Raises MissingError."""
 
     @abstractmethod
     def entries(self, prefix: str) -> Iterator[Entry]:
-        """Every file whose name starts with the folder `prefix` ("" for all), sorted; empty when there is none."""
+        """List every file whose name starts with the folder `prefix` ("" for all), sorted; empty when there is none."""
 
     def names(self, prefix: str) -> Iterator[str]:
-        """The names of `entries`."""
+        """List the names of `entries`."""
         return (entry.name for entry in self.entries(prefix))
 
     @abstractmethod
@@ -118,7 +118,7 @@ class Store(ABC):
 
     @abstractmethod
     def unfinished(self) -> Iterator[Unfinished]:
-        """Writes that were begun and have not ended: under way now, or left by a process that was killed."""
+        """List writes that were begun and have not ended: under way now, or left by a process that was killed."""
 
     @abstractmethod
     def discard(self, write: Unfinished) -> None:
@@ -140,7 +140,7 @@ class Store(ABC):
         return json.dumps({"ganbalance_store": self.FORMAT}).encode()
 
     def _check_format(self) -> bool:
-        """Whether the store is marked already; one that another version wrote is refused."""
+        """Check whether the store is marked already; one that another version wrote is refused."""
         try:
             found = json.loads(self.read(MARKER))["ganbalance_store"]
         except MissingError:

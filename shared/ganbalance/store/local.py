@@ -18,7 +18,7 @@ REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, 
 
 
 def folder_of(url: str) -> Path:
-    """The whole path of a store that is a folder. Raises ConfigError for what names none."""
+    """Return the whole path of a store that is a folder. Raises ConfigError for what names none."""
     if not url or "://" in url or "\0" in url:
         raise ConfigError(f"store {redacted(url)!r}: a store is a local folder, without '://', or s3://bucket/prefix")
     try:
@@ -97,7 +97,7 @@ class LocalStore(Store):
 
     @contextmanager
     def _temporary(self, name: str) -> Iterator[tuple[Path, Path]]:
-        """A temporary path, of which nothing is left afterwards, and that of `name` on the same file system."""
+        """Provide a temporary path, of which nothing is left afterwards, and that of `name` on the same file system."""
         temporary, target = self.root / TEMPORARY / f"{os.getpid()}-{secrets.token_hex(6)}", self.root / name
         with self._translate_errors("write", name):
             for path in (temporary, target):

@@ -24,7 +24,7 @@ def put_all(store: Store, files: Mapping[str, Path], what: str) -> None:
 
 
 def fetch_all(store: Store, sizes: Mapping[str, int], scratch: Path, what: str) -> dict[str, Path]:
-    """Local files with the bytes under the names: name -> file, as `Store.fetch` gives it."""
+    """Fetch the bytes under the names into local files: name -> file, as `Store.fetch` gives it."""
     return move(lambda name, on_bytes: store.fetch(name, scratch, on_bytes), sizes, f"from the store: {what}")
 
 
@@ -46,7 +46,7 @@ def move(one: Callable[[T, OnBytes], R], sizes: Mapping[T, int], what: str) -> d
 
 
 def side_by_side(do: Callable[[T], R], items: Iterable[T], ended: threading.Event | None = None) -> dict[T, R]:
-    """`do` for every item, several at a time: item -> result. The first error stops what has not begun.
+    """Call `do` for every item, several at a time: item -> result. The first error stops what has not begun.
 
     Then, and when a signal interrupts it, `ended` is set for those that are under way.
     """

@@ -50,7 +50,7 @@ NO_SUCH_OPERATION = {405, 501}  # status: the server has no such thing at all
 
 
 def make_client(attempts: int | None = None, **more: Any) -> Any:
-    """A client as the environment asks for it, with `more` settings of botocore's."""
+    """Make a client as the environment asks for it, with `more` settings of botocore's."""
     attempts = attempts or attempts_set()
     session = boto3.Session()
     session._session.register_component("data_loader", _descriptions())
@@ -86,7 +86,7 @@ def _descriptions() -> Loader:
 
 
 def attempts_set() -> int:
-    """How often a request is made at most. Raises ConfigError."""
+    """Read how often a request is made at most. Raises ConfigError."""
     given = os.environ.get("AWS_MAX_ATTEMPTS", str(MAX_ATTEMPTS))
     if not given.isdecimal() or int(given) < 1:
         raise ConfigError(f"AWS_MAX_ATTEMPTS={given!r}: give a whole number of at least 1")
@@ -94,7 +94,7 @@ def attempts_set() -> int:
 
 
 def _addressing(session: boto3.Session, *, is_amazon: bool) -> str:
-    """bucket.server/name ("virtual") or server/bucket/name ("path")."""
+    """Choose bucket.server/name ("virtual") or server/bucket/name ("path")."""
     if given := os.environ.get(ADDRESSING):
         if given not in ("path", "virtual"):
             raise ConfigError(f"{ADDRESSING}={given!r}: give path or virtual")
@@ -106,7 +106,7 @@ def _addressing(session: boto3.Session, *, is_amazon: bool) -> str:
 
 
 def credentials_source() -> str | None:
-    """Which of the client's sources has credentials, by the client's name for it; None when none has."""
+    """Say which of the client's sources has credentials, by the client's name for it; None when none has."""
     with translate_errors("cannot get credentials"):
         session = boto3.Session()
         found = session.get_credentials()
@@ -165,7 +165,7 @@ class S3Store(Store):
         return not self._put_if_absent(MARKER, self._marker())
 
     def _put_if_absent(self, name: str, data: bytes) -> bool:
-        """Whether the object was written: the server refuses if it exists, unless it knows nothing of that."""
+        """Write the object and tell whether it was: a server refuses if it exists, unless it knows nothing of that."""
         for _ in range(MAX_ATTEMPTS):
             try:
                 self._put_bytes(name, data, IfNoneMatch="*")
@@ -224,7 +224,7 @@ class S3Store(Store):
             self.client.delete_object(Bucket=self.bucket, Key=self._key(name))
 
     def unfinished(self) -> Iterator[Unfinished]:
-        """Multipart uploads. Some servers cannot list them, or list none (MinIO, which drops them after a day)."""
+        """List multipart uploads. Some servers cannot, or list none (MinIO, which drops them after a day)."""
         pages = self.client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=self._key(""))
         try:
             with self._translate_errors("list", "unfinished uploads", s3_failures.UPLOAD_PERMISSIONS):
@@ -257,7 +257,7 @@ class S3Store(Store):
 
 
 def split_url(url: str) -> tuple[str, str]:
-    """Bucket and prefix of an s3:// URL; the prefix has no slash at its ends. Raises ConfigError."""
+    """Split an s3:// URL into bucket and prefix; the prefix has no slash at its ends. Raises ConfigError."""
     matched = re.fullmatch(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/([^?#]*))?", url)
     prefix = (matched[2] or "").strip("/") if matched else ""
     if not matched or any(part in ("", ".", "..") for part in prefix.split("/") if prefix):
@@ -275,7 +275,7 @@ class _Progress(BaseSubscriber):  # type: ignore[misc]
         self._on_bytes = on_bytes
 
     def on_progress(self, future: TransferFuture, bytes_transferred: int, **_: Any) -> None:
-        """Called by the transfer, from any of its threads; negative when a part starts again."""
+        """Pass on the bytes that the transfer tells of, from any of its threads; negative when a part starts again."""
         try:
             self._on_bytes(bytes_transferred)
         except EndedError:
