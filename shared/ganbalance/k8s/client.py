@@ -58,13 +58,13 @@ class Access:
     kubeconfig: str | None = None
 
     def kubectl(self) -> list[str]:
-        """The same as flags of kubectl."""
+        """Return the same as flags of kubectl."""
         given = {"--context": self.context, "--kubeconfig": self.kubeconfig}
         return [part for flag, value in given.items() if value for part in (flag, value)]
 
 
 def quantity(text: str) -> int:
-    """The whole number in "2", "1k"."""
+    """Parse the whole number in "2", "1k"."""
     from kubernetes.utils.quantity import parse_quantity
 
     return int(parse_quantity(text))
@@ -96,7 +96,7 @@ class Cluster:
         return shlex.join(["--namespace", self.namespace, *self.access.kubectl()])
 
     def list(self, kind: str, labels: Mapping[str, str] | None = None, fields: str = "") -> list[Manifest]:
-        """Every object of a kind with these labels; of what has namespaces, those of this one."""
+        """List every object of a kind with these labels; of what has namespaces, those of this one."""
         query = {"limit": PAGE, "labelSelector": ",".join(f"{name}={value}" for name, value in (labels or {}).items())}
         if fields:
             query["fieldSelector"] = fields
@@ -111,12 +111,12 @@ class Cluster:
                 return found
 
     def find(self, kind: str, name: str) -> Manifest | None:
-        """The object of that name, or None."""
+        """Find the object of that name, or None."""
         answer = self._send("GET", self._path(kind, name), f"read the {kind} {name}", expect=(NOT_FOUND,))
         return None if answer.status == NOT_FOUND else answer.json()
 
     def create(self, manifest: Manifest, *, dry_run: bool = False) -> Manifest | None:
-        """The object that was made, or None when there is one of that name already. A dry run makes none."""
+        """Create an object and return it, or None when there is one of that name already. A dry run makes none."""
         kind, name = manifest["kind"], manifest["metadata"].get("name", "")
         what, url = f"create the {kind} {name}", self._path(kind) + ("?dryRun=All" if dry_run else "")
         for _ in range(ATTEMPTS):
@@ -137,7 +137,7 @@ class Cluster:
         self._send("DELETE", self._path(kind, name), f"delete the {kind} {name}", options, expect=(NOT_FOUND,))
 
     def log(self, pod: str) -> bytes | None:
-        """What a pod's program printed, or None when nobody knows (any more), such as a node that is gone."""
+        """Read what a pod's program printed, or None when nobody knows (any more), such as a node that is gone."""
         path = f"{self._path('Pod', pod)}/log"
         # 400: the container has not started; the others: its node, which has the log, does not answer the API server
         expect = (NOT_FOUND, 400, 500, 502, 503, 504)
@@ -145,7 +145,7 @@ class Cluster:
         return answer.data if answer.status not in expect else None
 
     def version(self) -> tuple[int, int]:
-        """Major and minor version of the API server."""
+        """Ask for the major and minor version of the API server."""
         found = self._send("GET", "/version", "ask for the version").json()
         return int(found["major"]), int("".join(filter(str.isdigit, found["minor"])))
 
@@ -157,7 +157,7 @@ class Cluster:
         self, method: str, path: str, what: str, body: Manifest | None = None, *, expect: tuple[int, ...] = (),
         attempts: int = ATTEMPTS,
     ) -> "BaseHTTPResponse":  # fmt: skip
-        """The answer, when it is a success or one of `expect`; asked for again while the server is busy or away."""
+        """Return the answer, when it is a success or one of `expect`; ask again while the server is busy or away."""
         from urllib3 import Retry, Timeout
         from urllib3.exceptions import HTTPError
 
@@ -190,7 +190,7 @@ class Cluster:
 
 
 def _load(access: Access) -> tuple[Any, str]:
-    """A client with fresh credentials, and the namespace: the one given, the context's, or `ganbalance`."""
+    """Make a client with fresh credentials, and find the namespace: the one given, the context's, or `ganbalance`."""
     from kubernetes import client as api
     from kubernetes.config import ConfigException, load_incluster_config
     from kubernetes.config.kube_config import KubeConfigLoader, KubeConfigMerger
@@ -235,7 +235,7 @@ def _unavailable(what: str, said: str) -> UnavailableError:
 
 
 def _status(answer: "BaseHTTPResponse") -> dict[str, str]:
-    """The Status that the API server sends with an error; of anything else the start, as its message."""
+    """Read the Status that the API server sends with an error; of anything else the start, as its message."""
     with suppress(ValueError):
         if isinstance(status := answer.json(), dict) and "message" in status:
             return status

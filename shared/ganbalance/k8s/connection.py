@@ -33,7 +33,7 @@ FILES = ("_FILE", "_BUNDLE")  # settings that name a file end so: this machine h
 
 
 def variables(cluster: Cluster, container: Manifest) -> tuple[Values, list[str]]:
-    """A container's environment, as far as it can be read, and the sources that whoever asks may not read.
+    """Read a container's environment, as far as it can be read, and list the sources that whoever asks may not read.
 
     Raises ConfigError for what is missing, which keeps pods from starting.
     """
@@ -63,7 +63,7 @@ def variables(cluster: Cluster, container: Manifest) -> tuple[Values, list[str]]
 
 
 def _data(cluster: Cluster, kind: str, name: str) -> Values | None:
-    """What a ConfigMap or a Secret holds, decoded; None when there is none of that name."""
+    """Read what a ConfigMap or a Secret holds, decoded; None when there is none of that name."""
     found = cluster.find(kind, name)
     if found is None or kind == "ConfigMap":
         return found and found.get("data", {})
@@ -71,7 +71,7 @@ def _data(cluster: Cluster, kind: str, name: str) -> Values | None:
 
 
 def templates(cluster: Cluster) -> dict[str, Manifest]:
-    """The PodTemplates of the namespace by name. Raises ConfigError when one is missing."""
+    """Read the PodTemplates of the namespace by name. Raises ConfigError when one is missing."""
     found = {one["metadata"]["name"]: one for one in cluster.list("PodTemplate")}
     if missing := [name for name in TEMPLATES if name not in found]:
         raise ConfigError(f"namespace {cluster.namespace} has no PodTemplate {', '.join(missing)}; {DEPLOY}")
@@ -81,7 +81,7 @@ def templates(cluster: Cluster) -> dict[str, Manifest]:
 
 @contextmanager
 def reach(cluster: Cluster) -> Iterator[str]:
-    """The URL of the namespace's store; while the block lasts this process has the settings to reach it.
+    """Provide the URL of the namespace's store; while the block lasts this process has the settings to reach it.
 
     They are the driver's. What may not be read is left out, and the user's own credentials have to do.
     """
@@ -117,7 +117,7 @@ def _environment(settings: Mapping[str, str]) -> Iterator[None]:
 
 @contextmanager
 def _forwarded(cluster: Cluster, endpoint: str) -> Iterator[dict[str, str]]:
-    """The endpoint as reached from here: itself, or the near end of a port-forward."""
+    """Provide the endpoint as reached from here: itself, or the near end of a port-forward."""
     address = urlsplit(endpoint)
     service = _service(address.hostname or "", cluster.namespace)
     if service is None or IN_CLUSTER.is_dir():
@@ -145,13 +145,13 @@ def _forwarded(cluster: Cluster, endpoint: str) -> Iterator[dict[str, str]]:
 
 
 def _past_proxies() -> dict[str, str]:
-    """Settings that keep a proxy out of the way from this machine to itself."""
+    """Make settings that keep a proxy out of the way from this machine to itself."""
     given = [os.environ[name] for name in NO_PROXY if os.environ.get(name)]
     return dict.fromkeys(NO_PROXY, ",".join([*dict.fromkeys(given), LOOPBACK]))
 
 
 def _service(host: str, namespace: str) -> tuple[str, str] | None:
-    """Name and namespace of the Service that a host name inside the cluster stands for; None for other hosts."""
+    """Find name and namespace of the Service that a host name inside the cluster stands for; None for other hosts."""
     matched = re.fullmatch(r"([a-z0-9-]+)(?:\.([a-z0-9-]+)(?:\.svc(?:\.cluster\.local)?)?)?", host)
     if not matched or host == "localhost":
         return None
@@ -162,7 +162,7 @@ def _service(host: str, namespace: str) -> tuple[str, str] | None:
 
 
 def _near_port(process: "subprocess.Popen[bytes]", output: Path, what: str) -> int:
-    """The port that kubectl chose. Raises UnavailableError when it does not get through."""
+    """Wait for the port that kubectl chooses. Raises UnavailableError when it does not get through."""
     deadline = time.monotonic() + READY_S
     while True:
         has_ended = process.poll() is not None

@@ -60,7 +60,7 @@ MEANING = {
 
 
 def fix_for(message: str, setting: str = "resources.pods of the experiment") -> str:
-    """What to do about a message of Kubernetes, empty where nobody knows; `setting` is where the resources are set."""
+    """Say what to do about a message of Kubernetes; empty where nobody knows. `setting` is where resources are set."""
     return next((fix for part, fix in FIXES.items() if part in message), "").replace("{setting}", setting)
 
 
@@ -79,7 +79,7 @@ class Diagnosis:
 
 
 def waiting(pod: Manifest, events: Iterable[Manifest] = ()) -> Diagnosis | None:
-    """What a pod that has not started waits for; None when nothing stands in its way."""
+    """Say what a pod that has not started waits for; None when nothing stands in its way."""
     for condition in pod.get("status", {}).get("conditions", ()):
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             # after its first sentence the scheduler speaks of preemption, whether or not that was asked for
@@ -96,7 +96,7 @@ def waiting(pod: Manifest, events: Iterable[Manifest] = ()) -> Diagnosis | None:
 
 
 def unmade(job: Manifest, events: Iterable[Manifest]) -> Diagnosis | None:
-    """Why a Job's pods are not even made: a quota, Pod Security, a missing service account."""
+    """Say why a Job's pods are not even made: a quota, Pod Security, a missing service account."""
     warned = [event for event in _warnings(job, events) if event.get("reason") == "FailedCreate"]
     if not warned:
         return None
@@ -105,7 +105,7 @@ def unmade(job: Manifest, events: Iterable[Manifest]) -> Diagnosis | None:
 
 
 def end(pod: Manifest) -> str:
-    """How a pod failed. Says the limit that was too small when it was memory."""
+    """Say how a pod failed, and the limit that was too small when it was memory."""
     status = pod.get("status", {})
     found = _terminated(pod)
     if found and found.get("reason") == "OOMKilled":
@@ -126,13 +126,13 @@ def end(pod: Manifest) -> str:
 
 
 def last_end(pods: Iterable[Manifest]) -> str:
-    """How the last of these pods that failed did so; empty when none did."""
+    """Say how the last of these pods that failed did so; empty when none did."""
     failed = [pod for pod in pods if phase(pod) == "Failed"]
     return end(max(failed, key=_created)) if failed else ""
 
 
 def end_for_all(job: Manifest, pods: Iterable[Manifest]) -> str:
-    """How the pod ended that ended all of its Job by that; empty when none did."""
+    """Say how the pod ended that ended all of its Job by that; empty when none did."""
     condition = terminal(job)
     if condition is None or condition.get("reason") != "PodFailurePolicy":
         return ""
@@ -140,7 +140,7 @@ def end_for_all(job: Manifest, pods: Iterable[Manifest]) -> str:
 
 
 def cause(job: Manifest, pods: Sequence[Manifest], events: Sequence[Manifest]) -> str:
-    """One line for a Job, or for one index of it when `pods` are of that: why it failed, or does not run."""
+    """Say in one line why a Job, or one index of it when `pods` are of that, failed or does not run."""
     if by_us := job["metadata"].get("annotations", {}).get(CAUSE):
         return str(by_us)
     pending = (diagnosis.cause for pod in pods if phase(pod) == "Pending" and (diagnosis := waiting(pod, events)))
@@ -156,7 +156,7 @@ def stuck(  # noqa: PLR0913 - all that decides it
     job: Manifest, pods: Sequence[Manifest], events: Sequence[Manifest], now: datetime, pending_s: float,
     idle_since: datetime | None,
 ) -> str:  # fmt: skip
-    """Why an active Job is given up; empty while there is hope.
+    """Say why an active Job is given up; empty while there is hope.
 
     There is hope while one of its pods runs. For what other pods may hold, such as a node, the time counts from
     `idle_since`, when the last of them ended; None while there are some.
@@ -179,24 +179,24 @@ def stuck(  # noqa: PLR0913 - all that decides it
 
 
 def phase(pod: Manifest) -> str:
-    """Pending, Running, Succeeded, Failed or Unknown."""
+    """Read the phase: Pending, Running, Succeeded, Failed or Unknown."""
     return str(pod.get("status", {}).get("phase", "Pending"))
 
 
 def terminal(job: Manifest) -> Manifest | None:
-    """The condition that ended a Job; counters decide nothing."""
+    """Find the condition that ended a Job; counters decide nothing."""
     conditions = job.get("status", {}).get("conditions", ())
     return next((one for one in conditions if one["type"] in ("Complete", "Failed") and one["status"] == "True"), None)
 
 
 def is_failed(job: Manifest) -> bool:
-    """Whether a Job ended, and not well."""
+    """Tell whether a Job ended, and not well."""
     condition = terminal(job)
     return condition is not None and condition["type"] == "Failed"
 
 
 def indexes(text: str | None) -> set[int]:
-    """The numbers in "0,2-4"."""
+    """Parse the numbers in "0,2-4"."""
     found: set[int] = set()
     for part in (text or "").split(","):
         first, _, last = part.partition("-")
@@ -206,12 +206,12 @@ def indexes(text: str | None) -> set[int]:
 
 
 def when(text: str) -> datetime:
-    """A time as the API server writes it."""
+    """Parse a time as the API server writes it."""
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def ended(pod: Manifest) -> datetime:
-    """When a pod that is over ended, as far as it says."""
+    """Find when a pod that is over ended, as far as it says."""
     found = _terminated(pod) or {}
     return when(found["finishedAt"]) if found.get("finishedAt") else _created(pod)
 
@@ -221,7 +221,7 @@ def _created(thing: Manifest) -> datetime:
 
 
 def _warnings(about: Manifest, events: Iterable[Manifest]) -> list[Manifest]:
-    """The Warning events about an object, the last one last."""
+    """Pick the Warning events about an object, the last one last."""
     mine = [event for event in events if event["involvedObject"].get("uid") == about["metadata"]["uid"]]
     return sorted(mine, key=_last_seen)
 
@@ -241,7 +241,7 @@ def _terminated(pod: Manifest) -> Manifest | None:
 
 
 def _termination_message(message: str | None) -> str:
-    """The cause: the last line of the log, which Kubernetes keeps, without the name of the program that wrote it."""
+    """Find the cause: the last line of the log, which Kubernetes keeps, without the name of its program."""
     last = _line(next((line for line in reversed((message or "").splitlines()) if line.strip()), ""))
     program, _, cause = last.partition(": ")
     return cause if program in (*PROGRAMS, "ganbalance") else last

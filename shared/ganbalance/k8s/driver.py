@@ -68,7 +68,7 @@ class Driver:
         return not started and not snapshot.active()
 
     def failures(self, snapshot: ClusterSnapshot) -> dict[str, str]:
-        """The stages without a result, each with its cause: the ones that failed before those blocked by them."""
+        """List the stages without a result, each with its cause: those that failed before those blocked by them."""
         rows = [row for row in status.rows(self._state, snapshot) if row.state not in status.HAS_RESULT]
         return {row.stage: row.cause for row in sorted(rows, key=lambda row: row.state != "failed")}
 
@@ -186,11 +186,11 @@ class Driver:
 
 
 def _left(job: Manifest) -> int:
-    """The indexes of a Job that have not ended."""
+    """Count the indexes of a Job that have not ended."""
     failed = diagnosis.indexes(job.get("status", {}).get("failedIndexes"))
     return int(job["spec"]["completions"]) - len(completed(job) | failed)
 
 
 def _width(job: Manifest) -> int:
-    """How many pods a Job may have now."""
+    """Count the pods that a Job may have now."""
     return min(int(job["spec"]["parallelism"]), _left(job))

@@ -45,7 +45,7 @@ class Round(NamedTuple):
 
     @classmethod
     def of(cls, job: Manifest) -> "Round":
-        """What a Job says of itself. Raises DataError for one that is no round, or of an older version."""
+        """Read what a Job says of itself. Raises DataError for one that is no round, or of an older version."""
         metadata = job["metadata"]
         labels, stages = metadata.get("labels", {}), stages_of(job["spec"].get("template", {}))
         if GROUP not in labels or not stages:
@@ -57,7 +57,7 @@ class Round(NamedTuple):
 
 
 def stage_job(run: str, of: Round, template: Manifest, resources: PodResources, *, parallelism: int) -> Manifest:
-    """The Indexed Job of a round: one index per stage, as many at a time as `parallelism` says."""
+    """Make the Indexed Job of a round: one index per stage, as many at a time as `parallelism` says."""
     labels = {PART: "stage", RUN: run, GROUP: of.group, ROUND: str(of.number), SUBMISSION: str(of.submission)}
     spec = {
         "completionMode": "Indexed",
@@ -71,7 +71,7 @@ def stage_job(run: str, of: Round, template: Manifest, resources: PodResources, 
 
 
 def driver_job(run: str, submission: int, template: Manifest) -> Manifest:
-    """The Job of a submission's driver."""
+    """Make the Job of a submission's driver."""
     labels = {PART: DRIVER, RUN: run, SUBMISSION: str(submission)}
     spec = {
         "backoffLimit": DRIVER_RETRIES,
@@ -82,18 +82,18 @@ def driver_job(run: str, submission: int, template: Manifest) -> Manifest:
 
 
 def container_of(pod: Manifest) -> Manifest:
-    """The container that runs the program, of a pod or of a template for one; empty when there is none."""
+    """Find the container that runs the program, of a pod or of a template for one; empty when there is none."""
     return next((one for one in pod["spec"]["containers"] if one["name"] == CONTAINER), {})
 
 
 def stages_of(pod: Manifest) -> tuple[str, ...]:
-    """The stages of a pod's Job, by index; none of what is no pod of a stage."""
+    """List the stages of a pod's Job, by index; none of what is no pod of a stage."""
     arguments = container_of(pod).get("args", []) if pod else []
     return tuple(arguments[arguments.index(STAGES) + 1 :]) if STAGES in arguments else ()
 
 
 def stage_of(job: Manifest, default: str = "*") -> str:
-    """The stage of a Job or of its pod; `default` where its labels do not say."""
+    """Name the stage of a Job or of its pod; `default` where its labels do not say."""
     group = job["metadata"].get("labels", {}).get(GROUP, "")
     return max((name for name in stages.ALL if f"{group}-".startswith(f"{name}-")), key=len, default=default)
 
@@ -156,7 +156,7 @@ def _without_gpu(spec: Manifest, granted: Manifest, gpu: str) -> None:
 
 
 def _policy(**actions: list[int]) -> Manifest:
-    """What a pod's end means, the first rule that fits: an exit code, a node that goes away, else a try that counts."""
+    """Say what a pod's end means, the first rule that fits: an exit code, a node that goes away, else a counted try."""
     rules: list[Manifest] = [
         {"action": action, "onExitCodes": {"containerName": CONTAINER, "operator": "In", "values": codes}}
         for action, codes in actions.items()
@@ -168,7 +168,7 @@ def _policy(**actions: list[int]) -> Manifest:
 def jobs(
     experiment: Experiment, state: State, submission: Submission, there: Mapping[str, Manifest]
 ) -> list[Manifest]:  # fmt: skip
-    """The driver's Job and the next of every group that is not settled, if no stage fails; `there` are those made."""
+    """Make the driver's Job and the next of each group not settled, if no stage fails; `there` are those made."""
     run = state.plan.run
     made = [driver_job(run, submission.number, submission.templates[DRIVER])]
     for nodes in runs.groups(state.plan).values():
@@ -184,7 +184,7 @@ def next_job(  # noqa: PLR0913 - all that a Job depends on
     experiment: Experiment, run: str, submission: Submission, nodes: Sequence[Node], there: Mapping[str, Manifest],
     *, parallelism: int,
 ) -> Manifest:  # fmt: skip
-    """The Job of a group's next round over these nodes, as the submission's template and the experiment have it."""
+    """Make the Job of a group's next round over these nodes, as the submission's template and experiment have it."""
     first, group = nodes[0], runs.group_of(nodes[0])
     number = 1 + max((of.number for of in map(Round.of, there.values()) if of.group == group), default=0)
     name = runs.job_name(run, group, number)
@@ -194,7 +194,7 @@ def next_job(  # noqa: PLR0913 - all that a Job depends on
 
 
 def gpu_hours(experiment: Experiment, templates: dict[str, Manifest], nodes: list[Node]) -> float:
-    """GPU-hours that these stages take if each runs up to its pod's deadline, once: a bound from above."""
+    """Estimate the GPU-hours that these stages take if each runs up to its pod's deadline, once: a bound from above."""
     hours = 0.0
     for node in nodes:
         template = templates[node.program]

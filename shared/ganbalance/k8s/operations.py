@@ -18,7 +18,7 @@ POLL_S = 1.0
 
 
 def latest(cluster: Cluster) -> str:
-    """The run that was submitted last. Raises ConfigError when there is none."""
+    """Find the run that was submitted last. Raises ConfigError when there is none."""
     jobs = drivers(cluster)
     if not jobs:
         raise ConfigError(f"namespace {cluster.namespace} has no run; name one with --run (RUN=...), or submit one")
@@ -64,7 +64,7 @@ def _wait_for_end(cluster: Cluster, run: str, part: str, say: Callable[[str], ob
 
 
 def logs(cluster: Cluster, store: Store, run: str, stage: str) -> Iterator[tuple[str, bytes]]:
-    """Pod and log of every try at the stages that `stage` names, oldest first; "driver" names the driver.
+    """Yield pod and log of every try at the stages that `stage` names, oldest first; "driver" names the driver.
 
     A stage is named as in `status`, or by the start of its name. A live pod's log comes from the pod, another's from
     the store. Raises ConfigError when nothing of that name has run.
@@ -92,7 +92,7 @@ def logs(cluster: Cluster, store: Store, run: str, stage: str) -> Iterator[tuple
 
 
 def check_is_ours(cluster: Cluster, store: Store, run: str, mine: str) -> None:
-    """Raises UnavailableError when others work on a run than the pods of this namespace; `mine` is our heartbeat."""
+    """Raise UnavailableError when others work on a run than the pods of this namespace; `mine` is our heartbeat."""
     ours = {name_of(pod) for pod in cluster.list("Pod", {RUN: run})}
     found = [(worker, ago) for worker, ago in heartbeat.others(store, run, mine) if worker.process not in ours]
     if found:
@@ -107,6 +107,6 @@ def check_is_ours(cluster: Cluster, store: Store, run: str, mine: str) -> None:
 
 
 def next_submission(cluster: Cluster, store: Store, run: str) -> int:
-    """A number that no submission has, nor any Job that is there, also one of a store that was another then."""
+    """Choose a number that no submission has, nor any Job that is there, also one of a store that was another then."""
     of_jobs = [int(job["metadata"]["labels"][SUBMISSION]) for job in cluster.list("Job", {RUN: run})]
     return 1 + max([*runs.submission_numbers(store, run), *of_jobs], default=0)

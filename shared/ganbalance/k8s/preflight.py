@@ -28,7 +28,7 @@ SUBJECT = re.compile(r'^\S+ "[^"]*" is (?:forbidden|invalid): ')
 
 
 def checks(cluster: Cluster, jobs: Sequence[Manifest]) -> list[Check]:
-    """The checks of a cluster for Jobs, or for those that its templates would make when there are none."""
+    """List the checks of a cluster for Jobs, or for those that its templates would make when there are none."""
     given = cluster, list(jobs)  # which the check of the templates fills
     return [
         Check("cluster", partial(_version, cluster)),
@@ -67,7 +67,7 @@ def _if_allowed(check: Callable[..., CheckResult], *given: object) -> Callable[[
 
 
 def _version(cluster: Cluster) -> CheckResult:
-    """The API server answers, and knows what the Jobs use."""
+    """Check that the API server answers, and knows what the Jobs use."""
     found = cluster.version()
     text = f"Kubernetes {found[0]}.{found[1]} answers"
     if found < OLDEST:
@@ -77,14 +77,14 @@ def _version(cluster: Cluster) -> CheckResult:
 
 
 def _templates(cluster: Cluster, jobs: list[Manifest]) -> CheckResult:
-    """The manifests were applied."""
+    """Check that the manifests were applied."""
     found = connection.templates(cluster)
     jobs += [] if jobs else _trials(found)
     return CheckResult(f"all {len(found)} PodTemplates are there")
 
 
 def _environment(cluster: Cluster, jobs: list[Manifest]) -> CheckResult:
-    """Every pod's environment can be made, since a pod waits for what is missing."""
+    """Check that every pod's environment can be made, since a pod waits for what is missing."""
     hidden = [name for one in _containers(jobs) for name in connection.variables(cluster, one)[1]]
     if hidden:
         return CheckResult(f"not checked, permission denied: {', '.join(dict.fromkeys(hidden))}", "note")
@@ -92,7 +92,7 @@ def _environment(cluster: Cluster, jobs: list[Manifest]) -> CheckResult:
 
 
 def _jobs(cluster: Cluster, jobs: list[Manifest]) -> CheckResult:
-    """Each Job would be taken."""
+    """Check that each Job would be taken."""
     for job in jobs:
         if why := _refusal(cluster, job):
             fix = _fix(why, "resources.pods of the experiment, or the template")
@@ -101,7 +101,7 @@ def _jobs(cluster: Cluster, jobs: list[Manifest]) -> CheckResult:
 
 
 def _pods(cluster: Cluster, jobs: list[Manifest]) -> CheckResult:
-    """The pods of each Job would be taken: a Job is, whatever its pods are. They wait where a quota has no room."""
+    """Check that Jobs' pods would be taken: a Job is, whatever its pods are. They wait where a quota has no room."""
     refused: dict[str, list[str]] = {}
     pods = _templates_of(jobs)
     for stage, template in pods.items():
@@ -118,14 +118,14 @@ def _pods(cluster: Cluster, jobs: list[Manifest]) -> CheckResult:
 
 
 def _never_fits(why: str) -> bool:
-    """Whether one pod alone asks for more than a quota has."""
+    """Tell whether one pod alone asks for more than a quota has."""
     found = re.search(r"requested: (\S+), used: \S+, limited: (\S+)", why)
     asked, hard = (dict(one.split("=") for one in part.split(",")) for part in found.groups()) if found else ({}, {})
     return any(quantity(asked[name]) > quantity(hard[name]) for name in asked.keys() & hard.keys())
 
 
 def _queue(cluster: Cluster, jobs: list[Manifest]) -> CheckResult:
-    """There is a Kueue for the queue that Jobs name; without it they would wait for nothing."""
+    """Check that there is a Kueue for the queue that Jobs name; without it they would wait for nothing."""
     names = ", ".join(sorted({str(name) for job in jobs if (name := job["metadata"]["labels"].get(QUEUE))}))
     if not names:
         return CheckResult("Jobs wait in none")
@@ -141,7 +141,7 @@ def _queue(cluster: Cluster, jobs: list[Manifest]) -> CheckResult:
 
 
 def _gpus(cluster: Cluster, jobs: list[Manifest]) -> CheckResult:
-    """Some node has as many, and as many other devices, as each kind of pod asks for; how many there are in all."""
+    """Check that some node has the GPUs and other devices that each kind of pod asks for; say how many are there."""
     nodes = cluster.list("Node")
     having: dict[str, Counter[str]] = {}
     for node in nodes:
@@ -163,12 +163,12 @@ def _gpus(cluster: Cluster, jobs: list[Manifest]) -> CheckResult:
 
 
 def may_grow(nodes: Iterable[Manifest]) -> bool:
-    """Whether nodes come out of pools, so that one which is not there yet may hold what none of these does."""
+    """Tell whether nodes come out of pools, so that one which is not there yet may hold what none of these does."""
     return any(POOL.search(label) for node in nodes for label in node["metadata"].get("labels", {}))
 
 
 def _images(jobs: list[Manifest]) -> CheckResult:
-    """Every pod of a run gets the same program."""
+    """Check that every pod of a run gets the same program."""
     named = dict.fromkeys(one["image"] for one in _containers(jobs))
     moving = [name for name in named if "@" not in name and name.rpartition("/")[2].partition(":")[2] in ("", "latest")]
     if moving:
@@ -185,23 +185,23 @@ def _trials(templates: dict[str, Manifest]) -> Iterator[Manifest]:
 
 
 def _templates_of(jobs: Iterable[Manifest]) -> dict[str, Manifest]:
-    """The pods of each stage, or of the driver: of a stage all get the same, but for their arguments."""
+    """Collect the pods of each stage, or of the driver: of a stage all get the same, but for their arguments."""
     return {manifest.stage_of(job, default=DRIVER): job["spec"]["template"] for job in jobs}
 
 
 def _containers(jobs: Iterable[Manifest]) -> list[Manifest]:
-    """All of them, whenever they run."""
+    """List all containers, whenever they run."""
     specs = [template["spec"] for template in _templates_of(jobs).values()]
     return [one for spec in specs for one in (*spec.get("initContainers", ()), *spec["containers"])]
 
 
 def _setting(stage: str) -> str:
-    """Where the resources of its pods are set."""
+    """Say where the resources of its pods are set."""
     return f"the PodTemplate {DRIVER}" if stage == DRIVER else f"resources.pods.{stage} of the experiment"
 
 
 def _refusal(cluster: Cluster, wanted: Manifest) -> str:
-    """Why the API server does not take a manifest, without the subject and without advice; empty when it does."""
+    """Ask why the API server does not take a manifest, without the subject and without advice; empty when it does."""
     try:
         cluster.create(wanted, dry_run=True)
     except RefusedError as error:

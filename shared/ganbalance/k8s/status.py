@@ -31,15 +31,15 @@ class ClusterSnapshot:
     events: list[Manifest] = field(default_factory=list)
 
     def active(self) -> list[Manifest]:
-        """The Jobs that are not over."""
+        """List the Jobs that are not over."""
         return [job for job in self.jobs.values() if diagnosis.terminal(job) is None]
 
     def pods_of(self, job: Manifest, index: int) -> list[Manifest]:
-        """The pods of one index of a Job."""
+        """List the pods of one index of a Job."""
         return [pod for pod in self.pods.get(name_of(job), ()) if index_of(pod) == index]
 
     def failed(self, job: Manifest) -> Iterator[tuple[int, str]]:
-        """The indexes of a Job that have ended without success, each with its cause."""
+        """Yield the indexes of a Job that have ended without success, each with its cause."""
         status = job.get("status", {})
         over = set(range(job["spec"]["completions"])) if diagnosis.is_failed(job) else set()
         by_itself = diagnosis.indexes(status.get("failedIndexes"))
@@ -53,13 +53,13 @@ class ClusterSnapshot:
                 yield index, own or diagnosis.cause(job, pods, self.events)
 
     def images(self) -> dict[str, str]:
-        """What the images of the run's pods really were: name -> digest."""
+        """Read what the images of the run's pods really were: name -> digest."""
         pods = chain.from_iterable(self.pods.values())
         statuses = [one for pod in pods for one in pod["status"].get("containerStatuses", ())]
         return {one["image"]: one["imageID"] for one in statuses if one.get("imageID")}
 
     def idle_since(self) -> datetime | None:
-        """When the last pod of the run ended and freed a node for others; None while one runs."""
+        """Find when the last pod of the run ended and freed a node for others; None while one runs."""
         pods = [pod for of_job in self.pods.values() for pod in of_job]
         if any(diagnosis.phase(pod) == "Running" for pod in pods):
             return None
@@ -81,7 +81,7 @@ def observe(cluster: Cluster, run: str) -> ClusterSnapshot:
 
 
 def drivers(cluster: Cluster, run: str | None = None) -> list[Manifest]:
-    """The driver Jobs of a run, or of all, the newest last."""
+    """List the driver Jobs of a run, or of all, the newest last."""
     labels = {PART: DRIVER} | ({RUN: run} if run else {})
     return sorted(
         cluster.list("Job", labels),
@@ -90,27 +90,27 @@ def drivers(cluster: Cluster, run: str | None = None) -> list[Manifest]:
 
 
 def completed(job: Manifest) -> set[int]:
-    """The indexes of a Job that have succeeded."""
+    """Read the indexes of a Job that have succeeded."""
     return diagnosis.indexes(job.get("status", {}).get("completedIndexes"))
 
 
 def name_of(thing: Manifest) -> str:
-    """The name of an object."""
+    """Read the name of an object."""
     return str(thing["metadata"]["name"])
 
 
 def index_of(pod: Manifest) -> int:
-    """Which index of its Job a pod runs."""
+    """Read which index of its Job a pod runs."""
     return int(pod["metadata"].get("annotations", {}).get(JOB_INDEX, -1))
 
 
 def stage_of(pod: Manifest) -> str:
-    """The stage that a pod runs, or "driver"."""
+    """Name the stage that a pod runs, or "driver"."""
     return stages[index_of(pod)] if (stages := stages_of(pod)) else DRIVER
 
 
 def _is_silent(pods: list[Manifest]) -> bool:
-    """Whether a Job has no pod now, or one that does not start and does not say why."""
+    """Tell whether a Job has no pod now, or one that does not start and does not say why."""
     alive = [pod for pod in pods if diagnosis.phase(pod) in ("Pending", "Running")]
     return not alive or any(diagnosis.phase(pod) == "Pending" and not diagnosis.waiting(pod) for pod in alive)
 
@@ -140,7 +140,7 @@ class DriverRow(Frozen):
 
 
 def rows(state: State, snapshot: ClusterSnapshot) -> list[Row]:
-    """A row per stage of the plan, group by group as its Jobs run them."""
+    """Make a row per stage of the plan, group by group as its Jobs run them."""
     found: dict[str, Place] = {}
     for job in snapshot.jobs.values():  # the latest round counts
         failed = failures(state, snapshot, job)
@@ -160,7 +160,7 @@ def rows(state: State, snapshot: ClusterSnapshot) -> list[Row]:
 
 
 def failures(state: State, snapshot: ClusterSnapshot, job: Manifest) -> dict[str, str]:
-    """The stages that a Job is over with and that have no result, each with its cause."""
+    """Find the stages that a Job is over with and that have no result, each with its cause."""
     stages = Round.of(job).stages
     gone = "it was done, and its artifact is gone from the store; resume the run"
     lost = {stages[index]: gone for index in completed(job) if state.commit(stages[index]) is None}
@@ -187,7 +187,7 @@ def _row(node: Node, state: State, absent: set[str], snapshot: ClusterSnapshot, 
 
 
 def _live(job: Manifest, pods: Sequence[Manifest], last: Manifest | None, snapshot: ClusterSnapshot) -> dict[str, Any]:
-    """A stage whose Job is not over with it."""
+    """Describe a stage whose Job is not over with it."""
     tries = sum(diagnosis.phase(pod) == "Failed" for pod in pods)
     again = f"try {tries + 1}; before: {diagnosis.last_end(pods)}" if tries else ""
     if last is None or diagnosis.phase(last) in ("Failed", "Succeeded"):
@@ -202,13 +202,13 @@ def _live(job: Manifest, pods: Sequence[Manifest], last: Manifest | None, snapsh
 
 
 def _ended(thing: Manifest | None) -> datetime | None:
-    """When a pod or a Job that is over came to be as it is."""
+    """Find when a pod or a Job that is over came to be as it is."""
     conditions = thing.get("status", {}).get("conditions", ()) if thing else ()
     return max((diagnosis.when(one["lastTransitionTime"]) for one in conditions), default=None)
 
 
 def driver_row(cluster: Cluster, run: str) -> DriverRow:
-    """The last of a run's driver Jobs."""
+    """Describe the last of a run's driver Jobs."""
     jobs = drivers(cluster, run)
     if not jobs:
         return DriverRow(state="none")
@@ -226,7 +226,7 @@ def driver_row(cluster: Cluster, run: str) -> DriverRow:
 
 
 def queue_causes(cluster: Cluster, snapshot: ClusterSnapshot) -> dict[str, str]:
-    """Why Kueue has not admitted suspended Jobs: Job -> what its Workload says. The driver may not read Workloads."""
+    """Find why Kueue has not admitted suspended Jobs: Job -> what its Workload says. The driver may not read those."""
     suspended = {job["metadata"]["uid"]: name for name, job in snapshot.jobs.items() if job["spec"].get("suspend")}
     try:
         workloads = cluster.list("Workload") if suspended else []
