@@ -64,7 +64,7 @@ def copy_run(run: str, source: Store, target: Store) -> Copied:
 
 
 def _is_same(commit: Commit, there: Commit | None, target: Store) -> bool:
-    """Whether the target's own commit at the address does as well. Raises DataError when only its bytes differ."""
+    """Tell whether the target's own commit at the address does as well. Raises DataError when only its bytes differ."""
     if there is None or there.inputs != commit.inputs:
         return False
     # a report says when and where it was made; nothing reads it, so the target's own is as good

@@ -84,7 +84,7 @@ class ScanResults:
 
 
 def collect(store: Store, older_than: timedelta) -> ScanResults:
-    """All garbage of a store. Raises DataError when a run's record is unreadable: then nobody knows what it needs."""
+    """Find all garbage of a store. Raises DataError if a run's record is unreadable: nobody knows what that needs."""
     inventory = Inventory(store)
     found = _under(inventory, list(inventory.holdings), needed=_needed(inventory))
     found += [
@@ -104,7 +104,7 @@ def collect(store: Store, older_than: timedelta) -> ScanResults:
 
 
 def of_run(store: Store, run: str) -> ScanResults:
-    """What the store holds for a run alone: everything under each address that no other run references.
+    """Find what the store holds for a run alone: everything under each address that no other run references.
 
     Raises ConfigError when there is no such run, DataError when a record is unreadable.
     """
@@ -132,7 +132,7 @@ def _needed(inventory: Inventory, besides: str | None = None) -> set[Address]:
 
 
 def _under(inventory: Inventory, addresses: Sequence[Address], *, needed: Set[Address]) -> list[Garbage]:
-    """The garbage under these addresses, but for those whose COMMIT is unreadable."""
+    """List the garbage under these addresses, but for those whose COMMIT is unreadable."""
     commits = inventory.commits(addresses)
     return [
         piece
@@ -143,7 +143,7 @@ def _under(inventory: Inventory, addresses: Sequence[Address], *, needed: Set[Ad
 
 
 def _pieces(at: Address, holding: Holding, commit: Commit | None, *, is_needed: bool) -> Iterator[Garbage]:
-    """The garbage under one address."""
+    """Yield the garbage under one address."""
     piece = partial(Garbage, at=at, commit=commit)
     if commit is not None and holding.committed is not None and not is_needed:
         everything = (holding.committed, *chain.from_iterable(holding.attempts.values()))

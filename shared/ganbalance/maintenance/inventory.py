@@ -31,7 +31,7 @@ class Address(NamedTuple):
 
     @classmethod
     def of(cls, one: Commit | InputRef | Node) -> "Address":
-        """Where an artifact lies that was committed, read or planned."""
+        """Say where an artifact lies that was committed, read or planned."""
         return cls(one.stage, one.key)
 
 
@@ -81,11 +81,11 @@ class Inventory:
         return [at for at, holding in self.holdings.items() if holding.committed]
 
     def records(self) -> dict[str, Record]:
-        """The record of every run that has a readable one."""
+        """Load the record of every run that has a readable one."""
         return self._read(lambda run: load_record(self.store, run), self.recorded)
 
     def commits(self, addresses: Iterable[Address]) -> dict[Address, Commit]:
-        """The commits at these addresses that are there and readable."""
+        """Read the commits at these addresses that are there and readable."""
         artifacts = Artifacts(self.store)
         return self._read(lambda at: artifacts.find(*at), set(addresses) & set(self.committed))
 
@@ -102,19 +102,19 @@ class Inventory:
         return {name: value for name, value in side_by_side(attempt, names).items() if value is not None}
 
     def states(self, records: Mapping[str, Record]) -> dict[str, State]:
-        """Runs compared with the store; what they look up was read beforehand, an unreadable commit counts as none."""
+        """Compare runs with the store; what they look up was read beforehand, an unreadable commit counts as none."""
         keyed_by_present_inputs = {at for at in self.holdings if is_open(at.stage)}
         planned = {Address.of(node) for record in records.values() for node in record.plan.nodes}
         artifacts = _Read(self.store, self.commits(planned | keyed_by_present_inputs))
         return {run: State(record.plan, artifacts) for run, record in records.items()}
 
     def state(self, run: str) -> State:
-        """One run compared with the store. Raises ConfigError when there is no such run, DataError."""
+        """Compare one run with the store. Raises ConfigError when there is no such run, DataError."""
         return self.states({run: load_record(self.store, run)})[run]
 
 
 def load_record(store: Store, run: str) -> Record:
-    """A run's record, if this version knows all its stages. Raises ConfigError when there is no such run, DataError."""
+    """Load a run's record if this version knows its stages. Raises ConfigError when there is no such run, DataError."""
     found = runs.load(store, run)
     if strange := {node.stage for node in found.plan.nodes} - stages.ALL.keys():
         raise DataError(f"run {run} has stages that this version of ganbalance does not know: {', '.join(strange)}")
@@ -122,17 +122,17 @@ def load_record(store: Store, run: str) -> Record:
 
 
 def address(state: State, node: Node) -> Address:
-    """Where the artifact of a stage is, or will be, as things stand."""
+    """Say where the artifact of a stage is, or will be, as things stand."""
     return Address(node.stage, state.key(node))
 
 
 def references(state: State) -> set[Address]:
-    """Every address at which a run has, or looks for, an artifact; of its report also where the whole one goes."""
+    """List every address at which a run has, or looks for, an artifact; of its report also where the whole one goes."""
     return {at for node in state.plan.nodes for at in (address(state, node), Address.of(node))}
 
 
 def is_open(stage: str) -> bool:
-    """Whether the stage is keyed by those inputs that are there."""
+    """Tell whether the stage is keyed by those inputs that are there."""
     return stage in stages.ALL and stages.ALL[stage].allow_missing_inputs
 
 

@@ -43,7 +43,7 @@ class StageRow(Frozen):
 
 
 def runs_of(inventory: Inventory) -> list[RunRow]:
-    """Every run, in the order in which they were recorded."""
+    """List every run, in the order in which they were recorded."""
     states = inventory.states(inventory.records())
     rows = [run_row(inventory, state) for state in states.values()]
     rows += [
@@ -55,13 +55,13 @@ def runs_of(inventory: Inventory) -> list[RunRow]:
 
 
 def stages_of(inventory: Inventory, run: str) -> list[StageRow]:
-    """Every stage of a run, inputs first. Raises ConfigError when there is no such run, DataError."""
+    """List every stage of a run, inputs first. Raises ConfigError when there is no such run, DataError."""
     state = inventory.state(run)
     return [_stage_row(inventory, state, node) for node in state.plan.nodes]
 
 
 def run_row(inventory: Inventory, state: State) -> RunRow:
-    """One run."""
+    """Describe one run."""
     commits = {node.name: commit for node in state.plan.nodes if (commit := state.commit(node.name))}
     left = {node.name for node in state.unsettled(state.plan.nodes)}
     return RunRow(
@@ -75,7 +75,7 @@ def run_row(inventory: Inventory, state: State) -> RunRow:
 
 
 def _recorded(inventory: Inventory, run: str) -> datetime:
-    """When its record or its first event was written; an event's name says so even after it was copied."""
+    """Find when its record or its first event was written; an event's name says so even after it was copied."""
     entries = inventory.runs[run]
     names = [entry.name.rpartition("/")[2] for entry in entries if "/events/" in entry.name]
     return min([entry.modified for entry in entries] + [time for name in names if (time := _event_time(name))])
@@ -108,7 +108,7 @@ def _stage_row(inventory: Inventory, state: State, node: Node) -> StageRow:
 
 
 def describe(inventory: Inventory, what: str) -> dict[str, Any]:
-    """A run, `RUN:STAGE-NAME` or `STAGE/KEY`. Raises ConfigError when there is no such thing, DataError."""
+    """Describe a run, `RUN:STAGE-NAME` or `STAGE/KEY`. Raises ConfigError when there is no such thing, DataError."""
     if ":" in what:
         run, _, name = what.partition(":")
         state = inventory.state(run)
@@ -134,7 +134,7 @@ def _run(inventory: Inventory, run: str) -> dict[str, Any]:
 
 
 def _resolve(inventory: Inventory, what: str) -> Address:
-    """The one address that STAGE/KEY names; the first characters of a key will do. Raises ConfigError."""
+    """Find the one address that STAGE/KEY names; the first characters of a key will do. Raises ConfigError."""
     stage, _, start = what.removeprefix("stages/").partition("/")
     if len(start) < LEAST_KEY_CHARS:
         raise ConfigError(f"{what}: give at least {LEAST_KEY_CHARS} characters of the key, STAGE/KEY")
@@ -161,7 +161,7 @@ def _artifact(inventory: Inventory, at: Address) -> dict[str, Any]:
 
 
 def _referring(inventory: Inventory, at: Address, commit: Commit | None) -> Iterable[str]:
-    """The runs whose plans lead to this artifact."""
+    """Find the runs whose plans lead to this artifact."""
     records = inventory.records()
     if commit is not None and is_open(at.stage):
         return (run for run, state in inventory.states(records).items() if at in references(state))

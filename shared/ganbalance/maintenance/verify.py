@@ -46,7 +46,7 @@ def verify_artifacts(store: Store, run: str | None = None) -> Verified:
 
 
 def _check(store: Store, commit: Commit, on_bytes: OnBytes) -> list[str]:
-    """What is wrong with an artifact, and what to delete."""
+    """Say what is wrong with an artifact, and what to delete."""
     problems = [problem for file in commit.files if (problem := _check_file(store, commit, file.path))]
     if result_digest(commit.files, commit.outcome, commit.metrics) != commit.digest:
         problems.append(
@@ -58,7 +58,7 @@ def _check(store: Store, commit: Commit, on_bytes: OnBytes) -> list[str]:
 
 
 def _check_file(store: Store, commit: Commit, path: str) -> str | None:
-    """What is wrong with one file; of what is fetched no more is on the disk than what is being hashed."""
+    """Say what is wrong with one file; of what is fetched no more is on the disk than what is being hashed."""
     with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
         try:
             Artifacts(store, Path(scratch)).open(commit).path(path)
@@ -72,7 +72,7 @@ def _check_file(store: Store, commit: Commit, path: str) -> str | None:
 
 
 def _changed_inputs(commit: Commit, commits: Mapping[Address, Commit]) -> list[str]:
-    """The inputs that are no longer what the artifact was made from."""
+    """List the inputs that are no longer what the artifact was made from."""
     problems = []
     for role, ref in commit.inputs.items():
         parent = commits.get(Address.of(ref))

@@ -103,7 +103,7 @@ def failure(check: str, error: Exception) -> Finding:
 
 
 def trials(open_at: Callable[[str], Store], place: str) -> Iterator[CheckResult]:
-    """What every store must be able to do, `TRIED`, in the store at a place inside of it; "" is the store itself."""
+    """Try what every store must be able to do, `TRIED`, in the store at a place inside it; "" is the store itself."""
     yield CheckResult("new: nothing was written yet" if open_at("").is_new else "a store of this version")
     trial, written = open_at(place), (TRIAL, ONCE, MARKER)
     try:
@@ -134,7 +134,7 @@ def trials(open_at: Callable[[str], Store], place: str) -> Iterator[CheckResult]
 
 
 def _folder(url: str) -> Iterator[CheckResult]:
-    """A folder, or what can become one: then trials go into the nearest parent that exists. Space, and its trials."""
+    """Check a folder, its space, and try it; of what can become one, try the nearest parent that exists."""
     root = folder_of(url)
     home = next(path for path in (root, *root.parents) if os.path.lexists(path))
     if not home.is_dir():
@@ -157,7 +157,7 @@ def _folder(url: str) -> Iterator[CheckResult]:
 
 
 def examine(url: str) -> Iterator[Finding]:
-    """Every check of the store at `url`, each as soon as it is made. Raises nothing."""
+    """Yield the finding of every check of the store at `url`, each as soon as it is made. Raises nothing."""
     try:
         if url.startswith(S3_SCHEME):
             from ganbalance.maintenance.doctor import bucket

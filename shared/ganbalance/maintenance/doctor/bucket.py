@@ -24,7 +24,7 @@ CLOCK_WARN_S, CLOCK_FAIL_S = 60, 15 * 60  # S3 refuses what was signed a quarter
 
 
 def checks(url: str) -> list[Check]:
-    """From the settings to the bucket, and what can be done there."""
+    """List the checks from the settings to the bucket, and of what can be done there."""
     bucket, _ = s3.split_url(url)
     return [
         Check("settings, endpoint, clock", partial(_way, bucket)),
@@ -34,7 +34,7 @@ def checks(url: str) -> list[Check]:
 
 
 def _way(bucket: str) -> Iterator[CheckResult]:
-    """The environment and the profile make sense; an S3 server answers; the clocks agree well enough for a signature.
+    """Check that the environment and the profile make sense, an S3 server answers, and the clocks agree enough to sign.
 
     A request that nobody signed gets an answer in S3's own form, and the time.
     """
@@ -82,7 +82,7 @@ def _clock(date: str | None, answered: float) -> CheckResult:
 
 
 def _credentials() -> CheckResult:
-    """There are credentials, from somewhere."""
+    """Check that there are credentials, from somewhere."""
     source = s3.credentials_source()
     if source is None:
         raise ConfigError(f"no credentials in the environment, a profile or a role; {s3_failures.CREDENTIALS}")
@@ -90,7 +90,7 @@ def _credentials() -> CheckResult:
 
 
 def _inside(url: str, bucket: str) -> Iterator[CheckResult]:
-    """The server knows the credentials, the bucket is there and they may list it; what can be done in it."""
+    """Check that the server knows the credentials, the bucket is there and they may list it; try what can be done."""
     place = f"{TRIALS}/{secrets.token_hex(6)}"
     list(s3.S3Store(f"{url}/{place}", attempts=1).names(""))
     yield CheckResult(f"{bucket} is there and can be listed")
