@@ -47,7 +47,7 @@ MODULES = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The console command; returns the exit code."""
+    """Run the console command; return the exit code."""
     try:
         words = sys.argv[1:] if argv is None else argv
         flags = _parser(words[0] if words else "").parse_args(words)
@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser(word: str) -> argparse.ArgumentParser:
-    """It knows every command's name, and what one takes that begins with `word`."""
+    """Build a parser that knows every command's name, and what one takes that begins with `word`."""
     parser = Parser(prog="ganbalance", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, module in MODULES.items():

@@ -54,7 +54,7 @@ def add(word: str, commands: Any) -> None:
 
 
 def flag(*names: str, **settings: Any) -> Part:
-    """One flag or argument, as argparse describes it."""
+    """Make a part that adds one flag or argument, as argparse describes it."""
     return lambda parser: parser.add_argument(*names, **settings)
 
 
@@ -67,17 +67,17 @@ def add_access(parser: argparse.ArgumentParser) -> None:
 
 
 def access(flags: argparse.Namespace) -> Access:
-    """What the flags say."""
+    """Read what the flags say."""
     return Access(**{name: getattr(flags, name) for name in FLAGS})
 
 
 def is_named(flags: argparse.Namespace) -> bool:
-    """Whether any of the flags was given."""
+    """Tell whether any of the flags was given."""
     return any(getattr(flags, name, None) for name in FLAGS)
 
 
 def positive(text: str) -> int:
-    """The type of a flag: a whole number of at least 1."""
+    """Parse a flag's value: a whole number of at least 1."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r}: give a whole number of at least 1")
     return int(text)
@@ -85,7 +85,7 @@ def positive(text: str) -> int:
 
 @contextmanager
 def connected(flags: argparse.Namespace) -> Iterator[tuple[Cluster, Store]]:
-    """The cluster that the flags name, and its store."""
+    """Provide the cluster that the flags name, and its store."""
     cluster = Cluster(access(flags))
     with reach(cluster) as url:
         yield cluster, open_store(url)

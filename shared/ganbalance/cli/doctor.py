@@ -62,7 +62,7 @@ def examine(flags: argparse.Namespace) -> int:
 
 
 def _of_cluster(flags: argparse.Namespace, where: dict[str, str]) -> Iterator[Finding]:
-    """The checks of a namespace of a cluster, and after it of its store; both go to `where`."""
+    """Make the checks of a namespace of a cluster, and after it of its store; both go to `where`."""
     where |= {"namespace": "", "store": ""}
     try:
         cluster = Cluster(access(flags), attempts=ATTEMPTS)

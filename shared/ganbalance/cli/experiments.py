@@ -27,7 +27,7 @@ MOST_NAMED, LONGEST_NAME = 40, 60  # of classes that a line names
 
 
 def add_request(parser: argparse.ArgumentParser) -> None:
-    """The flags that say which experiment."""
+    """Add the flags that say which experiment."""
     default = request.DEFAULT_EXPERIMENT
     parser.add_argument(
         "experiment", type=Path, nargs="?", default=default, help=f"an experiment or a sweep (default: {default})"

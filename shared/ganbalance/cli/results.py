@@ -110,7 +110,7 @@ def table(flags: argparse.Namespace) -> None:
 
 
 def _report(path: Path) -> tuple[str, str]:
-    """The name of a report, and its table. Raises ConfigError."""
+    """Read the name of a report, and its table. Raises ConfigError."""
     try:
         summary = Summary.read(path)
     except (OSError, ValueError) as error:
@@ -162,7 +162,7 @@ def predict(flags: argparse.Namespace) -> None:
 
 
 def _predicted(classifier: "Classifier", rule_name: str, files: Sequence[Path], *, tell: bool) -> list[list[Any]]:
-    """A row for each file: its name, the class, and the probability of every class."""
+    """Make a row for each file: its name, the class, and the probability of every class."""
     model, rule = classifier.model, classifier.model.rule(rule_name)
     progress, rows = Progress("predict"), []
     for start in range(0, len(files), BATCH):
@@ -181,7 +181,7 @@ def _predicted(classifier: "Classifier", rule_name: str, files: Sequence[Path], 
 
 
 def _files(given: Sequence[Path]) -> list[Path]:
-    """The files, and in place of each folder the images in it. Raises DataError for what holds none."""
+    """List the files, and in place of each folder the images in it. Raises DataError for what holds none."""
     found: list[Path] = []
     for path in given:
         if not path.exists():

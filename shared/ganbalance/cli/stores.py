@@ -67,7 +67,7 @@ def ls(flags: argparse.Namespace) -> None:
 
 
 def _run_lines(rows: Sequence[RunRow], inventory: Inventory) -> str:
-    """A line per run, and the store as a whole."""
+    """Format a line per run, and one of the store as a whole."""
     cells = [
         (row.run, text.when(row.recorded), f"{row.done}/{row.stages}", text.size(row.size), row.report)
         if row.problem is None
@@ -165,7 +165,7 @@ def gc(flags: argparse.Namespace) -> None:
 
 
 def _garbage_lines(found: ScanResults, kept: Sequence[Garbage], then: str | None) -> str:
-    """What was found and what became of it; `then` is the command that deletes it."""
+    """Say what was found and what became of it; `then` is the command that deletes it."""
     cells = [(piece.what, text.size(piece.size), text.when(piece.modified), piece.reason) for piece in found.old]
     lines = [text.table(("garbage", "size", "last written (UTC)", "why"), cells, right=("size",))] if cells else []
     lines += [f"left alone: {error}" for error in found.unreadable]

@@ -141,7 +141,7 @@ def _drive_here(cluster: Cluster, record: runs.Record, state: State, submission:
 
 
 def _only_here(record: runs.Record) -> list[str]:
-    """The stages that read images and weights which are files of whoever submits: no pod could read them."""
+    """List the stages that read images and weights which are files of whoever submits: no pod could read them."""
     settings = record.experiment
     images = settings.dataset
     is_here = {

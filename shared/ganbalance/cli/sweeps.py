@@ -29,13 +29,13 @@ from ganbalance.sweep import Member
 
 
 def requested(flags: argparse.Namespace) -> tuple[Member, ...]:
-    """The experiments that the flags of `experiments.add_request` ask for. Raises ConfigError."""
+    """Read the experiments that the flags of `experiments.add_request` ask for. Raises ConfigError."""
     only_gans = None if flags.gan is None else flags.gan.split()
     return request.experiments(flags.experiment, sets=flags.set, seeds=flags.seeds, only_gans=only_gans)
 
 
 def records(members: Sequence[Member]) -> list[Record]:
-    """The run of each, before anything is done for any. Raises ConfigError or DataError, which name the values."""
+    """Plan the run of each, before anything is done for any. Raises ConfigError or DataError, which name the values."""
     made = []
     for member in members:
         try:
@@ -66,7 +66,7 @@ def show(members: Sequence[Member], plans: Sequence[Plan], done: Sequence[set[st
 
 
 def made_twice(store: Store, of_runs: Sequence[Record]) -> str:
-    """A warning where runs that start together would each train GANs that they share."""
+    """Make a warning where runs that start together would each train GANs that they share."""
     trained = [node.key for record in of_runs for node in record.plan.nodes if node.stage == TrainGan.stage]
     shared = {key for key, count in Counter(trained).items() if count > 1}
     if not shared or not (left := shared.difference(*(settled(store, record.plan) for record in of_runs))):
@@ -78,7 +78,7 @@ def made_twice(store: Store, of_runs: Sequence[Record]) -> str:
 
 
 def gpu_bound(flags: argparse.Namespace, of_runs: Sequence[Record], left: Sequence[Node]) -> str:
-    """What the stages that are left take on the cluster that the flags name, each of them once."""
+    """Say what the stages that are left take on the cluster that the flags name, each of them once."""
     of_pods, hours, waiting = templates(Cluster(access(flags))), 0.0, {node.key for node in left}
     for record in of_runs:
         mine = [node for node in record.plan.nodes if node.key in waiting]
@@ -109,7 +109,7 @@ def compare(flags: argparse.Namespace) -> None:
 
 
 def _reports_of(store: Store, names: Sequence[str]) -> tuple[dict[str, Summary], dict[str, Ranking]]:
-    """The summaries of those runs that have a report, and the rankings, which older versions did not keep, by run.
+    """Read the summaries of those runs that have a report, and the rankings, which older versions did not keep, by run.
 
     Raises ConfigError, DataError.
     """
@@ -145,11 +145,11 @@ def compare_all(flags: argparse.Namespace, store: Store, of_runs: Sequence[Recor
 
 
 def settled(store: Store, plan: Plan) -> set[str]:
-    """The keys of the stages that are done."""
+    """Find the keys of the stages that are done."""
     with open_state(plan, store) as state:
         return {node.key for node in plan.nodes} - {node.key for node in state.unsettled(plan.nodes)}
 
 
 def by_stage(nodes: Sequence[Node]) -> list[str]:
-    """How many nodes there are of each stage."""
+    """Count the nodes of each stage."""
     return [f"{count} {stage}" for stage, count in Counter(node.stage for node in nodes).items()]

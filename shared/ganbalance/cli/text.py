@@ -16,7 +16,7 @@ NOTHING = "–"
 
 
 def size(n_bytes: float) -> str:
-    """12.3 MB; a MB is a million bytes."""
+    """Format as '12.3 MB'; a MB is a million bytes."""
     unit = "B"
     for larger in ("kB", "MB", "GB", "TB"):
         if n_bytes < STEP:
@@ -26,7 +26,7 @@ def size(n_bytes: float) -> str:
 
 
 def age(text: str) -> timedelta:
-    """How long 7d, 12h, 30m, 0s are. Raises ConfigError."""
+    """Parse how long 7d, 12h, 30m, 0s are. Raises ConfigError."""
     matched = re.fullmatch(r"(\d{1,6})([smhd])", text)
     if not matched:
         raise ConfigError(f"--older-than {text!r}: give a number and a unit, such as 7d, 12h, 30m or 0s")
@@ -34,21 +34,21 @@ def age(text: str) -> timedelta:
 
 
 def rough_age(duration: timedelta) -> str:
-    """5s, 12m, 3h, 2d: in the largest unit that goes into it twice, as kubectl writes it."""
+    """Format as '5s', '12m', '3h', '2d': in the largest unit that goes into it twice, as kubectl writes it."""
     length_s = max(0, int(duration.total_seconds()))
     unit = [unit for unit, seconds in UNITS.items() if length_s >= 2 * seconds or seconds == 1][-1]
     return f"{length_s // UNITS[unit]}{unit}"
 
 
 def seconds(text: str) -> float:
-    """The type of a flag: a number of seconds."""
+    """Parse a flag's value: a number of seconds."""
     if not re.fullmatch(r"\d{1,9}(\.\d+)?", text):
         raise argparse.ArgumentTypeError(f"{text!r}: give a number of seconds")
     return float(text)
 
 
 def when(time: datetime | None) -> str:
-    """A time in UTC, to the minute."""
+    """Format a time in UTC, to the minute."""
     return NOTHING if time is None else f"{time.astimezone(UTC):%Y-%m-%d %H:%M}"
 
 
@@ -58,7 +58,7 @@ def show(flags: argparse.Namespace, data: Any, lines: str) -> None:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> str:
-    """Columns side by side; those whose heads are named in `right` end at the same place."""
+    """Set columns side by side; those whose heads are named in `right` end at the same place."""
     lines = [[*map(printable, row)] for row in (head, *rows)]
     widths = [max(columns(line[place]) for line in lines) for place in range(len(head))]
     return "\n".join(

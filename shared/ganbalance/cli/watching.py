@@ -123,7 +123,7 @@ def clean(flags: argparse.Namespace) -> None:
 
 
 def _observe(cluster: Cluster, store: Store, record: runs.Record) -> tuple[list[Row], DriverRow]:
-    """The rows of a run as they are now."""
+    """Observe the rows of a run as they are now."""
     run, state = record.plan.run, State(record.plan, Artifacts(store))
     snapshot = status.observe(cluster, run)
     causes = status.queue_causes(cluster, snapshot)
@@ -163,6 +163,6 @@ def _summary(run: str, rows: Sequence[Row], driver: DriverRow, cluster: str) -> 
 
 
 def _is_over(rows: Sequence[Row], driver: DriverRow) -> bool:
-    """Whether nothing happens any more. A driver outside of the cluster is not seen, and stages outlive theirs."""
+    """Tell whether nothing happens any more. A driver outside of the cluster is not seen, and stages outlive theirs."""
     is_over = driver.state in ("done", "failed", "none")
     return is_over and not any(row.state in ("running", "pending", "queued") for row in rows)
