@@ -52,7 +52,7 @@ class ImageSpec:
 
 
 def deepened(widths: tuple[int, ...], layers: int, *, name: str, front: bool) -> tuple[int, ...]:
-    """`widths` for a network of so many layers: each one more, at the small end of the network, is twice as wide.
+    """Extend `widths` to so many layers: each one more, at the small end of the network, is twice as wide.
 
     As Radford et al. 2016, arXiv:1511.06434, figure 1, has 1024 before 512. `front` is where a generator is small.
     Raises ConfigError where there are too many.
@@ -65,7 +65,7 @@ def deepened(widths: tuple[int, ...], layers: int, *, name: str, front: bool) ->
 
 
 def option(default: Any) -> Any:
-    """A setting that says nothing where it is not used: trainings from before it keep their keys."""
+    """Declare a setting that says nothing where it is not used: trainings from before it keep their keys."""
     return Field(default, exclude_if=lambda found: found == default)
 
 
@@ -102,11 +102,11 @@ class Gan(ABC):
             return False
 
         def total_steps(self, per_epoch: int) -> int:
-            """Generator steps of the whole training, where one epoch has `per_epoch` of them."""
+            """Count the generator steps of the whole training, where one epoch has `per_epoch` of them."""
             return self.steps or (self.epochs or EPOCHS) * per_epoch
 
         def at(self, spec: ImageSpec) -> Self:
-            """The settings for images of this kind, with as many layers as they need. Raises ConfigError."""
+            """Return the settings for images of this kind, with as many layers as they need. Raises ConfigError."""
             return self
 
         @model_validator(mode="after")
@@ -166,11 +166,11 @@ class Gan(ABC):
         return nn.ModuleDict({name: part for name, part in vars(self).items() if isinstance(part, nn.Module)})
 
     def noise(self, n: int, rng: Generator) -> Tensor:
-        """Standard normal noise, float32 (n, latent), on the device of `rng`."""
+        """Draw standard normal noise, float32 (n, latent), on the device of `rng`."""
         return torch.randn(n, self.config.latent, generator=rng, device=rng.device)
 
     def generate(self, noise_BZ: Tensor, labels_B: Tensor) -> Tensor:
-        """Images (B, C, side, side) in [-1, 1]; `labels_B` (int64) matters to conditional GANs only.
+        """Draw images (B, C, side, side) in [-1, 1]; `labels_B` (int64) matters to conditional GANs only.
 
         In train mode by `G`, in eval mode by `drawing`.
         """
@@ -179,7 +179,7 @@ class Gan(ABC):
         return images_BCHW
 
     def with_classes(self, noise_BZ: Tensor, labels_B: Tensor) -> Tensor:
-        """What G draws from: the noise, and for a conditional GAN the class after it, one-hot: (B, Z + classes).
+        """Make what G draws from: the noise, and for a conditional GAN the class after it, one-hot: (B, Z + classes).
 
         Mirza and Osindero 2014, arXiv:1411.1784, section 3.2.
         """
@@ -188,12 +188,12 @@ class Gan(ABC):
         return torch.cat([noise_BZ, one_hot(labels_B, self.spec.classes)], dim=1)
 
     def score(self, images_BCHW: Tensor, labels_B: Tensor) -> Tensor:
-        """What D says of images, float32 (B,): the higher, the more real."""
+        """Score images with D, float32 (B,): the higher, the more real."""
         scores_B: Tensor = self.D(images_BCHW) if self.spec.classes is None else self.D(images_BCHW, labels_B)
         return scores_B
 
     def shown(self, images_BCHW: Tensor, rng: Generator, progress: Tensor) -> Tensor:
-        """Real or drawn images as D gets to see them when the share `progress` of the training is done, float ()."""
+        """Show real or drawn images as D sees them when the share `progress` of the training is done, float ()."""
         sd, until = self.config.instance_noise, self.config.noise_until
         if self.config.diff_augment:
             images_BCHW = diff_augment(images_BCHW, rng)
@@ -203,14 +203,14 @@ class Gan(ABC):
 
     @abstractmethod
     def d_loss(self, real_BCHW: Tensor, fake_BCHW: Tensor, labels_B: Tensor, rng: Generator) -> dict[str, Tensor]:
-        """Named scalar terms whose sum D minimises, of images as they are shown to it; none has a gradient to G."""
+        """Compute named scalar terms whose sum D minimises, of images as shown to it; none has a gradient to G."""
 
     @abstractmethod
     def g_loss(self, real_BCHW: Tensor, fake_BCHW: Tensor, labels_B: Tensor, rng: Generator) -> dict[str, Tensor]:
-        """Named scalar terms whose sum G minimises."""
+        """Compute named scalar terms whose sum G minimises."""
 
     def optimizers(self) -> tuple[torch.optim.Adam, torch.optim.Adam]:
-        """Adam for D and Adam for G, in this order."""
+        """Make Adam for D and Adam for G, in this order."""
         lr, betas = self.config.lr, self.config.betas
         # capturable: it counts its steps on the device, so that a recorded step can be replayed
         on_gpu = next(self.D.parameters()).is_cuda
@@ -232,7 +232,7 @@ class ConvConfig(Gan.Config):
     d_widths: Widths
 
     def at(self, spec: ImageSpec) -> Self:
-        """With a layer more for every doubling."""
+        """Return the settings with a layer more for every doubling."""
         g_widths = deepened(self.g_widths, spec.doublings + self.g_extra, name="g_widths", front=True)
         d_widths = deepened(self.d_widths, spec.doublings + self.d_extra, name="d_widths", front=False)
         return self.model_copy(update={"g_widths": g_widths, "d_widths": d_widths})

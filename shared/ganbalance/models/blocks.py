@@ -11,7 +11,7 @@ CriticNorm = Literal["batch", "layer", "none"]
 
 
 def norm(kind: CriticNorm, width: int) -> nn.Module:
-    """The normalisation of (B, width, H, W) in a discriminator or critic."""
+    """Build the normalisation of (B, width, H, W) in a discriminator or critic."""
     match kind:
         case "batch":
             return nn.BatchNorm2d(width)
@@ -22,13 +22,13 @@ def norm(kind: CriticNorm, width: int) -> nn.Module:
 
 
 def one_hot(labels_B: Tensor, classes: int) -> Tensor:
-    """float32 (B, classes) of int64 labels (B,)."""
+    """Encode int64 labels (B,) as float32 (B, classes)."""
     # not F.one_hot, which waits for the device to look for labels that are too large
     return (labels_B[:, None] == torch.arange(classes, device=labels_B.device)).float()
 
 
 def add_noise(images_BCHW: Tensor, sd: float | Tensor, rng: Generator) -> Tensor:
-    """`images_BCHW` plus Gaussian noise of standard deviation `sd`.
+    """Add Gaussian noise of standard deviation `sd` to `images_BCHW`.
 
     Instance noise: Sonderby et al. 2017, arXiv:1610.04490, section 3.2.1.
     """
@@ -36,7 +36,7 @@ def add_noise(images_BCHW: Tensor, sd: float | Tensor, rng: Generator) -> Tensor
 
 
 def projection(latent: int, width: int) -> nn.ConvTranspose2d:
-    """The first transposed convolution of a generator: noise (B, Z) -> (B, C, 4, 4).
+    """Build the first transposed convolution of a generator: noise (B, Z) -> (B, C, 4, 4).
 
     On a 1x1 input every output pixel is its own linear map of the noise, so it is computed as one
     matrix product, which CPUs do faster. Parameters, their names and their
@@ -52,7 +52,7 @@ def projection(latent: int, width: int) -> nn.ConvTranspose2d:
 
 
 def dcgan_generator(latent: int, widths: tuple[int, ...], channels: int) -> nn.Sequential:
-    """DCGAN's generator: noise (B, Z) -> (B, channels, side, side) in [-1, 1], twice the side 4 with every width.
+    """Build DCGAN's generator: noise (B, Z) -> (B, channels, side, side) in [-1, 1], twice the side 4 with every width.
 
     Radford et al. 2016, arXiv:1511.06434, figure 1: 1x1 -> 4 -> 8 -> 16 -> 32 -> 64 for four widths.
     """
@@ -65,7 +65,7 @@ def dcgan_generator(latent: int, widths: tuple[int, ...], channels: int) -> nn.S
 
 
 def dcgan_discriminator(widths: tuple[int, ...], channels: int, critic_norm: CriticNorm = "batch") -> nn.Sequential:
-    """The course report's discriminator for DCGAN: images (B, channels, side, side) -> logits (B,).
+    """Build the course report's discriminator for DCGAN: images (B, channels, side, side) -> logits (B,).
 
     Half the side with every width, down to 4 and 1; the last halving has the kernel 3.
     """
@@ -78,7 +78,7 @@ def dcgan_discriminator(widths: tuple[int, ...], channels: int, critic_norm: Cri
 
 
 def projected(features: nn.Module, width: int, classes: int | None, *, spectral: bool) -> nn.Module:
-    """A discriminator on `features`, which make (B, width) of images: images, labels -> logits (B,).
+    """Build a discriminator on `features`, which make (B, width) of images: images, labels -> logits (B,).
 
     With classes a projection: w . phi(x) + b + v_y . phi(x). Miyato and Koyama 2018, arXiv:1802.05637, eq. 3.
     """
@@ -102,6 +102,6 @@ def projected(features: nn.Module, width: int, classes: int | None, *, spectral:
 
 
 def doubled(images_BCHW: Tensor) -> Tensor:
-    """Twice the side, every pixel four times."""
+    """Double the side, every pixel four times."""
     B, C, H, W = images_BCHW.shape
     return images_BCHW[:, :, :, None, :, None].expand(B, C, H, 2, W, 2).reshape(B, C, 2 * H, 2 * W)

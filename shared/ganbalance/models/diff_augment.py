@@ -16,7 +16,7 @@ HOLE = 1 / 2
 
 
 def diff_augment(images_BCHW: Tensor, rng: Generator) -> Tensor:
-    """Images in [-1, 1] of the same shape, each changed in its own way: colour where there is any, place, a hole."""
+    """Change each image, in [-1, 1], in its own way: colour where there is any, place, a hole; the shape stays."""
     changes = (colour, translation, cutout) if images_BCHW.shape[1] > 1 else (translation, cutout)
     for change in changes:
         images_BCHW = change(images_BCHW, rng)
@@ -24,7 +24,7 @@ def diff_augment(images_BCHW: Tensor, rng: Generator) -> Tensor:
 
 
 def colour(images_BCHW: Tensor, rng: Generator) -> Tensor:
-    """Brightness by -0.5 to 0.5, saturation times 0 to 2, contrast times 0.5 to 1.5; values may leave [-1, 1]."""
+    """Vary brightness by -0.5 to 0.5, saturation times 0 to 2, contrast times 0.5 to 1.5; values may leave [-1, 1]."""
     brightness, saturation, contrast = (_uniform(images_BCHW, rng)[:, None, None, None] for _ in range(3))
     images_BCHW = images_BCHW + brightness - 0.5
     grey_B1HW = images_BCHW.mean(dim=1, keepdim=True)
@@ -34,21 +34,21 @@ def colour(images_BCHW: Tensor, rng: Generator) -> Tensor:
 
 
 def translation(images_BCHW: Tensor, rng: Generator) -> Tensor:
-    """Moved by whole pixels, up to `SHIFT` of the side each way; what comes in is 0, as in the paper's own code."""
+    """Move by whole pixels, up to `SHIFT` of the side each way; what comes in is 0, as in the paper's own code."""
     side_px = images_BCHW.shape[-1]
     most = round(SHIFT * side_px)
     down_B, right_B = (_whole(images_BCHW, -most, most, rng) for _ in range(2))
     place_S = torch.arange(side_px, device=images_BCHW.device)
 
     def moves(by_B: Tensor) -> Tensor:
-        """(B, 1, S, S): 1 where a row (3rd axis) comes from another (4th axis), so that a product moves exactly."""
+        """Build (B, 1, S, S): 1 where a row (3rd axis) comes from another (4th), so that a product moves exactly."""
         return (place_S[:, None] == place_S + by_B[:, None, None]).to(images_BCHW.dtype)[:, None]
 
     return moves(down_B) @ images_BCHW @ moves(right_B).transpose(-1, -2)
 
 
 def cutout(images_BCHW: Tensor, rng: Generator) -> Tensor:
-    """A square of `HOLE` of the side set to 0, around a pixel drawn at random; it may reach over the edge.
+    """Set a square of `HOLE` of the side to 0, around a pixel drawn at random; it may reach over the edge.
 
     In the paper's own code a square of an even side lies around a corner of pixels, half a pixel from here.
     """
@@ -65,10 +65,10 @@ def cutout(images_BCHW: Tensor, rng: Generator) -> Tensor:
 
 
 def _uniform(images_BCHW: Tensor, rng: Generator) -> Tensor:
-    """One number in [0, 1) for every image."""
+    """Draw one number in [0, 1) for every image."""
     return torch.rand(len(images_BCHW), generator=rng, device=rng.device, dtype=images_BCHW.dtype)
 
 
 def _whole(images_BCHW: Tensor, low: int, high: int, rng: Generator) -> Tensor:
-    """One whole number for every image, both ends included."""
+    """Draw one whole number for every image, both ends included."""
     return torch.randint(low, high + 1, (len(images_BCHW),), generator=rng, device=rng.device)

@@ -33,10 +33,10 @@ class _OfLibrary(Backbone):
 
     @abstractmethod
     def _models(self) -> list[str]:
-        """The names that the library knows."""
+        """List the names that the library knows."""
 
     def _side_px(self) -> int:
-        """A side that the network takes."""
+        """Return a side that the network takes."""
         return 224
 
     def download(self) -> Path:
@@ -46,7 +46,7 @@ class _OfLibrary(Backbone):
         )
 
     def convert(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The library's own names; what else a file holds is the classification layer."""
+        """Keep the library's own names; what else a file holds is the classification layer."""
         return {name: state[name] for name in self.build().state_dict() if name in state}
 
 

@@ -8,7 +8,7 @@ from ganbalance.models.lazy import F, Generator, Tensor, torch
 
 
 def bce_real(logits_B: Tensor, label: float = 1.0) -> Tensor:
-    """Mean of -label log D - (1 - label) log(1 - D), D = sigmoid(logit): what D minimises on real images.
+    """Average -label log D - (1 - label) log(1 - D), D = sigmoid(logit): what D minimises on real images.
 
     Goodfellow et al. 2014, arXiv:1406.2661, eq. 1, first term, with the one-sided label smoothing of
     Salimans et al. 2016, arXiv:1606.03498, section 3.4.
@@ -17,27 +17,27 @@ def bce_real(logits_B: Tensor, label: float = 1.0) -> Tensor:
 
 
 def bce_fake(logits_B: Tensor) -> Tensor:
-    """Mean of -log(1 - D): what D minimises on fakes. arXiv:1406.2661, eq. 1, second term."""
+    """Average -log(1 - D): what D minimises on fakes. arXiv:1406.2661, eq. 1, second term."""
     return F.softplus(logits_B).mean()
 
 
 def non_saturating(logits_B: Tensor) -> Tensor:
-    """Mean of -log D: what G minimises on its fakes. arXiv:1406.2661, section 3, last paragraph."""
+    """Average -log D: what G minimises on its fakes. arXiv:1406.2661, section 3, last paragraph."""
     return F.softplus(-logits_B).mean()
 
 
 def wasserstein_critic(real_B: Tensor, fake_B: Tensor) -> Tensor:
-    """E[D(fake)] - E[D(real)]: the negated distance. arXiv:1704.00028, eq. 3, first two terms."""
+    """Compute E[D(fake)] - E[D(real)]: the negated distance. arXiv:1704.00028, eq. 3, first two terms."""
     return fake_B.mean() - real_B.mean()
 
 
 def wasserstein_generator(fake_B: Tensor) -> Tensor:
-    """-E[D(fake)]. Gulrajani et al. 2017, arXiv:1704.00028, algorithm 1, line 12."""
+    """Compute -E[D(fake)]. Gulrajani et al. 2017, arXiv:1704.00028, algorithm 1, line 12."""
     return -fake_B.mean()
 
 
 def hinge(real_B: Tensor, fake_B: Tensor) -> Tensor:
-    """E[max(0, 1 - D(real))] + E[max(0, 1 + D(fake))]: what D minimises.
+    """Compute E[max(0, 1 - D(real))] + E[max(0, 1 + D(fake))]: what D minimises.
 
     Miyato et al. 2018, arXiv:1802.05957, eq. 16, negated.
     """
@@ -45,7 +45,7 @@ def hinge(real_B: Tensor, fake_B: Tensor) -> Tensor:
 
 
 def relativistic(better_B: Tensor, worse_B: Tensor) -> Tensor:
-    """Mean of -log sigmoid(better - worse), image by image: small where the first of each pair has the higher score.
+    """Average -log sigmoid(better - worse), image by image: small where the first of each pair has the higher score.
 
     What D minimises of (real, fake) and G of (fake, real). Huang et al. 2024, arXiv:2501.05441, eq. 2, after
     Jolicoeur-Martineau 2019, arXiv:1807.00734, section 4.1.
@@ -54,7 +54,7 @@ def relativistic(better_B: Tensor, worse_B: Tensor) -> Tensor:
 
 
 def zero_centred_penalty(critic: Callable[[Tensor], Tensor], images_BCHW: Tensor) -> Tensor:
-    """E[|grad D(x)|_2^2] / 2 at the images themselves: R1 where they are real, R2 where they are fake.
+    """Compute E[|grad D(x)|_2^2] / 2 at the images themselves: R1 where they are real, R2 where they are fake.
 
     Mescheder et al. 2018, arXiv:1801.04406, eqs. 9 and 10, without gamma. In float32 or wider, outside autocast.
     """
@@ -68,7 +68,7 @@ def zero_centred_penalty(critic: Callable[[Tensor], Tensor], images_BCHW: Tensor
 def gradient_penalty(
     critic: Callable[[Tensor], Tensor], real_BCHW: Tensor, fake_BCHW: Tensor, rng: Generator
 ) -> Tensor:
-    """E[(|grad D(x)|_2 - 1)^2] at x drawn uniformly on the lines between real and fake images.
+    """Compute E[(|grad D(x)|_2 - 1)^2] at x drawn uniformly on the lines between real and fake images.
 
     Gulrajani et al. 2017, arXiv:1704.00028, eq. 3, last term, without lambda. The norm is over all
     dimensions of one image. It runs in float32 or wider, outside autocast: squares of half-precision

@@ -9,12 +9,12 @@ from ganbalance.models.backbones.base import Backbone
 
 
 def names() -> list[str]:
-    """The backbones that are known here."""
+    """List the backbones that are known here."""
     return registry.names(sys.modules[__name__])
 
 
 def find(name: str) -> Backbone:
-    """The backbone of that name, also timm/NAME or torchvision/NAME. Raises ConfigError for an unknown one."""
+    """Find the backbone of that name, also timm/NAME or torchvision/NAME. Raises ConfigError for an unknown one."""
     library, slash, model = name.partition("/")
     if slash:
         from ganbalance.models.libraries import LIBRARIES  # noqa: PLC0415 - it derives from what is defined here
@@ -26,7 +26,7 @@ def find(name: str) -> Backbone:
 
 
 def published_sha256(name: str) -> str | None:
-    """The hash of the weights that everybody uses; None where there are none, as of a library's."""
+    """Return the hash of the weights that everybody uses; None where there are none, as of a library's."""
     return None if "/" in name else find(name).sha256
 
 

@@ -23,10 +23,10 @@ class Backbone(ABC):
 
     @abstractmethod
     def build(self) -> nn.Module:
-        """The network without its classification layer, randomly initialised: (N,3,H,W) -> (N, features)."""
+        """Build the network without its classification layer, randomly initialised: (N,3,H,W) -> (N, features)."""
 
     def published(self) -> Path | None:
-        """The published weights file if it is on this machine."""
+        """Find the published weights file if it is on this machine."""
         return None
 
     @abstractmethod
@@ -35,10 +35,10 @@ class Backbone(ABC):
 
     @abstractmethod
     def convert(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The published names and tensors as `build` names them, without the classification layer."""
+        """Rename the published tensors as `build` names them, without the classification layer."""
 
     def weights_file(self, explicit: str | None) -> Path:
-        """`explicit`, or the published file, downloaded if need be. Raises DataError."""
+        """Return `explicit`, or the published file, downloaded if need be. Raises DataError."""
         if explicit:
             path = Path(explicit).expanduser()
             if not path.is_file():
@@ -47,7 +47,7 @@ class Backbone(ABC):
         return self.published() or self.download()
 
     def read_weights(self, path: Path, sha256: str) -> dict[str, Tensor]:
-        """Tensors for `build` from a .pth or .safetensors file of that hash. Raises DataError for any other file."""
+        """Read tensors for `build` from a .pth or .safetensors file of that hash. Raises DataError for any other."""
         from safetensors.torch import load_file as load_safetensors
 
         found = sha256_file(path)
@@ -82,7 +82,7 @@ def check_side(network: nn.Module, name: str, side_px: int) -> None:
 
 
 def prepare(images_NCHW: Tensor, backbone: Backbone, side_px: int, *, imagenet: bool = True) -> Tensor:
-    """uint8 (N,1|3,H,W) to the backbone's float32 (N,3,side_px,side_px).
+    """Turn uint8 (N,1|3,H,W) into the backbone's float32 (N,3,side_px,side_px).
 
     Resized bilinearly, grey repeated to three channels, scaled to [0, 1] and normalised as the backbone was
     trained; with `imagenet` False scaled to [-1, 1] instead, as the course report did.

@@ -39,7 +39,7 @@ class EfficientNetLite0(Backbone):
         )
 
     def convert(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The published tensors have other names but the order of timm's."""
+        """Rename by place: the published tensors have other names but the order of timm's."""
         ours = timm.create_model("tf_efficientnet_lite0").state_dict()
         if [tensor.shape for tensor in state.values()] != [tensor.shape for tensor in ours.values()]:
             raise DataError("the weights file of efficientnet-lite0 does not hold the layers of that network")

@@ -48,6 +48,6 @@ class ResNet18(Backbone):
         return {name: tensor for name, tensor in state.items() if not name.startswith("fc.")}
 
     def _cache(self) -> Path:
-        """Where torchvision keeps it: under TORCH_HOME."""
+        """Say where torchvision keeps it: under TORCH_HOME."""
         hub: str = torch.hub.get_dir()
         return Path(hub) / "checkpoints" / FILE

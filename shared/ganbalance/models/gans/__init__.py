@@ -10,17 +10,17 @@ from ganbalance.seeding import derive
 
 
 def names() -> list[str]:
-    """The GANs there are."""
+    """List the GANs there are."""
     return registry.names(sys.modules[__name__])
 
 
 def load(name: str) -> type[Gan]:
-    """The class of a GAN. Raises ConfigError naming the ones there are."""
+    """Load the class of a GAN. Raises ConfigError naming the ones there are."""
     return registry.load(sys.modules[__name__], name, Gan)  # type: ignore[type-abstract]
 
 
 def build(name: str, config: Gan.Config, spec: ImageSpec, seed: int) -> Gan:
-    """The GAN `name` with its initial weights drawn from `seed` alone; the global RNG is left as it was."""
+    """Build the GAN `name`, its initial weights drawn from `seed` alone; the global RNG is left as it was."""
     kind = load(name)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(derive(seed, "gan-init"))

@@ -34,7 +34,7 @@ class Cdcgan(Dcgan):
         self.D = dcgan_discriminator(config.d_widths, spec.channels + classes, config.critic_norm)
 
     def score(self, images_BCHW: Tensor, labels_B: Tensor) -> Tensor:
-        """Of the image with a channel for every class, 1 in that of its own and 0 in the others."""
+        """Score the image with a channel for every class, 1 in that of its own and 0 in the others."""
         planes_BKHW = one_hot(labels_B, self.spec.classes or 1)[:, :, None, None].expand(-1, -1, *images_BCHW.shape[2:])
         scores_B: Tensor = self.D(torch.cat([images_BCHW, planes_BKHW], dim=1))
         return scores_B

@@ -50,12 +50,12 @@ class Dcgan(Gan):
         self.D = dcgan_discriminator(config.d_widths, spec.channels, config.critic_norm)
 
     def d_loss(self, real_BCHW: Tensor, fake_BCHW: Tensor, labels_B: Tensor, rng: Generator) -> dict[str, Tensor]:
-        """arXiv:1406.2661, eq. 1, negated. Real and fake pass D apart: each has its own batch statistics."""
+        """Compute arXiv:1406.2661, eq. 1, negated. Real and fake pass D apart: each has its own batch statistics."""
         return {
             "real": bce_real(self.score(real_BCHW, labels_B), self.config.real_label),
             "fake": bce_fake(self.score(fake_BCHW.detach(), labels_B)),
         }
 
     def g_loss(self, real_BCHW: Tensor, fake_BCHW: Tensor, labels_B: Tensor, rng: Generator) -> dict[str, Tensor]:
-        """arXiv:1406.2661, section 3: maximise log D(G(z))."""
+        """Maximise log D(G(z)): arXiv:1406.2661, section 3."""
         return {"fool": non_saturating(self.score(fake_BCHW, labels_B))}

@@ -60,7 +60,7 @@ class Lightweight(Gan):
         self.D = _discriminator(config.d_widths, spec.channels)
 
     def d_loss(self, real_BCHW: Tensor, fake_BCHW: Tensor, labels_B: Tensor, rng: Generator) -> dict[str, Tensor]:
-        """Eqs. 3 and 2: tell real from fake, and rebuild the real ones."""
+        """Tell real from fake, and rebuild the real ones: eqs. 3 and 2."""
         found_BCHW = self.D.features(torch.cat([real_BCHW, fake_BCHW.detach()]))
         real_B, fake_B = self.D.real(found_BCHW).chunk(2)
         rebuilt_BCHW = self.D.decoder(found_BCHW[: len(real_BCHW)])
@@ -71,12 +71,12 @@ class Lightweight(Gan):
         }
 
     def g_loss(self, real_BCHW: Tensor, fake_BCHW: Tensor, labels_B: Tensor, rng: Generator) -> dict[str, Tensor]:
-        """Eq. 4."""
+        """Compute eq. 4."""
         return {"score": wasserstein_generator(self.D(fake_BCHW))}
 
 
 def _generator(latent: int, widths: tuple[int, ...], channels: int) -> nn.Module:
-    """Noise (B, Z) -> images (B, channels, side, side) in [-1, 1], the side 4 with the first width."""
+    """Build G: noise (B, Z) -> images (B, channels, side, side) in [-1, 1], the side 4 with the first width."""
 
     class Excitation(nn.Module):
         """Weights in [0, 1] for the channels of a later layer, from what an earlier one shows. Eq. 1."""
@@ -118,7 +118,7 @@ def _generator(latent: int, widths: tuple[int, ...], channels: int) -> nn.Module
 
 
 def _discriminator(widths: tuple[int, ...], channels: int) -> RebuildingDiscriminator:
-    """Images (B, channels, side, side) -> logits (B,) by way of `features` (B, width, 4, 4); `decoder` rebuilds."""
+    """Build D: images (B, channels, side, side) -> logits (B,) via `features` (B, width, 4, 4); `decoder` rebuilds."""
     spectral = nn.utils.parametrizations.spectral_norm
 
     class Rebuilding(nn.Module):
@@ -145,7 +145,7 @@ def _discriminator(widths: tuple[int, ...], channels: int) -> RebuildingDiscrimi
 
 
 def _up(before: int, width: int) -> nn.Sequential:
-    """(B, before, H, W) -> (B, width, 2H, 2W), through a gated linear unit."""
+    """Build layers (B, before, H, W) -> (B, width, 2H, 2W), through a gated linear unit."""
 
     class Doubled(nn.Module):
         def forward(self, images_BCHW: Tensor) -> Tensor:

@@ -50,7 +50,7 @@ class R3gan(Gan):
         self.D = projected(_features(config.d_widths, spec.channels), config.d_widths[-1], spec.classes, spectral=False)
 
     def d_loss(self, real_BCHW: Tensor, fake_BCHW: Tensor, labels_B: Tensor, rng: Generator) -> dict[str, Tensor]:
-        """Eq. 2, negated, and the penalties of section 2."""
+        """Compute eq. 2, negated, and the penalties of section 2."""
         fake_BCHW, gamma = fake_BCHW.detach(), self.config.gamma
 
         def critic(images_BCHW: Tensor) -> Tensor:
@@ -63,12 +63,12 @@ class R3gan(Gan):
         }
 
     def g_loss(self, real_BCHW: Tensor, fake_BCHW: Tensor, labels_B: Tensor, rng: Generator) -> dict[str, Tensor]:
-        """Eq. 2, with the pair the other way round."""
+        """Compute eq. 2, with the pair the other way round."""
         return {"pairs": relativistic(self.score(fake_BCHW, labels_B), self.score(real_BCHW, labels_B))}
 
 
 def _generator(latent: int, widths: tuple[int, ...], channels: int) -> nn.Sequential:
-    """Noise (B, Z) -> images (B, channels, side, side) in [-1, 1]: the side 4, twice as long with every width."""
+    """Build G: noise (B, Z) -> images (B, channels, side, side) in [-1, 1]: side 4, twice as long with every width."""
     layers: list[nn.Module] = [nn.Linear(latent, 16 * widths[0]), nn.Unflatten(1, (widths[0], 4, 4)), _block(widths[0])]
     for before, width in pairwise(widths):
         layers += [nn.Conv2d(before, width, kernel_size=1, bias=False), _doubled(), _block(width)]
@@ -76,7 +76,7 @@ def _generator(latent: int, widths: tuple[int, ...], channels: int) -> nn.Sequen
 
 
 def _features(widths: tuple[int, ...], channels: int) -> nn.Sequential:
-    """Images (B, channels, side, side) -> (B, last width): a block for every side, down to 4 and from there to 1."""
+    """Build layers (B, channels, side, side) -> (B, last width): a block for every side, down to 4, from there to 1."""
     layers: list[nn.Module] = [nn.Conv2d(channels, widths[0], kernel_size=1), _block(widths[0])]
     for before, width in pairwise(widths):
         layers += [nn.AvgPool2d(2), nn.Conv2d(before, width, kernel_size=1, bias=False), _block(width)]
@@ -93,7 +93,7 @@ def _doubled() -> nn.Module:
 
 
 def _block(width: int) -> nn.Module:
-    """(B, width, H, W) -> the same: what is added to its input is 0 at first."""
+    """Build a block (B, width, H, W) -> the same: what is added to its input is 0 at first."""
     inner = 2 * width
     groups = max(1, inner // GROUP)
 

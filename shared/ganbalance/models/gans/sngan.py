@@ -39,18 +39,18 @@ class Sngan(Gan):
         self.D = projected(features, 16 * config.d_widths[-1], spec.classes, spectral=True)
 
     def d_loss(self, real_BCHW: Tensor, fake_BCHW: Tensor, labels_B: Tensor, rng: Generator) -> dict[str, Tensor]:
-        """arXiv:1802.05957, eq. 16. Real and fake pass D at once: one step of the power iteration for both."""
+        """Compute arXiv:1802.05957, eq. 16. Real and fake pass D at once: one step of the power iteration for both."""
         both_BCHW = torch.cat([real_BCHW, fake_BCHW.detach()])
         real_B, fake_B = self.score(both_BCHW, labels_B.repeat(2)).chunk(2)
         return {"hinge": hinge(real_B, fake_B)}
 
     def g_loss(self, real_BCHW: Tensor, fake_BCHW: Tensor, labels_B: Tensor, rng: Generator) -> dict[str, Tensor]:
-        """arXiv:1802.05957, eq. 17."""
+        """Compute arXiv:1802.05957, eq. 17."""
         return {"score": wasserstein_generator(self.score(fake_BCHW, labels_B))}
 
 
 def _features(widths: tuple[int, ...], channels: int) -> nn.Sequential:
-    """Images (B, channels, side, side) -> (B, 16 of the last width): half the side with every width but the last."""
+    """Build layers (B, channels, side, side) -> (B, 16 of the last width): side halved by every width but the last."""
     spectral = nn.utils.parametrizations.spectral_norm
     layers: list[nn.Module] = []
     for number, width in enumerate(widths, start=1):

@@ -51,12 +51,12 @@ class Vanilla(Gan):
         )
 
     def d_loss(self, real_BCHW: Tensor, fake_BCHW: Tensor, labels_B: Tensor, rng: Generator) -> dict[str, Tensor]:
-        """Eq. 1, negated: tell real from fake."""
+        """Tell real from fake: eq. 1, negated."""
         return {
             "real": bce_real(self.score(real_BCHW, labels_B), self.config.real_label),
             "fake": bce_fake(self.score(fake_BCHW.detach(), labels_B)),
         }
 
     def g_loss(self, real_BCHW: Tensor, fake_BCHW: Tensor, labels_B: Tensor, rng: Generator) -> dict[str, Tensor]:
-        """Section 3: maximise log D(G(z))."""
+        """Maximise log D(G(z)): section 3."""
         return {"fool": non_saturating(self.score(fake_BCHW, labels_B))}

@@ -43,19 +43,19 @@ class WganGp(Gan):
         self.D = _critic(config.d_widths, spec.channels, config.critic_norm)
 
     def d_loss(self, real_BCHW: Tensor, fake_BCHW: Tensor, labels_B: Tensor, rng: Generator) -> dict[str, Tensor]:
-        """Eq. 3: the negated distance and the penalty."""
+        """Compute the negated distance and the penalty: eq. 3."""
         return {
             "critic": wasserstein_critic(self.D(real_BCHW), self.D(fake_BCHW.detach())),
             "penalty": self.config.gp_weight * gradient_penalty(self.D, real_BCHW, fake_BCHW, rng),
         }
 
     def g_loss(self, real_BCHW: Tensor, fake_BCHW: Tensor, labels_B: Tensor, rng: Generator) -> dict[str, Tensor]:
-        """Algorithm 1, line 12."""
+        """Compute the loss of algorithm 1, line 12."""
         return {"score": wasserstein_generator(self.D(fake_BCHW))}
 
 
 def _critic(widths: tuple[int, ...], channels: int, kind: CriticNorm) -> nn.Sequential:
-    """Images (B, channels, side, side) -> scores (B,), through half the side with every width, down to 2 and 1."""
+    """Build D: images (B, channels, side, side) -> scores (B,): half the side with every width, down to 2 and 1."""
     layers: list[nn.Module] = [nn.Conv2d(channels, widths[0], kernel_size=4, stride=2, padding=1), nn.LeakyReLU(0.2)]
     for before, width in pairwise(widths):
         layers += [nn.Conv2d(before, width, kernel_size=4, stride=2, padding=1), norm(kind, width), nn.LeakyReLU(0.2)]
