@@ -40,7 +40,7 @@ def save(path: Path, state: State, key: str) -> None:
 
 
 def load(path: Path, key: str) -> State:
-    """The state that `save` wrote, tensors on the CPU; DataError if it is damaged or of another stage."""
+    """Read the state that `save` wrote, tensors on the CPU; DataError if it is damaged or of another stage."""
     metadata, tensors = _read(path)
     try:
         found, nest, digest = metadata["key"], metadata["nest"], metadata["sha256"]
@@ -80,7 +80,7 @@ def _digest(key: str, nest: str, tensors: dict[str, Tensor]) -> str:
 
 
 def _flatten(value: Any, tensors: dict[str, Tensor]) -> Any:
-    """`value` as JSON; its tensors move to `tensors` as contiguous CPU copies."""
+    """Turn `value` into JSON; its tensors move to `tensors` as contiguous CPU copies."""
     if isinstance(value, Tensor):
         name = f"{len(tensors):05d}"
         tensors[name] = value.detach().cpu().clone(memory_format=torch.contiguous_format)
@@ -96,7 +96,7 @@ def _flatten(value: Any, tensors: dict[str, Tensor]) -> Any:
 
 
 def _restore(value: Any, tensors: dict[str, Tensor]) -> Any:
-    """The inverse of `_flatten`."""
+    """Undo `_flatten`."""
     if not isinstance(value, dict):
         return value
     ((kind, content),) = value.items()

@@ -10,7 +10,7 @@ CHOICES = ("auto", "cpu", "cuda")
 
 
 def resolve(choice: str) -> torch.device:
-    """The device for "auto", "cpu" or "cuda" ("auto" is cuda where there is one), made deterministic."""
+    """Choose the device for "auto", "cpu" or "cuda" ("auto" is cuda where there is one), made deterministic."""
     deterministic()
     if choice not in CHOICES:
         raise ConfigError(f"device = {choice!r}: must be one of {', '.join(CHOICES)}")

@@ -22,7 +22,7 @@ def extract(  # noqa: PLR0913
     device: torch.device,
     on_progress: Callable[[int, int], None],
 ) -> NDArray[np.float32]:
-    """Features float32 (N, backbone.features) of uint8 images (N,1|3,H,W). Frozen means `eval()`."""
+    """Compute features float32 (N, backbone.features) of uint8 images (N,1|3,H,W). Frozen means `eval()`."""
     # channels last makes the depthwise convolutions several times faster on a CPU
     network = network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     features = np.empty((len(images_NCHW), backbone.features), np.float32)

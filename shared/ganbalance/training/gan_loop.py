@@ -76,7 +76,7 @@ def train(  # noqa: PLR0913
 
 
 def grid_epochs(steps: int, per_epoch: int) -> set[int]:
-    """The epochs at whose end a grid is drawn: about five, as even in steps as epochs allow, the last among them.
+    """Choose the epochs at whose end a grid is drawn: about five, as even in steps as epochs allow, the last included.
 
     Where there are fewer epochs there are fewer grids: an epoch has one at most.
     """
@@ -108,7 +108,7 @@ class _Run:
         self.diverged_at: Divergence | None = None
 
     def learn(self) -> Row | None:
-        """One minibatch; at the end of an epoch its row and grid. None once a loss or a weight is not finite."""
+        """Learn from a minibatch; at an epoch's end keep its row and grid. None once a loss or weight is not finite."""
         per_epoch = self._order.per_epoch
         index_B = torch.from_numpy(self._order.at(self.step)).to(self._device, non_blocking=True)
         clock = torch.full((), self.step, dtype=torch.float32, device=self._device)
@@ -129,11 +129,11 @@ class _Run:
         return losses
 
     def images_seen(self, steps: int) -> int:
-        """With every image as often as its minibatches come."""
+        """Count every image as often as its minibatches come."""
         return self._order.images_seen(steps)
 
     def _learn_from(self, real_BCHW: Tensor, labels_B: Tensor, clock: Tensor) -> Tensor:
-        """One step, `clock` after the first: every loss term, the discriminator's averaged over its steps on these."""
+        """Do one step, `clock` after the first; return every loss term, D's averaged over its steps on these."""
         d_terms = [self._d_step(real_BCHW, labels_B, clock) for _ in range(self.gan.config.d_steps)]
         g_terms = self._g_step(real_BCHW, labels_B, clock)
         self._follow(clock)
@@ -186,16 +186,16 @@ class _Run:
         self.sums = {}
 
     def _weights_are_finite(self) -> bool:
-        """False when the last update broke a weight: no later loss would show it."""
+        """Return False when the last update broke a weight: no later loss would show it."""
         return all(bool(weight.isfinite().all()) for weight in self.gan.networks.parameters())
 
     def result(self) -> Trained:
-        """What there is at the end."""
+        """Return what there is at the end."""
         grids = {epoch: images.numpy() for epoch, images in self.grids.items()}
         return Trained(rows=self.rows, grids=grids, steps=self.step, diverged_at=self.diverged_at)
 
     def state(self) -> State:
-        """Everything that `restore` needs to go on, on the same kind of device bit for bit."""
+        """Return everything that `restore` needs to go on, on the same kind of device bit for bit."""
         return {
             "step": self.step,
             "gan": self.gan.networks.state_dict(),
@@ -220,7 +220,7 @@ class _Run:
 
 
 def _order(config: Gan.Config, labels_N: Tensor, seed: int, stream: str) -> BatchOrder:
-    """The minibatches that a GAN asks for."""
+    """Order the minibatches as a GAN asks for them."""
     if not config.balanced_batches:
         return BatchOrder(n_images=len(labels_N), batch_size=config.batch_size, seed=seed, stream=stream)
     labels = labels_N.numpy(force=True)
@@ -243,14 +243,14 @@ class _Grid:
         self.labels_B = known[torch.arange(GRID_IMAGES, device=known.device) % len(known)]
 
     def draw(self, device: torch.device) -> Tensor:
-        """uint8 (64, C, side, side) on the CPU."""
+        """Draw the grid, uint8 (64, C, side, side), on the CPU."""
         return torch.from_numpy(
             from_canvas(sample(self.gan, self.noise_BZ.to(device), self.labels_B), self.gan.spec.side_px)
         )
 
 
 def _descend(optimizer: Adam, terms: dict[str, Tensor]) -> dict[str, Tensor]:
-    """One optimiser step down the sum of `terms`; returns them without their graphs."""
+    """Take one optimiser step down the sum of `terms`; returns them without their graphs."""
     optimizer.zero_grad()
     torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
     optimizer.step()

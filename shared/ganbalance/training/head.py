@@ -53,7 +53,7 @@ class Head:
         return np.array([row.l2 for row in self.solved])
 
     def logits(self, features: NDArray[np.float32]) -> Floats:
-        """One logit per strength and class, float64 (G, n, K), of features (n, d)."""
+        """Compute one logit per strength and class, float64 (G, n, K), of features (n, d)."""
         found: Floats = _standardised(self.scaler, features) @ self.weights.transpose(0, 2, 1)
         return found + self.biases[:, None, :]
 
@@ -105,7 +105,7 @@ def _logistic(inputs_ND: Floats, labels_N: NDArray[np.int64], weights_N: Floats)
 
 
 def _minimised(inputs_ND: Floats, train: Examples, weights_N: Floats, objective: Objective) -> _Solve:
-    """As for the logistic loss: two classes have one vector of weights, their log odds."""
+    """Make a solver as for the logistic loss: two classes have one vector of weights, their log odds."""
     prior_K = train.prior
     classes, size = len(prior_K), inputs_ND.shape[1]
     vectors = classes if classes > PAIR else 1
@@ -142,7 +142,7 @@ def fit_scaler(features: NDArray[np.float32]) -> StandardScaler:
 
 
 def _per_class(model: LogisticRegression) -> tuple[Floats, Floats]:
-    """Weights (K, d) and biases (K,); for two classes the first has the logit 0."""
+    """Return weights (K, d) and biases (K,); for two classes the first has the logit 0."""
     weights, biases = model.coef_.copy(), model.intercept_.copy()
     if len(weights) > 1:
         return weights, biases
@@ -150,6 +150,6 @@ def _per_class(model: LogisticRegression) -> tuple[Floats, Floats]:
 
 
 def _standardised(scaler: StandardScaler, features: NDArray[np.float32]) -> Floats:
-    """In float64: the solver's tolerance is out of reach of float32."""
+    """Standardise in float64: the solver's tolerance is out of reach of float32."""
     scaled: Floats = scaler.transform(features.astype(np.float64))
     return scaled

@@ -40,10 +40,10 @@ class Training(Protocol):
         """Do one step; the losses seen in it, or None where the training broke down and ends here."""
 
     def images_seen(self, steps: int) -> int:
-        """How many images the first `steps` steps look at."""
+        """Count the images that the first `steps` steps look at."""
 
     def state(self) -> State:
-        """Everything that `restore` needs to go on bit for bit."""
+        """Return everything that `restore` needs to go on bit for bit."""
 
     def restore(self, state: State) -> None:
         """Go on where `state` was taken."""

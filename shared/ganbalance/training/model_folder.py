@@ -68,7 +68,7 @@ class DecisionRule(Frozen):
     offsets: tuple[float, ...]
 
     def rule(self) -> Rule:
-        """As the metrics have it."""
+        """Return the rule as the metrics have it."""
         return Rule(self.scale, np.array(self.offsets))
 
 
@@ -105,7 +105,7 @@ class Model(Frozen):
         return self
 
     def rule(self, name: str) -> Rule:
-        """A decision rule by its name. Raises ConfigError."""
+        """Find a decision rule by its name. Raises ConfigError."""
         if name not in self.rules:
             raise ConfigError(f"--rule {name}: the model has no such rule, only {', '.join(self.rules) or 'none'}")
         return self.rules[name].rule()
@@ -121,7 +121,7 @@ class Classifier:
     network: torch.nn.Module
 
     def logits(self, images_NCHW: NDArray[np.uint8]) -> Floats:
-        """Float64 (N, K) of uint8 images of the model's side and channels."""
+        """Compute logits float64 (N, K) of uint8 images of the model's side and channels."""
         padding = max(0, LEAST - len(images_NCHW))
         found = extract(
             self.network,
@@ -155,7 +155,7 @@ def write(folder: Path, model: Model, head: LinearHead, backbone: Path, *, onnx:
 
 
 def open_model(folder: Path) -> Classifier:
-    """The classifier in a folder. Raises DataError for what is no model, or one that was changed."""
+    """Open the classifier in a folder. Raises DataError for what is no model, or one that was changed."""
     model = _read(folder / MODEL)
     for name in (HEAD, BACKBONE):
         if not (folder / name).is_file() or sha256_file(folder / name) != model.files.get(name):

@@ -109,13 +109,13 @@ print(dict(zip(model["classes"], probabilities.tolist())))\
 
 
 def _some(classes: Sequence[str]) -> list[str]:
-    """The names in a title: all of a few."""
+    """List the names in a title: all of a few."""
     more = len(classes) - MOST_IN_TITLE
     return [*map(escaped, classes[:MOST_IN_TITLE]), *([f"{more} more"] if more > 0 else [])]
 
 
 def text(model: Mapping[str, Any], network: str) -> str:
-    """The README of a model.json; `network` are the lines that make the network."""
+    """Write the README of a model.json; `network` are the lines that make the network."""
     image, rules = model["image"], [rule for rule in RULES if rule in model["rules"]]
     sizes = {"side_px": image["side_px"], "mode": MODES[image["channels"]]}
     squared = _SQUARED[image["fit"]].format(image["side_px"])

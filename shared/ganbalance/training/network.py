@@ -33,7 +33,7 @@ class ImageClassifier(nn.Module):
         self.head = nn.Linear(backbone.features, classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """See the class."""
+        """Compute logits: see the class."""
         prepared = prepare(images, self._backbone, self._side_px, imagenet=self._imagenet)
         logits: Tensor = self.head(self.network(prepared.contiguous(memory_format=torch.channels_last)))
         return logits
@@ -76,7 +76,7 @@ class Training:
         self.diverged = False
 
     def learn(self) -> Row | None:
-        """One minibatch. None once a loss, or at the end a weight, is not finite: then `diverged` is set."""
+        """Learn from one minibatch. None once a loss, or at the end a weight, is not finite: then `diverged` is set."""
         batch = self._method.minibatch(self._train, self.step, self._settings.batch_size, self._seed)
         for group in self._optimizer.param_groups:
             group["lr"] = self._lr * (1 + math.cos(math.pi * self.step / self.steps)) / 2
@@ -92,21 +92,21 @@ class Training:
         return None if self.diverged else {"loss": value}
 
     def images_seen(self, steps: int) -> int:
-        """Minibatches are whole."""
+        """Count the images of whole minibatches."""
         return steps * self._settings.batch_size
 
     def state(self) -> State:
-        """See `loop.Training`."""
+        """Return the state: see `loop.Training`."""
         return {"step": self.step, "model": self._model.state_dict(), "optimizer": self._optimizer.state_dict()}
 
     def restore(self, state: State) -> None:
-        """See `loop.Training`."""
+        """Go on from a state: see `loop.Training`."""
         self.step = state["step"]
         self._model.load_state_dict(state["model"])
         restore_optimizer(self._optimizer, state["optimizer"])
 
     def _images(self, batch: Minibatch) -> Tensor:
-        """The images of a minibatch, each changed and then mixed: uint8, or float32 of the same levels (B, C, H, W)."""
+        """Make a minibatch's images, each changed and then mixed: uint8, or float32 of the same levels (B, C, H, W)."""
         levels = self._train.inputs[batch.rows]
         if self._settings.augment:
             levels = augmented(levels, self._settings.augment, numpy_rng(self._seed, "network", "augment", self.step))
@@ -116,7 +116,7 @@ class Training:
         return batch.share * images + (1 - batch.share) * images[torch.from_numpy(batch.others)]
 
     def _loss(self, logits: Tensor, batch: Minibatch) -> Tensor:
-        """The mean loss of a minibatch; that of a mixture is the loss for each of its labels by the label's share."""
+        """Average a minibatch's losses; that of a mixture is the loss for each of its labels by the label's share."""
 
         def mean(rows: NDArray[np.int64], weights: NDArray[np.float64]) -> Tensor:
             losses = _Loss.apply(logits, self._train.labels[rows], self._shift, self._objective)
@@ -129,12 +129,12 @@ class Training:
         return batch.share * own + (1 - batch.share) * mean(batch.rows[batch.others], batch.weights[batch.others])
 
     def _is_finite(self) -> bool:
-        """Statistics included: no later loss would show what the last step broke."""
+        """Tell whether all is finite, statistics included: no later loss would show what the last step broke."""
         return all(bool(value.isfinite().all()) for value in self._model.state_dict().values())
 
 
 def last_block(network: nn.Module) -> list[nn.Module]:
-    """The modules of the last block of a network, and what comes after it.
+    """List the modules of the last block of a network, and what comes after it.
 
     Blocks are the parts of an outermost Sequential or ModuleList with at least two that have weights beyond those of a
     normalisation. Raises ConfigError where there is none.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def graph(classifier: "Classifier") -> torch.onnx.ONNXProgram:
-    """The graph of a classifier under its first rule, the fair one where it has that.
+    """Export the graph of a classifier under its first rule, the fair one where it has that.
 
     Input `images` uint8 (N, C, side, side) of the model's side and channels, any N; outputs `logits` and
     `probabilities` float32 (N, K). The names of the classes and of the rule are in the metadata. Raises DataError for
@@ -73,7 +73,7 @@ class _Whole(nn.Module):
 
 
 def _reason(error: BaseException) -> str:
-    """The first line of what an exporter's error came from; its own is pages of advice."""
+    """Return the first line of what an exporter's error came from; its own is pages of advice."""
     while error.__cause__ is not None:
         error = error.__cause__
     return str(error).partition("\n")[0]

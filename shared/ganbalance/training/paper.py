@@ -57,7 +57,7 @@ def train(  # noqa: PLR0913
 
 @torch.inference_mode()
 def predict(model: ImageClassifier, images_NCHW: NDArray[np.uint8], device: torch.device) -> NDArray[np.float64]:
-    """Logits float64 (N, classes) in eval mode."""
+    """Compute logits float64 (N, classes) in eval mode."""
     model.eval()
     images = torch.from_numpy(np.array(images_NCHW))
     batches = _batches(torch.arange(len(images)), EVALUATION_BATCH)
@@ -92,7 +92,7 @@ class _Training:
         self._shuffle()
 
     def learn(self) -> Row:
-        """One minibatch, and after the last of an epoch the validation images."""
+        """Learn from one minibatch, and after the last of an epoch evaluate the validation images."""
         epoch, place = divmod(self.step, self._per_epoch)
         if place == 0 and epoch:
             self._shuffle()
@@ -113,12 +113,12 @@ class _Training:
         return {"loss": value}
 
     def images_seen(self, steps: int) -> int:
-        """Every image once an epoch."""
+        """Count every image once an epoch."""
         epochs, batches = divmod(steps, self._per_epoch)
         return epochs * len(self._rows) + sum(map(len, self._batches[:batches]))
 
     def state(self) -> State:
-        """See `loop.Training`. The order is that of before the epoch."""
+        """Return the state: see `loop.Training`. The order is that of before the epoch."""
         return {
             "step": self.step,
             "model": self._model.state_dict(),
@@ -129,7 +129,7 @@ class _Training:
         }
 
     def restore(self, state: State) -> None:
-        """See `loop.Training`."""
+        """Go on from a state: see `loop.Training`."""
         self.step, self._total = state["step"], state["total"]
         self._model.load_state_dict(state["model"])
         restore_optimizer(self._optimizer, state["optimizer"])
@@ -143,20 +143,20 @@ class _Training:
         self._batches = _batches(self._rows[order], self._settings.batch_size)
 
     def _losses(self, rows: Tensor) -> Tensor:
-        """Weighted cross entropy per row (B,)."""
+        """Compute the weighted cross entropy per row (B,)."""
         logits = self._model(self._images[rows].to(self._device))
         here = rows.to(self._device)
         return cross_entropy(logits, self._labels[here], reduction="none") * self._weights[here]
 
     @torch.inference_mode()
     def _evaluate(self) -> float:
-        """The sum of the validation losses in eval mode."""
+        """Sum the validation losses in eval mode."""
         self._model.eval()
         return sum(self._losses(batch).sum().item() for batch in _batches(self._held_out, EVALUATION_BATCH))
 
 
 def _batches(rows: Tensor, size: int) -> Sequence[Tensor]:
-    """Rows in order, `size` at a time. A single row left over joins the batch before: BatchNorm needs two."""
+    """Split rows in order, `size` at a time. A single row left over joins the batch before: BatchNorm needs two."""
     batches = list(torch.split(rows, size))
     if len(batches) > 1 and len(batches[-1]) == 1:
         batches[-2:] = [torch.cat(batches[-2:])]

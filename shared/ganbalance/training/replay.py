@@ -31,7 +31,7 @@ class Replayed:
         self._stream = torch.cuda.Stream(rng.device) if rng.device.type == "cuda" else None  # type: ignore[no-untyped-call]
 
     def __call__(self, *inputs: Tensor) -> Tensor:
-        """What the function returns for these inputs, the first of which tells shapes apart."""
+        """Return what the function returns for these inputs, the first of which tells shapes apart."""
         if self._stream is None:
             return self._function(*inputs)
         self._stream.wait_stream(torch.cuda.current_stream())

@@ -33,13 +33,13 @@ class LinearHead:
     biases: Floats
 
     def logits(self, features: NDArray[np.float32]) -> Floats:
-        """Float64 (n, K) of features (n, d)."""
+        """Compute logits float64 (n, K) of features (n, d)."""
         found: Floats = (features.astype(np.float64) - self.mean) / self.scale @ self.weights.T + self.biases
         return found
 
     @classmethod
     def of(cls, layer: nn.Linear) -> "LinearHead":
-        """A layer on features as they are."""
+        """Take over a layer on features as they are."""
         weights, biases = (part.detach().double().cpu().numpy() for part in (layer.weight, layer.bias))
         return cls(np.zeros(weights.shape[1]), np.ones(weights.shape[1]), weights, biases)
 
@@ -72,7 +72,7 @@ def save(path: Path, heads: Mapping[tuple[int, ...], Head]) -> None:
 
 
 def load(path: Path, strength: float) -> LinearHead:
-    """The head of all classes at one strength of a file that `save` wrote. Raises DataError for another strength."""
+    """Read the head of all classes at one strength from what `save` wrote. Raises DataError for another strength."""
     arrays = load_file(path)
     (places,) = np.nonzero(arrays["strengths"] == strength)
     if len(places) != 1:

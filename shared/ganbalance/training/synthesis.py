@@ -26,7 +26,7 @@ def synthesise(  # noqa: PLR0913
     device: torch.device,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> NDArray[np.uint8]:
-    """`n` images of class `label`, uint8 (n, C, side_px, side_px): a pure function of weights, n, seed and stream.
+    """Draw `n` images of class `label`, uint8 (n, C, side_px, side_px): a pure function of weights, n, seed and stream.
 
     All noise is drawn up front on the CPU, so neither the device nor the chunk size has a say in it.
     `on_progress(images done, n)` is called after every chunk.
@@ -44,7 +44,7 @@ def synthesise(  # noqa: PLR0913
 
 @torch.inference_mode()
 def discriminate(gan: Gan, images_NCHW: Tensor, label: int, device: torch.device) -> NDArray[np.float64]:
-    """What the trained discriminator or critic says of images on its canvas, float64 (N,): higher is more real.
+    """Score images on its canvas with the trained discriminator or critic, float64 (N,): higher is more real.
 
     A conditional one judges them as images of class `label`.
     """
@@ -60,7 +60,7 @@ def discriminate(gan: Gan, images_NCHW: Tensor, label: int, device: torch.device
 
 @torch.inference_mode()
 def sample(gan: Gan, noise_BZ: Tensor, labels_B: Tensor) -> Tensor:
-    """Images (B, C, side, side) in [-1, 1] as the trained generator draws them; the GAN's mode is put back after."""
+    """Draw images (B, C, side, side) in [-1, 1] as the trained generator does; the GAN's mode is put back after."""
     with _eval_mode(gan):
         return gan.generate(noise_BZ, labels_B)
 
