@@ -26,12 +26,12 @@ NAMED: dict[str, dict[str, Any]] = {
 
 
 def names() -> list[str]:
-    """The arms that a name alone stands for."""
+    """List the arms that a name alone stands for."""
     return sorted(_by_name())
 
 
 def resolve(recipe: Recipe) -> Recipe:
-    """The recipe with every part that its name stands for. Raises ConfigError where a part is unknown."""
+    """Fill in every part that the recipe's name stands for. Raises ConfigError where a part is unknown."""
     known, parts = _by_name(), {key: getattr(recipe, key) for key in recipe.model_fields_set - {"name"}}
     if not parts and recipe.name not in known:
         raise ConfigError(
@@ -52,24 +52,24 @@ def resolve(recipe: Recipe) -> Recipe:
 
 
 def _plain(choice: Choice, entry: Frozen) -> Choice:
-    """The same choice without the settings that the entry has anyway: what is equal is spelled alike."""
+    """Leave out the settings that the entry has anyway: what is equal is spelled alike."""
     settings = entry.model_dump(mode="json", exclude_defaults=True)
     name = choice if isinstance(choice, str) else choice["name"]
     return {"name": name} | settings if settings else name
 
 
 def method(choice: Choice) -> Method:
-    """An entry of `methods` with its settings. Raises ConfigError."""
+    """Choose an entry of `methods` with its settings. Raises ConfigError."""
     return registry.choose(methods, choice, Method)  # type: ignore[type-abstract]
 
 
 def objective(choice: Choice) -> Objective:
-    """An entry of `objectives` with its settings. Raises ConfigError."""
+    """Choose an entry of `objectives` with its settings. Raises ConfigError."""
     return registry.choose(objectives, choice, Objective)  # type: ignore[type-abstract]
 
 
 def image_filter(choice: Choice) -> Filter:
-    """An entry of `filters` with its settings. Raises ConfigError."""
+    """Choose an entry of `filters` with its settings. Raises ConfigError."""
     return registry.choose(filters, choice, Filter)  # type: ignore[type-abstract]
 
 

@@ -32,11 +32,11 @@ class Examples:
     weights: Floats
 
     def rows(self, rows: NDArray[Any]) -> "Examples":
-        """These examples alone, in this order."""
+        """Return these examples alone, in this order."""
         return Examples(self.inputs[rows], self.labels[rows], self.weights[rows])
 
     def extended(self, inputs: NDArray[Any], labels: NDArray[Any], weights: Floats | None = None) -> "Examples":
-        """These examples and others after them, which weigh 1 unless weights are given; types stay as they are."""
+        """Return these examples and others after them, of weight 1 unless weights are given; types stay as they are."""
         return Examples(
             np.concatenate([self.inputs, inputs.astype(self.inputs.dtype)]),
             np.concatenate([self.labels, labels.astype(np.int64)]),
@@ -44,7 +44,7 @@ class Examples:
         )
 
     def of_pair(self, pair: tuple[int, int]) -> "Examples":
-        """The examples of two classes, which become 0 and 1."""
+        """Return the examples of two classes, which become 0 and 1."""
         chosen = self.rows(np.isin(self.labels, pair))
         return Examples(chosen.inputs, (chosen.labels == pair[1]).astype(np.int64), chosen.weights)
 
@@ -85,10 +85,10 @@ class Method(Frozen, ABC):
 
     @abstractmethod
     def resample(self, examples: Examples, random_state: int) -> Examples:
-        """Other examples, or the same with other weights; imbalanced-learn's contract with weights beside it."""
+        """Return other examples, or the same with other weights; imbalanced-learn's contract with weights beside it."""
 
     def minibatch(self, examples: Examples, step: int, size: int, seed: int) -> Minibatch:
-        """What a network learns from at a step, from 0: a pure function of it, so that a training can be resumed.
+        """Choose what a network learns from at a step, from 0: a pure function of it, so a training can be resumed.
 
         `examples` are what `resample` gave: every one once before any again, each loss by its weight.
         """
@@ -97,12 +97,12 @@ class Method(Frozen, ABC):
 
 
 def places_of(step: int, size: int) -> Rows:
-    """The places of a minibatch in the row of all of them, int64 (size,)."""
+    """Return the places of a minibatch in the row of all of them, int64 (size,)."""
     return np.arange(step * size, (step + 1) * size)
 
 
 def shuffled(count: int, places: Rows, seed: int, *purpose: str | int) -> Rows:
-    """Which of `count` things, from 0, stands at each place of an endless row, int64 like `places`.
+    """Say which of `count` things, from 0, stands at each place of an endless row, int64 like `places`.
 
     Every one stands there once, in an order drawn anew, before any again.
     """
@@ -118,14 +118,14 @@ class Objective(Frozen, ABC):
 
     @abstractmethod
     def loss(self, logits_NK: Floats, labels_N: NDArray[np.int64]) -> tuple[Floats, Floats]:
-        """The loss of every example, float64 (N,), and its derivative by the logits, float64 (N, K)."""
+        """Compute the loss of every example, float64 (N,), and its derivative by the logits, float64 (N, K)."""
 
     def shift(self, prior_K: Floats) -> Floats:
-        """What is added to the logits in training alone, float64 (K,), given the class shares there."""
+        """Return what is added to the logits in training alone, float64 (K,), given the class shares there."""
         return np.zeros_like(prior_K)
 
     def decides_for(self, prior_K: Floats) -> Floats:
-        """The class shares that logits without the shift are of, float64 (K,), given those in training."""
+        """Return the class shares that logits without the shift are of, float64 (K,), given those in training."""
         weights = prior_K * np.exp(-self.shift(prior_K))
         shares: Floats = weights / weights.sum()
         return shares
@@ -153,4 +153,4 @@ class Filter(Frozen, ABC):
 
     @abstractmethod
     def score(self, candidates: Candidates) -> Floats:
-        """The higher the better, float64 (n,)."""
+        """Score each image, the higher the better, float64 (n,)."""

@@ -26,7 +26,7 @@ class Gaussian(Method):
 
 
 def _drawn(rare_Nd: Floats, unit_d: Floats, n: int, rng: np.random.Generator) -> Floats:
-    """Vectors of the Gaussian fitted to `rare_Nd`, float64 (n, d). Raises DataError for fewer than two."""
+    """Draw vectors of the Gaussian fitted to `rare_Nd`, float64 (n, d). Raises DataError for fewer than two."""
     from sklearn.covariance import ledoit_wolf_shrinkage
 
     size, d = rare_Nd.shape

@@ -28,7 +28,7 @@ class Smote(Method):
 
 
 def neighbours(method: str, wanted: int, size: int) -> int:
-    """How many neighbours lines lead to in a class of `size` examples: at most all others.
+    """Count the neighbours that lines lead to in a class of `size` examples: at most all others.
 
     Raises DataError where there is no other.
     """
