@@ -174,7 +174,7 @@ class Resources(Frozen):
     )
 
     def of_pods(self, stage: str, program: str) -> PodResources:
-        """What is asked for the pods of a stage: what its own entry leaves open is that of its program."""
+        """Return what is asked for the pods of a stage: what its own entry leaves open is that of its program."""
         whole, own = (self.pods.get(name, PodResources()) for name in (program, stage))
         return whole.model_copy(update=own.model_dump(exclude_none=True))
 
@@ -223,10 +223,10 @@ class Experiment(Frozen):
         return arms
 
     def fold(self, seed: int) -> Fold | None:
-        """What a seed is tested on; None where all seeds share one test part."""
+        """Return what a seed is tested on; None where all seeds share one test part."""
         return self.test.fold(self.seeds.index(seed)) if self.test else None
 
 
 def check(given: dict[str, Any], *, where: str) -> Experiment:
-    """The experiment that `given` describes. Raises ConfigError naming every key that is wrong."""
+    """Check `given` and return the experiment that it describes. Raises ConfigError naming every key that is wrong."""
     return parse(Experiment, from_protocol(given), where=where)

@@ -120,7 +120,7 @@ Classifier = Annotated[
 
 
 def from_protocol(given: dict[str, Any]) -> dict[str, Any]:
-    """An experiment's settings with what files said before there were kinds: a `protocol`, beside all settings.
+    """Read an experiment's settings with what files said before there were kinds: a `protocol`, beside all settings.
 
     Raises ConfigError for a file that says both.
     """

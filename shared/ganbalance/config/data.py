@@ -17,7 +17,7 @@ CANVASES = (32, 64, 128, 256)
 
 
 def canvas_side(side_px: int) -> int:
-    """The smallest canvas that square images of this side fit on. Raises ConfigError for larger ones."""
+    """Find the smallest canvas that square images of this side fit on. Raises ConfigError for larger ones."""
     if side_px > CANVASES[-1]:
         raise ConfigError(
             f"images of {side_px} px do not fit the largest canvas of the GANs, {CANVASES[-1]} px: "
@@ -174,7 +174,7 @@ class CrossValidation(Frozen):
     folds: int = Field(ge=2, le=20)
 
     def fold(self, place: int) -> Fold:
-        """The fold of the seed at that place in the list of seeds, from 0."""
+        """Return the fold of the seed at that place in the list of seeds, from 0."""
         return Fold(number=place % self.folds, folds=self.folds, round=place // self.folds)
 
 

@@ -15,7 +15,7 @@ KEPT = "imbalance.keep."
 
 
 def read(path: Path, *, sets: Sequence[str] = (), seeds: str | None = None) -> dict[str, Any]:
-    """The settings in an experiment file with overrides applied, not yet checked: see `check`.
+    """Read the settings in an experiment file with overrides applied, not yet checked: see `check`.
 
     `sets` are `a.b=value` with YAML values; `seeds` is "0,1,5" or "0..9". A name of a class is the text that stands
     there, as in the name of a folder: 007, 1.10 and no. Raises ConfigError.
@@ -31,7 +31,7 @@ def read(path: Path, *, sets: Sequence[str] = (), seeds: str | None = None) -> d
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file, as plain JSON data. Raises ConfigError when it is none."""
+    """Read the mapping in a YAML file, as plain JSON data. Raises ConfigError when it is none."""
     return _load_file(path, _Loader)
 
 
@@ -48,7 +48,7 @@ def _load_file(path: Path, loader: type[yaml.SafeLoader]) -> dict[str, Any]:
 
 
 def _with_class_names(given: Any, text: Any, key: str = "") -> Any:
-    """What is `given`, with its `text` where classes are named; both were read from the same YAML."""
+    """Return what is `given`, with its `text` where classes are named; both were read from the same YAML."""
     if key in CLASS_NAMES:
         return text
     if key == "sweep" and isinstance(given, list):
@@ -66,12 +66,12 @@ def _with_class_names(given: Any, text: Any, key: str = "") -> Any:
 
 
 def write_yaml(given: Mapping[str, Any]) -> str:
-    """YAML that `read_yaml` reads as the same plain JSON data."""
+    """Write YAML that `read_yaml` reads as the same plain JSON data."""
     return yaml.dump(given, Dumper=_Dumper, sort_keys=False)
 
 
 def parse_seeds(text: str) -> list[int]:
-    """Seeds from "0,1,5" or "0..9" (both ends included). Raises ConfigError."""
+    """Parse seeds from "0,1,5" or "0..9" (both ends included). Raises ConfigError."""
     seeds: list[int] = []
     if match := re.fullmatch(r"(\d+)\.\.(\d+)", text.strip()):
         seeds = list(range(int(match[1]), int(match[2]) + 1))
@@ -83,7 +83,7 @@ def parse_seeds(text: str) -> list[int]:
 
 
 def parse_set(text: str) -> tuple[str, Any]:
-    """The dotted key and the value of `a.b=value`. Raises ConfigError."""
+    """Parse the dotted key and the value of `a.b=value`. Raises ConfigError."""
     key, value = _parse_set(text, _Loader)
     return key, _with_class_names(value, _parse_set(text, _TextLoader)[1], key)
 
@@ -100,7 +100,7 @@ def _parse_set(text: str, loader: type[yaml.SafeLoader]) -> tuple[str, Any]:
 
 
 def parts(key: str) -> list[str]:
-    """The parts of a dotted key; the name of a class is one, whatever dots it has."""
+    """Split a dotted key into its parts; the name of a class is one, whatever dots it has."""
     if key.startswith(KEPT) and key != KEPT:
         return ["imbalance", "keep", key.removeprefix(KEPT)]
     return key.split(".")
@@ -113,7 +113,7 @@ def put(given: dict[str, Any], key: str, value: Any, *, where: str) -> None:
 
 
 def find(given: dict[str, Any], key: str, *, where: str) -> tuple[dict[str, Any], str]:
-    """The section that a dotted key is in, made if it is not there, and its name in it.
+    """Find the section that a dotted key is in, made if it is not there, and its name in it.
 
     arms.NAME.part is in the recipe of that name. Raises ConfigError.
     """
