@@ -44,7 +44,7 @@ def parse(model: type[M], given: Mapping[str, Any], *, where: str) -> M:
 
 
 def dump(model: Frozen) -> dict[str, Any]:
-    """The plain JSON-ready data that `parse` turns back into an equal `model`."""
+    """Return the plain JSON-ready data that `parse` turns back into an equal `model`."""
     return model.model_dump(mode="json")
 
 
@@ -66,7 +66,7 @@ def _sentence(model: type[pydantic.BaseModel], detail: Any) -> str:
 
 
 def _resolve(model: type[pydantic.BaseModel], location: tuple[str | int, ...]) -> tuple[list[str], Any]:
-    """Where pydantic's `location` is in the file, without the tags of unions, and the class that its end belongs to."""
+    """Find where pydantic's `location` is in the file, without the tags of unions, and the class its end belongs to."""
     path: list[str] = []
     holder: Any = None
     owner: Any = model
@@ -87,7 +87,7 @@ def _resolve(model: type[pydantic.BaseModel], location: tuple[str | int, ...]) -
 
 
 def _members(annotation: Any) -> list[type[pydantic.BaseModel]]:
-    """The models that an annotation chooses among."""
+    """List the models that an annotation chooses among."""
     if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
         return [annotation]
     if get_origin(annotation) in (Union, UnionType, Annotated):
@@ -96,5 +96,5 @@ def _members(annotation: Any) -> list[type[pydantic.BaseModel]]:
 
 
 def _tags(member: type[pydantic.BaseModel]) -> set[Any]:
-    """The values that tell a member of a union from the others."""
+    """Collect the values that tell a member of a union from the others."""
     return {tag for field in member.model_fields.values() for tag in get_args(field.annotation)}

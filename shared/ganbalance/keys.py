@@ -9,12 +9,12 @@ KEY_CHARS = 32  # 128 bits of a sha256: short enough for a folder, a label and a
 
 
 def canonical(value: Any) -> bytes:
-    """JSON bytes that are equal exactly when the plain data `value` is equal."""
+    """Encode as JSON bytes that are equal exactly when the plain data `value` is equal."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
 
 
 def stage_key(stage: str, version: int, config: dict[str, Any], seed: int | None, inputs: dict[str, str]) -> str:
-    """The name of everything that decides what a stage writes, and of nothing else.
+    """Name everything that decides what a stage writes, and nothing else.
 
     `inputs` maps a role to the key of the stage that fills it, so the dataset's fingerprint, which is part of
     the first stage's config, reaches every key.
@@ -24,11 +24,11 @@ def stage_key(stage: str, version: int, config: dict[str, Any], seed: int | None
 
 
 def digest(value: Any) -> str:
-    """SHA-256 of the canonical JSON of `value`, in hex."""
+    """Compute the SHA-256 of the canonical JSON of `value`, in hex."""
     return hashlib.sha256(canonical(value)).hexdigest()
 
 
 def sha256_file(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hex; memory does not grow with the file."""
+    """Compute the SHA-256 of a file's bytes, in hex; memory does not grow with the file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,5 +2,5 @@
 
 
 def plural(count: int, noun: str) -> str:
-    """'1 seed', '5 seeds'."""
+    """Format as '1 seed', '5 seeds'."""
     return f"{count:,} {noun}{'s' * (count != 1)}"

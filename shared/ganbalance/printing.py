@@ -12,33 +12,33 @@ _ENTITIES = {"<": "&lt;", "&": "&amp;"}
 
 
 def printable(text: str) -> str:
-    """The text with line breaks, other control characters and invisible marks as escapes such as \\n."""
+    """Write line breaks, other control characters and invisible marks of a text as escapes such as \\n."""
     return "".join(char.encode("unicode_escape").decode() if _acts(char) else char for char in text)
 
 
 def shortened(text: str, longest: int) -> str:
-    """A printable text of so many characters at most; where more is left out, the last is an ellipsis."""
+    """Shorten to a printable text of so many characters at most; where more is left out, the last is an ellipsis."""
     shown = printable(text)
     return shown if len(shown) <= longest else f"{shown[: longest - 1].rstrip()}…"
 
 
 def escaped(text: str) -> str:
-    """A printable text as it is written in Markdown to be read as it is, also in a table."""
+    """Write a printable text in Markdown so that it is read as it is, also in a table."""
     return _MARKUP.sub(lambda found: _ENTITIES.get(found[0], f"\\{found[0]}"), printable(text))
 
 
 def columns(text: str) -> int:
-    """How many columns of a terminal a text takes: letters of East Asian scripts and emoji are two wide."""
+    """Count the columns of a terminal that a text takes: letters of East Asian scripts and emoji are two wide."""
     return sum(2 if east_asian_width(char) in "WF" else category(char) not in ("Mn", "Me", "Cf") for char in text)
 
 
 def padded(text: str, width: int, *, right: bool = False) -> str:
-    """A text with spaces up to so many columns of a terminal: behind it, or before it where it stands on the right."""
+    """Pad a text with spaces to so many columns of a terminal: behind it, or before it where it stands on the right."""
     spaces = " " * (width - columns(text))
     return spaces + text if right else text + spaces
 
 
 def _acts(char: str) -> bool:
-    """Whether it does something to a line instead of standing in it, or is not a character at all."""
+    """Tell whether it does something to a line instead of standing in it, or is not a character at all."""
     kind = category(char)
     return char not in JOINERS and (kind in ("Zl", "Zp") or kind.startswith("C"))

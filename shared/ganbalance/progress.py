@@ -22,7 +22,7 @@ class Progress:
         self._bar: tqdm[Any] | None = None
 
     def __call__(self, done: int, total: int, unit: str = "images", /, **fields: float) -> None:
-        """`done` of `total` units; `fields` are numbers to show beside it, such as losses."""
+        """Show `done` of `total` units; `fields` are numbers to show beside it, such as losses."""
         if sys.stderr.isatty():
             self._draw(done, total, unit, fields)
         elif time.monotonic() - self._printed >= INTERVAL_S:

@@ -14,13 +14,13 @@ F = TypeVar("F", bound=Frozen)
 
 
 def names(package: ModuleType) -> list[str]:
-    """The entries of `package`, sorted; nothing is imported. A file named base.py is not an entry."""
+    """List the entries of `package`, sorted; nothing is imported. A file named base.py is not an entry."""
     files = (module.name for module in pkgutil.iter_modules(package.__path__))
     return sorted(name.replace("_", "-") for name in files if name != "base")
 
 
 def load(package: ModuleType, name: str, base: type[T]) -> type[T]:
-    """The one class derived from `base` that the entry's file defines. Raises ConfigError for an unknown name."""
+    """Load the one class derived from `base` that the entry's file defines. Raises ConfigError for an unknown name."""
     what = package.__name__.rpartition(".")[2].removesuffix("s")
     if name not in names(package):
         raise ConfigError(f"there is no {what} {name!r}; choose among {', '.join(names(package))}")
@@ -36,7 +36,7 @@ def load(package: ModuleType, name: str, base: type[T]) -> type[T]:
 
 
 def choose(package: ModuleType, choice: str | Mapping[str, Any], base: type[F]) -> F:
-    """An entry that is its own settings, by name or as {name: ..., setting: value}. Raises ConfigError."""
+    """Choose an entry that is its own settings, by name or as {name: ..., setting: value}. Raises ConfigError."""
     settings = {"name": choice} if isinstance(choice, str) else dict(choice)
     name = settings.pop("name", None)
     what = package.__name__.rpartition(".")[2].removesuffix("s")

@@ -10,11 +10,11 @@ import numpy as np
 
 
 def derive(seed: int, *purpose: str | int) -> int:
-    """A 63-bit seed for the stream `purpose` of root `seed`; equal arguments give equal seeds."""
+    """Derive a 63-bit seed for the stream `purpose` of root `seed`; equal arguments give equal seeds."""
     name = "/".join(str(part) for part in (seed, *purpose))
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 1
 
 
 def numpy_rng(seed: int, *purpose: str | int) -> np.random.Generator:
-    """NumPy's generator for the stream `purpose` of root `seed`."""
+    """Make NumPy's generator for the stream `purpose` of root `seed`."""
     return np.random.default_rng(derive(seed, *purpose))

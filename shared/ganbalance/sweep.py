@@ -50,7 +50,7 @@ class Member(NamedTuple):
 
 
 def combinations(given: dict[str, Any], *, picked: Iterable[str] = ()) -> list[Combination]:
-    """The experiments that `given`, an experiment file, stands for: one where it sweeps nothing.
+    """List the experiments that `given`, an experiment file, stands for: one where it sweeps nothing.
 
     `picked` are the dotted keys that the command line gave: of a swept one, its value there is the only one left.
     Raises ConfigError for a sweep that cannot be.
@@ -90,7 +90,7 @@ def _combination(base: Mapping[str, Any], name: Any, values: dict[str, Any]) -> 
 
 
 def check(found: Sequence[Combination], *, where: str) -> tuple[Member, ...]:
-    """The experiments that these combinations describe. Raises ConfigError for the first that is none."""
+    """Check the experiments that these combinations describe. Raises ConfigError for the first that is none."""
     members: list[Member] = []
     for one in found:
         of = f"{where} with {_described(one.values)}" if one.values else where
@@ -106,7 +106,7 @@ def _results(member: Member) -> dict[str, Any]:
 
 
 def which(found: Sequence[Member]) -> str:
-    """How to choose one of them on the command line."""
+    """Say how to choose one of them on the command line."""
     values = _values_of([{key: [value] for key, value in one.values.items()} for one in found])
     first, *others = found
     if any(one.values.keys() != first.values.keys() for one in others):
@@ -115,7 +115,7 @@ def which(found: Sequence[Member]) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value as one would write it after `--set key=`."""
+    """Write a value as one would after `--set key=`."""
     if isinstance(value, str) and _reads_as(value) == value:
         return value
     return json.dumps(value, default=str)
@@ -140,12 +140,12 @@ Grid = dict[str, list[Any]]
 
 
 def _grids(sweep: Any) -> list[Grid]:
-    """Raises ConfigError."""
+    """List the grids of a sweep. Raises ConfigError."""
     return [_grid(one) for one in sweep] if isinstance(sweep, list) and sweep else [_grid(sweep)]
 
 
 def _values_of(grids: Sequence[Grid]) -> Grid:
-    """Every swept key with all of its values."""
+    """Collect every swept key with all of its values."""
     values: Grid = {}
     for grid in grids:
         for key, of_key in grid.items():
@@ -155,7 +155,7 @@ def _values_of(grids: Sequence[Grid]) -> Grid:
 
 
 def _grid(sweep: Any) -> Grid:
-    """Raises ConfigError."""
+    """Check one grid of a sweep. Raises ConfigError."""
     if not isinstance(sweep, dict) or not sweep:
         raise ConfigError(f"sweep = {sweep!r}: map keys to lists of values, such as imbalance.keep.shirt: [0.2, 0.05]")
     for key, values in sweep.items():
@@ -180,7 +180,7 @@ def _within(key: str, other: str) -> bool:
 
 
 def _equal(one: Any, other: Any) -> bool:
-    """1 is 1.0, but not true."""
+    """Tell whether two values are equal: 1 is 1.0, but not true."""
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
 
 
@@ -194,7 +194,7 @@ def _pick(key: str, values: Sequence[Any]) -> str:
 
 
 def _names(base: Any, found: Sequence[Mapping[str, Any]]) -> list[Any]:
-    """A name of at most 40 characters for each: that of the file and as much of its values as fits for all of them."""
+    """Give each a name of at most 40 characters: the file's and as much of its values as fits for all of them."""
     if not isinstance(base, str) or not re.fullmatch(f"[a-z0-9-]{{1,{LONGEST_NAME}}}", base):
         return [base] * len(found)  # the check says what is wrong with it
     keys = list(dict.fromkeys(key for values in found for key in values))
@@ -213,7 +213,7 @@ def _tail(values: Mapping[str, Any], labels: Mapping[str, str]) -> str:
 
 
 def _label(key: str, keys: Iterable[str]) -> str:
-    """As much of the end of a dotted key as tells it from the others and is not a number."""
+    """Take as much of the end of a dotted key as tells it from the others and is not a number."""
     parts = config.parts(key)
     others = [config.parts(other) for other in keys if other != key]
     for length in range(1, len(parts) + 1):
@@ -224,7 +224,7 @@ def _label(key: str, keys: Iterable[str]) -> str:
 
 
 def _slug(value: Any) -> str:
-    """A value in the letters of a name; a digest of what has none of them."""
+    """Write a value in the letters of a name; a digest of what has none of them."""
     if isinstance(value, (list, dict)):
         text = json.dumps(value)
     elif isinstance(value, float):
