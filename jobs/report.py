@@ -79,7 +79,7 @@ def quality(ctx: JobContext) -> None:
 
 
 def _drawn(rows: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-    """All of these rows, or `MOST_COMPARED` of more."""
+    """Take all of these rows, or draw `MOST_COMPARED` of more."""
     return np.sort(rng.permutation(rows)[:MOST_COMPARED])
 
 
@@ -101,7 +101,7 @@ def report(ctx: JobContext) -> None:
 
 
 def _question(ctx: JobContext) -> collect.Question:
-    """What the plan says was asked."""
+    """Read from the plan what was asked."""
     dataset = _declared(ctx.plan, stages.Dataset)
     return collect.Question(
         experiment=ctx.experiment,
@@ -115,7 +115,7 @@ def _question(ctx: JobContext) -> collect.Question:
 
 
 def _inputs(ctx: JobContext) -> Iterator[collect.Input]:
-    """All that the plan has the report read, with the artifacts of what is done."""
+    """Yield all that the plan has the report read, with the artifacts of what is done."""
     plan, cells, labels = ctx.plan, ctx.stage(stages.Report).cells, _declared(ctx.plan, stages.Dataset).ids
     made = {name: ctx.inputs.get(role) for role, name in ctx.node.inputs.items()}
     qualities = ctx.stage(stages.Report).qualities(_declared(plan, stages.Imbalance).keep)
@@ -139,7 +139,7 @@ def _inputs(ctx: JobContext) -> Iterator[collect.Input]:
 
 
 def _attempts(ctx: JobContext) -> Iterator[Attempt]:
-    """Every attempt at the stages that the report reads, with the arms that need each."""
+    """Yield every attempt at the stages that the report reads, with the arms that need each."""
     inputs, needed_by = ctx.node.inputs, defaultdict[str, set[str]](set)
     for cell, (arm, _) in ctx.stage(stages.Report).cells.items():
         for name in {inputs[cell], *ctx.plan.upstream(inputs[cell])}:
@@ -149,7 +149,7 @@ def _attempts(ctx: JobContext) -> Iterator[Attempt]:
 
 
 def _declared(plan: Plan, kind: type[S]) -> S:
-    """What the first stage of that kind declares."""
+    """Find what the first stage of that kind declares."""
     return next(found for node in plan.nodes if isinstance(found := node.declared(), kind))
 
 

@@ -106,7 +106,7 @@ def _wanted(data: TaskImages, split: Split, class_index: int, n: int | str) -> i
 
 
 def _gan(artifact: Artifact) -> Gan:
-    """The trained GAN of a train-gan artifact, both networks."""
+    """Load the trained GAN of a train-gan artifact, both networks."""
     described = artifact.json("gan.json")
     config = parse(gans.load(described["gan"]).Config, described["settings"], where="gan.json")
     gan = gans.build(described["gan"], config, ImageSpec(**described["images"]), seed=0)
@@ -116,7 +116,7 @@ def _gan(artifact: Artifact) -> Gan:
 
 
 def _log_odds(ctx: JobContext, data: TaskImages, split: Split, class_index: int) -> NDArray[np.float64]:
-    """Of the class against the rest, by a head that learned from the real training images, penalised mildly."""
+    """Weigh the class against the rest by a head that learned from the real training images, penalised mildly."""
     real = np.load(ctx.inputs["features"].path("features.npy"), mmap_mode="r", allow_pickle=False)[split.train]
     is_class = (data.labels[split.train] == class_index).astype(np.int64)
     examples = arms.Examples(real, is_class, np.ones(len(is_class)))

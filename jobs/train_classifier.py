@@ -226,7 +226,7 @@ def train_paper_classifier(ctx: JobContext) -> None:
 
 
 def _network(name: str, side_px: int, weights_of: Artifact | None) -> tuple[Backbone, torch.nn.Module]:
-    """A backbone and its network, with the weights of an artifact if there is one."""
+    """Build a backbone and its network, with the weights of an artifact if there is one."""
     backbone = backbones.find(name)
     network = backbone.build()
     if weights_of:
@@ -238,7 +238,7 @@ def _network(name: str, side_px: int, weights_of: Artifact | None) -> tuple[Back
 def _training_images(
     ctx: JobContext, declared: stages.TrainNetwork | stages.TrainPaperClassifier, data: TaskImages, split: Split
 ) -> arms.Examples:
-    """What a network learns from."""
+    """Gather what a network learns from."""
     matched = _matched(declared, data, split) if isinstance(declared, stages.TrainNetwork) else {}
     rows = training_rows(split, data.labels, declared.removed, seed=ctx.seed, matched=matched)
     synthetic = _synthetic(ctx, declared, data, "images.npy")
@@ -246,13 +246,13 @@ def _training_images(
 
 
 def _logits(artifact: Artifact) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Of test and held-out images (T + V, K), and the class shares (K,) that the network learned."""
+    """Read the logits of test and held-out images (T + V, K), and the class shares (K,) that the network learned."""
     with np.load(artifact.path("logits.npz"), allow_pickle=False) as arrays:
         return arrays["logits"], arrays["prior"]
 
 
 def _synthetic(ctx: JobContext, declared: Trained, data: TaskImages, file: str) -> list[Made]:
-    """The arm's synthetic images of each class that has some."""
+    """Load the arm's synthetic images of each class that has some."""
     weight = 1.0 if isinstance(declared, stages.TrainPaperClassifier) else declared.weight
     given = {c: ctx.inputs.get(stages.synthetic_role(c)) for c in range(len(data.class_names))}
     loaded = ((c, np.load(artifact.path(file), allow_pickle=False)) for c, artifact in given.items() if artifact)
@@ -262,7 +262,7 @@ def _synthetic(ctx: JobContext, declared: Trained, data: TaskImages, file: str) 
 def _balanced(
     declared: Trained, real: NDArray[Any], labels: NDArray[np.int64], synthetic: list[Made], seed: int
 ) -> arms.Examples:
-    """The real and synthetic training examples as the arm's method resamples or weights them."""
+    """Resample or weight the real and synthetic training examples as the arm's method does."""
     examples = arms.Examples(real, labels, np.ones(len(labels)))
     for c, made, counted in synthetic:
         examples = examples.extended(made, np.full(len(made), c), counted)
@@ -270,7 +270,7 @@ def _balanced(
 
 
 def _matched(declared: stages.TrainClassifier | stages.TrainNetwork, data: TaskImages, split: Split) -> dict[int, int]:
-    """How many images of each rare class are given back to the arm that gets as many as a GAN adds."""
+    """Count the images of each rare class that are given back to the arm that gets as many as a GAN adds."""
     if declared.matched is None:
         return {}
     counts = class_counts(data.labels[split.train], len(data.class_names))
@@ -278,14 +278,14 @@ def _matched(declared: stages.TrainClassifier | stages.TrainNetwork, data: TaskI
 
 
 def _test_rows(ctx: JobContext, split: Split) -> NDArray[np.int64] | None:
-    """Which images a seed is tested on, where seeds are tested on different ones."""
+    """Say which images a seed is tested on, where seeds are tested on different ones."""
     return split.test if ctx.experiment.folds else None
 
 
 def _log_odds(
     solved: head.Head, real: NDArray[np.float32], data: TaskImages, rows: NDArray[np.int64], pair: tuple[int, int]
 ) -> NDArray[np.float64]:
-    """float64 (G, n) of the rows that are of the pair."""
+    """Compute the log odds, float64 (G, n), of the rows that are of the pair."""
     logits = solved.logits(real[rows[of_pair(data.labels[rows], pair)]])
     return logits[..., 1] - logits[..., 0]
 
@@ -295,7 +295,7 @@ def _named(pair: tuple[int, ...]) -> dict[str, str]:
 
 
 def _rows(cell: Artifact) -> list[dict[str, str]]:
-    """What became of every solution or network."""
+    """Read what became of every solution or network."""
     with cell.path("solver.csv").open(newline="") as file:
         return list(csv.DictReader(file))
 
