@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def listed(folder: Path) -> dict[str, list[Path]]:
-    """The images of each class in split.csv, each with the bytes that the list says."""
+    """List the images of each class in split.csv, each with the bytes that the list says."""
     files: dict[str, list[Path]] = {}
     with (folder / "split.csv").open(newline="") as table:
         for row in csv.DictReader(table):
@@ -62,7 +62,7 @@ def listed(folder: Path) -> dict[str, list[Path]]:
 
 
 def fit_and_draw(images: NDArray[np.uint8], n: int, seed: int) -> NDArray[np.uint8]:
-    """`n` new images like `images`, uint8 (N, H, W) or (N, H, W, 3)."""
+    """Draw `n` new images like `images`, uint8 (N, H, W) or (N, H, W, 3)."""
     pixels = images.reshape(len(images), -1).astype(np.float64)
     pca = PCA(VARIANCE, svd_solver="full").fit(pixels)
     found = pca.transform(pixels)
