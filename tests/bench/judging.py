@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def cell(arm: int, seed: int) -> Scores:
-    """One classifier: the test images' difficulty is everyone's, the noise its own."""
+    """Draw the scores of one classifier: the test images' difficulty is everyone's, the noise its own."""
     rng = np.random.default_rng([arm, seed])
     path = []
     for images in (TEST, HELD_OUT):
@@ -71,7 +71,7 @@ def cell(arm: int, seed: int) -> Scores:
 
 
 def auc_of_sklearn(scores: Scores, seed: int) -> float:
-    """Seconds for the AUC of some draws."""
+    """Time the AUC of some draws, in seconds."""
     margin = scores.test[0, :, 1] - scores.test[0, :, 0]
     weights_BT = stratified_draws(scores.test_labels, TIMED, np.random.default_rng(seed))
     started = time.perf_counter()

@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def ganbalance(scratch: Path) -> dict[str, list[str]]:
-    """The commands; `run` is of a tiny experiment, run here, of which nothing is left to do."""
+    """List the commands; `run` is of a tiny experiment, run here, of which nothing is left to do."""
     path = scratch / "tiny.yaml"
     path.write_text(yaml.safe_dump(tiny_settings(write_tiny_npz(scratch / "tiny.npz"))))
     words = {

@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def write(root: Path, count: int) -> None:
-    """JPEGs of a few pictures, no two with the same bytes."""
+    """Write JPEGs of a few pictures, no two with the same bytes."""
     made = []
     for seed in range(PATTERNS):
         blocks = np.random.default_rng(seed).integers(0, 256, (32, 32, 3), dtype=np.uint8)
@@ -79,7 +79,7 @@ def write(root: Path, count: int) -> None:
 
 
 def measured(root: Path, what: str, cores: int, cache: str = "cache") -> tuple[float, float]:
-    """Seconds, and MB of memory beyond the start."""
+    """Measure seconds, and MB of memory beyond the start."""
     command = [sys.executable, "-c", PROGRAM, str(cores), what, str(root / "images")]
     environment = os.environ | {"GANBALANCE_DATA": str(root / cache)}
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)

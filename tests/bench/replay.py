@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def measured(name: str, where: torch.device) -> tuple[float, str]:
-    """Milliseconds that a step takes, and a digest of the weights after all of them."""
+    """Return the milliseconds that a step takes, and a digest of the weights after all of them."""
     config = gans.load(name).Config(steps=STEPS)
     gan = gans.build(name, config, ImageSpec(1, 32, 2 if config.conditional else None), 0)
     images_NCHW = torch.rand(IMAGES, 1, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
