@@ -176,6 +176,15 @@ def test_where_nothing_is_removed_there_is_no_oracle_and_the_plan_says_so(tiny: 
     assert not any("oracle" in note for note in removing.notes)
 
 
+def test_a_plan_says_where_the_classifier_sees_fewer_pixels_than_the_images_have(tiny: Settings) -> None:
+    def said(side_px: int) -> list[str]:
+        plan = plan_of(tiny | {"dataset": tiny["dataset"] | {"side_px": side_px}})
+        return [note for note in plan.notes if "side_px" in note]
+
+    assert said(16) == []
+    assert said(32) == ["images have 32 px, and the classifier sees 16 of them: classifier.side_px"]
+
+
 def test_the_papers_protocol_keeps_its_oracle_and_knows_no_matched_one(tiny: Settings) -> None:
     paper = tiny | {"classifier": {"kind": "paper"}}
     assert any(node.arm == "oracle" for node in plan_of(paper).nodes)

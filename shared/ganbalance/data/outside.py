@@ -68,9 +68,9 @@ def check_unchanged(path: Path, planned: str) -> None:
         raise DataError(f"the images in {path} changed since the run was planned; start it again with 'ganbalance run'")
 
 
-def load(path: Path, data: TaskImages) -> NDArray[np.uint8]:
-    """Load the images in the order of their names, uint8 (N, C, side, side) like those of `data`."""
-    return np.stack([pictures.read(file, data.side_px, data.channels, "pad") for file in _files(path)])
+def load(path: Path, data: TaskImages, fit: Fit) -> NDArray[np.uint8]:
+    """Load the images in the order of their names, uint8 (N, C, side, side), fitted as those of `data` were."""
+    return np.stack([pictures.read(file, data.side_px, data.channels, fit) for file in _files(path)])
 
 
 def check_no_copies(images_NCHW: NDArray[np.uint8], data: TaskImages, split: Split) -> None:

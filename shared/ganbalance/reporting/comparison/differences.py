@@ -33,7 +33,7 @@ def differences(summaries: Sequence[Summary]) -> dict[str, list[Any]]:
 
 def text(value: Any) -> str:
     """Format a value as a reader knows it from the experiment file."""
-    if value is NOT_SET:
+    if value is NOT_SET or value is None:
         return "not set"
     if isinstance(value, float):
         return f"{value:g}"
