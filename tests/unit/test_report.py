@@ -97,6 +97,12 @@ def test_cheap_arms_are_the_answer_where_there_is_no_generative_one(tmp_path):
         assert "No generative arm was run" in words
 
 
+def test_a_cheap_arm_that_helps_is_in_the_headline_beside_the_generative_ones(shut):
+    words = headline.headline(changed(shut.summary, {"arms class-weight verdict name": "helps"}))
+    assert "WGAN-GP and class-weight help: AUC" in words
+    assert "lass-weight" not in headline.headline(shut.summary)
+
+
 def test_a_run_without_any_method_says_so(tmp_path):
     found = Outcome(SyntheticRun(tmp_path, arms=("none", "threshold"), seeds=(0, 1)))
     assert headline.headline(found.summary) == "This run holds no balancing method to judge."

@@ -171,8 +171,8 @@ def variance_shares(components: Components | None) -> dict[str, float]:
 
 
 def capitalised(text: str) -> str:
-    """Make the first letter of the text a capital, and leave the others as they are."""
-    return text[:1].upper() + text[1:]
+    """Make the first letter of the text a capital unless the second is one, as in cDCGAN; leave the others."""
+    return text if text[1:2].isupper() else text[:1].upper() + text[1:]
 
 
 def arm_name(arm: str) -> str:

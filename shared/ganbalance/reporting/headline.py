@@ -2,6 +2,7 @@
 
 from itertools import groupby
 
+from ganbalance.metrics import verdicts
 from ganbalance.reporting.formats import (
     SIGNS,
     by_family,
@@ -54,8 +55,10 @@ def worth(summary: Summary) -> list[str]:
 
 
 def in_short(summary: Summary) -> list[str]:
-    """Write the verdicts on the generative arms, or on the cheap ones where there are none, as one sentence."""
+    """Write the verdicts on generative arms, and on cheap ones that help or are all there is, as one sentence."""
     arms = answered(summary)
+    cheap = (arm for arm in by_family(summary).get("cheap", []) if arm not in arms)
+    arms += [arm for arm in cheap if (verdict := summary.arms[arm].verdict) and verdict.name == verdicts.HELPS]
     if not arms:
         return ["This run holds no balancing method to judge."]
 
