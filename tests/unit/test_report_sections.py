@@ -9,6 +9,7 @@ from ganbalance.config import Recipe
 from ganbalance.reporting import tables, wording
 from ganbalance.reporting.formats import interval, metric_name
 from ganbalance.reporting.sections import answer, classifier, metrics, penalty, recipes
+from ganbalance.reporting.summarise import remarks
 from tests.unit import known_reports
 from tests.unit.known_reports import Strict, row
 from tests.unit.report_run import ARMS, SEEDS, STRENGTHS, changed
@@ -296,3 +297,27 @@ def test_recipes_that_are_spelled_out_are_listed_with_what_differs_from_the_plai
     ]
     asked.question.experiment.arms = arms[:2]
     assert list(recipes.sections(asked)) == []
+
+
+# -- what was tuned on -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kept", "removed", "said"),
+    [
+        ((9, 5), (0, 75), "on 80 held-out images of “cat” per seed, 75 of them removed by the imbalance. Who has the "
+         "imbalanced data alone has 5: the"),
+        ((5, 5), (75, 75), "on 80 held-out images of each of “dog” and “cat” per seed, 75 of them removed by the "
+         "imbalance. Who has the imbalanced data alone has 5: the"),
+        ((1000, 50), (300, 250), "on 300 to 1,300 held-out images of each of “dog” and “cat” per seed, 250 to 300 of "
+         "them removed by the imbalance. Who has the imbalanced data alone has 50 to 1,000: the"),
+        ((9, 5), (0, 0), None),
+    ],
+)  # fmt: skip
+def test_one_sentence_says_on_what_was_tuned_of_all_rare_classes(known, kept, removed, said):
+    report = known.report
+    counts = report.results.counts | {"validation": list(kept), "tuning": list(removed)}
+    results = replace(report.results, class_names=("dog", "cat"), counts=counts)
+    found = [one for one in remarks(report.question, results, report.analysis) if "fair thresholds are chosen" in one]
+    assert len(found) == bool(said)
+    assert not said or said in found[0]

@@ -32,14 +32,16 @@ _SHADES = {
 }
 
 
-def picture(figure: Figure, file: str, alt: str, caption: str, *, full_colour: bool = False) -> Picture:
-    """Draw the figure as a PNG that is the same for the same figure."""
+def picture(figure: Figure, file: str, alt: str, caption: str, *, colours: int | None = 64) -> Picture:
+    """Draw the figure as a PNG of so many colours, of all where None, that is the same for the same figure.
+
+    64 are all that eyes find in a chart, at a quarter of the bytes; in shades of one colour a part of them.
+    """
     drawn, kept = io.BytesIO(), io.BytesIO()
     # read again at once, so not worth compressing
     figure.savefig(drawn, format="png", dpi=DPI, metadata={"Software": None}, pil_kwargs={"compress_level": 0})
     image = Image.open(drawn).convert("RGB")
-    # 64 colours are all that eyes find in charts and grey images, at a quarter of the bytes; photographs are not cut
-    (image if full_colour else image.quantize(64)).save(kept, format="png", optimize=True)
+    (image.quantize(colours) if colours else image).save(kept, format="png", optimize=True)
     return Picture(file, kept.getvalue(), alt, caption)
 
 

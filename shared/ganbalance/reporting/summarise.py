@@ -16,7 +16,7 @@ from ganbalance.reporting import cost
 from ganbalance.reporting.advice import advice
 from ganbalance.reporting.collect import BASELINE, ORACLE, Question, Results
 from ganbalance.reporting.cost import Attempt
-from ganbalance.reporting.formats import MOST_IN_TEXT, WITHHELD, listed, quoted, some
+from ganbalance.reporting.formats import WITHHELD, listed, quoted, some
 from ganbalance.reporting.image_quality import image_quality
 from ganbalance.reporting.summary import (
     Arm,
@@ -282,25 +282,24 @@ def _test_images(results: Results, analysis: Analysis) -> list[str]:
 
 
 def _tuned_on(results: Results, several: str, one: str) -> list[str]:
-    """Say on what penalties or settings and fair thresholds were chosen; a sentence for classes with as many images."""
-    rare: dict[tuple[int, int], list[str]] = {}
-    for index, name in enumerate(results.class_names):
-        if extra := results.counts["tuning"][index]:
-            rare.setdefault((results.counts["validation"][index], extra), []).append(quoted(name))
-    if len(rare) > MOST_IN_TEXT:
-        images = [kept + extra for kept, extra in rare]
-        return [
-            f"{several} and fair thresholds are chosen on held-out images, {min(images)} to {max(images)} of each of "
-            f"{sum(map(len, rare.values()))} rare classes per seed, some of them removed by the imbalance. Who has the "
-            f"imbalanced data alone has fewer: the {one} that those choose is shown beside it, and the fair threshold "
-            "is better than theirs would be."
-        ]
+    """Say on what penalties or settings and fair thresholds were chosen, in one sentence for all rare classes."""
+    counts = zip(results.class_names, results.counts["validation"], results.counts["tuning"], strict=True)
+    rare = [(quoted(name), kept, extra) for name, kept, extra in counts if extra]
+    if not rare:
+        return []
+    names, kept, extra = zip(*rare, strict=True)
+    held_out = list(map(sum, zip(kept, extra, strict=True)))
+    classes = f"{'each of ' if len(names) > 1 else ''}{listed(some(names))}"
     return [
-        f"{several} and fair thresholds are chosen on {kept + extra} held-out images of {' and of '.join(some(names))} "
-        f"per seed, {extra} of them removed by the imbalance. Who has the imbalanced data alone has {kept}: the {one} "
-        "that those choose is shown beside it, and the fair threshold is better than theirs would be."
-        for (kept, extra), names in rare.items()
+        f"{several} and fair thresholds are chosen on {_range(held_out)} held-out images of {classes} per seed, "
+        f"{_range(extra)} of them removed by the imbalance. Who has the imbalanced data alone has {_range(kept)}: the "
+        f"{one} that those choose is shown beside it, and the fair threshold is better than theirs would be."
     ]
+
+
+def _range(counts: Sequence[int]) -> str:
+    low, high = min(counts), max(counts)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def _divergence(results: Results) -> list[str]:

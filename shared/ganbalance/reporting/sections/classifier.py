@@ -60,6 +60,7 @@ def _confusion(report: Report, rule: str, matrices: Matrices) -> Picture:
         f"Confusion matrices under {name}, mean counts, rows true and columns predicted: {counts}.",
         f"Confusion matrices under {name}, mean counts over seeds: rows are the true class, columns the predicted "
         f"one.{others}{lettering(names).legend}",
+        colours=16,
     )
 
 

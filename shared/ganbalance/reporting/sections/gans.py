@@ -85,7 +85,7 @@ def _pictures(report: Report, arm: str, runs: list[GanRun]) -> Iterator[Picture]
             f"{', '.join(map(str, shown.samples))}{'; the last row holds real images' if 'real' in strips else ''}.",
             f"{name}, {of_class}, seed {shown.seed}: the same noise over training"
             f"{', real images below' if 'real' in strips else ''}.",
-            full_colour=channels != {1},
+            colours=32 if channels == {1} else None,
         )
     if figure := losses(runs):
         last = max(run.losses["epoch"][-1] for run in runs if run.losses)
