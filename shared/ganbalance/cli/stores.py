@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import yaml
 
 from ganbalance.cli import text
-from ganbalance.cli.commands import add_access, command, flag
+from ganbalance.cli.commands import add_access, command, flag, positive
 from ganbalance.errors import ConfigError, DataError, UnavailableError
 from ganbalance.frozen import dump
 from ganbalance.maintenance.cp import copy_run
@@ -29,7 +29,7 @@ JSON = flag("--json", action="store_true", help="print JSON")
 
 @command(
     "store init", "--store s3://bucket/prefix --wait 60",
-    flag("--wait", type=text.seconds, default=0.0, metavar="SECONDS",
+    flag("--wait", type=positive, default=0, metavar="SECONDS",
          help="keep trying while the server does not answer"),
     request.add_store, add_access,
 )  # fmt: skip
@@ -42,7 +42,7 @@ def init(flags: argparse.Namespace) -> None:
         except UnavailableError as error:
             left_s = deadline - time.monotonic()
             if left_s <= 0:
-                waited = f"the store {flags.store} did not answer within {flags.wait:g} s: " if flags.wait else ""
+                waited = f"the store {flags.store} did not answer within {flags.wait} s: " if flags.wait else ""
                 raise UnavailableError(f"{waited}{error}") from error
             print(f"waiting for the store {flags.store} ({left_s:.0f} s left): {error}", file=sys.stderr, flush=True)
             time.sleep(min(WAIT_STEP_S, left_s))
@@ -84,16 +84,12 @@ def _run_lines(rows: Sequence[RunRow], inventory: Inventory) -> str:
 def _stage_lines(rows: Sequence[StageRow]) -> str:
     cells = [
         (
-            row.state if row.step is None else f"checkpoint at step {row.step}",
-            row.name,
-            row.key[:KEY_CHARS],
-            str(row.files or text.NOTHING),
-            text.size(row.size) if row.files else text.NOTHING,
-            text.NOTHING if row.seconds is None else f"{row.seconds:,.1f} s",
-            text.when(row.when),
+            row.state if row.step is None else f"checkpoint at step {row.step}", row.name, row.key[:KEY_CHARS],
+            str(row.files or text.NOTHING), text.size(row.size) if row.files else text.NOTHING,
+            text.NOTHING if row.seconds is None else f"{row.seconds:,.1f} s", text.when(row.when),
         )
         for row in rows
-    ]
+    ]  # fmt: skip
     head = ("state", "stage", "key", "files", "size", "took", "committed (UTC)")
     return text.table(head, cells, right=("files", "size", "took"))
 
@@ -147,13 +143,8 @@ def gc(flags: argparse.Namespace) -> None:
     then = None if flags.delete else again
     data = {
         "garbage": [
-            {
-                "what": piece.what,
-                "reason": piece.reason,
-                "size": piece.size,
-                "modified": piece.modified.isoformat(),
-                "deleted": piece not in kept,
-            }
+            {name: getattr(piece, name) for name in ("what", "reason", "size")}
+            | {"modified": piece.modified.isoformat(), "deleted": piece not in kept}
             for piece in found.old
         ],
         "size": _size(found.old),

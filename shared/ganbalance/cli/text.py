@@ -40,13 +40,6 @@ def rough_age(duration: timedelta) -> str:
     return f"{length_s // UNITS[unit]}{unit}"
 
 
-def seconds(text: str) -> float:
-    """Parse a flag's value: a number of seconds."""
-    if not re.fullmatch(r"\d{1,9}(\.\d+)?", text):
-        raise argparse.ArgumentTypeError(f"{text!r}: give a number of seconds")
-    return float(text)
-
-
 def when(time: datetime | None) -> str:
     """Format a time in UTC, to the minute."""
     return NOTHING if time is None else f"{time.astimezone(UTC):%Y-%m-%d %H:%M}"

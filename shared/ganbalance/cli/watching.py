@@ -10,7 +10,7 @@ from functools import partial
 
 from ganbalance.cli import text
 from ganbalance.cli.commands import add_access, command, connected, flag
-from ganbalance.cli.stores import KEY_CHARS
+from ganbalance.cli.stores import JSON, KEY_CHARS
 from ganbalance.errors import DataError, UnavailableError
 from ganbalance.frozen import dump
 from ganbalance.k8s import operations, status
@@ -29,13 +29,7 @@ CLEAR = "\033[H\033[J"
 RUN = flag("--run", help="a run (default: the one that was submitted last)")
 
 
-@command(
-    "status",
-    "--namespace ganbalance --json",
-    flag("--json", action="store_true", help="the same as data"),
-    RUN,
-    add_access,
-)
+@command("status", "--namespace ganbalance --json", JSON, RUN, add_access)
 def show_status(flags: argparse.Namespace) -> None:
     """Print what every stage of a run on a cluster is doing, and why not."""
     with connected(flags) as (cluster, store):

@@ -268,10 +268,7 @@ class Quality(Stage):
 
 
 class Report(Stage):
-    """Every arm and seed compared. `families` pairs each arm with its family, in the order that the report keeps.
-
-    `parts` are the names of what it computes and shows, so that a metric or a section that is added makes it anew.
-    """
+    """Every arm, with its family, and seed compared. `parts` names what it computes and shows: one more, a new key."""
 
     stage = "report"
     version = 7

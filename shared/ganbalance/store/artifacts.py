@@ -165,7 +165,11 @@ class Artifacts:
         for last in (False, True):  # bytes that were damaged in transit are fetched again
             wanted = {name: file.size for name, file in named.items() if name not in self._verified}
             try:
-                found = transfer.fetch_all(self.store, wanted, self._scratch, str(commit))
+                found = transfer.move(
+                    lambda name, on_bytes: self.store.fetch(name, self._scratch, on_bytes),
+                    wanted,
+                    f"from the store: {commit}",
+                )
             except MissingError as error:
                 raise DataError(f"a file of a committed artifact is missing: {error}; {advice}") from error
             self._verified |= {name: path for name, path in found.items() if sha256_file(path) == named[name].sha256}

@@ -23,11 +23,6 @@ def put_all(store: Store, files: Mapping[str, Path], what: str) -> None:
     move(lambda name, on_bytes: store.put(name, files[name], on_bytes), sizes, f"to the store: {what}")
 
 
-def fetch_all(store: Store, sizes: Mapping[str, int], scratch: Path, what: str) -> dict[str, Path]:
-    """Fetch the bytes under the names into local files: name -> file, as `Store.fetch` gives it."""
-    return move(lambda name, on_bytes: store.fetch(name, scratch, on_bytes), sizes, f"from the store: {what}")
-
-
 def move(one: Callable[[T, OnBytes], R], sizes: Mapping[T, int], what: str) -> dict[T, R]:
     """Do what moves bytes for every item of a known size; show no progress where there is little to move."""
     lock, ended, moved, total = threading.Lock(), threading.Event(), 0, sum(sizes.values())
