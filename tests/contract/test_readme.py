@@ -132,3 +132,7 @@ def test_a_file_of_a_targets_name_does_not_count_as_made() -> None:
     (phony,) = re.findall(r"^\.PHONY: (.*)", said, re.MULTILINE)
     listed = re.findall(r"^([a-z][a-z-]*): ", Path("Makefile").read_text(), re.MULTILINE)
     assert set(listed) <= set(phony.split())
+
+
+def test_no_published_report_is_larger_than_a_page_should_be() -> None:
+    assert not [path for path in Path("reports").rglob("*") if path.is_file() and path.stat().st_size >= 1024**2]
