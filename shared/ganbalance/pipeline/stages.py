@@ -271,7 +271,7 @@ class Report(Stage):
     """Every arm, with its family, and seed compared. `parts` names what it computes and shows: one more, a new key."""
 
     stage = "report"
-    version = 7
+    version = 8
     program = "report"
     allow_missing_inputs = True
 
