@@ -18,7 +18,7 @@ def a_file(tmp_path: Path, content: bytes = b"content") -> Path:
     return path
 
 
-@pytest.mark.parametrize("url", ["ftp://somewhere", ""])
+@pytest.mark.parametrize("url", ["ftp://somewhere", "s3:/bucket/prefix", ""])
 def test_a_url_of_an_unknown_kind_is_refused(url: str) -> None:
     with pytest.raises(ConfigError, match="local folder"):
         open_store(url)

@@ -19,8 +19,8 @@ REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, 
 
 def folder_of(url: str) -> Path:
     """Return the whole path of a store that is a folder. Raises ConfigError for what names none."""
-    if not url or "://" in url or "\0" in url:
-        raise ConfigError(f"store {redacted(url)!r}: a store is a local folder, without '://', or s3://bucket/prefix")
+    if not url or ":/" in url or "\0" in url:
+        raise ConfigError(f"store {redacted(url)!r}: a store is a local folder, without ':/', or s3://bucket/prefix")
     try:
         return Path(url).expanduser().absolute()
     except RuntimeError as error:  # ~somebody who is not here

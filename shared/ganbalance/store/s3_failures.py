@@ -14,7 +14,9 @@ CREDENTIALS = (
     "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, to credentials that this server knows, without "
     "white space around them"
 )
+ENDPOINT = "set AWS_ENDPOINT_URL to the server alone, as in http://host:9000: the bucket is in the store's URL"
 SCHEME = "fix AWS_ENDPOINT_URL: http:// for a port without TLS, https:// for one with it"
+PLAIN = "the server speaks plain HTTP at this port: set AWS_ENDPOINT_URL to the same with http://"
 BUNDLE = "set AWS_CA_BUNDLE (now {bundle}) to the file of the authority that signed the server's certificate"
 OTHER_NAME = "name the server in AWS_ENDPOINT_URL as its certificate does, or set GANBALANCE_S3_ADDRESSING=path"
 # what is said of a connection -> what to change; the first that fits
@@ -25,6 +27,8 @@ CONNECTION = {
     "CERTIFICATE_VERIFY_FAILED": BUNDLE,
     "No such file": BUNDLE,
     "NO_CERTIFICATE": BUNDLE,
+    "WRONG_VERSION_NUMBER": PLAIN,
+    "RECORD_LAYER_FAILURE": PLAIN,  # the same, as newer OpenSSL calls it
     "[SSL: ": SCHEME,
     "Connection was closed": f"see that the server is up, or {SCHEME}",
     "Failed to connect to proxy": "see that http_proxy, https_proxy and no_proxy are right",
@@ -88,12 +92,14 @@ def translate_errors(what: str, permissions: str = PERMISSIONS) -> Iterator[None
         raise _unreachable(what, error) from error
     except (failures.BotoCoreError, ValueError) as error:
         advice = "fix AWS_ENDPOINT_URL and the other AWS_ settings"
-        raise ConfigError(f"{what}: {redacted(str(error))}; {advice}") from error
+        raise ConfigError(f"{what}: {redacted(' '.join(str(error).split()))}; {advice}") from error
 
 
 def _unreachable(what: str, error: Exception) -> GanbalanceError:
     """Return the error that a connection which failed means to a user."""
     said = str(error)
+    if "Invalid header" in said:  # it says which, with the signature
+        return ConfigError(f"{what}: a line break within the credentials or another AWS_ setting; {CREDENTIALS}")
     if isinstance(error, failures.EndpointConnectionError):  # which does not say why
         said += f" ({str(error.kwargs['error']).rpartition(': ')[2]})"
     advice = next(fix for sign, fix in CONNECTION.items() if sign in said)
@@ -104,6 +110,8 @@ def _unreachable(what: str, error: Exception) -> GanbalanceError:
 def _refused(what: str, error: failures.ClientError, permissions: str) -> GanbalanceError:
     """Return the error that the server's answer means to a user."""
     code, status = answer_of(error)
+    if code in MISSING and error.operation_name.startswith("List"):
+        return ConfigError(f"{what}: there is no bucket at this address; {ENDPOINT}")
     if code in MISSING:
         return MissingError(f"{what}: it holds none")
     said = str(error.response.get("Error", {}).get("Message") or code).rstrip(".")

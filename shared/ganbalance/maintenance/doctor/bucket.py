@@ -39,7 +39,7 @@ def _way(bucket: str) -> Iterator[CheckResult]:
     A request that nobody signed gets an answer in S3's own form, and the time.
     """
     with translate_errors("cannot use the S3 settings"):
-        client = s3.make_client(1, signature_version=UNSIGNED, read_timeout=TIMEOUT_S)
+        client = s3.make_client(bucket, 1, signature_version=UNSIGNED, read_timeout=TIMEOUT_S)
         address = client.generate_presigned_url("list_objects_v2", {"Bucket": bucket}).partition("?")[0]
     style = f"{client.meta.config.s3['addressing_style']} style ({s3.ADDRESSING} changes it)"
     yield CheckResult(f"{address}, {style}, region {client.meta.region_name}")

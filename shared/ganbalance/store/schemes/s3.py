@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, suppress
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 import botocore.exceptions as failures
@@ -49,9 +50,10 @@ NOT_SUPPORTED = {"NotImplemented", "501", "InvalidArgument", "InvalidRequest"}
 NO_SUCH_OPERATION = {405, 501}  # status: the server has no such thing at all
 
 
-def make_client(attempts: int | None = None, **more: Any) -> Any:
-    """Make a client as the environment asks for it, with `more` settings of botocore's."""
+def make_client(bucket: str, attempts: int | None = None, **more: Any) -> Any:
+    """Make a client for a bucket as the environment asks for it, with `more` settings of botocore's."""
     attempts = attempts or attempts_set()
+    _check_credentials()
     session = boto3.Session()
     session._session.register_component("data_loader", _descriptions())
     # boto3 itself reads AWS_DEFAULT_REGION and the profile only; AWS_REGION comes first
@@ -60,6 +62,8 @@ def make_client(attempts: int | None = None, **more: Any) -> Any:
     endpoint = session.client("s3", region_name=region).meta.endpoint_url
     if "@" in endpoint:  # it would stand in every message and log
         raise ConfigError("the endpoint's URL carries a name or a password; take them out of AWS_ENDPOINT_URL")
+    if urlsplit(endpoint).path.strip("/").split("/")[0] == bucket:
+        raise ConfigError(f"the endpoint's URL, {endpoint}, names the bucket too; {s3_failures.ENDPOINT}")
     is_amazon = ".amazonaws.com" in endpoint
     config = Config(
         region_name=region,
@@ -93,6 +97,15 @@ def attempts_set() -> int:
     return int(given)
 
 
+def _check_credentials() -> None:
+    """Refuse credentials with white space around them, as `echo` puts into a Secret. Raises ConfigError."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        given = os.environ.get(name, "")
+        if given != given.strip():
+            ends = {"\n": "ends in a newline", "\r": "ends in a carriage return"}
+            raise ConfigError(f"{name} {ends.get(given[-1], 'has blanks around it')}; {s3_failures.CREDENTIALS}")
+
+
 def _addressing(session: boto3.Session, *, is_amazon: bool) -> str:
     """Choose bucket.server/name ("virtual") or server/bucket/name ("path")."""
     if given := os.environ.get(ADDRESSING):
@@ -121,7 +134,7 @@ class S3Store(Store):
         tidy = f"s3://{self.bucket}/{self.prefix}".rstrip("/")
         with translate_errors(f"cannot use the store {tidy}"):
             self._attempts = attempts or attempts_set()
-            self.client = make_client(self._attempts)
+            self.client = make_client(self.bucket, self._attempts)
         self.endpoint = str(self.client.meta.endpoint_url)
         self._transfers = TransferManager(self.client, TRANSFER)
         super().__init__(tidy)
@@ -130,12 +143,12 @@ class S3Store(Store):
     def make(cls, url: str, attempts: int | None = None) -> bool:
         bucket, _ = split_url(url)
         with translate_errors(f"cannot make the bucket of {url}", s3_failures.CREATE_PERMISSIONS):
-            client = make_client(attempts)
+            client = make_client(bucket, attempts)
             try:
                 client.list_objects_v2(Bucket=bucket, MaxKeys=1)  # unlike a HEAD, a refusal has a body that says why
                 return False
             except failures.ClientError as error:
-                if answer_of(error)[1] != 404:  # noqa: PLR2004
+                if answer_of(error)[1] != 404 or answer_of(error)[0] == "NoSuchKey":  # noqa: PLR2004
                     raise
             region = client.meta.region_name
             place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
