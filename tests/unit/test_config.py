@@ -251,6 +251,7 @@ def test_a_malformed_change_is_refused(tmp_path: Path, text: str) -> None:
 
 def test_seeds_are_lists_or_ranges() -> None:
     assert config.parse_seeds("0,3,5") == [0, 3, 5]
+    assert config.parse_seeds("0 3  5") == config.parse_seeds(" 0, 3 ,5 ") == [0, 3, 5]
     assert config.parse_seeds("2..4") == [2, 3, 4]
     with pytest.raises(ConfigError, match="0,1,2"):
         config.parse_seeds("a few")

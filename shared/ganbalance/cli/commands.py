@@ -2,13 +2,16 @@
 
 import argparse
 import inspect
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from ganbalance.k8s.client import Access, Cluster
 from ganbalance.k8s.connection import reach
+from ganbalance.paths import expanded
 from ganbalance.store import Store, open_store
 
 FLAGS = ("namespace", "context", "kubeconfig")
@@ -81,6 +84,15 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r}: give a whole number of at least 1")
     return int(text)
+
+
+def writable(text: str) -> Path:
+    """Parse a flag's value: a folder to write to, which is there or can be made."""
+    path = expanded(text)
+    there = next(one for one in (path.absolute(), *path.absolute().parents) if os.access(one, os.F_OK))
+    if ":/" in text or not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise argparse.ArgumentTypeError(f"cannot write to {text}: {there} is no folder that takes files")
+    return path
 
 
 @contextmanager

@@ -6,7 +6,6 @@ import sys
 import time
 from contextlib import ExitStack
 from importlib.util import find_spec
-from pathlib import Path
 
 from ganbalance import sweep
 from ganbalance.cli import results, sweeps
@@ -16,6 +15,7 @@ from ganbalance.config import Experiment
 from ganbalance.data.datasets import open_dataset
 from ganbalance.errors import EXIT_DONE, ConfigError, UnavailableError
 from ganbalance.models import backbones
+from ganbalance.paths import expanded
 from ganbalance.pipeline import heartbeat, request, resolution, runs
 from ganbalance.pipeline.local import Failure, LocalRunner
 from ganbalance.pipeline.state import State, open_state
@@ -30,7 +30,7 @@ def add_request(parser: argparse.ArgumentParser) -> None:
     """Add the flags that say which experiment."""
     default = request.DEFAULT_EXPERIMENT
     parser.add_argument(
-        "experiment", type=Path, nargs="?", default=default, help=f"an experiment or a sweep (default: {default})"
+        "experiment", type=expanded, nargs="?", default=default, help=f"an experiment or a sweep (default: {default})"
     )
     parser.add_argument("--gan", metavar="NAMES", help='these GANs instead of the experiment\'s, e.g. "dcgan wgan-gp"')
     request.add_overrides(parser)
@@ -83,7 +83,7 @@ def _run(flags: argparse.Namespace, record: runs.Record, state: State) -> int:
 
 @command(
     "plan", "jobs/experiments/honest.yaml", add_request, request.add_store, add_access,
-    flag("--record", type=Path, metavar="FILE",
+    flag("--record", type=expanded, metavar="FILE",
          help="keep the run's record in the store, and its name in FILE as a flag: the programs take @FILE"),
 )  # fmt: skip
 def plan(flags: argparse.Namespace) -> None:

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ganbalance.cli.commands import access, add_access, command, flag, is_named
+from ganbalance.cli.commands import access, add_access, command, flag, is_named, writable
 from ganbalance.data import pictures
 from ganbalance.data.listing import image_files
 from ganbalance.errors import ConfigError, DataError
 from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.operations import latest
+from ganbalance.paths import expanded
 from ganbalance.pipeline import request, runs
 from ganbalance.pipeline.export import export, export_model
 from ganbalance.pipeline.state import State
@@ -31,7 +32,7 @@ from ganbalance.store import open_store
 if TYPE_CHECKING:
     from ganbalance.training.model_folder import Classifier
 
-OUT = flag("--out", type=Path, default=Path("out"), help="where the report is written (default: out)")
+OUT = flag("--out", type=writable, default="out", help="where the report is written (default: out)")
 MOST_COUNTED, LONGEST_NAME = 12, 60  # of classes that a line on the terminal names
 BATCH = 256  # as many as features are made of at a time
 
@@ -56,8 +57,8 @@ def fetch_report(flags: argparse.Namespace) -> None:
 @command(
     "export", "--run quick-1a2b3c4d --to pngs/", "--run quick-1a2b3c4d --model keep/",
     flag("--run", required=True, help="a run, as 'ganbalance plan' names it"),
-    flag("--to", type=Path, metavar="FOLDER", help="images: a folder that is empty or new"),
-    flag("--model", type=Path, metavar="DIR", help="or a classifier: a folder that is empty or new"),
+    flag("--to", type=writable, metavar="FOLDER", help="images: a folder that is empty or new"),
+    flag("--model", type=writable, metavar="DIR", help="or a classifier: a folder that is empty or new"),
     flag("--seed", type=int, help="only this seed's images, or the classifier of this seed"),
     flag("--gan", help="only this GAN's images beside the real ones"),
     flag("--split", action="store_true",
@@ -95,8 +96,8 @@ def export_run(flags: argparse.Namespace) -> None:
 
 @command(
     "table", "reports/quick/summary.json", "reports --into reports/README.md",
-    flag("what", type=Path, help="a summary.json that the report wrote, or a folder of reports"),
-    flag("--into", type=Path, metavar="FILE", help="replace the table between its markers in FILE"),
+    flag("what", type=expanded, help="a summary.json that the report wrote, or a folder of reports"),
+    flag("--into", type=expanded, metavar="FILE", help="replace the table between its markers in FILE"),
 )  # fmt: skip
 def table(flags: argparse.Namespace) -> None:
     """Print a report's table in markdown, or of a folder of reports a line each; or put it into a markdown file."""
@@ -134,9 +135,9 @@ def write_report(state: State, folder: Path) -> bool:
 
 @command(
     "predict", "keep/ images/ --to predictions.csv",
-    flag("model", type=Path, metavar="DIR", help="a folder that 'ganbalance export --model' wrote"),
-    flag("images", type=Path, nargs="+", metavar="IMAGES", help="image files, or folders of them"),
-    flag("--to", type=Path, metavar="FILE", help="a CSV file (default: standard output)"),
+    flag("model", type=expanded, metavar="DIR", help="a folder that 'ganbalance export --model' wrote"),
+    flag("images", type=expanded, nargs="+", metavar="IMAGES", help="image files, or folders of them"),
+    flag("--to", type=expanded, metavar="FILE", help="a CSV file (default: standard output)"),
     flag("--rule", choices=("fair", "as-trained", "deployment"), default="fair",
          help="the class shares it decides for: equal ones (fair, the default), those in training, those in the data"),
 )  # fmt: skip

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ganbalance import sweep
 from ganbalance.cli import text
-from ganbalance.cli.commands import access, add_access, command, flag
+from ganbalance.cli.commands import access, add_access, command, flag, writable
 from ganbalance.errors import ConfigError, DataError, GanbalanceError
 from ganbalance.k8s import manifest
 from ganbalance.k8s.client import Cluster
@@ -30,7 +30,7 @@ from ganbalance.sweep import Member
 
 def requested(flags: argparse.Namespace) -> tuple[Member, ...]:
     """Read the experiments that the flags of `experiments.add_request` ask for. Raises ConfigError."""
-    only_gans = None if flags.gan is None else flags.gan.split()
+    only_gans = None if flags.gan is None else flags.gan.replace(",", " ").split()
     return request.experiments(flags.experiment, sets=flags.set, seeds=flags.seeds, only_gans=only_gans)
 
 
@@ -92,7 +92,7 @@ def gpu_bound(flags: argparse.Namespace, of_runs: Sequence[Record], left: Sequen
 @command(
     "compare", "keep-ratio-shirt-0-2-1a2b3c4d keep-ratio-shirt-0-02-5e6f7a8b --out out/keep-ratio",
     flag("runs", nargs="+", metavar="RUN", help="two runs or more that have reports"),
-    flag("--out", type=Path, default=Path("out/compare"), metavar="DIR",
+    flag("--out", type=writable, default="out/compare", metavar="DIR",
          help="where it is written (default: out/compare)"),
     request.add_store, add_access,
 )  # fmt: skip

@@ -71,12 +71,12 @@ def write_yaml(given: Mapping[str, Any]) -> str:
 
 
 def parse_seeds(text: str) -> list[int]:
-    """Parse seeds from "0,1,5" or "0..9" (both ends included). Raises ConfigError."""
+    """Parse seeds from "0,1,5", "0 1 5" or "0..9" (both ends included). Raises ConfigError."""
     seeds: list[int] = []
     if match := re.fullmatch(r"(\d+)\.\.(\d+)", text.strip()):
         seeds = list(range(int(match[1]), int(match[2]) + 1))
-    elif re.fullmatch(r"\d+(,\d+)*", text.replace(" ", "")):
-        seeds = [int(part) for part in text.split(",")]
+    elif re.fullmatch(r"\d+((\s*,\s*|\s+)\d+)*", text.strip()):
+        seeds = [int(part) for part in re.findall(r"\d+", text)]
     if not seeds:
         raise ConfigError(f"seeds {text!r}: give numbers from 0 up as 0,1,2 or a rising range as 0..9")
     return seeds

@@ -14,6 +14,7 @@ from ganbalance.data.pictures import Fit
 from ganbalance.data.split import Split
 from ganbalance.errors import ConfigError, DataError
 from ganbalance.keys import digest, sha256_file
+from ganbalance.paths import expanded
 
 LONGEST_FOLDER = 255
 """Bytes in a name on the file systems that are in use."""
@@ -26,10 +27,7 @@ def folder(pattern: str, seed: int, class_name: str) -> Path:
             f"synthetic.images = {pattern!r}: every seed has other training images, so its generator is another one; "
             "write {seed} where the folders differ, and {class} where classes do"
         )
-    try:
-        named = str(Path(pattern).expanduser())  # before a class whose name begins with ~
-    except RuntimeError as error:
-        raise ConfigError(f"synthetic.images = {pattern!r}: {error}") from error
+    named = str(expanded(pattern, "synthetic.images ="))  # before a class whose name begins with ~
     return Path(named.replace("{seed}", str(seed)).replace("{class}", class_folder(class_name)))
 
 

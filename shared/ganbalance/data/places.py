@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from ganbalance.data import cache
 from ganbalance.errors import ConfigError, DataError
 from ganbalance.keys import digest
+from ganbalance.paths import expanded
 from ganbalance.progress import Progress
 from ganbalance.store import Store, open_store
 
@@ -39,10 +40,7 @@ def local(place: str, key: str = "dataset.path") -> Path:
     elif place.startswith(S3):
         return _mirrored(place)
     else:
-        try:
-            path = Path(place).expanduser()
-        except RuntimeError as error:
-            raise ConfigError(f"{key} = {place!r}: {error}") from error
+        path = expanded(place, f"{key} =")
     if not path.exists():
         raise DataError(f"{key} = {place!r}: there is no such file or folder")
     return path

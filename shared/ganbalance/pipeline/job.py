@@ -23,6 +23,7 @@ from ganbalance.data.images import TaskImages
 from ganbalance.data.split import Split
 from ganbalance.errors import EXIT_BUG, EXIT_DONE, ConfigError, DataError, GanbalanceError, UnavailableError
 from ganbalance.frozen import dump
+from ganbalance.paths import expanded
 from ganbalance.pipeline import heartbeat, provenance, request, runs
 from ganbalance.pipeline.checkpoints import Checkpoints
 from ganbalance.pipeline.parser import Parser
@@ -239,7 +240,7 @@ def _check_inputs_stand(node: Node, state: State, commits: Mapping[str, Commit])
 def _parser(name: str, doc: str) -> argparse.ArgumentParser:
     parser = Parser(prog=name, description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--experiment", type=Path, metavar="FILE", help="an experiment, e.g. jobs/experiments/quick.yaml")
+    what.add_argument("--experiment", type=expanded, metavar="FILE", help="such as jobs/experiments/quick.yaml")
     what.add_argument("--run", help="a run whose record is in the store")
     request.add_store(parser)
     parser.add_argument("--seed", type=int, help="only the stages of this seed, and what they need of this program")

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ganbalance.errors import ConfigError, UnavailableError
+from ganbalance.paths import expanded
 from ganbalance.store.base import Entry, MissingError, OnBytes, Store, Unfinished, ignore, redacted
 
 TEMPORARY = ".tmp"
@@ -21,10 +22,7 @@ def folder_of(url: str) -> Path:
     """Return the whole path of a store that is a folder. Raises ConfigError for what names none."""
     if not url or ":/" in url or "\0" in url:
         raise ConfigError(f"store {redacted(url)!r}: a store is a local folder, without ':/', or s3://bucket/prefix")
-    try:
-        return Path(url).expanduser().absolute()
-    except RuntimeError as error:  # ~somebody who is not here
-        raise ConfigError(f"store {url!r}: {error}; give the folder's whole path") from error
+    return expanded(url, "store").absolute()
 
 
 class LocalStore(Store):

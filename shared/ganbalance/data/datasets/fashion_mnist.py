@@ -14,6 +14,7 @@ from ganbalance.data import cache, debian
 from ganbalance.data.datasets.base import Counts, Dataset, Images
 from ganbalance.errors import DataError
 from ganbalance.keys import digest
+from ganbalance.paths import expanded
 
 CLASSES = [
     "T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot",
@@ -37,7 +38,7 @@ class FashionMnist(Dataset):
     side_px = 28
 
     def __init__(self, settings: config.FashionMnist) -> None:
-        self._explicit = Path(settings.folder).expanduser() if settings.folder else None
+        self._explicit = expanded(settings.folder, "dataset.folder =") if settings.folder else None
 
     def classes(self) -> list[str]:
         return CLASSES

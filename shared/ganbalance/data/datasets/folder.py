@@ -7,6 +7,7 @@ from ganbalance.data.listing import Listing, walk
 from ganbalance.data.own_images import OwnImages
 from ganbalance.data.places import local_folders
 from ganbalance.errors import DataError
+from ganbalance.paths import expanded
 from ganbalance.plurals import plural
 
 
@@ -35,6 +36,6 @@ class Folder(OwnImages):
                 found = groups.by_pattern(named.pattern, list(below.values()))
             else:
                 root = local_folders(self._settings.path)[0][1]
-                found = groups.by_column(root / named.csv, named.column, list(below))
+                found = groups.by_column(root / expanded(named.csv, "dataset.groups.csv ="), named.column, list(below))
             listing.entries = [replace(entry, group=group) for entry, group in zip(listing.entries, found, strict=True)]
         return listing

@@ -10,6 +10,7 @@ from typing import ClassVar
 from ganbalance.errors import ConfigError, DataError
 from ganbalance.keys import sha256_file
 from ganbalance.models.lazy import F, Tensor, nn, torch
+from ganbalance.paths import expanded
 
 
 class Backbone(ABC):
@@ -40,7 +41,7 @@ class Backbone(ABC):
     def weights_file(self, explicit: str | None) -> Path:
         """Return `explicit`, or the published file, downloaded if need be. Raises DataError."""
         if explicit:
-            path = Path(explicit).expanduser()
+            path = expanded(explicit, "classifier.weights =")
             if not path.is_file():
                 raise DataError(f"classifier.weights = {explicit!r}: there is no such file")
             return path
