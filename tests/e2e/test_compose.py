@@ -241,9 +241,9 @@ def test_an_authority_of_ones_own_is_shown_to_every_program_as_the_document_says
 
 def test_the_gpu_file_gives_a_gpu_to_what_computes(project: Project) -> None:
     services = settings(project, "--file=compose.yaml", "--file=compose.gpu.yaml")["services"]
-    assert {name for name, service in services.items() if "deploy" in service} == {
-        "train-gan", "synthesize", "train-classifier",
-    }  # fmt: skip
+    computing = {"train-gan", "synthesize", "train-classifier"}
+    assert {name for name, service in services.items() if "deploy" in service} == computing
+    assert {name for name, one in services.items() if "GANBALANCE_GPUS" in one.get("environment", {})} == computing
     images = {name: service["image"].rpartition("-")[2] for name, service in services.items() if name != "minio"}
     assert {image for name, image in images.items() if image != "report"} == {"cuda"}
     assert {name for name, image in images.items() if image == "report"} == {"bucket", "report", "fetch-report"}

@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from ganbalance import cli
+from ganbalance.config import GPUS
 from ganbalance.pipeline import request, runs
 from ganbalance.store import open_store
 from jobs import imbalance
@@ -219,6 +221,17 @@ def test_files_that_changed_after_the_plan_are_noticed(
     np.savez(tmp_path / "own.npz", **arrays | {"images": 255 - arrays["images"]})
     assert imbalance.main(["--run", run, "--store", str(lab.store)]) == BAD_DATA
     assert "changed since the run was planned" in one_line(capsys.readouterr().err)
+
+
+def test_a_container_that_asks_for_a_gpu_and_sees_none_trains_on_nothing(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv(GPUS, "1")
+    assert lab.program("imbalance") == 0  # it computes on none
+    capsys.readouterr()
+    assert lab.program("train-gan") == BAD_CONFIG
+    assert re.search(r"^train-gan: device = 'auto' in a container that asks for a GPU: ", capsys.readouterr().err, re.M)
 
 
 def test_a_class_without_test_images_is_reported_before_anything_trains(

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from ganbalance.config import PodResources
+from ganbalance.config import GPUS, PodResources
 from ganbalance.errors import ConfigError, DataError
 from ganbalance.k8s import manifest
 from ganbalance.k8s.manifest import GPU_RESOURCE, Manifest, Round
 from ganbalance.pipeline import runs
 from ganbalance.pipeline.plan import Node
-from ganbalance.pipeline.runs import group_of, job_name
+from ganbalance.pipeline.runs import Submission, group_of, job_name
+from tests.unit.k8s_run import plan_record
 
 GPU, MIG = "nvidia.com/gpu", "nvidia.com/mig-1g.10gb"
 ROUND = Round("tiny-0123abcd-train-gan-dcgan-2", "train-gan-dcgan", number=2, submission=3, stages=("a/0", "a/1", "b"))
@@ -23,7 +24,7 @@ def template(gpu: str | None = None) -> Manifest:
     """As the API server gives one back, with what kustomize and a user may have added."""
     limits = {"cpu": "4", "memory": "8Gi"} | ({gpu: "1"} if gpu else {})
     spec: dict[str, Any] = {
-        "restartPolicy": "Never",
+        "restartPolicy": "Never", "activeDeadlineSeconds": 3600,
         "containers": [
             {"name": "sidecar", "image": "other"},
             {
@@ -156,6 +157,45 @@ def test_no_gpus_where_there_are_none_change_nothing() -> None:
 def test_gpus_without_the_gpu_component_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"asks for 1 GPUs.*gpu component"):
         job(gpus=1)
+
+
+@pytest.mark.parametrize(("gpus", "given"), [(None, "1"), (2, "2"), (0, None)])
+def test_a_program_learns_of_the_gpus_that_its_container_asks_for(gpus: int | None, given: str | None) -> None:
+    found = {one["name"]: one["value"] for one in program(job(template(GPU), gpus=gpus)).get("env", [])}
+    assert found.get(GPUS) == given
+    assert GPUS not in str(job())
+
+
+@pytest.fixture
+def gpus_of(tiny: dict[str, Any]) -> Callable[..., dict[str, int]]:
+    """How many GPUs the pods of each stage ask for, where templates ask for one, with these `resources`."""
+
+    def made(**resources: Any) -> dict[str, int]:
+        experiment, plan = (record := plan_record(tiny | {"resources": resources})).experiment, record.plan
+        templates = {name: template(GPU) for name in manifest.TEMPLATES}
+        submission = Submission(run=plan.run, number=1, parallel=1, pending_s=1, templates=templates)
+        found = {}
+        for node in plan.nodes:
+            made = manifest.next_job(experiment, plan.run, submission, [node], {}, parallelism=1)
+            found[node.stage] = int(program(made)["resources"]["limits"].get(GPU, 0))
+        hours = manifest.gpu_hours(experiment, templates, list(plan.nodes))
+        assert hours == sum(found[node.stage] for node in plan.nodes)
+        return found
+
+    return made
+
+
+def test_stages_that_never_touch_a_gpu_ask_for_none(gpus_of: Callable[..., dict[str, int]]) -> None:
+    found = gpus_of()
+    assert {name for name, gpus in found.items() if gpus} == {"train-gan", "synthesize", "features"}
+    assert found.keys() > {"backbone", "train-classifier", "imbalance", "report"}
+    of_program = gpus_of(pods={"train-classifier": {"gpus": 2}, "synthesize": {"gpus": 0}})
+    assert {name: gpus for name, gpus in of_program.items() if gpus} == {"train-gan": 1, "features": 2}
+
+
+def test_an_experiment_on_the_cpu_asks_for_no_gpu(gpus_of: Callable[..., dict[str, int]]) -> None:
+    assert not any(gpus_of(device="cpu").values())
+    assert any(gpus_of(device="cuda").values())
 
 
 # ---- what an exit code means ---------------------------------------------------------------------------------------

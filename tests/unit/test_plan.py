@@ -330,6 +330,13 @@ def test_what_a_pod_gets_is_named_by_a_program_or_a_stage(tiny: Settings) -> Non
         plan_of(tiny | {"resources": {"pods": pods}})
 
 
+@pytest.mark.parametrize("name", ["report", "backbone"])
+def test_a_gpu_for_what_uses_none_is_refused(tiny: Settings, name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^resources.pods.{name}.gpus: it uses none; these do: features, filter, "):
+        plan_of(tiny | {"resources": {"pods": {name: {"gpus": 1}}}})
+    assert plan_of(tiny | {"resources": {"pods": {name: {"gpus": 0}, "train-classifier": {"gpus": 1}}}})
+
+
 def test_what_a_stage_leaves_open_is_said_by_its_program(tiny: Settings) -> None:
     pods = {"train-classifier": {"cpu": "2", "gpus": 1}, "features": {"gpus": 0}}
     resources = config.check(tiny | {"resources": {"pods": pods}}, where="test.yaml").resources

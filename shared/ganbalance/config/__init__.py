@@ -155,6 +155,10 @@ class Prices(Frozen):
     currency: str = Field(pattern=r"^\S{1,8}$", description="what the prices are in, as it is printed: EUR")
 
 
+GPUS = "GANBALANCE_GPUS"
+"""The environment variable that says how many GPUs a container asks for."""
+
+
 class PodResources(Frozen):
     """What a pod of one program or stage gets on a cluster, instead of what its pod template says."""
 

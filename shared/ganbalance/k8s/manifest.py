@@ -8,7 +8,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ganbalance.config import Experiment, PodResources
+from ganbalance.config import GPUS, Experiment, PodResources
 from ganbalance.errors import ConfigError, DataError
 from ganbalance.pipeline import runs, stages
 from ganbalance.pipeline.plan import Node
@@ -142,6 +142,8 @@ def _give(spec: Manifest, program: Manifest, resources: PodResources, gpu: str |
             )
         granted.setdefault("limits", {})[gpu] = str(resources.gpus)
         granted.get("requests", {}).pop(gpu, None)  # follows from the limit
+    if (amount := granted.get("limits", {}).get(gpu)) is not None:
+        program.setdefault("env", []).append({"name": GPUS, "value": str(amount)})
 
 
 def _without_gpu(spec: Manifest, granted: Manifest, gpu: str) -> None:
@@ -189,8 +191,15 @@ def next_job(  # noqa: PLR0913 - all that a Job depends on
     number = 1 + max((of.number for of in map(Round.of, there.values()) if of.group == group), default=0)
     name = runs.job_name(run, group, number)
     of = Round(name, group, number, submission.number, tuple(node.name for node in nodes))
-    asked = experiment.resources.of_pods(first.stage, first.program)
+    asked = _asked(experiment, first)
     return stage_job(run, of, submission.templates[first.program], asked, parallelism=parallelism)
+
+
+def _asked(experiment: Experiment, node: Node) -> PodResources:
+    """Say what is asked for the pods of a stage: no GPU where nothing would use it."""
+    asked = experiment.resources.of_pods(node.stage, node.program)
+    is_used = node.kind.uses_gpu and experiment.resources.device != "cpu"
+    return asked if is_used else asked.model_copy(update={"gpus": 0})
 
 
 def gpu_hours(experiment: Experiment, templates: dict[str, Manifest], nodes: list[Node]) -> float:
@@ -198,7 +207,7 @@ def gpu_hours(experiment: Experiment, templates: dict[str, Manifest], nodes: lis
     hours = 0.0
     for node in nodes:
         template = templates[node.program]
-        gpus = experiment.resources.of_pods(node.stage, node.program).gpus
+        gpus = _asked(experiment, node).gpus
         if gpus is None:
             resource = template["metadata"].get("annotations", {}).get(GPU_RESOURCE)
             gpus = int(container_of(template["template"]).get("resources", {}).get("limits", {}).get(resource, 0))

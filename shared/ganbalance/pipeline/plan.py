@@ -89,7 +89,7 @@ class Plan(Frozen):
 
 def make_plan(experiment: Experiment) -> Plan:
     """Plan the stages of `experiment`. Raises ConfigError for what cannot work, DataError if own images are missing."""
-    stages.check_names(experiment.resources.pods)
+    stages.check_pods(experiment.resources.pods)
     source = open_dataset(experiment.dataset)
     source, dataset = resolution.dataset(experiment, source)
     of_folds = folds.notes(experiment, source, dataset)

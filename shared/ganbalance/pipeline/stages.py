@@ -5,7 +5,7 @@ code behind a stage changes the bytes it writes: every key that rests on it chan
 Classes are numbered here as the task numbers them, by class index: negative 0 and positive 1 for a pair.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import product
 from typing import Any, ClassVar, Literal
 
@@ -21,6 +21,7 @@ from ganbalance.config import (
     NetworkTraining,
     Noise,
     PaperTraining,
+    PodResources,
     Prices,
     Statistics,
     Trained,
@@ -38,6 +39,7 @@ class Stage(Frozen):
     stage: ClassVar[str]
     version: ClassVar[int] = 1
     program: ClassVar[str]
+    uses_gpu: ClassVar[bool] = False  # computes on `resources.device`; its pods may ask for a GPU
     beside: ClassVar[str | None] = None  # planned for every node of that stage, as its input of that name, and its data
     allow_missing_inputs: ClassVar[bool] = False  # runs without the inputs that failed, and is keyed by the others
 
@@ -85,6 +87,7 @@ class TrainGan(Stage):
     stage = "train-gan"
     version = 2
     program = "train-gan"
+    uses_gpu = True
 
     gan: str
     settings: dict[str, Any]
@@ -97,6 +100,7 @@ class Synthesize(Stage):
 
     stage = "synthesize"
     program = "synthesize"
+    uses_gpu = True
 
     n: Amount
     class_index: int
@@ -111,6 +115,7 @@ class Filter(Stage):
 
     stage = "filter"
     program = "synthesize"
+    uses_gpu = True
 
     by: Choice
     canvas: Fit
@@ -160,6 +165,7 @@ class Features(Stage):
 
     stage = "features"
     program = "train-classifier"
+    uses_gpu = True
 
     backbone: str
     side_px: int
@@ -195,6 +201,7 @@ class TrainNetwork(Stage):
 
     stage = "train-network"
     program = "train-classifier"
+    uses_gpu = True
 
     removed: str | None
     matched: Amount | None
@@ -235,6 +242,7 @@ class TrainPaperClassifier(Stage):
     stage = "train-paper-classifier"
     version = 2
     program = "train-classifier"
+    uses_gpu = True
 
     removed: str | None
     method: Choice
@@ -317,8 +325,11 @@ def synthetic_role(class_index: int) -> str:
 ALL: dict[str, type[Stage]] = {stage.stage: stage for stage in Stage.__subclasses__()}
 
 
-def check_names(given: Iterable[str]) -> None:
-    """Raise ConfigError for an entry of `resources.pods` that names no stage and no program."""
+def check_pods(given: Mapping[str, PodResources]) -> None:
+    """Raise ConfigError for an entry of `resources.pods` that names no stage and no program, or whose GPU idles."""
     names = sorted({*ALL, *(kind.program for kind in ALL.values())})
     if unknown := [name for name in given if name not in names]:
         raise ConfigError(f"resources.pods.{unknown[0]}: no program or stage; choose among {', '.join(names)}")
+    computing = sorted({name for kind in ALL.values() if kind.uses_gpu for name in (kind.stage, kind.program)})
+    if idle := [name for name, asked in given.items() if asked.gpus and name not in computing]:
+        raise ConfigError(f"resources.pods.{idle[0]}.gpus: it uses none; these do: {', '.join(computing)}")
