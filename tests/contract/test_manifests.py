@@ -187,6 +187,11 @@ def test_programs_learn_of_their_store_from_a_config_map_and_a_secret(local: lis
     }
 
 
+def test_every_pod_is_part_of_ganbalance(objects: list[Manifest]) -> None:
+    for where, pod in manifests.pod_templates(objects):
+        assert pod["metadata"]["labels"]["app.kubernetes.io/part-of"] == "ganbalance", where
+
+
 def test_a_program_knows_the_name_of_its_pod(objects: list[Manifest]) -> None:
     for template in templates(objects).values():
         (name,) = (one for one in program(template)["env"] if one["name"] == "GANBALANCE_POD")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ganbalance import __version__
 from ganbalance.config import GPUS, PodResources
 from ganbalance.errors import ConfigError, DataError
 from ganbalance.k8s import manifest
@@ -76,16 +77,21 @@ def test_labels_say_what_a_job_is_and_keep_what_the_template_has() -> None:
     expected = {
         "ganbalance.io/part": "stage", "ganbalance.io/run": "tiny-0123abcd", "ganbalance.io/group": "train-gan-dcgan",
         "ganbalance.io/round": "2", "ganbalance.io/submission": "3", "app.kubernetes.io/part-of": "ganbalance",
-        "kueue.x-k8s.io/queue-name": "batch",
+        "kueue.x-k8s.io/queue-name": "batch", "app.kubernetes.io/instance": "tiny-0123abcd",
+        "app.kubernetes.io/version": __version__, "app.kubernetes.io/managed-by": "ganbalance",
     }  # fmt: skip
     made = job()
     assert made["metadata"]["labels"] == expected
     assert made["spec"]["template"]["metadata"]["labels"] == expected | {"app.kubernetes.io/component": "stage"}
+    assert all(re.fullmatch(r"[a-z0-9]([a-zA-Z0-9._-]{0,61}[a-z0-9])?", value) for value in expected.values())
+    assert manifest.driver_job("tiny-0123abcd", 3, template())["metadata"]["labels"].items() >= {
+        "app.kubernetes.io/instance": "tiny-0123abcd", "app.kubernetes.io/version": __version__,
+    }.items()  # fmt: skip
 
 
 def test_annotations_are_kept_but_for_those_about_the_template_itself() -> None:
     made = job(template(GPU))
-    assert made["metadata"]["annotations"].keys() == {"team.example/cost"}
+    assert made["metadata"]["annotations"] == {"team.example/cost": "42", "ganbalance.io/stages": "0=a/0, 1=a/1, 2=b"}
     assert made["spec"]["template"]["metadata"]["annotations"] == {"a.example/b": "c"}
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from ganbalance.config import Experiment
 from ganbalance.k8s import diagnosis, manifest, status
 from ganbalance.k8s.client import Cluster
-from ganbalance.k8s.manifest import CAUSE, GROUP, QUEUE, Manifest, Round
+from ganbalance.k8s.manifest import CAUSE, GROUP, QUEUE, Manifest, Round, by_index
 from ganbalance.k8s.operations import keep_log
 from ganbalance.k8s.status import ClusterSnapshot, completed, name_of, observe
 from ganbalance.pipeline import heartbeat, runs, stages
@@ -149,7 +149,7 @@ class Driver:
             of = Round.of(job)
             stages = plural(len(of.stages), "stage")
             if diagnosis.terminal(job) is None:
-                self._emit(job, "Started", f"{of.group}, round {of.number}: {stages}")
+                self._emit(job, "Started", f"{of.group}, round {of.number}: {stages}: {by_index(of.stages)}")
             elif of.submission != self._submission.number and f"{name}.started" not in self._emitted:
                 pass  # an older driver has emitted it; what the Job left behind may have been deleted since
             elif failed := status.failures(self._state, snapshot, job):

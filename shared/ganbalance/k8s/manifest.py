@@ -8,6 +8,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ganbalance import __version__
 from ganbalance.config import GPUS, Experiment, PodResources
 from ganbalance.errors import ConfigError, DataError
 from ganbalance.pipeline import runs, stages
@@ -21,7 +22,8 @@ DOMAIN = "ganbalance.io"
 RUN, PART, GROUP, ROUND, SUBMISSION, TEMPLATE = (
     f"{DOMAIN}/{name}" for name in ("run", "part", "group", "round", "submission", "template")
 )
-CAUSE, GPU_RESOURCE = (f"{DOMAIN}/{name}" for name in ("cause", "gpu-resource"))
+CAUSE, GPU_RESOURCE, INDEXES = (f"{DOMAIN}/{name}" for name in ("cause", "gpu-resource", "stages"))
+INSTANCE, VERSION, MANAGED_BY = (f"app.kubernetes.io/{name}" for name in ("instance", "version", "managed-by"))
 QUEUE = "kueue.x-k8s.io/queue-name"
 CONTAINER = "program"
 STAGES = "--stages"
@@ -67,7 +69,9 @@ def stage_job(run: str, of: Round, template: Manifest, resources: PodResources, 
         "maxFailedIndexes": len(of.stages),  # a stage that fails blocks what reads it, and nothing else
         "podFailurePolicy": _policy(FailJob=[ConfigError.exit_code], FailIndex=[DataError.exit_code]),
     }
-    return _job(of.job, template, labels, spec, ["--run", run, STAGES, *of.stages], resources)
+    made = _job(of.job, template, labels, spec, ["--run", run, STAGES, *of.stages], resources)
+    made["metadata"]["annotations"][INDEXES] = by_index(of.stages)
+    return made
 
 
 def driver_job(run: str, submission: int, template: Manifest) -> Manifest:
@@ -79,6 +83,11 @@ def driver_job(run: str, submission: int, template: Manifest) -> Manifest:
     }
     arguments = ["--run", run, "--submission", str(submission)]
     return _job(job_name(run, DRIVER, submission), template, labels, spec, arguments, PodResources())
+
+
+def by_index(stages: Sequence[str]) -> str:
+    """Write which stage each index of a Job is, for people."""
+    return ", ".join(f"{index}={stage}" for index, stage in enumerate(stages))
 
 
 def container_of(pod: Manifest) -> Manifest:
@@ -103,6 +112,7 @@ def _job(  # noqa: PLR0913 - what a Job is made of
     resources: PodResources,
 ) -> Manifest:  # fmt: skip
     given = template["metadata"]
+    labels = labels | {INSTANCE: labels[RUN], VERSION: __version__, MANAGED_BY: "ganbalance"}
     common = {name: value for name, value in given.get("labels", {}).items() if name != TEMPLATE} | labels
     # without those that are about the template as an object
     annotations = {
