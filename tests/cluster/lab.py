@@ -21,7 +21,7 @@ BACKBONE, SEED_0, SEED_1 = "backbone", "imbalance/seed-0", "imbalance/seed-1"
 FIRST = {BACKBONE, SEED_0, SEED_1}  # the stages that wait for no pod; `submit` makes the dataset itself
 BLOCKED = {"features/real", "train-classifier/none/seed-0", "train-classifier/none/seed-1", "report"}
 PROGRAMS = ("imbalance", "train-classifier")  # of the first stages
-OF_PODS = ("nodeSelector",)  # what of a change is about the pod and not about its container
+OF_PODS = ("nodeSelector", "activeDeadlineSeconds")  # what of a change is about the pod and not about its container
 
 SMALL: Manifest = {
     "requests": {"cpu": "10m", "memory": "32Mi", "ephemeral-storage": "16Mi"},

@@ -52,6 +52,8 @@ FAILING: dict[str, Manifest] = {
         "env": [{"name": "GANBALANCE_STORE", "value": "s3://no-such-bucket"}],
         "resources": SMALL | {"limits": {"memory": "512Mi"}},
     },
+    "late": script(SLEEP, activeDeadlineSeconds=5),
+    "disk-full": script(f"head -c 100M /dev/zero >/tmp/full; {SLEEP}"),
     "data-or-bug": by_index(ends(65, "stages/dataset/x is corrupt"), ends(1, "KeyError: a bug")),
 }
 
@@ -106,6 +108,20 @@ def test_a_stage_that_is_tried_again_says_how_it_ended_before(lab: Lab, failing:
     run = failing["data-or-bug"]
     said = lab.deployed.wait_for("another try", lambda: _if_starts(lab.causes(run)[SEED_1], "try "), run)
     assert re.fullmatch(r"try [2-4]; before: exit 1 \(a bug\): KeyError: a bug", said)
+
+
+@pytest.mark.parametrize(
+    ("name", "cause"),
+    [
+        ("late", r"DeadlineExceeded: \S+ was not done within 5 s; raise activeDeadlineSeconds in the PodTemplate .*"),
+        ("disk-full", r"Evicted: Pod ephemeral .* containers 64Mi; raise resources\.pods\.\S+\.ephemeral_storage$"),
+    ],
+    ids=["a deadline", "a full disk"],
+)
+def test_a_limit_that_ends_a_pod_is_reported_with_its_setting(
+    lab: Lab, failing: dict[str, str], name: str, cause: str
+) -> None:
+    lab.wait_for_causes(failing[name], rf"(try [2-4]; before: )?{cause}")
 
 
 def _if_starts(cause: str, start: str) -> str | None:

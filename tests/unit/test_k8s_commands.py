@@ -14,7 +14,7 @@ from ganbalance.errors import Stopped
 from ganbalance.k8s import connection
 from ganbalance.k8s.client import Access, Cluster
 from ganbalance.k8s.driver import Driver
-from ganbalance.k8s.manifest import RUN
+from ganbalance.k8s.manifest import QUEUE, RUN
 from ganbalance.pipeline import runs
 from tests.cluster_double import KUEUE
 from tests.job_controller import Outcome, Runs, Unmade, Waits
@@ -114,6 +114,7 @@ def test_a_job_that_waits_in_a_queue_says_what_the_queue_says(bench: Bench) -> N
     bench.submit()
     bench.step(bench.run)
     job = bench.double.object("Job", f"{bench.run}-dataset-1")
+    job["metadata"]["labels"][QUEUE] = "team"
     bench.double.add(job | {"spec": job["spec"] | {"suspend": True}})
     assert "suspended: its queue has not let it in" in bench.type("status", "--run", bench.run)[1]
     bench.double.kinds |= KUEUE
@@ -124,6 +125,17 @@ def test_a_job_that_waits_in_a_queue_says_what_the_queue_says(bench: Bench) -> N
         "status": {"conditions": [pending]},
     })  # fmt: skip
     assert "Pending: insufficient unused quota" in bench.type("status", "--run", bench.run)[1]
+
+
+def test_a_job_that_somebody_suspended_waits_for_no_queue(bench: Bench) -> None:
+    bench.double.ticks_on_list = False
+    bench.submit()
+    bench.step(bench.run)
+    job = bench.double.object("Job", f"{bench.run}-dataset-1")
+    bench.double.add(job | {"spec": job["spec"] | {"suspend": True}})
+    said = bench.type("status", "--run", bench.run)[1]
+    undo = f'kubectl --namespace tests patch job {bench.run}-dataset-1 --patch \'{{"spec": {{"suspend": false}}}}\''
+    assert f"suspended, and not by a queue; let it go on: {undo}" in said
 
 
 def test_what_a_driver_outside_of_the_cluster_does_is_watched_to_its_end(

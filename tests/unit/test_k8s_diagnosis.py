@@ -11,6 +11,7 @@ from ganbalance.k8s.manifest import CAUSE
 Object = dict[str, Any]
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+OVER_LIMIT = "Pod ephemeral local storage usage exceeds the total limit of containers"
 NEVER = datetime.fromtimestamp(0, UTC)
 
 
@@ -162,6 +163,47 @@ def test_a_pod_that_the_kubelet_ended_says_why(state: Object | None) -> None:
     assert diagnosis.end(evicted) == "Evicted: The node was low on resource: ephemeral-storage."
     late = pod("Failed", state=state, reason="DeadlineExceeded", message="Pod was active on the node longer than")
     assert diagnosis.end(late) == "DeadlineExceeded: Pod was active on the node longer than"
+
+
+def test_a_pod_past_its_deadline_says_how_long_that_was_and_where_it_is_set() -> None:
+    said = "Pod was active on the node longer than the specified deadline"
+    late = pod("Failed", reason="DeadlineExceeded", message=said)
+    late["spec"]["activeDeadlineSeconds"] = 7200
+    assert diagnosis.end(late) == (
+        "DeadlineExceeded: train-gan-dcgan was not done within 7,200 s; raise activeDeadlineSeconds in the PodTemplate "
+        "train-gan (k8s/base/templates/train-gan.yaml, or a patch in your overlay) and apply it again (make deploy)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "fix"),
+    [
+        (f"{OVER_LIMIT} 64Mi", "raise resources.pods.train-gan.ephemeral_storage"),
+        (
+            'Container program exceeded its local ephemeral storage limit "64Mi"',
+            "raise resources.pods.train-gan.ephemeral_storage",
+        ),
+        ('Usage of EmptyDir volume "tmp" exceeds the limit "1Gi"', f"raise its sizeLimit {diagnosis.TEMPLATE}"),
+    ],
+    ids=["of all containers", "of one container", "of a volume"],
+)
+def test_a_pod_that_filled_its_disk_says_how_much_it_had_and_where_that_is_set(said: str, fix: str) -> None:
+    full = pod("Failed", state=ended(137), reason="Evicted", message=f"{said}. ")
+    assert diagnosis.end(full) == f"Evicted: {said}; {fix}"
+
+
+@pytest.mark.parametrize(
+    ("status", "setting"),
+    [
+        ({"state": ended(137, "OOMKilled")}, "memory"),
+        ({"reason": "Evicted", "message": f"{OVER_LIMIT} 2Gi. "}, "ephemeral-storage"),
+    ],
+)  # fmt: skip
+def test_a_limit_of_the_drivers_is_raised_in_its_template(status: Object, setting: str) -> None:
+    driver = pod("Failed", **status)
+    driver["metadata"]["labels"] = {"ganbalance.io/part": "driver"}
+    said = diagnosis.end(driver).rpartition("; ")[2]
+    assert said.startswith(f"raise {setting} in the PodTemplate driver (k8s/base/templates/driver.yaml, ")
 
 
 def test_a_pod_that_says_nothing_is_said_to() -> None:

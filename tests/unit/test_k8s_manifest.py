@@ -135,6 +135,8 @@ def test_what_the_experiment_asks_for_is_requested_and_the_limit() -> None:
         "requests": {"cpu": "500m", "memory": "12Gi"}, "limits": {"cpu": "500m", "memory": "12Gi"},
     }  # fmt: skip
     assert program(job(memory="12Gi"))["resources"]["requests"] == {"cpu": "1", "memory": "12Gi"}
+    with_disk = program(job(ephemeral_storage="4Gi"))["resources"]  # also where the template says nothing of it
+    assert with_disk["requests"]["ephemeral-storage"] == with_disk["limits"]["ephemeral-storage"] == "4Gi"
 
 
 @pytest.mark.parametrize("gpu", [GPU, MIG])

@@ -164,6 +164,7 @@ class PodResources(Frozen):
 
     cpu: Quantity | None = Field(None, description="cores, as Kubernetes writes them: 2 or 500m")
     memory: Quantity | None = Field(None, description="bytes, as Kubernetes writes them: 8Gi")
+    ephemeral_storage: Quantity | None = Field(None, description="bytes of /tmp, which has its own limit, and logs")
     gpus: int | None = Field(None, ge=0, le=16, description="0 trains on the CPU also where the cluster has GPUs")
 
 

@@ -9,12 +9,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from ganbalance.config import PodResources
 from ganbalance.errors import ConfigError, DataError, Stopped, UnavailableError
-from ganbalance.k8s.manifest import CAUSE, CONTAINER, GROUP, PROGRAMS, Manifest, container_of, stage_of
+from ganbalance.k8s.manifest import CAUSE, CONTAINER, DRIVER, GROUP, PROGRAMS, Manifest, container_of, stage_of
+from ganbalance.pipeline import stages
 
 DEPLOY = "apply the manifests (make deploy), or name another --namespace"
 MAKE_SECRET = "make it (k8s/README.md), or let make deploy do so"  # noqa: S105 - no password
-TEMPLATE = "in the pod template (k8s/base, or a patch in your overlay) and apply it again (make deploy)"
+APPLY = "or a patch in your overlay) and apply it again (make deploy)"
+TEMPLATE = f"in the pod template (k8s/base, {APPLY}"
 IMAGE = "name another in the overlay, or by IMAGE, TAG and REGISTRY of make deploy"
 LOADED = "copy it into the nodes (make load, imagePullPolicy: IfNotPresent)"
 REACHABLE = f"{LOADED}, or push it where they reach it (make push deploy REGISTRY=...)"
@@ -105,24 +108,44 @@ def unmade(job: Manifest, events: Iterable[Manifest]) -> Diagnosis | None:
 
 
 def end(pod: Manifest) -> str:
-    """Say how a pod failed, and the limit that was too small when it was memory."""
-    status = pod.get("status", {})
-    found = _terminated(pod)
+    """Say how a pod failed, and the limit that was too small when it was one."""
+    status, found = pod.get("status", {}), _terminated(pod)
+    name = pod["metadata"].get("labels", {}).get(GROUP, "the driver")
     if found and found.get("reason") == "OOMKilled":
         limit = container_of(pod).get("resources", {}).get("limits", {}).get("memory", "none")
-        name = pod["metadata"].get("labels", {}).get(GROUP, "the stage")
-        raising = f"raise resources.pods.{stage_of(pod)}.memory"
-        return f"OOMKilled: {name} needs more than its memory limit of {limit}; {raising}"
+        return f"OOMKilled: {name} needs more than its memory limit of {limit}; {_raise(pod, 'memory')}"
     disrupted = [one for one in status.get("conditions", ()) if one["type"] == "DisruptionTarget"]
     if disrupted and disrupted[0].get("status") == "True":
         return f"{disrupted[0].get('reason', 'Disrupted')}: {_line(disrupted[0].get('message'))}"
     if status.get("reason"):  # Evicted, DeadlineExceeded, NodeLost
-        return f"{status['reason']}: {_line(status.get('message'))}"
+        return _ended_by_node(pod, name, status["reason"], _line(status.get("message")))
     if not found:
         return "ended without a message"
     code, message = found.get("exitCode", 0), _termination_message(found.get("message"))
     ended = f"exit {code} ({MEANING[code]})" if code in MEANING else f"exit {code}"
     return f"{ended}: {message or _line(found.get('reason'))}"
+
+
+def _ended_by_node(pod: Manifest, name: str, reason: str, said: str) -> str:
+    """Say why its node ended a pod, and the setting where that is a limit of the pod's own."""
+    limit_s = pod["spec"].get("activeDeadlineSeconds")
+    if reason == "DeadlineExceeded" and limit_s:
+        return f"{reason}: {name} was not done within {limit_s:,} s; {_raise(pod, 'activeDeadlineSeconds')}"
+    if "EmptyDir volume" in said:
+        return f"{reason}: {said.rstrip('.')}; raise its sizeLimit {TEMPLATE}"
+    if "ephemeral" in said and "limit" in said:  # of all containers, or of one
+        return f"{reason}: {said.rstrip('.')}; {_raise(pod, 'ephemeral_storage')}"
+    return f"{reason}: {said}"
+
+
+def _raise(pod: Manifest, limit: str) -> str:
+    """Say where to raise a limit: where a user asks for what a stage gets, or else in the template."""
+    stage = stage_of(pod, default=DRIVER)
+    if limit in PodResources.model_fields and stage != DRIVER:
+        return f"raise resources.pods.{stage}.{limit}"
+    program = stages.ALL[stage].program if stage in stages.ALL else DRIVER
+    written = limit.replace("_", "-")
+    return f"raise {written} in the PodTemplate {program} (k8s/base/templates/{program}.yaml, {APPLY}"
 
 
 def last_end(pods: Iterable[Manifest]) -> str:

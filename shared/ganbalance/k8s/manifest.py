@@ -139,7 +139,8 @@ def _job(  # noqa: PLR0913 - what a Job is made of
 def _give(spec: Manifest, program: Manifest, resources: PodResources, gpu: str | None) -> None:
     """Set what the experiment asks for; what it leaves open is the template's to say."""
     granted = program.setdefault("resources", {})
-    for name, amount in (("cpu", resources.cpu), ("memory", resources.memory)):
+    asked = {"cpu": resources.cpu, "memory": resources.memory, "ephemeral-storage": resources.ephemeral_storage}
+    for name, amount in asked.items():
         if amount is not None:
             granted.setdefault("requests", {})[name] = granted.setdefault("limits", {})[name] = amount
     if resources.gpus == 0 and gpu:

@@ -11,7 +11,7 @@ from ganbalance.frozen import Frozen
 from ganbalance.k8s import diagnosis
 from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.diagnosis import advised
-from ganbalance.k8s.manifest import DRIVER, PART, ROUND, RUN, SUBMISSION, Manifest, Round, stages_of
+from ganbalance.k8s.manifest import DRIVER, PART, QUEUE, ROUND, RUN, SUBMISSION, Manifest, Round, stages_of
 from ganbalance.pipeline import runs
 from ganbalance.pipeline.plan import Node
 from ganbalance.pipeline.state import State
@@ -19,6 +19,7 @@ from ganbalance.pipeline.state import State
 JOB_NAME, JOB_INDEX = "batch.kubernetes.io/job-name", "batch.kubernetes.io/job-completion-index"
 # how a driver ends that did its work: the rows of the stages say what failed
 STAGES_FAILED = f"exit {DataError.exit_code} ({diagnosis.MEANING[DataError.exit_code]}): "
+LET_GO = """--patch '{"spec": {"suspend": false}}'"""
 HAS_RESULT = ("done", "diverged")
 
 
@@ -191,7 +192,7 @@ def _live(job: Manifest, pods: Sequence[Manifest], last: Manifest | None, snapsh
     tries = sum(diagnosis.phase(pod) == "Failed" for pod in pods)
     again = f"try {tries + 1}; before: {diagnosis.last_end(pods)}" if tries else ""
     if last is None or diagnosis.phase(last) in ("Failed", "Succeeded"):
-        suspended = "suspended: its queue has not let it in" if job["spec"].get("suspend") else ""
+        suspended = _suspended(job) if job["spec"].get("suspend") else ""
         return {"state": "queued", "cause": suspended or diagnosis.cause(job, [], snapshot.events) or again}
     created = diagnosis.when(last["metadata"]["creationTimestamp"])
     if diagnosis.phase(last) == "Running":
@@ -199,6 +200,14 @@ def _live(job: Manifest, pods: Sequence[Manifest], last: Manifest | None, snapsh
         return {"state": "running", "cause": again, "since": diagnosis.when(started) if started else created}
     met = diagnosis.waiting(last, snapshot.events)
     return {"state": "pending", "cause": met.cause if met else again, "since": created}
+
+
+def _suspended(job: Manifest) -> str:
+    """Say who holds a Job back: a queue, or else a person, whose command has to be undone."""
+    if QUEUE in job["metadata"]["labels"]:
+        return "suspended: its queue has not let it in"
+    undo = f"kubectl --namespace {job['metadata']['namespace']} patch job {name_of(job)} {LET_GO}"
+    return f"suspended, and not by a queue; let it go on: {undo}"
 
 
 def _ended(thing: Manifest | None) -> datetime | None:
