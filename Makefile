@@ -24,6 +24,9 @@ REQUEST = $(ASKED) --store "$(STORE)"
 # every target that has a help text
 .PHONY: $(shell sed -nE 's/^([a-z-]+):.*## .*/\1/p' $(MAKEFILE_LIST))
 
+# what messages say to type
+run plan submit render status watch cancel fetch-report doctor logs resume clean-run: export GANBALANCE_CALLED := make
+
 help: ## this list
 	@sed -nE 's/^##@ ?//p; s/^([a-z-]+):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 17
 
@@ -117,7 +120,7 @@ cancel: ## stop a run on the cluster; what is committed stays
 fetch-report: ## write the report of a run on the cluster to out/ (RUN=)
 doctor: ## check the cluster: manifests, quota, GPUs and store, each failure with its fix
 logs: ## what a stage printed (STAGE=train-gan/dcgan, default: the driver)
-resume: ## resume a run that was cancelled or failed (RUN=)
+resume: ## resume a run that was cancelled or failed (RUN=, default: the last submitted)
 submit: flags = $(ASKED) $(DRIVEN)
 render: flags = $(ASKED) $(PODS)
 logs: flags = $(if $(STAGE),--stage "$(STAGE)")

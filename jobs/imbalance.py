@@ -15,6 +15,7 @@ import sys
 
 import numpy as np
 
+from ganbalance.called import typed
 from ganbalance.data.datasets import open_dataset
 from ganbalance.data.images import TaskImages
 from ganbalance.data.split import class_counts, draw
@@ -32,7 +33,7 @@ def dataset(ctx: JobContext) -> None:
     source.ensure()
     source = source.of([label for labels in declared.classes for label in labels])
     if source.fingerprint() != declared.fingerprint:
-        raise DataError("the dataset's files changed since the run was planned; start it again with 'ganbalance run'")
+        raise DataError(f"the dataset's files changed since the run was planned; start it again with '{typed('run')}'")
     chosen = TaskImages.select(source.load(), declared.classes, declared.class_names)
     chosen.check_every_class_is_tested()
     chosen.save(ctx.folder)

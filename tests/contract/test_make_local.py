@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ganbalance import called
 from ganbalance.pipeline import heartbeat
 from ganbalance.store import open_store
 
@@ -43,6 +44,16 @@ class Bench:
     def install_docker(self) -> None:
         (self.tools / "docker").write_text(DOCKER)
         (self.tools / "docker").chmod(0o755)
+
+    def install_ganbalance(self, script: str) -> None:
+        """A stand-in for the program, in an environment that is ready with VENV=."""
+        (self.folder / "bin").mkdir()
+        (self.folder / "bin" / "ganbalance").write_text(script)
+        (self.folder / "bin" / "ganbalance").chmod(0o755)
+        (self.folder / "ready").touch()
+        for name in ("requirements.lock", "pyproject.toml"):
+            (self.folder / name).touch()
+            os.utime(self.folder / name, (0, 0))
 
     def dotenv(self, *lines: str) -> None:
         """What Compose reads from the shell and from .env."""
@@ -173,18 +184,26 @@ def test_clean_of_a_run_that_is_not_named_asks_the_program_and_deletes_nothing_h
     (bench.folder / ".store").mkdir()
     (bench.folder / ".store" / "store.json").touch()
     (bench.folder / "out").mkdir()
-    (bench.folder / "bin").mkdir()
-    (bench.folder / "bin" / "ganbalance").write_text("#!/bin/bash\necho $* >>$NOTES/calls; exit 2\n")
-    (bench.folder / "bin" / "ganbalance").chmod(0o755)
-    (bench.folder / "ready").touch()
-    for name in ("requirements.lock", "pyproject.toml"):
-        (bench.folder / name).touch()
-        os.utime(bench.folder / name, (0, 0))
+    bench.install_ganbalance("#!/bin/bash\necho $* >>$NOTES/calls; exit 2\n")
     assert bench.make("clean-run", "VENV=.", "YES=1", *run).returncode != 0
     namespace = "team" if len(run) > 1 else "ganbalance"
     assert (bench.folder / "calls").read_text() == f"clean --namespace {namespace}\n"
     assert (bench.folder / ".store").exists()
     assert (bench.folder / "out").exists()
+
+
+def test_the_program_knows_that_make_called_it_and_takes_the_last_run_unless_one_is_named(bench: Bench) -> None:
+    bench.install_ganbalance("#!/bin/bash\necho $GANBALANCE_CALLED: $*\n")
+    for command, target in called.TARGETS.items():
+        assert bench.make(target, "VENV=.").stdout.startswith(f"make: {command} ")
+    assert bench.make("data", "VENV=.").stdout == ": data get\n"
+    assert bench.make("resume", "VENV=.").stdout == "make: resume --namespace ganbalance\n"
+    assert bench.make("resume", "VENV=.", "RUN=a-1").stdout == "make: resume --namespace ganbalance --run a-1\n"
+
+
+def test_make_alone_lists_its_targets(bench: Bench) -> None:
+    (bench.tools / "expand").symlink_to(str(shutil.which("expand")))
+    assert "this list" in bench.make().stdout
 
 
 @pytest.mark.parametrize("store", ["", " "])

@@ -152,7 +152,8 @@ def test_what_a_driver_outside_of_the_cluster_does_is_watched_to_its_end(
     assert code == 0
     assert "dataset  running\n" in said
     assert "dataset  done\n" in said
-    assert "to resume: ganbalance resume" in said
+    none = "no driver in the cluster: nothing there starts what is missing"
+    assert f"{none}; type: ganbalance resume --run {run} --namespace tests" in said
 
 
 @pytest.mark.parametrize("command", ["status", "watch", "logs", "cancel", "clean", "resume", "fetch-report"])

@@ -4,10 +4,12 @@ import argparse
 import dataclasses
 import json
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 
+from ganbalance.called import typed
 from ganbalance.cli.commands import FLAGS, access, add_access, command, flag, is_named
 from ganbalance.errors import GanbalanceError
 from ganbalance.k8s import preflight
@@ -39,12 +41,13 @@ def examine(flags: argparse.Namespace) -> int:
     """
     where = {"store": flags.store}  # of a cluster the checks find it out
     if flags.cluster or is_named(flags):
-        given = " ".join(f"--{name} {value}" for name in FLAGS if (value := getattr(flags, name)))
-        what, again = "the cluster", f"ganbalance doctor {given or '--cluster'}"
-        then = f"ganbalance submit jobs/experiments/quick.yaml {given}".rstrip()
+        named = {f"--{name}": value for name in FLAGS if (value := getattr(flags, name))}
+        given = shlex.join(word for pair in named.items() for word in pair)
+        what, again = "the cluster", typed(f"doctor {given or '--cluster'}")
+        then = typed(f"submit jobs/experiments/quick.yaml {given}".rstrip())
         checks = _of_cluster(flags, where)
     else:
-        what, again, then = "the store", "ganbalance doctor", f"ganbalance run --store {redacted(flags.store)}"
+        what, again, then = "the store", typed("doctor"), typed(f"run --store {shlex.quote(redacted(flags.store))}")
         checks = doctor.examine(flags.store)
     found: list[Finding] = []
     for finding in checks:

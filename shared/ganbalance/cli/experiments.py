@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from importlib.util import find_spec
 
 from ganbalance import sweep
+from ganbalance.called import program, typed
 from ganbalance.cli import results, sweeps
 from ganbalance.cli.commands import add_access, command, flag, is_named, positive
 from ganbalance.cli.text import table
@@ -110,7 +111,7 @@ def plan(flags: argparse.Namespace) -> None:
         runs.submit(store, records[0])
         flags.record.write_text(f"--run={records[0].plan.run}\n")
     elif len(members) > 1:
-        print(f"the stages of one: ganbalance plan {flags.experiment} {sweep.which(members)}")
+        print(f"the stages of one: {program()} plan {flags.experiment} {sweep.which(members)}")
 
 
 @command("data get", "jobs/experiments/quick.yaml", add_request)
@@ -163,7 +164,7 @@ def _preflight(experiment: Experiment, state: State) -> None:
     if find_spec("torch") is None:
         raise ConfigError(
             "stages train with torch, which is not installed here; install ganbalance[train], "
-            "or have them run where it is ('ganbalance submit')"
+            f"or have them run where it is ('{typed('submit')}')"
         )
     if experiment.resources.device == "cuda":  # any other choice can be had, and torch takes seconds to say so
         from ganbalance.training import device

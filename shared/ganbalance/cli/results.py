@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ganbalance.called import typed
 from ganbalance.cli.commands import access, add_access, command, flag, is_named, writable
 from ganbalance.data import pictures
 from ganbalance.data.listing import image_files
@@ -47,7 +48,7 @@ def fetch_report(flags: argparse.Namespace) -> None:
     store, run = open_store(flags.store), flags.run
     if run is None:
         if not is_named(flags):
-            raise ConfigError("which run? name it with --run; 'ganbalance store ls' lists the runs")
+            raise ConfigError(f"which run? name it with --run; '{typed('store ls')}' lists the runs")
         run = latest(Cluster(access(flags)))
     with runs.opened(store, run) as (_record, state):
         if not write_report(state, flags.out / run):

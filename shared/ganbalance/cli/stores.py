@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import yaml
 
+from ganbalance.called import typed
 from ganbalance.cli import text
 from ganbalance.cli.commands import add_access, command, flag, positive
 from ganbalance.errors import ConfigError, DataError, UnavailableError
@@ -123,7 +124,7 @@ def cp(flags: argparse.Namespace) -> None:
     if copied.missing:
         missing = plural(copied.missing, "stage")
         print(f"{missing} of the run not done in {source.url}, and so not here either")
-    print(f"next: ganbalance fetch-report --run {flags.run} --store {target.url}")
+    print(f"next: {typed(f'fetch-report --run {flags.run} --store {shlex.quote(target.url)}')}")
 
 
 @command(
@@ -139,7 +140,7 @@ def gc(flags: argparse.Namespace) -> None:
     store = _opened(flags)
     found = collect(store, age)
     kept = sweep(store, found) if flags.delete else found.old
-    again = f"ganbalance store gc --store {shlex.quote(store.url)} --older-than {flags.older_than} --delete"
+    again = typed(f"store gc --store {shlex.quote(store.url)} --older-than {flags.older_than} --delete")
     then = None if flags.delete else again
     data = {
         "garbage": [

@@ -6,6 +6,7 @@ import sys
 
 import yaml
 
+from ganbalance.called import typed
 from ganbalance.cli import experiments, sweeps
 from ganbalance.cli.commands import add_access, command, connected, flag, positive
 from ganbalance.config import OwnImages
@@ -14,7 +15,7 @@ from ganbalance.k8s import diagnosis, manifest, preflight
 from ganbalance.k8s.client import Access, Cluster
 from ganbalance.k8s.connection import templates
 from ganbalance.k8s.driver import Driver
-from ganbalance.k8s.operations import next_submission
+from ganbalance.k8s.operations import latest, next_submission
 from ganbalance.k8s.status import drivers, name_of, observe
 from ganbalance.maintenance.doctor import findings
 from ganbalance.pipeline import request, runs
@@ -56,17 +57,17 @@ def submit(flags: argparse.Namespace) -> None:
             _start(flags, cluster, store, record, is_new=True)
         if len(records) > 1:
             names = " ".join(record.plan.run for record in records)
-            print(f"when all are done: ganbalance compare {names} {cluster.flags}")
+            print(f"when all are done: {typed(f'compare {names} {cluster.flags}')}")
 
 
 @command(
-    "resume", "--run quick-1a2b3c4d", flag("--run", required=True, help="a run that was submitted before"),
+    "resume", "--run quick-1a2b3c4d", flag("--run", help="a run (default: the one that was submitted last)"),
     PARALLEL_FLAG, PENDING_FLAG, DRIVER_FLAG, add_access,
 )  # fmt: skip
 def resume(flags: argparse.Namespace) -> None:
     """Resume a run that was cancelled or has failed stages; needs no experiment."""
     with connected(flags) as (cluster, store):
-        _start(flags, cluster, store, runs.load(store, flags.run), is_new=False)
+        _start(flags, cluster, store, runs.load(store, flags.run or latest(cluster)), is_new=False)
 
 
 @command(
@@ -101,9 +102,9 @@ def _start(flags: argparse.Namespace, cluster: Cluster, store: Store, record: ru
     missing = state.unsettled(record.plan.nodes)
     print(f"run {run}: {plural(len(record.plan.nodes), 'stage')}, {len(missing)} to run, store {store.url}")
     if not missing:
-        print(f"already done; next: ganbalance fetch-report --run {run} {cluster.flags}")
+        print(f"already done; next: {typed(f'fetch-report --run {run} {cluster.flags}')}")
         return
-    then = f"next: ganbalance watch --run {run} {cluster.flags}"
+    then = f"next: {typed(f'watch --run {run} {cluster.flags}')}"
     if at_work := [job for job in drivers(cluster, run) if diagnosis.terminal(job) is None]:
         print(f"under way already, driven by the Job {name_of(at_work[0])}; {then}")
         return
@@ -135,8 +136,8 @@ def _drive_here(cluster: Cluster, record: runs.Record, state: State, submission:
     except (KeyboardInterrupt, Stopped) as error:
         where = f"--run {submission.run} {cluster.flags}"
         raise Stopped(
-            f"stopped; the Jobs that have started go on. To resume: ganbalance resume {where} --driver local; "
-            f"to stop them: ganbalance cancel {where}"
+            f"stopped; the Jobs that have started go on. To resume: {typed(f'resume {where} --driver local')}; "
+            f"to stop them: {typed(f'cancel {where}')}"
         ) from error
 
 

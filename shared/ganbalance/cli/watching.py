@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 
+from ganbalance.called import typed
 from ganbalance.cli import text
 from ganbalance.cli.commands import add_access, command, connected, flag
 from ganbalance.cli.stores import JSON, KEY_CHARS
@@ -88,7 +89,7 @@ def cancel(flags: argparse.Namespace) -> None:
             runs.load(store, run)  # or it is none
     print(
         f"cancelled {run}: {plural(found, 'Job')} deleted, what is committed is kept; "
-        f"to resume: ganbalance resume --run {run} {cluster.flags}"
+        f"to resume: {typed(f'resume --run {run} {cluster.flags}')}"
     )
 
 
@@ -148,11 +149,12 @@ def _summary(run: str, rows: Sequence[Row], driver: DriverRow, cluster: str) -> 
     cause = f" ({driver.cause})" if driver.cause else ""
     where = f"--run {run} {cluster}"
     if all(row.state in status.HAS_RESULT for row in rows):
-        then = f"next: ganbalance fetch-report {where}"
+        then = f"next: {typed(f'fetch-report {where}')}"
     elif _is_over(rows, driver):
-        then = f"to resume: ganbalance resume {where}"
+        none = "no driver in the cluster: nothing there starts what is missing; type: "
+        then = f"{none if driver.state == 'none' else 'to resume: '}{typed(f'resume {where}')}"
     else:
-        then = f"for its logs: ganbalance logs {where} --stage STAGE"
+        then = f"for its logs: {typed(f'logs {where} --stage STAGE')}"
     return f"run {run}: {counted}; driver: {driver.state}{cause}\n{then}"
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ganbalance.called import typed
 from ganbalance.data import pictures
 from ganbalance.data.images import TaskImages
 from ganbalance.data.listing import image_files
@@ -63,7 +64,7 @@ def fingerprint(path: Path) -> str:
 def check_unchanged(path: Path, planned: str) -> None:
     """Raise DataError where the files are not those that the run was planned with."""
     if fingerprint(path) != planned:
-        raise DataError(f"the images in {path} changed since the run was planned; start it again with 'ganbalance run'")
+        raise DataError(f"the images in {path} changed since the run was planned; start it again with '{typed('run')}'")
 
 
 def load(path: Path, data: TaskImages, fit: Fit) -> NDArray[np.uint8]:

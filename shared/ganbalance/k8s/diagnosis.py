@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from ganbalance.called import typed
 from ganbalance.config import PodResources
 from ganbalance.errors import ConfigError, DataError, Stopped, UnavailableError
 from ganbalance.k8s.manifest import CAUSE, CONTAINER, DRIVER, GROUP, PROGRAMS, Manifest, container_of, stage_of
@@ -29,7 +30,7 @@ FIXES = {
     "ImagePullBackOff": REACHABLE,
     "ErrImagePull": REACHABLE,
     "CreateContainerConfigError": "make what is missing (make deploy; the Secret: k8s/README.md)",
-    "exceeded quota": "ask for less in {setting}, delete what is finished (ganbalance clean --run RUN), "
+    "exceeded quota": "ask for less in {setting}, delete what is finished ({clean}), "
     "or raise the quota (kubectl describe quota)",
     "violates PodSecurity": f"set what it names {TEMPLATE}",
     "failed quota": f"a quota of the namespace wants them of every container, so set them {TEMPLATE}",
@@ -64,7 +65,8 @@ MEANING = {
 
 def fix_for(message: str, setting: str = "resources.pods of the experiment") -> str:
     """Say what to do about a message of Kubernetes; empty where nobody knows. `setting` is where resources are set."""
-    return next((fix for part, fix in FIXES.items() if part in message), "").replace("{setting}", setting)
+    fix = next((fix for part, fix in FIXES.items() if part in message), "")
+    return fix.replace("{setting}", setting).replace("{clean}", typed("clean --run RUN --namespace NAMESPACE"))
 
 
 def advised(cause: str) -> str:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from ganbalance.called import typed
 from ganbalance.errors import ConfigError, UnavailableError
 from ganbalance.k8s import diagnosis
 from ganbalance.k8s.client import Cluster
@@ -76,7 +77,8 @@ def logs(cluster: Cluster, store: Store, run: str, stage: str) -> Iterator[tuple
     if not kept and not pods:
         runs.load(store, run)
         raise ConfigError(
-            f"run {run} has not started a stage {stage!r}; 'ganbalance status' lists its stages, 'driver' is the driver"
+            f"run {run} has not started a stage {stage!r}; '{typed(f'status --run {run} {cluster.flags}')}' lists its "
+            "stages, 'driver' is the driver"
         )
     # a stage has one pod at a time, so when one was made comes after all that the one before it wrote
     made = {Path(entry.name).stem: (Path(entry.name).parent.as_posix(), entry.modified) for entry in entries}
@@ -101,7 +103,7 @@ def check_is_ours(cluster: Cluster, store: Store, run: str, mine: str) -> None:
         raise UnavailableError(
             f"run {run} in the store {store.url} is in use by {worker.what} ({worker.process}){more}, since "
             f"{worker.since:%Y-%m-%d %H:%M} UTC, last seen {ago.total_seconds():.0f} s ago; nothing was deleted: stop "
-            "it there (Ctrl-C, or ganbalance cancel in its namespace), then run the same command again; what was "
+            f"it there (Ctrl-C, or {typed('cancel')} in its namespace), then run the same command again; what was "
             f"killed counts as dead {heartbeat.DEAD_AFTER.total_seconds():.0f} s after it was last seen"
         )
 
