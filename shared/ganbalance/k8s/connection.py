@@ -21,6 +21,7 @@ from ganbalance.k8s.diagnosis import DEPLOY, MAKE_SECRET
 from ganbalance.k8s.manifest import DRIVER, TEMPLATES, Manifest, container_of
 from ganbalance.pipeline.signals import stoppable
 from ganbalance.store import S3_SCHEME
+from ganbalance.store.base import CLUSTER, SECRET, SERVICE
 
 Values = dict[str, str]
 
@@ -32,12 +33,13 @@ NO_PROXY = ("NO_PROXY", "no_proxy")
 FILES = ("_FILE", "_BUNDLE")  # settings that name a file end so: this machine has its own, if it needs any
 
 
-def variables(cluster: Cluster, container: Manifest) -> tuple[Values, list[str]]:
-    """Read a container's environment, as far as it can be read, and list the sources that whoever asks may not read.
+def variables(cluster: Cluster, container: Manifest) -> tuple[Values, list[str], Values]:
+    """Read a container's environment, as far as it can be read; list the sources that whoever asks may not read.
 
+    The third is what came from a Secret: variable -> the Secret's name.
     Raises ConfigError for what is missing, which keeps pods from starting.
     """
-    given, hidden, problems = Values(), list[str](), Values()
+    given, hidden, problems, secrets = Values(), list[str](), Values(), Values()
     for one in (*container.get("envFrom", ()), *container.get("env", ())):
         for ref, found in (one.get("valueFrom") or one).items():
             if not ref.startswith(("configMap", "secret")):
@@ -51,15 +53,15 @@ def variables(cluster: Cluster, container: Manifest) -> tuple[Values, list[str]]
                 continue
             if values is None and not found.get("optional"):
                 problems[f"no {source} in namespace {cluster.namespace}"] = MAKE_SECRET if kind == "Secret" else DEPLOY
-            elif not key:
-                given |= values or {}
-            elif values and key in values:
-                given[one["name"]] = values[key]
+            elif not key or (values and key in values):
+                new = {one["name"]: values[key]} if values and key else values or {}
+                given |= new
+                secrets |= dict.fromkeys(new, found["name"]) if kind == "Secret" else {}
             elif not found.get("optional"):
                 problems[f"{source} has no key {key}"] = f"add the key, or {DEPLOY}"
     if problems:
         raise ConfigError(f"{', '.join(problems)}; {', and '.join(dict.fromkeys(problems.values()))}")
-    return given | {one["name"]: one["value"] for one in container.get("env", ()) if "value" in one}, hidden
+    return given | {one["name"]: one["value"] for one in container.get("env", ()) if "value" in one}, hidden, secrets
 
 
 def _data(cluster: Cluster, kind: str, name: str) -> Values | None:
@@ -83,9 +85,10 @@ def templates(cluster: Cluster) -> dict[str, Manifest]:
 def reach(cluster: Cluster) -> Iterator[str]:
     """Provide the URL of the namespace's store; while the block lasts this process has the settings to reach it.
 
-    They are the driver's. What may not be read is left out, and the user's own credentials have to do.
+    They are the driver's. What may not be read is left out, and the user's own credentials have to do. Advice names
+    where they are from.
     """
-    settings, _hidden = variables(cluster, container_of(templates(cluster)[DRIVER]["template"]))
+    settings, _hidden, secrets = variables(cluster, container_of(templates(cluster)[DRIVER]["template"]))
     url = settings.get(STORE, "")
     if not url.startswith(S3_SCHEME):
         raise ConfigError(
@@ -96,6 +99,8 @@ def reach(cluster: Cluster) -> Iterator[str]:
         name: value for name, value in settings.items()
         if name.startswith(("AWS_", "GANBALANCE_")) and not name.endswith(FILES)
     }  # fmt: skip
+    secret = secrets.get("AWS_ACCESS_KEY_ID")
+    ours |= {SECRET: f"{secret} in namespace {cluster.namespace}" if secret else "", CLUSTER: cluster.flags}
     with _forwarded(cluster, settings.get(ENDPOINT, "")) as endpoint, _environment(ours | endpoint):
         yield url
 
@@ -138,7 +143,8 @@ def _forwarded(cluster: Cluster, endpoint: str) -> Iterator[dict[str, str]]:
         try:
             with stoppable("stopped"):
                 near = _near_port(process, Path(output.name), f"{namespace}/{name}")
-                yield {ENDPOINT: urlunsplit(address._replace(netloc=f"{LOOPBACK}:{near}"))} | _past_proxies()
+                through = {SERVICE: f"{namespace}/{name}"} | _past_proxies()
+                yield {ENDPOINT: urlunsplit(address._replace(netloc=f"{LOOPBACK}:{near}"))} | through
         finally:
             process.terminate()
             process.wait(timeout=READY_S)

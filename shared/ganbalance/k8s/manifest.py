@@ -15,6 +15,7 @@ from ganbalance.pipeline import runs, stages
 from ganbalance.pipeline.plan import Node
 from ganbalance.pipeline.runs import Submission, job_name
 from ganbalance.pipeline.state import State
+from ganbalance.store.base import SECRET
 
 Manifest = dict[str, Any]
 
@@ -126,6 +127,8 @@ def _job(  # noqa: PLR0913 - what a Job is made of
             f"the PodTemplate {given['name']} has no container {CONTAINER!r}; apply the ones in k8s/ (make deploy)"
         )
     program["args"] = arguments
+    if secrets := [one["secretRef"]["name"] for one in program.get("envFrom", ()) if "secretRef" in one]:
+        program["env"] = [*program.get("env", ()), {"name": SECRET, "value": " or ".join(secrets)}]
     _give(pods["spec"], program, resources, given.get("annotations", {}).get(GPU_RESOURCE))
     pods["metadata"] = {**pods.get("metadata", {}), "labels": pods.get("metadata", {}).get("labels", {}) | common}
     return {

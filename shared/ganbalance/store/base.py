@@ -17,6 +17,9 @@ from typing import ClassVar
 from ganbalance.errors import ConfigError, DataError
 
 MARKER = "store.json"
+# for advice to whoever uses a cluster's settings, in its pods or elsewhere: the Secret that decides, the Service behind
+# a tunnel, the flags that lead a command there
+SECRET, SERVICE, CLUSTER = "GANBALANCE_S3_SECRET", "GANBALANCE_S3_SERVICE", "GANBALANCE_CLUSTER"
 GUESSABLE = 4  # characters; a shorter secret is part of any word
 OnBytes = Callable[[int], object]  # called with how many more bytes were moved, from any thread; EndedError ends it
 

@@ -7,18 +7,22 @@ from contextlib import contextmanager
 import botocore.exceptions as failures
 from s3transfer.exceptions import RetriesExceededError
 
+from ganbalance.called import typed
 from ganbalance.errors import ConfigError, GanbalanceError, UnavailableError
-from ganbalance.store.base import MissingError, redacted
+from ganbalance.store.base import CLUSTER, SECRET, SERVICE, MissingError, redacted
 
+# advice has gaps for where its settings are: `completed` fills them
 CREDENTIALS = (
-    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, to credentials that this server knows, without "
-    "white space around them"
+    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY{in_secret_or_profile} to credentials that this server knows, "
+    "without white space around them"
 )
-ENDPOINT = "set AWS_ENDPOINT_URL to the server alone, as in http://host:9000: the bucket is in the store's URL"
-SCHEME = "fix AWS_ENDPOINT_URL: http:// for a port without TLS, https:// for one with it"
-PLAIN = "the server speaks plain HTTP at this port: set AWS_ENDPOINT_URL to the same with http://"
+TOKEN = "renew AWS_SESSION_TOKEN{in_secret}"  # noqa: S105 - no token
+EXAMINE = "'{doctor}' may tell why"
+ENDPOINT = "set {endpoint} to the server alone, as in http://host:9000: the bucket is in the store's URL"
+SCHEME = "fix {endpoint}: http:// for a port without TLS, https:// for one with it"
+PLAIN = "the server speaks plain HTTP at this port: set {endpoint} to the same with http://"
 BUNDLE = "set AWS_CA_BUNDLE (now {bundle}) to the file of the authority that signed the server's certificate"
-OTHER_NAME = "name the server in AWS_ENDPOINT_URL as its certificate does, or set GANBALANCE_S3_ADDRESSING=path"
+OTHER_NAME = "name the server in {endpoint} as its certificate does, or set GANBALANCE_S3_ADDRESSING=path"
 # what is said of a connection -> what to change; the first that fits
 CONNECTION = {
     "has expired": "renew the server's certificate",
@@ -32,8 +36,8 @@ CONNECTION = {
     "[SSL: ": SCHEME,
     "Connection was closed": f"see that the server is up, or {SCHEME}",
     "Failed to connect to proxy": "see that http_proxy, https_proxy and no_proxy are right",
-    "Failed to resolve": "fix AWS_ENDPOINT_URL, or set GANBALANCE_S3_ADDRESSING=path if it knows no names for buckets",
-    "": "see that AWS_ENDPOINT_URL is right and the server is up, and no firewall is between",
+    "Failed to resolve": "fix {endpoint}, or set GANBALANCE_S3_ADDRESSING=path if it knows no names for buckets",
+    "": "see that {endpoint} is right and the server is up, and no firewall is between",
 }
 MISSING = {"NoSuchKey", "404"}
 PERMISSIONS = "s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket"
@@ -41,14 +45,14 @@ UPLOAD_PERMISSIONS = "s3:ListBucketMultipartUploads and s3:AbortMultipartUpload"
 CREATE_PERMISSIONS = "s3:ListBucket and s3:CreateBucket"
 # error code -> what to change; the request would be refused again however often it is made
 ADVICE = {
-    "NoSuchBucket": "make the bucket with 'ganbalance store init', or name another one in the store's URL",
+    "NoSuchBucket": "make the bucket with '{init}', or name another one in the store's URL",
     "InvalidBucketName": "name another bucket in the store's URL",
     "InvalidAccessKeyId": CREDENTIALS,
     "SignatureDoesNotMatch": CREDENTIALS,
     "AuthFailure": CREDENTIALS,
-    "InvalidToken": "renew AWS_SESSION_TOKEN",
-    "ExpiredToken": "renew AWS_SESSION_TOKEN",
-    "AccessDenied": "grant these credentials {permissions} on the bucket",
+    "InvalidToken": TOKEN,
+    "ExpiredToken": TOKEN,
+    "AccessDenied": "grant these credentials{in_secret} {permissions} on the bucket",
     "PermanentRedirect": "set AWS_REGION to the bucket's region",
     "AuthorizationHeaderMalformed": "set AWS_REGION to the bucket's region",
     "IllegalLocationConstraintException": "set AWS_REGION to the bucket's region",
@@ -77,6 +81,18 @@ def answer_of(error: BaseException | None) -> tuple[str, int]:
     return str(said.get("Code", "")), int(about.get("HTTPStatusCode", 0))
 
 
+def completed(advice: str, permissions: str = PERMISSIONS) -> str:
+    """Fill the gaps in advice: its settings are the user's own, or those of the cluster that gave them."""
+    secret, service, flags = (os.environ.get(name, "") for name in (SECRET, SERVICE, CLUSTER))
+    in_secret = f" in the Secret {secret}" if secret else ""
+    init, doctor = (typed(f"{command} {flags}".rstrip()) for command in ("store init", "doctor"))
+    return advice.format(
+        permissions=permissions, in_secret=in_secret, in_secret_or_profile=in_secret or ", or AWS_PROFILE,",
+        endpoint=f"AWS_ENDPOINT_URL of the cluster (the Service {service})" if service else "AWS_ENDPOINT_URL",
+        bundle=os.environ.get("AWS_CA_BUNDLE") or "not set", init=init, doctor=doctor,
+    )  # fmt: skip
+
+
 @contextmanager
 def translate_errors(what: str, permissions: str = PERMISSIONS) -> Iterator[None]:
     """Say in one line what failed and which setting to change; `permissions` are those that the request takes."""
@@ -87,38 +103,40 @@ def translate_errors(what: str, permissions: str = PERMISSIONS) -> Iterator[None
     except RetriesExceededError as error:
         raise UnavailableError(f"{what}: {error.last_exception}; try again later") from error.last_exception
     except NO_CREDENTIALS as error:
-        raise ConfigError(f"{what}: {error}; {CREDENTIALS}") from error
+        raise ConfigError(f"{what}: {error}; {completed(CREDENTIALS)}") from error
     except (failures.ConnectionError, failures.HTTPClientError, failures.IncompleteReadError, ConnectionError) as error:
         raise _unreachable(what, error) from error
     except (failures.BotoCoreError, ValueError) as error:
-        advice = "fix AWS_ENDPOINT_URL and the other AWS_ settings"
-        raise ConfigError(f"{what}: {redacted(' '.join(str(error).split()))}; {advice}") from error
+        advice = "fix {endpoint} and the other AWS_ settings"
+        raise ConfigError(f"{what}: {redacted(' '.join(str(error).split()))}; {completed(advice)}") from error
 
 
 def _unreachable(what: str, error: Exception) -> GanbalanceError:
     """Return the error that a connection which failed means to a user."""
     said = str(error)
     if "Invalid header" in said:  # it says which, with the signature
-        return ConfigError(f"{what}: a line break within the credentials or another AWS_ setting; {CREDENTIALS}")
+        return ConfigError(
+            f"{what}: a line break within the credentials or another AWS_ setting; {completed(CREDENTIALS)}"
+        )
     if isinstance(error, failures.EndpointConnectionError):  # which does not say why
         said += f" ({str(error.kwargs['error']).rpartition(': ')[2]})"
     advice = next(fix for sign, fix in CONNECTION.items() if sign in said)
     kind = ConfigError if isinstance(error, failures.SSLError) else UnavailableError
-    return kind(f"{what}: {said}; {advice.format(bundle=os.environ.get('AWS_CA_BUNDLE') or 'not set')}")
+    return kind(f"{what}: {said}; {completed(advice)}")
 
 
 def _refused(what: str, error: failures.ClientError, permissions: str) -> GanbalanceError:
     """Return the error that the server's answer means to a user."""
     code, status = answer_of(error)
     if code in MISSING and error.operation_name.startswith("List"):
-        return ConfigError(f"{what}: there is no bucket at this address; {ENDPOINT}")
+        return ConfigError(f"{what}: there is no bucket at this address; {completed(ENDPOINT)}")
     if code in MISSING:
         return MissingError(f"{what}: it holds none")
     said = str(error.response.get("Error", {}).get("Message") or code).rstrip(".")
     if code in TRANSIENT:
         return UnavailableError(f"{what}: {said}; {TRANSIENT[code]}")
     if code in ADVICE:
-        return ConfigError(f"{what}: {said}; {ADVICE[code].format(permissions=permissions)}")
+        return ConfigError(f"{what}: {said}; {completed(ADVICE[code], permissions)}")
     if status >= 500 or code in ("SlowDown", "RequestTimeout") or status in (408, 429):  # noqa: PLR2004
         return UnavailableError(f"{what}: the server says {status} {said}; try again later")
-    return ConfigError(f"{what}: the server refuses it, {status} {code}: {said}; 'ganbalance doctor' may tell why")
+    return ConfigError(f"{what}: the server refuses it, {status} {code}: {said}; {completed(EXAMINE)}")

@@ -97,7 +97,7 @@ def failure(check: str, error: Exception) -> Finding:
     text, parted, fix = str(error).rpartition("; ")
     if not parted:
         text, fix = fix, "give --store (or STORE=...) a store as described here"
-    if "ganbalance doctor" in fix:
+    if fix.endswith("may tell why"):
         fix = "look up the server's answer in its documentation and its log"
     return Finding(check, "FAIL", redacted(" ".join(text.split())), redacted(fix), error.exit_code)
 

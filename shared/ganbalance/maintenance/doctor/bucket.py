@@ -85,7 +85,8 @@ def _credentials() -> CheckResult:
     """Check that there are credentials, from somewhere."""
     source = s3.credentials_source()
     if source is None:
-        raise ConfigError(f"no credentials in the environment, a profile or a role; {s3_failures.CREDENTIALS}")
+        fix = s3_failures.completed(s3_failures.CREDENTIALS)
+        raise ConfigError(f"no credentials in the environment, a profile or a role; {fix}")
     return CheckResult(f"from {source}")
 
 

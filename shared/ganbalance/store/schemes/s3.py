@@ -29,7 +29,7 @@ from s3transfer.utils import S3_RETRYABLE_DOWNLOAD_ERRORS
 from ganbalance.errors import ConfigError, GanbalanceError, UnavailableError
 from ganbalance.store import s3_failures
 from ganbalance.store.base import MARKER, EndedError, Entry, MissingError, OnBytes, Store, Unfinished, ignore, redacted
-from ganbalance.store.s3_failures import answer_of, translate_errors
+from ganbalance.store.s3_failures import answer_of, completed, translate_errors
 
 ADDRESSING = "GANBALANCE_S3_ADDRESSING"
 CONNECT_TIMEOUT_S = 5
@@ -63,7 +63,7 @@ def make_client(bucket: str, attempts: int | None = None, **more: Any) -> Any:
     if "@" in endpoint:  # it would stand in every message and log
         raise ConfigError("the endpoint's URL carries a name or a password; take them out of AWS_ENDPOINT_URL")
     if urlsplit(endpoint).path.strip("/").split("/")[0] == bucket:
-        raise ConfigError(f"the endpoint's URL, {endpoint}, names the bucket too; {s3_failures.ENDPOINT}")
+        raise ConfigError(f"the endpoint's URL, {endpoint}, names the bucket too; {completed(s3_failures.ENDPOINT)}")
     is_amazon = ".amazonaws.com" in endpoint
     config = Config(
         region_name=region,
@@ -103,7 +103,9 @@ def _check_credentials() -> None:
         given = os.environ.get(name, "")
         if given != given.strip():
             ends = {"\n": "ends in a newline", "\r": "ends in a carriage return"}
-            raise ConfigError(f"{name} {ends.get(given[-1], 'has blanks around it')}; {s3_failures.CREDENTIALS}")
+            raise ConfigError(
+                f"{name} {ends.get(given[-1], 'has blanks around it')}; {completed(s3_failures.CREDENTIALS)}"
+            )
 
 
 def _addressing(session: boto3.Session, *, is_amazon: bool) -> str:
