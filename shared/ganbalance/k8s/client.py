@@ -39,6 +39,7 @@ BUSY = (429, 500, 502, 503, 504)
 KINDS = {
     "Job": "apis/batch/v1/namespaces/{}/jobs",
     "Pod": "api/v1/namespaces/{}/pods",
+    "Service": "api/v1/namespaces/{}/services",
     "PodTemplate": "api/v1/namespaces/{}/podtemplates",
     "ConfigMap": "api/v1/namespaces/{}/configmaps",
     "Secret": "api/v1/namespaces/{}/secrets",

@@ -1,7 +1,8 @@
 """Reach the store of a cluster, from inside it or from outside.
 
 A namespace says where its store is to every pod by the ConfigMap and the Secret that its templates name; the same
-settings hold here. Where the endpoint is a Service of the cluster, a port-forward is open for as long as it is needed.
+settings hold here. Where the endpoint is a Service of the cluster, a port-forward is open for as long as it is needed,
+also when another pod takes the place of the one behind it.
 """
 
 import base64
@@ -9,24 +10,27 @@ import os
 import re
 import subprocess
 import tempfile
+import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from ganbalance.errors import ConfigError, UnavailableError
 from ganbalance.k8s.client import IN_CLUSTER, Cluster, ForbiddenError
-from ganbalance.k8s.diagnosis import DEPLOY, MAKE_SECRET
+from ganbalance.k8s.diagnosis import DEPLOY, MAKE_SECRET, not_ready
 from ganbalance.k8s.manifest import DRIVER, TEMPLATES, Manifest, container_of
 from ganbalance.pipeline.signals import stoppable
 from ganbalance.store import S3_SCHEME
 from ganbalance.store.base import CLUSTER, SECRET, SERVICE
 
 Values = dict[str, str]
+Process = subprocess.Popen[bytes]
 
 STORE, ENDPOINT = "GANBALANCE_STORE", "AWS_ENDPOINT_URL"
-READY_S, POLL_S = 30.0, 0.05
+READY_S, POLL_S, AGAIN_S = 30.0, 0.05, 1.0
 METADATA = ("name", "labels", "annotations")  # of a template; the rest the API server adds
 LOOPBACK = "127.0.0.1"
 NO_PROXY = ("NO_PROXY", "no_proxy")
@@ -88,7 +92,7 @@ def reach(cluster: Cluster) -> Iterator[str]:
     They are the driver's. What may not be read is left out, and the user's own credentials have to do. Advice names
     where they are from.
     """
-    settings, _hidden, secrets = variables(cluster, container_of(templates(cluster)[DRIVER]["template"]))
+    settings, _hidden, secrets = _of_driver(cluster)
     url = settings.get(STORE, "")
     if not url.startswith(S3_SCHEME):
         raise ConfigError(
@@ -103,6 +107,27 @@ def reach(cluster: Cluster) -> Iterator[str]:
     ours |= {SECRET: f"{secret} in namespace {cluster.namespace}" if secret else "", CLUSTER: cluster.flags}
     with _forwarded(cluster, settings.get(ENDPOINT, "")) as endpoint, _environment(ours | endpoint):
         yield url
+
+
+def at_fault(cluster: Cluster) -> str:
+    """Say which pod or node keeps the store of a namespace from answering; empty where that cannot be seen."""
+    settings = _of_driver(cluster)[0]
+    service = _service(urlsplit(settings.get(ENDPOINT, "")).hostname or "", cluster.namespace)
+    if service is None or service[1] != cluster.namespace:
+        return ""
+    causes: list[str] = []
+    with suppress(ForbiddenError):
+        if selector := (cluster.find("Service", service[0]) or {}).get("spec", {}).get("selector"):
+            pods, events = cluster.list("Pod", selector), cluster.list("Event", fields="type=Warning")
+            nobody = f"no pod is behind the Service {service[0]}; see what makes them (kubectl get deployments)"
+            causes = [not_ready(pod, events) for pod in pods] or [nobody]
+    fault = "" if "" in causes else "; ".join(causes)
+    return fault and f"the store {settings.get(STORE)} does not answer: {fault}"
+
+
+def _of_driver(cluster: Cluster) -> tuple[Values, list[str], list[str]]:
+    """Read the driver's environment, as `variables` does."""
+    return variables(cluster, container_of(templates(cluster)[DRIVER]["template"]))
 
 
 @contextmanager
@@ -131,10 +156,14 @@ def _forwarded(cluster: Cluster, endpoint: str) -> Iterator[dict[str, str]]:
     name, namespace = service
     far = address.port or (443 if address.scheme == "https" else 80)
     where = [*cluster.access.kubectl(), "--namespace", namespace]
-    command = ["kubectl", *where, "port-forward", f"service/{name}", f":{far}"]
+    command = ["kubectl", *where, "port-forward", f"service/{name}"]
     with tempfile.NamedTemporaryFile() as output:
+
+        def start(ports: str) -> Process:
+            return subprocess.Popen([*command, ports], stdout=output, stderr=subprocess.STDOUT)
+
         try:
-            process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+            process = start(f":{far}")
         except FileNotFoundError as error:
             raise ConfigError(
                 f"the store {endpoint} is inside the cluster, and reaching it takes kubectl, which is not on the PATH; "
@@ -144,10 +173,35 @@ def _forwarded(cluster: Cluster, endpoint: str) -> Iterator[dict[str, str]]:
             with stoppable("stopped"):
                 near = _near_port(process, Path(output.name), f"{namespace}/{name}")
                 through = {SERVICE: f"{namespace}/{name}"} | _past_proxies()
-                yield {ENDPOINT: urlunsplit(address._replace(netloc=f"{LOOPBACK}:{near}"))} | through
+                with _kept_up(process, partial(start, f"{near}:{far}")):
+                    yield {ENDPOINT: urlunsplit(address._replace(netloc=f"{LOOPBACK}:{near}"))} | through
         finally:
-            process.terminate()
-            process.wait(timeout=READY_S)
+            _end(process)
+
+
+@contextmanager
+def _kept_up(process: Process, start: Callable[[], Process]) -> Iterator[None]:
+    """Start kubectl again whenever it ends within this block: it does with the pod that it forwards to."""
+    over = threading.Event()
+
+    def keep_up(process: Process) -> None:
+        while not over.wait(AGAIN_S):
+            if process.poll() is not None:
+                process = start()
+        _end(process)
+
+    keeper = threading.Thread(target=keep_up, args=(process,), daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        over.set()
+        keeper.join()
+
+
+def _end(process: Process) -> None:
+    process.terminate()
+    process.wait(timeout=READY_S)
 
 
 def _past_proxies() -> dict[str, str]:
@@ -167,7 +221,7 @@ def _service(host: str, namespace: str) -> tuple[str, str] | None:
     return name, other or namespace
 
 
-def _near_port(process: "subprocess.Popen[bytes]", output: Path, what: str) -> int:
+def _near_port(process: Process, output: Path, what: str) -> int:
     """Wait for the port that kubectl chooses. Raises UnavailableError when it does not get through."""
     deadline = time.monotonic() + READY_S
     while True:

@@ -100,6 +100,33 @@ def waiting(pod: Manifest, events: Iterable[Manifest] = ()) -> Diagnosis | None:
     return None
 
 
+def node_away(pod: Manifest) -> str:
+    """Say that the node of a pod does not answer; empty while it does. Nobody needs to read nodes to know.
+
+    The control plane then takes the pod's readiness back; what the kubelet said of its containers stays as it was.
+    """
+    status = pod.get("status", {})
+    is_taken_back = any(one["type"] == "Ready" and one["status"] == "False" for one in status.get("conditions", ()))
+    was_ready = [one.get("ready") for one in status.get("containerStatuses", ())]
+    if phase(pod) == "Unknown" or (phase(pod) == "Running" and is_taken_back and was_ready and all(was_ready)):
+        node = pod["spec"].get("nodeName")
+        return f"its node {node} is NotReady; see why (kubectl describe node {node})"
+    return ""
+
+
+def not_ready(pod: Manifest, events: Iterable[Manifest] = ()) -> str:
+    """Say why a pod that serves others does not; empty when nothing stands in its way."""
+    name = f"pod {pod['metadata']['name']}"
+    if away := node_away(pod):
+        return f"{name}: {away}"
+    if any(one["type"] == "Ready" and one["status"] == "True" for one in pod.get("status", {}).get("conditions", ())):
+        return ""
+    reasons = [one.get("state", {}).get("waiting", {}).get("reason") for one in _containers(pod)]
+    found = waiting(pod, events)
+    why = found.cause if found else next(filter(None, reasons), "its container is not ready")
+    return f"{name} is {phase(pod)}: {advised(why)}"
+
+
 def unmade(job: Manifest, events: Iterable[Manifest]) -> Diagnosis | None:
     """Say why a Job's pods are not even made: a quota, Pod Security, a missing service account."""
     warned = [event for event in _warnings(job, events) if event.get("reason") == "FailedCreate"]

@@ -13,8 +13,8 @@ from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.diagnosis import advised
 from ganbalance.k8s.manifest import DRIVER, PART, QUEUE, ROUND, RUN, SUBMISSION, Manifest, Round, stages_of
 from ganbalance.pipeline import runs
-from ganbalance.pipeline.plan import Node
 from ganbalance.pipeline.state import State
+from ganbalance.store.artifacts import Commit
 
 JOB_NAME, JOB_INDEX = "batch.kubernetes.io/job-name", "batch.kubernetes.io/job-completion-index"
 # how a driver ends that did its work: the rows of the stages say what failed
@@ -123,6 +123,7 @@ class Row(Frozen):
     """One stage. `cause` says why it does not run, or ended as it did; `since` is when it came into its state."""
 
     stage: str
+    group: str
     job: str | None = None
     index: int | None = None
     state: Literal["done", "diverged", "running", "pending", "queued", "failed", "blocked", "not started"]
@@ -150,7 +151,8 @@ def rows(state: State, snapshot: ClusterSnapshot) -> list[Row]:
     absent: set[str] = set()
     lost: dict[str, str] = {}  # stage without a result to come -> the stage that failed
     for node in chain.from_iterable(runs.groups(state.plan).values()):
-        row = _row(node, state, absent, snapshot, found.get(node.name))
+        of = {"stage": node.name, "group": runs.group_of(node), "key": state.key(node, absent)}
+        row = _row(of, state.commit(node.name, absent), snapshot, found.get(node.name))
         causes = [lost[name] for name in node.inputs.values() if name in lost]
         if row.state == "not started" and causes:
             row = row.model_copy(update={"state": "blocked", "cause": f"upstream failed: {causes[0]}"})
@@ -158,6 +160,17 @@ def rows(state: State, snapshot: ClusterSnapshot) -> list[Row]:
             lost[node.name] = causes[0] if row.state == "blocked" else node.name
         made.append(row)
     return made
+
+
+def rows_of_jobs(snapshot: ClusterSnapshot) -> list[Row]:
+    """Make a row per stage of the Jobs, by what the cluster alone says: no keys, and what diverged counts as done."""
+    made: dict[str, Row] = {}
+    for job in snapshot.jobs.values():  # the latest round counts
+        failed, of = dict(snapshot.failed(job)), Round.of(job)
+        for index, stage in enumerate(of.stages):
+            place = (job, index, failed.get(index))
+            made[stage] = _row({"stage": stage, "group": of.group, "key": ""}, None, snapshot, place)
+    return list(made.values())
 
 
 def failures(state: State, snapshot: ClusterSnapshot, job: Manifest) -> dict[str, str]:
@@ -168,15 +181,15 @@ def failures(state: State, snapshot: ClusterSnapshot, job: Manifest) -> dict[str
     return {stages[index]: cause for index, cause in snapshot.failed(job)} | lost
 
 
-def _row(node: Node, state: State, absent: set[str], snapshot: ClusterSnapshot, place: Place | None) -> Row:
+def _row(of: dict[str, str], commit: Commit | None, snapshot: ClusterSnapshot, place: Place | None) -> Row:
     job, index, failed = place or (None, None, None)
     pods = snapshot.pods_of(job, index) if job is not None and index is not None else []
     last = max(pods, key=lambda pod: pod["metadata"]["creationTimestamp"], default=None)
     at: dict[str, Any] = {
-        "stage": node.name, "key": state.key(node, absent), "job": name_of(job) if job else None, "index": index,
+        **of, "job": name_of(job) if job else None, "index": index,
         "node": last["spec"].get("nodeName") if last else None,
     }  # fmt: skip
-    if commit := state.commit(node.name, absent):
+    if commit:
         made = commit.provenance
         ended = datetime.fromtimestamp(made["started"] + made["seconds"], UTC) if "started" in made else None
         return Row(**at, state=commit.outcome, since=ended)
@@ -184,6 +197,8 @@ def _row(node: Node, state: State, absent: set[str], snapshot: ClusterSnapshot, 
         return Row(**at, state="not started")
     if failed is not None:
         return Row(**at, state="failed", cause=failed, since=_ended(last) or _ended(job))
+    if index in completed(job):
+        return Row(**at, state="done", since=_ended(last) or _ended(job))
     return Row(**at, **_live(job, pods, last, snapshot))
 
 
@@ -197,7 +212,8 @@ def _live(job: Manifest, pods: Sequence[Manifest], last: Manifest | None, snapsh
     created = diagnosis.when(last["metadata"]["creationTimestamp"])
     if diagnosis.phase(last) == "Running":
         started = last["status"].get("startTime")
-        return {"state": "running", "cause": again, "since": diagnosis.when(started) if started else created}
+        since = diagnosis.when(started) if started else created
+        return {"state": "running", "cause": diagnosis.node_away(last) or again, "since": since}
     met = diagnosis.waiting(last, snapshot.events)
     return {"state": "pending", "cause": met.cause if met else again, "since": created}
 
