@@ -114,16 +114,18 @@ deploy: ## put what runs need into the cluster: templates, permissions, and with
 
 submit: ## run an experiment on the cluster; the same command again resumes (GAN= SEEDS= PARALLEL= DRIVER=local)
 render: ## the manifests that submit would create
-status: ## what every stage of a run on the cluster is doing, and why not (RUN=, default: the last submitted)
-watch: ## the same, live, until the run is over
+status: ## what every stage of a run on the cluster is doing, and why not (RUN=, default: the last; STAGE= STATE=failed)
+watch: ## what fails or waits, and a line per group of stages, live until the run is over (STAGE= STATE=)
 cancel: ## stop a run on the cluster; what is committed stays
 fetch-report: ## write the report of a run on the cluster to out/ (RUN=)
 doctor: ## check the cluster: manifests, quota, GPUs and store, each failure with its fix
-logs: ## what a stage printed (STAGE=train-gan/dcgan, default: the driver)
+logs: ## what a stage printed, and goes on to print while its pod runs (STAGE=train-gan/dcgan, default: the driver)
 resume: ## resume a run that was cancelled or failed (RUN=, default: the last submitted)
 submit: flags = $(ASKED) $(DRIVEN)
 render: flags = $(ASKED) $(PODS)
-logs: flags = $(if $(STAGE),--stage "$(STAGE)")
+status watch logs: flags = $(if $(STAGE),--stage "$(STAGE)")
+status watch: flags += $(if $(STATE),--state "$(STATE)")
+logs: flags += --follow
 resume: flags = $(DRIVEN)
 submit render status watch cancel fetch-report doctor logs resume: $(READY)
 	@$(call ganbalance,$@) $(flags)

@@ -1,6 +1,7 @@
 """Show names that a user gave, such as those of folders: on one line, in Markdown, in columns of a terminal."""
 
 import re
+from itertools import takewhile
 from unicodedata import category, east_asian_width
 
 JOINERS = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
@@ -36,6 +37,15 @@ def padded(text: str, width: int, *, right: bool = False) -> str:
     """Pad a text with spaces to so many columns of a terminal: behind it, or before it where it stands on the right."""
     spaces = " " * (width - columns(text))
     return spaces + text if right else text + spaces
+
+
+def cut(text: str, width: int) -> str:
+    """Shorten to a printable text of so many columns of a terminal at most; the last is an ellipsis then."""
+    shown = printable(text)
+    if columns(shown) <= width:
+        return shown
+    kept = takewhile(lambda n: columns(shown[:n]) < width, range(1, len(shown)))
+    return f"{shown[: max(kept, default=0)].rstrip()}…"
 
 
 def _acts(char: str) -> bool:

@@ -4,79 +4,93 @@ import argparse
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 
 from ganbalance.called import typed
 from ganbalance.cli import text
-from ganbalance.cli.commands import add_access, command, connected, flag
+from ganbalance.cli.commands import access, add_access, command, connected, flag
+from ganbalance.cli.screen import screen
 from ganbalance.cli.stores import JSON, KEY_CHARS
 from ganbalance.errors import DataError, UnavailableError
 from ganbalance.frozen import dump
 from ganbalance.k8s import operations, status
 from ganbalance.k8s.client import Cluster
+from ganbalance.k8s.connection import at_fault, reach
 from ganbalance.k8s.diagnosis import advised
 from ganbalance.k8s.status import DriverRow, Row
 from ganbalance.maintenance import gc as garbage
 from ganbalance.pipeline import heartbeat, runs
 from ganbalance.pipeline.state import State
 from ganbalance.plurals import plural
-from ganbalance.store import Store
+from ganbalance.store import Store, open_store
 from ganbalance.store.artifacts import Artifacts
 
 EVERY_S = 2.0
 CLEAR = "\033[H\033[J"
 RUN = flag("--run", help="a run (default: the one that was submitted last)")
+STAGE = flag("--stage", help="only this stage, or those whose names begin so, such as train-gan/dcgan")
+STATE = flag("--state", choices=status.STATES, help="only stages in this state")
 
 
-@command("status", "--namespace ganbalance --json", JSON, RUN, add_access)
+@command("status", "--namespace ganbalance --json", "--state failed", JSON, RUN, STAGE, STATE, add_access)
 def show_status(flags: argparse.Namespace) -> None:
     """Print what every stage of a run on a cluster is doing, and why not."""
-    with connected(flags) as (cluster, store):
-        run = flags.run or operations.latest(cluster)
-        rows, driver = _observe(cluster, store, runs.load(store, run))
-    data = {"run": run, "driver": dump(driver), "stages": [dump(row) for row in rows]}
-    text.show(flags, data, _page(run, rows, driver, cluster.flags))
+    with _opening(flags) as (cluster, run, store):
+        rows, driver, away = _observer(cluster, run, store)()
+    asked = _asked(flags, rows)
+    data = {"run": run, "driver": dump(driver), "stages": [dump(row) for row in asked]}
+    text.show(flags, data, f"{_table(asked)}\n\n{_summary(run, rows, driver, cluster.flags)}")
+    if away:
+        raise UnavailableError(away)
 
 
-@command("watch", "--run quick-1a2b3c4d", RUN, add_access)
+@command("watch", "--run quick-1a2b3c4d", "--stage train-gan/dcgan", RUN, STAGE, STATE, add_access)
 def watch(flags: argparse.Namespace) -> None:
-    """Print the same as status, live, until the run is over; where there is no terminal, a line per change."""
-    with connected(flags) as (cluster, store):
-        run = flags.run or operations.latest(cluster)
-        record, shown = runs.load(store, run), dict[str, str]()
+    """Print live, until the run is over, which stages fail or wait and why, and how many of each group are done.
+
+    Where there is no terminal, a line per change.
+    """
+    with _opening(flags) as (cluster, run, store):
+        observe, shown = _observer(cluster, run, store), dict[str, str]()
         while True:
-            rows, driver = _observe(cluster, store, record)
+            rows, driver, away = observe()
+            asked, summary = _asked(flags, rows), _summary(run, rows, driver, cluster.flags)
             if sys.stdout.isatty():
-                print(CLEAR + _page(run, rows, driver, cluster.flags), flush=True)
+                print(CLEAR + screen(away, asked, summary), flush=True)
             else:
-                for row in rows:
-                    line = f"{row.stage}  {row.state}" + (f"  {row.cause}" if row.cause else "")
-                    if shown.get(row.stage, f"{row.stage}  not started") != line:
-                        print(line, flush=True)
-                    shown[row.stage] = line
-            if _is_over(rows, driver):
+                _print_changes(asked, away, shown)
+            if not away and _is_over(rows, driver):  # only the store knows all that is done
                 break
             time.sleep(EVERY_S)
     if not sys.stdout.isatty():
-        print(_summary(run, rows, driver, cluster.flags))
+        print(summary)
     if any(row.state == "failed" for row in rows) or driver.state == "failed":
         raise DataError(f"run {run} has failed stages")
 
 
 @command(
-    "logs", "--stage train-gan/dcgan",
+    "logs", "--stage train-gan/dcgan --follow",
     flag("--stage", default="driver", help="a stage as status names it, the start of its name, or driver (default)"),
+    flag("--follow", action="store_true", help="go on until no pod of it runs"),
     RUN, add_access,
 )  # fmt: skip
 def logs(flags: argparse.Namespace) -> None:
     """Print what the programs of a stage printed, from their live pods or else the store, each under its pod's name."""
-    with connected(flags) as (cluster, store):
-        run = flags.run or operations.latest(cluster)
-        for pod, log in operations.logs(cluster, store, run, flags.stage):
-            print(f"==> {pod} <==", flush=True)
-            sys.stdout.write(log.decode(errors="replace"))
+    with _opening(flags) as (cluster, run, store):
+        try:
+            kept, away = list(store().entries(runs.log_folder(run, flags.stage))), ""
+        except UnavailableError as error:
+            kept, away = [], at_fault(cluster) or str(error)
+        found = operations.logs(cluster, run, flags.stage, kept, store)
+        last = ""
+        for pod, log in operations.followed(cluster, run, flags.stage, found) if flags.follow else found:
+            print(f"==> {pod} <==\n" * (pod != last) + log.decode(errors="replace"), end="", flush=True)
+            last = pod
+    if away:
+        raise UnavailableError(away)
 
 
 @command("cancel", "--run quick-1a2b3c4d", RUN, add_access)
@@ -117,19 +131,52 @@ def clean(flags: argparse.Namespace) -> None:
     print(f"cleaned {run}: {gone} ({size}) and its record are gone; what other runs need is kept")
 
 
-def _observe(cluster: Cluster, store: Store, record: runs.Record) -> tuple[list[Row], DriverRow]:
-    """Observe the rows of a run as they are now."""
-    run, state = record.plan.run, State(record.plan, Artifacts(store))
-    snapshot = status.observe(cluster, run)
-    causes = status.queue_causes(cluster, snapshot)
-    rows = []
-    for row in status.rows(state, snapshot):
-        of_queue = causes.get(row.job or "") if row.state == "queued" else None
-        rows.append(row.model_copy(update={"cause": of_queue or advised(row.cause)}))
-    return rows, status.driver_row(cluster, run)
+@contextmanager
+def _opening(flags: argparse.Namespace) -> Iterator[tuple[Cluster, str, Callable[[], Store]]]:
+    """Provide the cluster that the flags name, the run, and what opens the store, which may be away and come back."""
+    cluster = Cluster(access(flags))
+    with ExitStack() as opened:
+        url = cache(lambda: opened.enter_context(reach(cluster)))
+        yield cluster, flags.run or operations.latest(cluster), cache(lambda: open_store(url()))
 
 
-def _page(run: str, rows: Sequence[Row], driver: DriverRow, cluster: str) -> str:
+def _observer(
+    cluster: Cluster, run: str, store: Callable[[], Store]
+) -> Callable[[], tuple[list[Row], DriverRow, str]]:  # fmt: skip
+    """Make what observes the rows of a run as they are now; of a store that is away, it says why."""
+    state = cache(lambda: State(runs.load(store(), run).plan, Artifacts(store())))
+
+    def observe() -> tuple[list[Row], DriverRow, str]:
+        snapshot = status.observe(cluster, run)
+        try:
+            rows, away = status.rows(state(), snapshot), ""
+        except UnavailableError as error:
+            rows, away = status.rows_of_jobs(snapshot), at_fault(cluster) or str(error)
+        causes = status.queue_causes(cluster, snapshot)
+        for place, row in enumerate(rows):
+            of_queue = causes.get(row.job or "") if row.state == "queued" else None
+            rows[place] = row.model_copy(update={"cause": of_queue or advised(row.cause)})
+        return rows, status.driver_row(cluster, run), away
+
+    return observe
+
+
+def _asked(flags: argparse.Namespace, rows: Sequence[Row]) -> list[Row]:
+    """Pick the rows that the flags ask for."""
+    of_stage = [row for row in rows if flags.stage is None or status.is_named(row.stage, flags.stage)]
+    return [row for row in of_stage if flags.state in (None, row.state)]
+
+
+def _print_changes(rows: Sequence[Row], away: str, shown: dict[str, str]) -> None:
+    """Print a line per stage that is not as `shown` before, and bring that up to date."""
+    lines = {row.stage: f"{row.stage}  {row.state}" + (f"  {row.cause}" if row.cause else "") for row in rows}
+    for stage, line in ({"": away} | lines).items():
+        if line and shown.get(stage, f"{stage}  not started") != line:
+            print(line, flush=True)
+        shown[stage] = line
+
+
+def _table(rows: Sequence[Row]) -> str:
     now = datetime.now(UTC)
     cells = [
         (
@@ -139,8 +186,7 @@ def _page(run: str, rows: Sequence[Row], driver: DriverRow, cluster: str) -> str
         )
         for row in rows
     ]  # fmt: skip
-    table = text.table(("stage", "index", "state", "age", "node", "key", "cause"), cells, right=("index", "age"))
-    return f"{table}\n\n{_summary(run, rows, driver, cluster)}"
+    return text.table(("stage", "index", "state", "age", "node", "key", "cause"), cells, right=("index", "age"))
 
 
 def _summary(run: str, rows: Sequence[Row], driver: DriverRow, cluster: str) -> str:

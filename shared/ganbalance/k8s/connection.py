@@ -125,7 +125,7 @@ def at_fault(cluster: Cluster) -> str:
     return fault and f"the store {settings.get(STORE)} does not answer: {fault}"
 
 
-def _of_driver(cluster: Cluster) -> tuple[Values, list[str], list[str]]:
+def _of_driver(cluster: Cluster) -> tuple[Values, list[str], Values]:
     """Read the driver's environment, as `variables` does."""
     return variables(cluster, container_of(templates(cluster)[DRIVER]["template"]))
 

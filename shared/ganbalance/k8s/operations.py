@@ -1,7 +1,7 @@
 """What a user does to a run on a cluster besides submitting it: cancel it, clean it away, read its logs."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ganbalance.called import typed
@@ -9,10 +9,11 @@ from ganbalance.errors import ConfigError, UnavailableError
 from ganbalance.k8s import diagnosis
 from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.manifest import DRIVER, PART, RUN, SUBMISSION, Manifest
-from ganbalance.k8s.status import drivers, name_of, stage_of
+from ganbalance.k8s.status import drivers, is_named, name_of, stage_of
 from ganbalance.pipeline import heartbeat, runs
 from ganbalance.plurals import plural
 from ganbalance.store import Store
+from ganbalance.store.base import Entry
 
 GONE_WITHIN_S = 180.0  # a pod has two minutes to write its checkpoint
 POLL_S = 1.0
@@ -64,33 +65,64 @@ def _wait_for_end(cluster: Cluster, run: str, part: str, say: Callable[[str], ob
         time.sleep(POLL_S)
 
 
-def logs(cluster: Cluster, store: Store, run: str, stage: str) -> Iterator[tuple[str, bytes]]:
+Log = tuple[str, bytes]  # a pod, what it printed
+
+
+def logs(
+    cluster: Cluster, run: str, stage: str, kept: Sequence[Entry], store: Callable[[], Store]
+) -> Iterator[Log]:  # fmt: skip
     """Yield pod and log of every try at the stages that `stage` names, oldest first; "driver" names the driver.
 
     A stage is named as in `status`, or by the start of its name. A live pod's log comes from the pod, another's from
-    the store. Raises ConfigError when nothing of that name has run.
+    those `kept` in the store. Raises ConfigError when nothing of that name has run.
     """
-    entries = list(store.entries(runs.log_folder(run, stage)))
-    kept = {Path(entry.name).stem: entry.name for entry in entries}
-    labels = {RUN: run, PART: DRIVER if stage == DRIVER else "stage"}
-    pods = {name_of(pod): pod for pod in cluster.list("Pod", labels) if f"{stage_of(pod)}/".startswith(f"{stage}/")}
-    if not kept and not pods:
-        runs.load(store, run)
+    names = {Path(entry.name).stem: entry.name for entry in kept}
+    pods = _pods(cluster, run, stage)
+    if not names and not pods:
+        runs.load(store(), run)
         raise ConfigError(
             f"run {run} has not started a stage {stage!r}; '{typed(f'status --run {run} {cluster.flags}')}' lists its "
             "stages, 'driver' is the driver"
         )
     # a stage has one pod at a time, so when one was made comes after all that the one before it wrote
-    made = {Path(entry.name).stem: (Path(entry.name).parent.as_posix(), entry.modified) for entry in entries}
+    made = {Path(entry.name).stem: (Path(entry.name).parent.as_posix(), entry.modified) for entry in kept}
     made |= {
         name: (runs.log_folder(run, stage_of(pod)), diagnosis.when(pod["metadata"]["creationTimestamp"]))
         for name, pod in pods.items()
     }
+    live = _running(pods)
     for name in sorted(made, key=lambda name: (made[name], name)):
-        is_live = name in pods and diagnosis.phase(pods[name]) == "Running"
-        log = cluster.log(name) if is_live or name not in kept else store.read(kept[name])
+        log = cluster.log(name) if name in live or name not in names else store().read(names[name])
         if log is not None:
             yield name, log
+
+
+def followed(cluster: Cluster, run: str, stage: str, logs: Iterator[Log]) -> Iterator[Log]:
+    """Yield these logs and then what is new in those of live pods, until none of them runs."""
+    live, printed = _running(_pods(cluster, run, stage)), dict[str, int]()
+    for name, log in logs:
+        printed[name] = len(log)
+        yield name, log
+    while live:
+        time.sleep(POLL_S)
+        pods = _pods(cluster, run, stage)
+        for name in [name for name in pods if name in live or name not in printed]:
+            if (now := cluster.log(name)) is not None:
+                known = printed.get(name, 0)
+                if new := now[known if known <= len(now) else 0 :]:  # a node begins a new file when one is large
+                    yield name, new
+                printed[name] = len(now)
+        live = _running(pods)
+
+
+def _pods(cluster: Cluster, run: str, stage: str) -> dict[str, Manifest]:
+    """List the pods of the stages that `stage` names, by name."""
+    labels = {RUN: run, PART: DRIVER if stage == DRIVER else "stage"}
+    return {name_of(pod): pod for pod in cluster.list("Pod", labels) if is_named(stage_of(pod), stage)}
+
+
+def _running(pods: Mapping[str, Manifest]) -> set[str]:
+    return {name for name, pod in pods.items() if diagnosis.phase(pod) == "Running"}
 
 
 def check_is_ours(cluster: Cluster, store: Store, run: str, mine: str) -> None:

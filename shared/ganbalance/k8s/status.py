@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from ganbalance.errors import ConfigError, DataError
 from ganbalance.frozen import Frozen
@@ -20,6 +20,8 @@ JOB_NAME, JOB_INDEX = "batch.kubernetes.io/job-name", "batch.kubernetes.io/job-c
 # how a driver ends that did its work: the rows of the stages say what failed
 STAGES_FAILED = f"exit {DataError.exit_code} ({diagnosis.MEANING[DataError.exit_code]}): "
 LET_GO = """--patch '{"spec": {"suspend": false}}'"""
+StageState = Literal["done", "diverged", "running", "pending", "queued", "failed", "blocked", "not started"]
+STATES: tuple[str, ...] = get_args(StageState)
 HAS_RESULT = ("done", "diverged")
 
 
@@ -110,6 +112,11 @@ def stage_of(pod: Manifest) -> str:
     return stages[index_of(pod)] if (stages := stages_of(pod)) else DRIVER
 
 
+def is_named(stage: str, name: str) -> bool:
+    """Tell whether a name is that of a stage, or the start of it: train-gan, train-gan/dcgan."""
+    return f"{stage}/".startswith(f"{name}/")
+
+
 def _is_silent(pods: list[Manifest]) -> bool:
     """Tell whether a Job has no pod now, or one that does not start and does not say why."""
     alive = [pod for pod in pods if diagnosis.phase(pod) in ("Pending", "Running")]
@@ -126,7 +133,7 @@ class Row(Frozen):
     group: str
     job: str | None = None
     index: int | None = None
-    state: Literal["done", "diverged", "running", "pending", "queued", "failed", "blocked", "not started"]
+    state: StageState
     cause: str = ""
     since: datetime | None = None
     node: str | None = None
