@@ -15,15 +15,21 @@ from tests.manifests import GPU, TORCH, Manifest, program, templates
 KUBECTL = """#!/usr/bin/env bash
 [[ $1 != kustomize ]] || exec {kubectl} "$@"
 echo "kubectl $*" >>"$NOTES/calls"
+claim='{{"storageClassName":"standard"}}'
 case "$*" in
     *"create secret"*) cat >"$NOTES/secret";;
+    *"auth can-i patch namespaces/"*) exit "${{MAY_NOT-0}}";;
+    *"rollout status"*) [[ -e ${{UP-/}} ]] && echo 'successfully rolled out';;
+    *"events"*) echo "${{EVENT-5s  Normal  Pulling  Pod/minio-1  Pulling the image}}";;
+    *"get storageclass"*) echo "${{CLASS-}}";;
     *"get secret"*) printf %s "${{FOUND-}}";;
-    *"get pods,pvc"*) printf %s "${{PHASES-Running}}";;
+    *"get pods,pvc"*|*"get pvc"*) printf %s "${{PHASES-Running}}";;
     *"get pods"*) printf %s "${{WAITS-}}";;
     *"get job"*) echo "${{BUCKET-SuccessCriteriaMet Complete}}";;
     *"get configmap"*name*) printf %s "${{MADE_WITH+configmap/ganbalance-store}}";;
     *"get configmap"*) printf %s "${{MADE_WITH-}}";;
     *"get deployment"*) printf "${{LIVE-}}";;
+    *"--dry-run=server"*PersistentVolumeClaim*) echo "${{CLAIM-$claim}}";;
     *"--dry-run=server"*) printf "${{NEXT-}}";;
     *diff*) echo "${{DIFF-}}"; exit 1;;
 esac
@@ -74,10 +80,13 @@ def test_deploy_makes_the_namespace_the_credentials_and_then_the_rest(bench: Ben
     assert done.stdout.splitlines()[-1].startswith(f"namespace {bench.namespace} is ready; next: make submit")
     verbs = [
         "get configmap",
+        "auth can-i patch namespaces/",
         "get deployment",
         "get configmap",
         "apply",
         "get secret",
+        "apply",
+        "get storageclass standard",
         "create secret",
         "delete job minio-bucket",
         "apply",
@@ -263,7 +272,8 @@ def test_the_volume_that_holds_artifacts_is_not_replaced_unless_told_to(
     assert "say REPLACE_VOLUME=1" in line
     assert ended.endswith("Error 78")
     changing = ("apply", "delete", "create", "annotate", "patch")
-    assert not [call for call in bench.calls if "--dry-run" not in call and set(call.split()) & set(changing)]
+    done_to_it = [call for call in bench.calls if "--dry-run" not in call and " can-i " not in call]
+    assert not [call for call in done_to_it if set(call.split()) & set(changing)]
     done = bench.make("deploy", *given, "REPLACE_VOLUME=1", **made)
     assert (done.returncode, "REPLACE_VOLUME=1: MinIO gives up" in done.stdout) == (0, True), done.stderr
 
@@ -277,3 +287,63 @@ def test_a_volume_that_never_held_anything_may_be_replaced(bench: Bench) -> None
 def test_a_claim_may_get_another_pod(bench: Bench) -> None:
     after_a_change = {"MADE_WITH": "", "LIVE": ON_CLAIM, "NEXT": "minio\\n{b}"}
     assert bench.make("deploy", **after_a_change).returncode == 0
+
+
+# ---- no volume, no right -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cluster", "why"),
+    [
+        ({"CLAIM": '{"accessModes":["ReadWriteOnce"]}'}, "no default StorageClass, and the claim names none"),
+        ({"CLASS": 'Error from server (NotFound): storageclasses "standard" not found'}, "no StorageClass standard"),
+    ],
+)
+def test_a_claim_that_nothing_would_bind_is_refused_with_the_component_that_needs_none(
+    bench: Bench, cluster: dict[str, str], why: str
+) -> None:
+    done = bench.make("deploy", "COMPONENTS=quota", **cluster)
+    line, ended = done.stderr.splitlines()
+    assert f"the cluster has {why}; nothing was deployed: say COMPONENTS='quota minio-ephemeral'" in line
+    assert ended.endswith("Error 78")
+    applied = [call for call in bench.calls if " apply " in call and "--dry-run" not in call]
+    assert [call.split()[-1] for call in applied] == ["app.kubernetes.io/component=namespace"]
+    assert not (bench.folder / "secret").exists()
+
+
+@pytest.mark.parametrize(
+    "cluster",
+    [
+        {"CLAIM": '{"volumeName":"pv-1"}'},
+        {"CLAIM": '{"storageClassName":""}'},
+        {"CLASS": "Error from server (Forbidden): storageclasses is forbidden"},
+    ],
+)
+def test_a_claim_that_may_be_bound_is_applied(bench: Bench, cluster: dict[str, str]) -> None:
+    assert bench.make("deploy", **cluster).returncode == 0
+
+
+FAILED = "7s  Warning  ProvisioningFailed  PersistentVolumeClaim/minio  no such class"
+
+
+@pytest.mark.parametrize("naps", [4, 91])
+def test_no_wait_is_silent_and_none_ends_without_a_cause(bench: Bench, naps: int) -> None:
+    """MinIO comes up after so many naps; after 90 of two seconds nobody waits for it any more."""
+    sleep = bench.folder / "sleep"
+    sleep.write_text(f'#!/bin/sh\necho >>"$NOTES/naps"\n[ "$(wc -l <"$NOTES/naps")" -lt {naps} ] || : >"$UP"\n')
+    sleep.chmod(0o755)
+    done = bench.make("deploy", UP=str(bench.folder / "up"), EVENT=FAILED, PHASES="Pending")
+    lines = [line for line in done.stdout.splitlines() if line.startswith("waiting for MinIO, ")]
+    assert len(lines) == (30 if naps > 90 else 2)
+    assert lines[1] == f"waiting for MinIO, 6 s: {' '.join(FAILED.split())}"
+    deleted = [call for call in bench.calls if call.endswith("delete deployment/minio pvc/minio")]
+    if naps > 90:
+        assert f"MinIO or its bucket is not there: {' '.join(FAILED.split())}; without a volume:" in done.stderr
+    assert (done.returncode, len(deleted)) == ((2, 1) if naps > 90 else (0, 0))
+
+
+def test_a_namespace_that_is_not_ones_own_to_change_is_left_alone(bench: Bench) -> None:
+    assert bench.make("deploy", MAY_NOT="1").returncode == 0
+    assert "Namespace" not in {one["kind"] for one in manifests.render(Path(".kustomize") / bench.namespace)}
+    assert bench.make("deploy").returncode == 0
+    assert "Namespace" in {one["kind"] for one in manifests.render(Path(".kustomize") / bench.namespace)}
