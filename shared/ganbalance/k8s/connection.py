@@ -34,6 +34,7 @@ READY_S, POLL_S, AGAIN_S = 30.0, 0.05, 1.0
 METADATA = ("name", "labels", "annotations")  # of a template; the rest the API server adds
 LOOPBACK = "127.0.0.1"
 NO_PROXY = ("NO_PROXY", "no_proxy")
+VIEWER, SUBMITTER = "ganbalance-viewer", "ganbalance-submitter"  # k8s/components/roles
 FILES = ("_FILE", "_BUNDLE")  # settings that name a file end so: this machine has its own, if it needs any
 
 
@@ -92,7 +93,7 @@ def reach(cluster: Cluster) -> Iterator[str]:
     They are the driver's. What may not be read is left out, and the user's own credentials have to do. Advice names
     where they are from.
     """
-    settings, _hidden, secrets = _of_driver(cluster)
+    settings, hidden, secrets = _of_driver(cluster)
     url = settings.get(STORE, "")
     if not url.startswith(S3_SCHEME):
         raise ConfigError(
@@ -106,6 +107,8 @@ def reach(cluster: Cluster) -> Iterator[str]:
     secret = secrets.get("AWS_ACCESS_KEY_ID")
     ours |= {SECRET: f"{secret} in namespace {cluster.namespace}" if secret else "", CLUSTER: cluster.flags}
     with _forwarded(cluster, settings.get(ENDPOINT, "")) as endpoint, _environment(ours | endpoint):
+        if hidden:
+            _need_credentials(f"you may not read {', '.join(hidden)} in namespace {cluster.namespace}")
         yield url
 
 
@@ -128,6 +131,17 @@ def at_fault(cluster: Cluster) -> str:
 def _of_driver(cluster: Cluster) -> tuple[Values, list[str], Values]:
     """Read the driver's environment, as `variables` does."""
     return variables(cluster, container_of(templates(cluster)[DRIVER]["template"]))
+
+
+def _need_credentials(why: str) -> None:
+    """Raise ForbiddenError where neither the environment nor a profile has credentials for a store."""
+    from ganbalance.store.schemes.s3 import credentials_source
+
+    if not credentials_source():
+        raise ForbiddenError(
+            f"{why}, and this machine has no credentials for the store; set AWS_ACCESS_KEY_ID and "
+            f"AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or ask for the Role {SUBMITTER}, which may"
+        )
 
 
 @contextmanager
@@ -231,5 +245,7 @@ def _near_port(process: Process, output: Path, what: str) -> int:
             return int(matched[1])
         if has_ended or time.monotonic() > deadline:
             message = " ".join(printed.split()) or f"no answer within {READY_S:.0f} s"
+            if " is forbidden: " in message:
+                raise ForbiddenError(f"no way to the Service {what}: {message}; ask for the Role {VIEWER}, which may")
             raise UnavailableError(f"no way to the Service {what}: {message}; see that its pod runs (kubectl get pods)")
         time.sleep(POLL_S)
