@@ -133,13 +133,11 @@ def test_the_driver_may_do_what_it_needs_and_no_more(objects: list[Manifest]) ->
         {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
         {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "list"]},
     ]
-    (binding,) = of_kind(objects, "RoleBinding").values()
+    (binding,) = of_kind(objects, "RoleBinding").values()  # people are bound by whoever runs the cluster
     assert binding["roleRef"]["name"] == "ganbalance-driver"
     namespace = binding["metadata"]["namespace"]
     assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "ganbalance-driver", "namespace": namespace}]
-    kinds = [one["kind"] for one in objects]
-    assert kinds.count("Role") == 1
-    assert not [kind for kind in kinds if kind.startswith("Cluster")]
+    assert not [one["kind"] for one in objects if one["kind"].startswith("Cluster")]
 
 
 def test_only_the_driver_has_a_token(objects: list[Manifest]) -> None:
