@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ganbalance.errors import DataError
+from ganbalance.errors import DataError, UnavailableError
 from ganbalance.keys import digest
 from ganbalance.pipeline.plan import Node
 from ganbalance.store.artifacts import Artifacts, Commit, Ended, new_attempt
@@ -24,7 +24,7 @@ class Checkpoints:
         self._belongs_to = digest([node.key, {role: commit.digest for role, commit in inputs.items()}])
         self._artifacts, self._stage, self._key = artifacts, node.stage, node.key
         self._every_s = every_s
-        self._started = self._saved_at = time.monotonic()
+        self._started = self._saved_at = self._tried_at = time.monotonic()
 
     def latest(self) -> dict[str, Any] | None:
         """Load the state furthest on that is whole; a damaged checkpoint is skipped with a message."""
@@ -40,15 +40,22 @@ class Checkpoints:
             return state
         return None
 
-    def save(self, state: dict[str, Any]) -> None:
-        """Keep `state`, which says its "step"."""
+    def save(self, state: dict[str, Any], *, is_last: bool = False) -> None:
+        """Keep `state`, which says its "step". Where the store is away, only the last one raises UnavailableError."""
         from ganbalance.training import checkpoint
 
-        with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
-            path = Path(scratch) / "checkpoint"
-            checkpoint.save(path, state, self._belongs_to)
-            self._artifacts.save_checkpoint(self._stage, self._key, self.attempt, state["step"], path)
-        self._saved_at = time.monotonic()
+        try:
+            with tempfile.TemporaryDirectory(prefix="ganbalance-") as scratch:
+                path = Path(scratch) / "checkpoint"
+                checkpoint.save(path, state, self._belongs_to)
+                self._artifacts.save_checkpoint(self._stage, self._key, self.attempt, state["step"], path)
+            self._saved_at = time.monotonic()
+        except UnavailableError as error:
+            message = f"checkpoint at step {state['step']} not written: {error}"
+            if is_last:
+                raise UnavailableError(f"stopped; {message}") from error
+            print(f"{message}; training goes on", file=sys.stderr, flush=True)
+        self._tried_at = time.monotonic()
 
     def record_ended(self, spent: Mapping[str, Any]) -> None:
         """Keep what this attempt took, which ends without a commit, and how much of it a checkpoint holds."""
@@ -57,4 +64,4 @@ class Checkpoints:
 
     def due(self) -> bool:
         """Tell whether it is time for another."""
-        return time.monotonic() - self._saved_at >= self._every_s
+        return time.monotonic() - self._tried_at >= self._every_s

@@ -26,6 +26,7 @@ from ganbalance.frozen import dump
 from ganbalance.paths import expanded
 from ganbalance.pipeline import heartbeat, provenance, request, runs
 from ganbalance.pipeline.checkpoints import Checkpoints
+from ganbalance.pipeline.outages import outlast
 from ganbalance.pipeline.parser import Parser
 from ganbalance.pipeline.plan import Node, Plan, make_plan
 from ganbalance.pipeline.signals import answered, stoppable
@@ -77,7 +78,7 @@ class JobContext:
             yield {
                 "resume": self.checkpoints.latest(),
                 "hooks": Hooks(
-                    save=self.checkpoints.save,
+                    save=lambda state: self.checkpoints.save(state, is_last=bool(self.stops)),
                     save_due=self.checkpoints.due,
                     stopped=lambda: bool(self.stops),
                     on_progress=lambda seen, total, losses: self.progress(seen, total, **losses),
@@ -187,6 +188,8 @@ def _can_be_left_out(node: Node, chosen: Sequence[Node], state: State) -> bool:
 def _run_stage(node: Node, experiment: Experiment, state: State, body: Body, stops: list[bool]) -> None:
     """Run one node; its artifact is committed when this returns."""
     inputs, settings, artifacts = state.inputs(node), experiment.resources, state.artifacts
+    # a pod keeps what it has made until the store is back; elsewhere somebody reads the error
+    away_s = runs.AWAY_S if os.environ.get(heartbeat.POD) else 0.0
     if inputs.missing and not node.kind.allow_missing_inputs:
         first = state.plan.node(inputs.missing[0])
         raise DataError(f"{node.name} reads {first.name}, which is not made yet; run the {first.program} program first")
@@ -215,24 +218,27 @@ def _run_stage(node: Node, experiment: Experiment, state: State, body: Body, sto
                     body(context)
             context.progress.close()
             took = spent()
-            _check_inputs_stand(node, state, inputs.commits)
-            ended = [dump(one) for one in state.ended(node.name)]
-            commit = artifacts.commit(
-                node.stage,
-                state.key(node),
-                attempt=context.checkpoints.attempt,
-                folder=context.folder,
-                inputs=inputs.commits,
-                outcome="diverged" if context.diverged else "done",
-                metrics=context.metrics,
-                provenance={"started": started, "ended": ended} | took | provenance.here(),
+            now = outlast(lambda: State(state.plan, artifacts).inputs(node).commits, away_s)
+            _check_inputs_stand(node, inputs.commits, now)
+            ended = [dump(one) for one in outlast(lambda: state.ended(node.name), away_s)]
+            commit = outlast(
+                lambda: artifacts.commit(
+                    node.stage,
+                    state.key(node),
+                    attempt=context.checkpoints.attempt,
+                    folder=context.folder,
+                    inputs=inputs.commits,
+                    outcome="diverged" if context.diverged else "done",
+                    metrics=context.metrics,
+                    provenance={"started": started, "ended": ended} | took | provenance.here(),
+                ),
+                away_s,
             )
     print(f"{node.name}: {commit.outcome} in {took['seconds']:.1f} s ({commit.key[:8]})", flush=True)
 
 
-def _check_inputs_stand(node: Node, state: State, commits: Mapping[str, Commit]) -> None:
+def _check_inputs_stand(node: Node, commits: Mapping[str, Commit], now: Mapping[str, Commit]) -> None:
     """Check that the inputs are still the committed ones, or this result would replace one made from newer inputs."""
-    now = State(state.plan, state.artifacts).inputs(node).commits
     if changed := [role for role, commit in commits.items() if role not in now or now[role].digest != commit.digest]:
         raise UnavailableError(f"{node.name} was made from an older {changed[0]}; run the same command again")
 

@@ -33,6 +33,7 @@ R = TypeVar("R", bound=Frozen)
 
 LONGEST_JOB = 52  # characters; a pod's name is the Job's, an index and a random suffix, 63 in all
 LONGEST_GROUP = 34
+AWAY_S = 6 * 3600.0  # how long a store may be away: a night's maintenance
 
 
 class Record(Frozen):
@@ -49,12 +50,16 @@ class Record(Frozen):
 
 
 class Submission(Frozen):
-    """What a driver gets. `templates` are PodTemplate objects by name; `pending_s` is how long a pod may wait."""
+    """What a driver gets. `templates` are PodTemplate objects by name.
+
+    `pending_s` is how long a pod may wait; `away_s` how long the store or the API server may be away.
+    """
 
     run: str
     number: int = Field(ge=1)
     parallel: int = Field(ge=1)
     pending_s: float = Field(gt=0)
+    away_s: float = Field(gt=0, default=AWAY_S)
     templates: dict[str, dict[str, Any]]
 
 
