@@ -80,12 +80,12 @@ compose-down: ## stop and remove the containers; the volumes stay
 ##@      load, push, deploy: IMAGE TAG DEVICE as images takes them; push, deploy: REGISTRY=host/team
 ##@      deploy: OVERLAY=local, gpu or a folder, COMPONENTS="quota network-policy" (else as before),
 ##@              REPLACE_VOLUME=1 (give up what is in MinIO for another volume)
-##@      submit: EXPERIMENT GAN SEEDS SET as run takes them; submit, resume: PARALLEL=pods PENDING=seconds DRIVER=local
+##@      submit: EXPERIMENT GAN SEEDS SET as run takes them; submit, resume: PARALLEL=pods PENDING=seconds AWAY=seconds DRIVER=local
 override KUBECTL += $(if $(CONTEXT),--context $(CONTEXT))
 registry_image = $(if $(REGISTRY),$(patsubst %/,%,$(REGISTRY))/)$(IMAGE):$(TAG)-$(1)
 ganbalance = $(BIN)/ganbalance $(1) --namespace "$(NAMESPACE)" $(if $(CONTEXT),--context "$(CONTEXT)") $(if $(strip $(RUN)),--run "$(RUN)")
 PODS = $(if $(PARALLEL),--parallel $(PARALLEL))
-DRIVEN = $(PODS) $(if $(PENDING),--pending $(PENDING)) $(if $(DRIVER),--driver $(DRIVER))
+DRIVEN = $(PODS) $(if $(PENDING),--pending $(PENDING)) $(if $(AWAY),--away $(AWAY)) $(if $(DRIVER),--driver $(DRIVER))
 
 cluster: ## a Kubernetes on this machine, by kind, with the images of `make images` and MinIO
 	@kind get clusters 2>/dev/null | grep -x ganbalance >/dev/null || kind create cluster --name ganbalance --wait 120s

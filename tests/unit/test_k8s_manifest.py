@@ -11,14 +11,17 @@ from ganbalance import __version__
 from ganbalance.config import GPUS, PodResources
 from ganbalance.errors import ConfigError, DataError
 from ganbalance.k8s import manifest
-from ganbalance.k8s.manifest import GPU_RESOURCE, Manifest, Round
+from ganbalance.k8s.manifest import GPU_RESOURCE, STEPS, Manifest, Round
 from ganbalance.pipeline import runs
 from ganbalance.pipeline.plan import Node
 from ganbalance.pipeline.runs import Submission, group_of, job_name
 from tests.unit.k8s_run import plan_record
 
 GPU, MIG = "nvidia.com/gpu", "nvidia.com/mig-1g.10gb"
-ROUND = Round("tiny-0123abcd-train-gan-dcgan-2", "train-gan-dcgan", number=2, submission=3, stages=("a/0", "a/1", "b"))
+ROUND = Round(
+    "tiny-0123abcd-train-gan-dcgan-2", "train-gan-dcgan", number=2, submission=3, stages=("a/0", "a/1", "b"),
+    steps=(0, 7, 0),
+)  # fmt: skip
 
 
 def template(gpu: str | None = None) -> Manifest:
@@ -91,7 +94,8 @@ def test_labels_say_what_a_job_is_and_keep_what_the_template_has() -> None:
 
 def test_annotations_are_kept_but_for_those_about_the_template_itself() -> None:
     made = job(template(GPU))
-    assert made["metadata"]["annotations"] == {"team.example/cost": "42", "ganbalance.io/stages": "0=a/0, 1=a/1, 2=b"}
+    of_job = {"ganbalance.io/stages": "0=a/0, 1=a/1, 2=b", STEPS: "[0, 7, 0]"}
+    assert made["metadata"]["annotations"] == {"team.example/cost": "42"} | of_job
     assert made["spec"]["template"]["metadata"]["annotations"] == {"a.example/b": "c"}
 
 
@@ -218,15 +222,15 @@ def test_a_stage_job_runs_its_stages_side_by_side_and_each_may_fail_alone() -> N
     assert "backoffLimit" not in spec
 
 
-def test_bad_configuration_fails_the_job_bad_data_the_index_and_a_disruption_nothing() -> None:
+def test_bad_configuration_fails_the_job_bad_data_the_index_an_outage_and_a_disruption_nothing() -> None:
     rules = job()["spec"]["podFailurePolicy"]["rules"]
-    assert [rule["action"] for rule in rules] == ["FailJob", "FailIndex", "Ignore"]
-    assert [rule["onExitCodes"]["values"] for rule in rules[:2]] == [[78], [65]]
-    assert {rule["onExitCodes"]["containerName"] for rule in rules[:2]} == {"program"}
-    assert rules[2]["onPodConditions"] == [{"type": "DisruptionTarget", "status": "True"}]
+    assert [rule["action"] for rule in rules] == ["FailJob", "FailIndex", "Ignore", "Ignore"]
+    assert [rule["onExitCodes"]["values"] for rule in rules[:3]] == [[78], [65], [75]]
+    assert {rule["onExitCodes"]["containerName"] for rule in rules[:3]} == {"program"}
+    assert rules[3]["onPodConditions"] == [{"type": "DisruptionTarget", "status": "True"}]
 
 
-def test_a_driver_starts_again_unless_it_was_asked_for_what_cannot_be() -> None:
+def test_a_driver_starts_again_unless_it_was_asked_for_what_cannot_be_or_has_waited_for_long() -> None:
     made = manifest.driver_job("tiny-0123abcd", 3, template())
     spec = made["spec"]
     assert made["metadata"]["name"] == "tiny-0123abcd-driver-3"
@@ -236,7 +240,7 @@ def test_a_driver_starts_again_unless_it_was_asked_for_what_cannot_be() -> None:
     assert spec["backoffLimit"] == 10
     rules = spec["podFailurePolicy"]["rules"]
     assert [rule["action"] for rule in rules] == ["FailJob", "Ignore"]
-    assert rules[0]["onExitCodes"]["values"] == [65, 78]
+    assert rules[0]["onExitCodes"]["values"] == [65, 75, 78]
 
 
 # ---- rounds and names ----------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from ganbalance.k8s.operations import latest, next_submission
 from ganbalance.k8s.status import drivers, name_of, observe
 from ganbalance.maintenance.doctor import findings
 from ganbalance.pipeline import request, runs
+from ganbalance.pipeline.outages import outlast
 from ganbalance.pipeline.plan import make_plan
 from ganbalance.pipeline.runs import Submission
 from ganbalance.pipeline.signals import stoppable
@@ -36,6 +37,10 @@ PENDING_FLAG = flag(
     "--pending", type=positive, default=PENDING_S, metavar="SECONDS",
     help=f"give a stage up whose pod cannot start for so long (default: {PENDING_S}, a day)",
 )  # fmt: skip
+AWAY_FLAG = flag(
+    "--away", type=positive, default=runs.AWAY_S, metavar="SECONDS",
+    help=f"give up when the store or the API server is away for so long (default: {runs.AWAY_S:.0f}, 6 hours)",
+)  # fmt: skip
 DRIVER_FLAG = flag(
     "--driver", choices=("cluster", "local"), default="cluster",
     help="where the driver runs: as a Job, or here in the foreground (default: cluster)",
@@ -44,7 +49,7 @@ DRIVER_FLAG = flag(
 
 @command(
     "submit", 'jobs/experiments/honest.yaml --gan "dcgan wgan-gp" --seeds 0..9 --parallel 8',
-    experiments.add_request, PARALLEL_FLAG, PENDING_FLAG, DRIVER_FLAG, add_access,
+    experiments.add_request, PARALLEL_FLAG, PENDING_FLAG, AWAY_FLAG, DRIVER_FLAG, add_access,
 )  # fmt: skip
 def submit(flags: argparse.Namespace) -> None:
     """Run an experiment on a cluster, or each one of a sweep; the same again resumes it."""
@@ -62,7 +67,7 @@ def submit(flags: argparse.Namespace) -> None:
 
 @command(
     "resume", "--run quick-1a2b3c4d", flag("--run", help="a run (default: the one that was submitted last)"),
-    PARALLEL_FLAG, PENDING_FLAG, DRIVER_FLAG, add_access,
+    PARALLEL_FLAG, PENDING_FLAG, AWAY_FLAG, DRIVER_FLAG, add_access,
 )  # fmt: skip
 def resume(flags: argparse.Namespace) -> None:
     """Resume a run that was cancelled or has failed stages; needs no experiment."""
@@ -72,7 +77,7 @@ def resume(flags: argparse.Namespace) -> None:
 
 @command(
     "render", "jobs/experiments/quick.yaml --gan dcgan",
-    experiments.add_request, PARALLEL_FLAG, PENDING_FLAG, add_access,
+    experiments.add_request, PARALLEL_FLAG, PENDING_FLAG, AWAY_FLAG, add_access,
 )  # fmt: skip
 def render(flags: argparse.Namespace) -> None:
     """Print the manifests that submit would create, as YAML; create nothing."""
@@ -90,11 +95,14 @@ def render(flags: argparse.Namespace) -> None:
 )  # fmt: skip
 def drive(flags: argparse.Namespace) -> None:
     """Drive a submission to its end, as its pod does; the exit code says whether every stage has a result."""
-    with stoppable("stopped; another driver goes on from here"):
+
+    def driver() -> Driver:
         store = open_store(flags.store)
         record, submission = runs.load(store, flags.run), runs.load_submission(store, flags.run, flags.submission)
-        state = State(record.plan, Artifacts(store))
-        _report_failures(Driver(Cluster(Access()), record.experiment, state, submission).run())
+        return Driver(Cluster(Access()), record.experiment, State(record.plan, Artifacts(store)), submission)
+
+    with stoppable("stopped; another driver goes on from here"):
+        _report_failures(outlast(driver, runs.AWAY_S).run())
 
 
 def _start(flags: argparse.Namespace, cluster: Cluster, store: Store, record: runs.Record, *, is_new: bool) -> None:
@@ -155,7 +163,7 @@ def _only_here(record: runs.Record) -> list[str]:
 def _new_submission(flags: argparse.Namespace, cluster: Cluster, store: Store, run: str) -> Submission:
     return Submission(
         run=run, number=next_submission(cluster, store, run), parallel=flags.parallel, pending_s=flags.pending,
-        templates=templates(cluster),
+        away_s=flags.away, templates=templates(cluster),
     )  # fmt: skip
 
 

@@ -183,12 +183,27 @@ def last_end(pods: Iterable[Manifest]) -> str:
     return end(max(failed, key=_created)) if failed else ""
 
 
+def exit_code(pod: Manifest) -> int | None:
+    """Read what a pod's program ended with; None where nobody knows."""
+    return (_terminated(pod) or {}).get("exitCode")
+
+
+def away_since(pods: Sequence[Manifest]) -> datetime | None:
+    """Find since when nothing but exit 75 has ended these pods, the last of them included; None where it has not."""
+    since = None
+    for pod in sorted(pods, key=_created, reverse=True):
+        if phase(pod) != "Failed" or exit_code(pod) != UnavailableError.exit_code:
+            break
+        since = ended(pod)
+    return since
+
+
 def end_for_all(job: Manifest, pods: Iterable[Manifest]) -> str:
     """Say how the pod ended that ended all of its Job by that; empty when none did."""
     condition = terminal(job)
     if condition is None or condition.get("reason") != "PodFailurePolicy":
         return ""
-    return last_end(pod for pod in pods if (_terminated(pod) or {}).get("exitCode") == ConfigError.exit_code)
+    return last_end(pod for pod in pods if exit_code(pod) == ConfigError.exit_code)
 
 
 def cause(job: Manifest, pods: Sequence[Manifest], events: Sequence[Manifest]) -> str:

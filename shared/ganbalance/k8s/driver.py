@@ -5,7 +5,8 @@ driver starts one Job, the group's next round, over those of its stages that are
 Jobs and COMMITs alone decide, so a driver that dies after any call is followed by another that goes on:
 
     a Job that is not over             is waited for, whoever made it
-    a stage that this submission ran   is not run again by it: its Job has used up its retries
+    a stage that this submission ran   is not run again by it: its Job has used up its retries; unless it failed, and
+                                       its checkpoint is further than when that Job was made
     a stage that an older one ran      is run again, in the next round
 """
 
@@ -13,16 +14,18 @@ import itertools
 import os
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ganbalance.config import Experiment
+from ganbalance.errors import UnavailableError
 from ganbalance.k8s import diagnosis, manifest, status
 from ganbalance.k8s.client import Cluster
 from ganbalance.k8s.manifest import CAUSE, GROUP, QUEUE, Manifest, Round, by_index
 from ganbalance.k8s.operations import keep_log
 from ganbalance.k8s.status import ClusterSnapshot, completed, name_of, observe
 from ganbalance.pipeline import heartbeat, runs, stages
+from ganbalance.pipeline.outages import outlast
 from ganbalance.pipeline.plan import Node
 from ganbalance.pipeline.runs import Submission
 from ganbalance.pipeline.state import State
@@ -44,12 +47,23 @@ class Driver:
         self._kept_logs = {Path(name).stem for name in state.artifacts.store.names(runs.log_folder(self._run, ""))}
 
     def run(self) -> dict[str, str]:
-        """Drive until nothing is left that could run; return the stages without a result, each with its cause."""
-        store, number = self._state.artifacts.store, self._submission.number
-        runs.note(store, self._run, "driver started", submission=number)
+        """Drive until nothing is left that could run; return the stages without a result, each with its cause.
+
+        Raises UnavailableError when the store or the API server was away for longer than the submission allows.
+        """
+        store, away_s = self._state.artifacts.store, self._submission.away_s
+        outlast(lambda: runs.note(store, self._run, "driver started", submission=self._submission.number), away_s)
         with heartbeat.beating(store, self._run, f"the driver in namespace {self._cluster.namespace}"):
-            while not self.step():
-                time.sleep(POLL_S)
+            try:
+                while not outlast(self.step, away_s):
+                    time.sleep(POLL_S)
+            except UnavailableError as error:
+                self._give_up_waiting(f"timed out after {away_s:.0f} s; {error}")
+                raise
+        return outlast(self._end, away_s)
+
+    def _end(self) -> dict[str, str]:
+        store, number = self._state.artifacts.store, self._submission.number
         snapshot = observe(self._cluster, self._run)
         failures = self.failures(snapshot)
         runs.note(store, self._run, "driver ended", submission=number, failed=failures, images=snapshot.images())
@@ -78,8 +92,7 @@ class Driver:
         """Start the next round of every group that can have one; whether any was, or will be."""
         free = self._submission.parallel - sum(_width(job) for job in snapshot.active())
         active = {job["metadata"]["labels"][GROUP] for job in snapshot.active()}
-        rounds = map(Round.of, snapshot.jobs.values())
-        ran = {stage for of in rounds if of.submission == self._submission.number for stage in of.stages}
+        ran = {stage for job in snapshot.jobs.values() for stage in self._used_up(snapshot, job)}
         unsettled: set[str] = set()
         wanted = False
         for group, nodes in self._groups.items():
@@ -99,6 +112,16 @@ class Driver:
                 free -= width
         return wanted
 
+    def _used_up(self, snapshot: ClusterSnapshot, job: Manifest) -> set[str]:
+        """Find the stages of a Job that are not run again after it: a try that got further uses up no retry."""
+        of = Round.of(job)
+        if of.submission != self._submission.number:
+            return set()
+        before = dict(zip(of.stages, of.steps, strict=False))
+        failed = (self._state.plan.node(of.stages[index]) for index in snapshot.retryable(job))
+        steps = {node.name: self._state.artifacts.step(node.stage, node.key) for node in failed}
+        return {stage for stage in of.stages if steps.get(stage, 0) <= before.get(stage, 0)}
+
     def _is_ready(self, node: Node) -> bool:
         if self._state.commit(node.name) is not None:
             return False
@@ -109,7 +132,9 @@ class Driver:
 
     def _start_round(self, snapshot: ClusterSnapshot, ready: Sequence[Node], width: int) -> None:
         """Start a group's next round. Raises DataError where a Job that is no round has its name."""
-        made = manifest.next_job(self._experiment, self._run, self._submission, ready, snapshot.jobs, parallelism=width)
+        made = manifest.next_job(
+            self._experiment, self._state, self._submission, ready, snapshot.jobs, parallelism=width
+        )
         # one that is there already is another driver's
         if standing := self._cluster.create(made) or self._cluster.find("Job", name_of(made)):
             snapshot.jobs[Round.of(standing).job] = standing
@@ -132,16 +157,28 @@ class Driver:
     # ---- ending and reporting --------------------------------------------------------------------------------------
 
     def _end_stuck(self, snapshot: ClusterSnapshot) -> None:
-        """Give up Jobs whose pods cannot start. A deadline that has passed makes them Failed, as any other failure."""
-        now, idle_since = datetime.now(UTC), snapshot.idle_since()
+        """Give up Jobs whose pods cannot start, or find the store away for too long."""
+        now, idle_since, submission = datetime.now(UTC), snapshot.idle_since(), self._submission
         for job in snapshot.active():
-            name = name_of(job)
-            pods, pending_s = snapshot.pods[name], self._submission.pending_s
-            why = diagnosis.stuck(job, pods, snapshot.events, now, pending_s, idle_since)
-            if why and job["spec"].get("activeDeadlineSeconds") != STUCK_AFTER_S:
-                annotated = {"annotations": {CAUSE: why}}
-                change = {"metadata": annotated, "spec": {"activeDeadlineSeconds": STUCK_AFTER_S}}
-                self._cluster.patch("Job", name, change)
+            pods, away_since = snapshot.pods[name_of(job)], snapshot.away_since(job)
+            if away_since and now - away_since >= timedelta(seconds=submission.away_s):
+                self._give_up(job, f"timed out after {submission.away_s:.0f} s; {diagnosis.last_end(pods)}")
+            elif why := diagnosis.stuck(job, pods, snapshot.events, now, submission.pending_s, idle_since):
+                self._give_up(job, why)
+
+    def _give_up(self, job: Manifest, why: str) -> None:
+        """End a Job. A deadline that has passed makes it Failed, as any other failure."""
+        if job["spec"].get("activeDeadlineSeconds") != STUCK_AFTER_S:
+            annotated = {"annotations": {CAUSE: why}}
+            change = {"metadata": annotated, "spec": {"activeDeadlineSeconds": STUCK_AFTER_S}}
+            self._cluster.patch("Job", name_of(job), change)
+
+    def _give_up_waiting(self, why: str) -> None:
+        """Give up the Jobs of which no pod runs: without a driver they would be tried for ever."""
+        snapshot = observe(self._cluster, self._run)
+        for job in snapshot.active():
+            if not any(diagnosis.phase(pod) == "Running" for pod in snapshot.pods[name_of(job)]):
+                self._give_up(job, why)
 
     def _emit_events(self, snapshot: ClusterSnapshot) -> None:
         """Put an Event on each Job at its milestones, for `kubectl describe`."""

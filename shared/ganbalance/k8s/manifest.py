@@ -5,12 +5,13 @@ template is copied, given its arguments and its resources, and put into a Job th
 """
 
 import copy
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ganbalance import __version__
 from ganbalance.config import GPUS, Experiment, PodResources
-from ganbalance.errors import ConfigError, DataError
+from ganbalance.errors import ConfigError, DataError, UnavailableError
 from ganbalance.pipeline import runs, stages
 from ganbalance.pipeline.plan import Node
 from ganbalance.pipeline.runs import Submission, job_name
@@ -23,7 +24,7 @@ DOMAIN = "ganbalance.io"
 RUN, PART, GROUP, ROUND, SUBMISSION, TEMPLATE = (
     f"{DOMAIN}/{name}" for name in ("run", "part", "group", "round", "submission", "template")
 )
-CAUSE, GPU_RESOURCE, INDEXES = (f"{DOMAIN}/{name}" for name in ("cause", "gpu-resource", "stages"))
+CAUSE, GPU_RESOURCE, INDEXES, STEPS = (f"{DOMAIN}/{name}" for name in ("cause", "gpu-resource", "stages", "steps"))
 INSTANCE, VERSION, MANAGED_BY = (f"app.kubernetes.io/{name}" for name in ("instance", "version", "managed-by"))
 QUEUE = "kueue.x-k8s.io/queue-name"
 CONTAINER = "program"
@@ -38,13 +39,17 @@ KEPT_S = 7 * 24 * 3600  # a finished Job, with its pods and their logs
 
 
 class Round(NamedTuple):
-    """One Job: `stages` by index. Which submission of the run started it says whether its failures are old."""
+    """One Job: `stages` by index. Which submission of the run started it says whether its failures are old.
+
+    `steps` are those that the stages' checkpoints had reached when it was made.
+    """
 
     job: str
     group: str
     number: int
     submission: int
     stages: tuple[str, ...]
+    steps: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, job: Manifest) -> "Round":
@@ -56,7 +61,8 @@ class Round(NamedTuple):
                 f"there is another Job {metadata['name']}, which says nothing of stages; delete it (kubectl delete job "
                 f"{metadata['name']}) and resume the run"
             )
-        return cls(metadata["name"], labels[GROUP], int(labels[ROUND]), int(labels[SUBMISSION]), stages)
+        steps = tuple(json.loads(metadata.get("annotations", {}).get(STEPS, "[]")))
+        return cls(metadata["name"], labels[GROUP], int(labels[ROUND]), int(labels[SUBMISSION]), stages, steps)
 
 
 def stage_job(run: str, of: Round, template: Manifest, resources: PodResources, *, parallelism: int) -> Manifest:
@@ -68,10 +74,12 @@ def stage_job(run: str, of: Round, template: Manifest, resources: PodResources, 
         "parallelism": parallelism,
         "backoffLimitPerIndex": RETRIES_PER_INDEX,
         "maxFailedIndexes": len(of.stages),  # a stage that fails blocks what reads it, and nothing else
-        "podFailurePolicy": _policy(FailJob=[ConfigError.exit_code], FailIndex=[DataError.exit_code]),
+        "podFailurePolicy": _policy(
+            FailJob=[ConfigError.exit_code], FailIndex=[DataError.exit_code], Ignore=[UnavailableError.exit_code]
+        ),
     }
     made = _job(of.job, template, labels, spec, ["--run", run, STAGES, *of.stages], resources)
-    made["metadata"]["annotations"][INDEXES] = by_index(of.stages)
+    made["metadata"]["annotations"] |= {INDEXES: by_index(of.stages), STEPS: json.dumps(of.steps)}
     return made
 
 
@@ -80,7 +88,8 @@ def driver_job(run: str, submission: int, template: Manifest) -> Manifest:
     labels = {PART: DRIVER, RUN: run, SUBMISSION: str(submission)}
     spec = {
         "backoffLimit": DRIVER_RETRIES,
-        "podFailurePolicy": _policy(FailJob=[DataError.exit_code, ConfigError.exit_code]),
+        # it has borne an outage for as long as it may
+        "podFailurePolicy": _policy(FailJob=[DataError.exit_code, UnavailableError.exit_code, ConfigError.exit_code]),
     }
     arguments = ["--run", run, "--submission", str(submission)]
     return _job(job_name(run, DRIVER, submission), template, labels, spec, arguments, PodResources())
@@ -185,26 +194,26 @@ def jobs(
     experiment: Experiment, state: State, submission: Submission, there: Mapping[str, Manifest]
 ) -> list[Manifest]:  # fmt: skip
     """Make the driver's Job and the next of each group not settled, if no stage fails; `there` are those made."""
-    run = state.plan.run
-    made = [driver_job(run, submission.number, submission.templates[DRIVER])]
+    made = [driver_job(state.plan.run, submission.number, submission.templates[DRIVER])]
     for nodes in runs.groups(state.plan).values():
         missing = state.unsettled(nodes)
         if not missing:
             continue
         width = min(submission.parallel, len(missing))
-        made.append(next_job(experiment, run, submission, missing, there, parallelism=width))
+        made.append(next_job(experiment, state, submission, missing, there, parallelism=width))
     return made
 
 
 def next_job(  # noqa: PLR0913 - all that a Job depends on
-    experiment: Experiment, run: str, submission: Submission, nodes: Sequence[Node], there: Mapping[str, Manifest],
-    *, parallelism: int,
+    experiment: Experiment, state: State, submission: Submission, nodes: Sequence[Node],
+    there: Mapping[str, Manifest], *, parallelism: int,
 ) -> Manifest:  # fmt: skip
     """Make the Job of a group's next round over these nodes, as the submission's template and experiment have it."""
-    first, group = nodes[0], runs.group_of(nodes[0])
+    first, group, run = nodes[0], runs.group_of(nodes[0]), state.plan.run
     number = 1 + max((of.number for of in map(Round.of, there.values()) if of.group == group), default=0)
     name = runs.job_name(run, group, number)
-    of = Round(name, group, number, submission.number, tuple(node.name for node in nodes))
+    steps = tuple(state.artifacts.step(node.stage, node.key) for node in nodes)
+    of = Round(name, group, number, submission.number, tuple(node.name for node in nodes), steps)
     asked = _asked(experiment, first)
     return stage_job(run, of, submission.templates[first.program], asked, parallelism=parallelism)
 

@@ -55,6 +55,20 @@ class ClusterSnapshot:
             else:
                 yield index, own or diagnosis.cause(job, pods, self.events)
 
+    def retryable(self, job: Manifest) -> Iterator[int]:
+        """Yield the indexes of a Job that have failed, and neither by bad data nor by a bad configuration."""
+        pods = self.pods.get(name_of(job), ())
+        for index, _ in () if diagnosis.end_for_all(job, pods) else self.failed(job):
+            if DataError.exit_code not in map(diagnosis.exit_code, self.pods_of(job, index)):
+                yield index
+
+    def away_since(self, job: Manifest) -> datetime | None:
+        """Find since when every index that is not over has ended by exit 75 alone; None while one has not."""
+        over = completed(job) | diagnosis.indexes(job.get("status", {}).get("failedIndexes"))
+        left = [self.pods_of(job, index) for index in range(job["spec"]["completions"]) if index not in over]
+        since = [diagnosis.away_since(pods) for pods in left]
+        return max(filter(None, since), default=None) if all(since) else None
+
     def images(self) -> dict[str, str]:
         """Read what the images of the run's pods really were: name -> digest."""
         pods = chain.from_iterable(self.pods.values())

@@ -241,6 +241,10 @@ class Artifacts:
                 found.append(self.store.fetch(name, self._scratch))
         return found
 
+    def step(self, stage: str, key: str) -> int:
+        """Find the step of the furthest checkpoint of `key`, 0 where there is none."""
+        return max((int(name.rpartition("/")[2]) for name in self._checkpoints(stage, key)), default=0)
+
     def record_ended(self, stage: str, key: str, attempt: str, ended: Ended) -> None:
         """Keep how long an attempt took that ended without a commit."""
         self.store.create(attempt_name(stage, key, attempt, "ended.json"), json.dumps(dump(ended)).encode())
