@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from urllib3 import BaseHTTPResponse
 
+from ganbalance.errors import ConfigError
 from ganbalance.k8s.client import Access, Cluster
 from ganbalance.k8s.driver import Driver
 from ganbalance.store.local import LocalStore
@@ -133,9 +134,13 @@ def test_a_driver_that_always_dies_soon_is_enough_if_another_always_follows(run:
     run.check_ran_once()
 
 
-def test_two_drivers_at_a_time_run_nothing_twice(run: KubernetesRun) -> None:
+def test_of_two_drivers_at_a_time_one_steps_back_and_nothing_runs_twice(run: KubernetesRun) -> None:
     with ThreadPoolExecutor() as pool:
-        assert list(pool.map(Driver.run, [run.driver(), run.driver()])) == [{}, {}]
+        ends = [pool.submit(run.driver().run) for _ in range(2)]
+    assert [end.result() for end in ends if not end.exception()] == [{}]
+    (stepped_back,) = [error for end in ends if (error := end.exception())]
+    assert isinstance(stepped_back, ConfigError)
+    assert f"run {run.name} is driven by " in str(stepped_back)
     run.check_ran_once()
 
 

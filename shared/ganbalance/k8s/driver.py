@@ -49,13 +49,21 @@ class Driver:
     def run(self) -> dict[str, str]:
         """Drive until nothing is left that could run; return the stages without a result, each with its cause.
 
-        Raises UnavailableError when the store or the API server was away for longer than the submission allows.
+        Raises ConfigError when another driver has taken the run over, UnavailableError when the store or the API server
+        was away for longer than the submission allows.
         """
         store, away_s = self._state.artifacts.store, self._submission.away_s
+        claim = outlast(lambda: heartbeat.take_over(store, self._run), away_s)
         outlast(lambda: runs.note(store, self._run, "driver started", submission=self._submission.number), away_s)
+
+        def step() -> bool:
+            # one that takes over after this look meets the names of our Jobs, and adopts what this step makes
+            heartbeat.check_claim(store, self._run, claim)
+            return self.step()
+
         with heartbeat.beating(store, self._run, f"the driver in namespace {self._cluster.namespace}"):
             try:
-                while not outlast(self.step, away_s):
+                while not outlast(step, away_s):
                     time.sleep(POLL_S)
             except UnavailableError as error:
                 self._give_up_waiting(f"timed out after {away_s:.0f} s; {error}")

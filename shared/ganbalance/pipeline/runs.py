@@ -4,6 +4,7 @@ runs/<run>/run.json                    the resolved experiment and the plan
 runs/<run>/events/<time>-<id>.json     append-only
 runs/<run>/submissions/<number>.json   the pod templates as they were then, and how much may run at a time
 runs/<run>/heartbeats/<id>.json        who works on it now; see `heartbeat`
+runs/<run>/drivers/<number>-<id>.json  who has driven it, the last of them now; see `heartbeat`
 runs/<run>/logs/<stage>/<pod>.log      what a pod printed; <stage> is "driver" for a driver
 
 A driver reads the last submission and the run's record, so a template that is changed later changes no run that is
