@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from ganbalance import __version__
+from ganbalance.k8s.manifest import GPU_RESOURCE
 from tests.cluster.deployment import GROUP_LABEL, ROOT, Deployment
 from tests.namespaces import Namespace
 
@@ -27,7 +29,7 @@ SETTINGS: dict[str, Any] = {
     "resources": {"checkpoint_every_s": 2},
     "seeds": [0, 1],
 }
-TRAINING = "train-gan-dcgan"
+TRAINING, GPU = "train-gan-dcgan", "nvidia.com/gpu"
 GROUPS = {
     "dataset", "backbone", "imbalance", "features", "train-gan-dcgan", "synthesize-dcgan", "features-dcgan",
     "train-classifier-none", "train-classifier-dcgan", "rescore-threshold", "quality", "quality-dcgan", "report",
@@ -82,8 +84,20 @@ def test_status_says_done_of_every_stage_and_names_its_node(deployed: Deployment
 def test_kubectl_describes_the_milestones(deployed: Deployment, run: str) -> None:
     (job,) = [job for job in deployed.jobs(run) if job["metadata"]["labels"].get(GROUP_LABEL) == "train-gan-dcgan"]
     said = deployed.namespace.kubectl("describe", "job", job["metadata"]["name"]).stdout
-    assert re.search(r"Normal +Started .* ganbalance-driver +train-gan-dcgan, round 1: 2 stages", said)
+    indexes = ["0=train-gan/dcgan/class-1/seed-0", "1=train-gan/dcgan/class-1/seed-1"]
+    assert re.search(
+        rf"Normal +Started .* ganbalance-driver +train-gan-dcgan, round 1: 2 stages: {', '.join(indexes)}", said
+    )
     assert re.search(r"Normal +StagesDone .* ganbalance-driver +2 stages of train-gan-dcgan done", said)
+    assert re.search(r"ganbalance\.io/stages:\s+" + r"\s+".join(indexes), said)
+
+
+def test_kubectl_alone_lists_a_run(deployed: Deployment, run: str) -> None:
+    labels = {"app.kubernetes.io/instance": run, "app.kubernetes.io/managed-by": "ganbalance"}
+    labels |= {"app.kubernetes.io/part-of": "ganbalance", "app.kubernetes.io/version": __version__}
+    for kind, expected in (("jobs", deployed.jobs(run)), ("pods", deployed.pods(run))):
+        names = {one["metadata"]["name"] for one in deployed.objects(kind, **labels)}
+        assert names == {one["metadata"]["name"] for one in expected}
 
 
 def test_the_cluster_and_this_machine_agree_on_keys_and_numbers(
@@ -285,6 +299,31 @@ def test_images_of_ones_own_on_s3_are_read_by_the_pods(deployed: Deployment, tmp
     run = deployed.submit(path)
     assert {row["state"] for row in deployed.wait_for_end(run)["stages"]} == {"done"}
     assert "dataset" in {job["metadata"]["labels"].get(GROUP_LABEL) for job in deployed.jobs(run)}
+
+
+def test_a_pod_that_asks_for_a_gpu_and_sees_none_fails_at_once(deployed: Deployment, run: str, tmp_path: Path) -> None:
+    if GPU not in deployed.namespace.kubectl("get", "nodes", "--output", "jsonpath={..allocatable}").stdout:
+        pytest.skip(f"no node of this cluster offers {GPU}")
+    templates, resource = ("podtemplates", "train-gan", "train-classifier"), f"{GPU_RESOURCE}={GPU}"
+    deployed.namespace.kubectl("annotate", "--overwrite", *templates, resource)
+    changed: dict[str, Any] = {
+        "name": "gpus",
+        "gans": {"dcgan": SETTINGS["gans"]["dcgan"] | {"epochs": 3}},  # nothing of which is there from another run
+        "classifier": {"side_px": 16, "l2": [0.2]},
+        "resources": {"pods": {"train-gan": {"gpus": 1}, "train-classifier": {"gpus": 1}, "features": {"gpus": 0}}},
+        "seeds": [0],
+    }
+    path = tmp_path / "gpus.yaml"
+    path.write_text(yaml.safe_dump(SETTINGS | changed))
+    asking = deployed.submit(path)
+    rows = {row["stage"]: row for row in deployed.wait_for_end(asking)["stages"]}
+    (training,), (solving,) = (
+        deployed.pods(asking, **{GROUP_LABEL: group}) for group in (TRAINING, "train-classifier-none")
+    )
+    cause = r"exit 78 \(bad configuration\): device = 'auto' in a container that asks for a GPU: torch sees no .*"
+    assert re.fullmatch(cause, rows["train-gan/dcgan/class-1/seed-0"]["cause"])
+    assert rows["train-classifier/none/seed-0"]["state"] == "done"
+    assert [GPU in json.dumps(pod["spec"]) for pod in (training, solving)] == [True, False]
 
 
 def test_the_manifests_that_submit_would_create_are_taken_by_the_api_server(

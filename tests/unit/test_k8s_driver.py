@@ -223,9 +223,8 @@ def test_events_on_the_jobs_tell_of_milestones(run: KubernetesRun) -> None:
     run.drive()
     gan = run.job("train-gan-dcgan")["metadata"]["name"]
     assert run.events("Started").keys() == {job["metadata"]["name"] for job in run.jobs()}
-    stages = f"0={GAN_0}, 1={GAN_1}"
-    assert run.events("Started")[gan] == f"train-gan-dcgan, round 1: 2 stages: {stages}"
-    assert run.job("train-gan-dcgan")["metadata"]["annotations"][INDEXES] == stages
+    assert run.events("Started")[gan] == f"train-gan-dcgan, round 1: 2 stages: 0={GAN_0}, 1={GAN_1}"
+    assert run.job("train-gan-dcgan")["metadata"]["annotations"][INDEXES] == f"0={GAN_0}\n1={GAN_1}"
     assert run.events("StagesFailed").keys() == {gan}
     assert run.events("StagesFailed")[gan].startswith(f"1 of 2 stages failed; {GAN_0}: OOMKilled: ")
     assert run.events("StagesDone").keys() == run.events("Started").keys() - {gan}

@@ -94,7 +94,7 @@ def test_labels_say_what_a_job_is_and_keep_what_the_template_has() -> None:
 
 def test_annotations_are_kept_but_for_those_about_the_template_itself() -> None:
     made = job(template(GPU))
-    of_job = {"ganbalance.io/stages": "0=a/0, 1=a/1, 2=b", STEPS: "[0, 7, 0]"}
+    of_job = {"ganbalance.io/stages": "0=a/0\n1=a/1\n2=b", STEPS: "[0, 7, 0]"}
     assert made["metadata"]["annotations"] == {"team.example/cost": "42"} | of_job
     assert made["spec"]["template"]["metadata"]["annotations"] == {"a.example/b": "c"}
 

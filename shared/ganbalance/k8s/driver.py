@@ -194,7 +194,7 @@ class Driver:
             of = Round.of(job)
             stages = plural(len(of.stages), "stage")
             if diagnosis.terminal(job) is None:
-                self._emit(job, "Started", f"{of.group}, round {of.number}: {stages}: {by_index(of.stages)}")
+                self._emit(job, "Started", f"{of.group}, round {of.number}: {stages}: {', '.join(by_index(of.stages))}")
             elif of.submission != self._submission.number and f"{name}.started" not in self._emitted:
                 pass  # an older driver has emitted it; what the Job left behind may have been deleted since
             elif failed := status.failures(self._state, snapshot, job):

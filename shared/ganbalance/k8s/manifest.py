@@ -79,7 +79,8 @@ def stage_job(run: str, of: Round, template: Manifest, resources: PodResources, 
         ),
     }
     made = _job(of.job, template, labels, spec, ["--run", run, STAGES, *of.stages], resources)
-    made["metadata"]["annotations"] |= {INDEXES: by_index(of.stages), STEPS: json.dumps(of.steps)}
+    indexes = "\n".join(by_index(of.stages))  # kubectl describe cuts long lines
+    made["metadata"]["annotations"] |= {INDEXES: indexes, STEPS: json.dumps(of.steps)}
     return made
 
 
@@ -95,9 +96,9 @@ def driver_job(run: str, submission: int, template: Manifest) -> Manifest:
     return _job(job_name(run, DRIVER, submission), template, labels, spec, arguments, PodResources())
 
 
-def by_index(stages: Sequence[str]) -> str:
+def by_index(stages: Sequence[str]) -> list[str]:
     """Write which stage each index of a Job is, for people."""
-    return ", ".join(f"{index}={stage}" for index, stage in enumerate(stages))
+    return [f"{index}={stage}" for index, stage in enumerate(stages)]
 
 
 def container_of(pod: Manifest) -> Manifest:
