@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from pathlib import Path
 
 from tests import manifests
 from tests.manifests import Manifest
@@ -28,6 +29,19 @@ class Namespace:
     def get(self, kind: str, name: str) -> Manifest:
         found: Manifest = json.loads(self.kubectl("get", kind, name, "--output", "json").stdout)
         return found
+
+    def account(self, folder: Path, role: str | None = None) -> Path:
+        """Make a service account that has a Role, or none; its kubeconfig."""
+        name = role or "nobody"
+        self.kubectl("create", "serviceaccount", name)
+        if role:
+            self.kubectl("create", "rolebinding", name, f"--role={role}", f"--serviceaccount={self.name}:{name}")
+        token = self.kubectl("create", "token", name).stdout.strip()
+        config = json.loads(self.kubectl("config", "view", "--raw", "--minify", "--output", "json").stdout)
+        config["users"] = [{"name": one["name"], "user": {"token": token}} for one in config["users"]]
+        path = folder / name
+        path.write_text(json.dumps(config))
+        return path
 
     def make(self) -> None:
         self.kubectl("create", "namespace", self.name)

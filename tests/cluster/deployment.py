@@ -35,9 +35,12 @@ class Deployment:
         return done
 
     def deploy(self) -> None:
-        """Without a StorageClass MinIO's volume would wait for ever."""
-        has_storage = json.loads(self.namespace.kubectl("get", "storageclass", "--output", "json").stdout)["items"]
-        self.make("deploy", *([] if has_storage else ["COMPONENTS=minio-ephemeral"]))
+        """Without a StorageClass MinIO would get no volume."""
+        self.make("deploy", *([] if self.has_storage() else ["COMPONENTS=minio-ephemeral"]))
+
+    def has_storage(self) -> bool:
+        """Whether the cluster has a StorageClass."""
+        return bool(self.namespace.kubectl("get", "storageclass", "--output", "name").stdout)
 
     def submit(self, experiment: Path, *variables: str) -> str:
         """Submit; returns the run's name."""

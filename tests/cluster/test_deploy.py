@@ -191,8 +191,11 @@ def test_artifacts_outlive_every_repeated_deployment_but_one_that_plainly_gives_
 
 
 def test_a_claim_that_nothing_binds_gives_way_to_a_volume_in_the_pod(fresh: Namespace, tmp_path: Path) -> None:
-    """The way out where there is no StorageClass."""
+    """The way out where there is no StorageClass; deploy refuses such a claim, kubectl does not."""
     waiting = _overlay(tmp_path / "waiting", "v1", UNBOUND, minio=("minio",), namespace=fresh.name)
+    refused = _deploy(fresh, waiting)
+    assert "MinIO would get no volume: the cluster has no StorageClass there-is-none; nothing was dep" in refused.stderr
+    assert fresh.kubectl("get", "pvc,secret", "--output", "name").stdout == ""
     fresh.kubectl("apply", "-k", str(waiting))
     done = _deploy(fresh, _overlay(tmp_path / "own", "v1", minio=("minio",)), "COMPONENTS=minio-ephemeral")
     assert done.returncode == 0, done.stderr

@@ -1,9 +1,7 @@
 """What is said of a real cluster before a run: its own admission answers. Nothing here starts a pod."""
 
 import contextlib
-import json
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -187,26 +185,14 @@ def test_without_jobs_the_templates_are_looked_at(deployed: Namespace) -> None:
 # ---- those who may do less -------------------------------------------------------------------------------------------
 
 
-def _as_account(namespace: Namespace, folder: Path, *, role: str | None) -> Cluster:
-    """The cluster as a service account sees it that has a role in the namespace, or none."""
-    namespace.kubectl("create", "serviceaccount", "tester")
-    subject = f"--serviceaccount={namespace.name}:tester"
-    if role:
-        namespace.kubectl("create", "rolebinding", "tester", f"--clusterrole={role}", subject)
-        namespace.kubectl("create", "role", "templates", "--verb=list", "--resource=podtemplates")  # in no usual role
-        namespace.kubectl("create", "rolebinding", "templates", "--role=templates", subject)
-    token = namespace.kubectl("create", "token", "tester").stdout.strip()
-    command = [manifests.kubectl(), "config", "view", "--raw", "--minify", "--output", "json"]
-    config = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    config["users"] = [{"name": one["name"], "user": {"token": token}} for one in config["users"]]
-    (folder / "kubeconfig").write_text(json.dumps(config))
-    return Cluster(Access(namespace=namespace.name, kubeconfig=str(folder / "kubeconfig")))
+def _as_account(namespace: Namespace, folder: Path, role: str | None) -> Cluster:
+    """The cluster as a service account sees it that has a Role in the namespace, or none."""
+    return Cluster(Access(namespace=namespace.name, kubeconfig=str(namespace.account(folder, role))))
 
 
-def test_the_role_edit_and_the_templates_are_enough_and_what_it_cannot_see_is_a_note(
-    deployed: Namespace, tmp_path: Path
-) -> None:
-    cluster = _as_account(deployed, tmp_path, role="edit")
+def test_the_role_submitter_is_enough_and_what_it_cannot_see_is_a_note(deployed: Namespace, tmp_path: Path) -> None:
+    deployed.kubectl("apply", "-k", str(manifests.K8S / "components/roles"))
+    cluster = _as_account(deployed, tmp_path, "ganbalance-submitter")
     found = {finding.check: finding for finding in findings(preflight.checks(cluster, []))}
     assert not [finding for finding in found.values() if finding.state == "FAIL"], found
     assert found["GPUs"].state == "note"
@@ -214,7 +200,7 @@ def test_the_role_edit_and_the_templates_are_enough_and_what_it_cannot_see_is_a_
 
 
 def test_missing_permissions_are_named(deployed: Namespace, tmp_path: Path) -> None:
-    cluster = _as_account(deployed, tmp_path, role=None)
+    cluster = _as_account(deployed, tmp_path, None)
     wanted = _jobs(Cluster(Access(namespace=deployed.name)))
     found = {finding.check: finding for finding in findings(preflight.checks(cluster, wanted))}
     for check in ("templates", "jobs"):

@@ -18,7 +18,7 @@ echo "kubectl $*" >>"$NOTES/calls"
 claim='{{"storageClassName":"standard"}}'
 case "$*" in
     *"create secret"*) cat >"$NOTES/secret";;
-    *"auth can-i patch namespaces/"*) exit "${{MAY_NOT-0}}";;
+    *"auth can-i patch ${{MAY_NOT-nothing}}"*) exit 1;;
     *"rollout status"*) [[ -e ${{UP-/}} ]] && echo 'successfully rolled out';;
     *"events"*) echo "${{EVENT-5s  Normal  Pulling  Pod/minio-1  Pulling the image}}";;
     *"get storageclass"*) echo "${{CLASS-}}";;
@@ -80,6 +80,7 @@ def test_deploy_makes_the_namespace_the_credentials_and_then_the_rest(bench: Ben
     assert done.stdout.splitlines()[-1].startswith(f"namespace {bench.namespace} is ready; next: make submit")
     verbs = [
         "get configmap",
+        "auth can-i patch podtemplates",
         "auth can-i patch namespaces/",
         "get deployment",
         "get configmap",
@@ -343,7 +344,14 @@ def test_no_wait_is_silent_and_none_ends_without_a_cause(bench: Bench, naps: int
 
 
 def test_a_namespace_that_is_not_ones_own_to_change_is_left_alone(bench: Bench) -> None:
-    assert bench.make("deploy", MAY_NOT="1").returncode == 0
+    assert bench.make("deploy", MAY_NOT="namespaces/").returncode == 0
     assert "Namespace" not in {one["kind"] for one in manifests.render(Path(".kustomize") / bench.namespace)}
     assert bench.make("deploy").returncode == 0
     assert "Namespace" in {one["kind"] for one in manifests.render(Path(".kustomize") / bench.namespace)}
+
+
+def test_who_may_not_deploy_reads_which_role_may_before_anything_is_done(bench: Bench) -> None:
+    done = bench.make("deploy", MAY_NOT="podtemplates")
+    assert "ask whoever runs the cluster for the Role ganbalance-deployer" in done.stderr
+    assert done.stderr.endswith("Error 78\n")
+    assert not [call for call in bench.calls if " apply " in call or " create " in call]
