@@ -322,6 +322,8 @@ def test_minio_needs_no_volume_where_there_are_none(rendered: dict[str, list[Man
     assert "PersistentVolumeClaim" not in {one["kind"] for one in objects}
     volumes = of_kind(objects, "Deployment")["minio"]["spec"]["template"]["spec"]["volumes"]
     assert all(set(volume) == {"name", "emptyDir"} for volume in volumes)
+    (size,) = (volume["emptyDir"]["sizeLimit"] for volume in volumes if volume["name"] == "data")
+    assert all(size.replace("Gi", " GiB") in text for text in (README, (manifests.K8S / "deploy").read_text()))
 
 
 def test_the_bucket_is_made_by_a_job_that_goes_away(local: list[Manifest]) -> None:

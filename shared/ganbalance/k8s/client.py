@@ -225,7 +225,8 @@ def _load(access: Access) -> tuple[Any, str]:
 def _refusal(what: str, status: int, said: str, namespace: str) -> ConfigError:
     message = f"cannot {what} in namespace {namespace}: {said}"
     if status == FORBIDDEN and " cannot " in said:  # admission says 403 too: quotas, Pod Security
-        return ForbiddenError(f"{message}; ask whoever runs the cluster for it, or name another --namespace")
+        fix = "ask whoever runs the cluster for it (k8s/README.md has Roles), or name another --namespace"
+        return ForbiddenError(f"{message}; {fix}")
     if status == UNAUTHORIZED:
         return ConfigError(f"{message}; the credentials of this kubeconfig are not (or no longer) known to the cluster")
     return RefusedError(f"{message}; see k8s/README.md")
