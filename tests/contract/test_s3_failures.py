@@ -34,7 +34,9 @@ def test_no_server_names_the_endpoint(few_attempts: None, moto: servers.Server, 
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{servers.free_port()}")
     error = opening_error(url)
     assert isinstance(error, UnavailableError)
-    assert "AWS_ENDPOINT_URL" in str(error)
+    assert "see that AWS_ENDPOINT_URL is right" in str(error)
+    monkeypatch.setenv("GANBALANCE_S3_SERVICE", "team/minio")  # as in a command that reaches a cluster through a tunnel
+    assert "see that AWS_ENDPOINT_URL of the cluster (the Service team/minio) is right" in str(opening_error(url))
 
 
 def test_a_server_that_stays_broken_asks_to_try_later(
@@ -73,6 +75,17 @@ def test_wrong_credentials_are_named(seaweedfs: servers.Server, use_s3: UseS3, m
         assert isinstance(error, ConfigError)
         assert "AWS_SECRET_ACCESS_KEY" in str(error)
         assert seaweedfs.secret_key not in str(error)
+
+
+def test_wrong_credentials_of_a_secret_are_named_with_it(
+    seaweedfs: servers.Server, use_s3: UseS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = use_s3(seaweedfs)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    monkeypatch.setenv("GANBALANCE_S3_SECRET", "keys in namespace team")  # as in a command that reaches a cluster
+    assert "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the Secret keys in namespace team to" in str(
+        opening_error(url)
+    )
 
 
 def test_wrong_credentials_are_not_a_missing_permission_when_a_bucket_is_made(
