@@ -15,6 +15,7 @@ OVERLAY     ?= local
 KUBECTL     ?= kubectl
 IMAGE_LOAD  ?= kind load docker-image --name ganbalance
 
+override STORE := $(patsubst ~/%,$(HOME)/%,$(STORE))
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 CHANGES = $(foreach change,$(SET),--set '$(change)')
@@ -87,15 +88,23 @@ ganbalance = $(BIN)/ganbalance $(1) --namespace "$(NAMESPACE)" $(if $(CONTEXT),-
 PODS = $(if $(PARALLEL),--parallel $(PARALLEL))
 DRIVEN = $(PODS) $(if $(PENDING),--pending $(PENDING)) $(if $(AWAY),--away $(AWAY)) $(if $(DRIVER),--driver $(DRIVER))
 
+# a command may begin with variables; the first word that sets none is the program
+program_of = $(firstword $(foreach word,$(1),$(if $(findstring =,$(word)),,$(word))))
+needs = @for program in $(1); do command -v $$program >/dev/null || { echo "$$program is not on the PATH; install it" \
+	'(kubernetes.io/docs/tasks/tools has kind and kubectl)' >&2; exit 78; }; done
+
 cluster: ## a Kubernetes on this machine, by kind, with the images of `make images` and MinIO
+	$(call needs,kind $(call program_of,$(KUBECTL)))
 	@kind get clusters 2>/dev/null | grep -x ganbalance >/dev/null || kind create cluster --name ganbalance --wait 120s
 	@kind export kubeconfig --name ganbalance
 	@$(MAKE) --no-print-directory load deploy
 
 cluster-delete: ## delete that cluster, and with it every artifact in its MinIO
+	$(call needs,kind)
 	@kind delete cluster --name ganbalance
 
 load: ## copy the images into the cluster's nodes (IMAGE_LOAD=command, kind's by default)
+	$(call needs,$(call program_of,$(IMAGE_LOAD)))
 	$(IMAGE_LOAD) $(IMAGE):$(TAG)-$(DEVICE) $(IMAGE):$(TAG)-report
 
 push: ## push the images to a registry that the cluster pulls from (REGISTRY=host/team)
@@ -107,6 +116,7 @@ push: ## push the images to a registry that the cluster pulls from (REGISTRY=hos
 
 # an overlay's own images stand, unless one of these was given; components are those of the last time, unless given
 deploy: ## put what runs need into the cluster: templates, permissions, and with OVERLAY=local MinIO and its credentials
+	$(call needs,$(call program_of,$(KUBECTL)))
 	@NAMESPACE='$(NAMESPACE)' OVERLAY='$(OVERLAY)' REPLACE_VOLUME='$(REPLACE_VOLUME)' \
 	$(if $(filter-out undefined,$(origin COMPONENTS)),COMPONENTS='$(COMPONENTS)') \
 	$(if $(filter-out file undefined,$(foreach name,IMAGE TAG DEVICE REGISTRY,$(origin $(name)))), \
@@ -145,7 +155,11 @@ $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 		{ echo 'Python cannot make environments: apt-get install python3-venv' >&2; exit 78; }
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
-	@echo 'installing the environment into $(VENV): a few minutes, once' >&2
+	@echo 'installing the environment into $(VENV), once:' \
+		'$(if $(TORCH_INDEX),,about 6 GB with the CUDA build of PyTorch: )some minutes' >&2
+	@[[ -n '$(TORCH_INDEX)' ]] || command -v nvidia-smi >/dev/null || \
+		echo 'no GPU is here: the CPU build is far smaller; to have it, stop this and give TORCH_INDEX=url, the index' \
+		'that the install selector on pytorch.org names for CPU' >&2
 	@lock=requirements.lock; if [ -n '$(TORCH_INDEX)' ]; then \
 		lock=$(VENV)/without-torch.lock; \
 		awk '/^[a-z]/ { skip = /^(torch|torchvision|triton)==|^(nvidia|cuda)-/ } !skip' requirements.lock >$$lock; \
