@@ -46,6 +46,8 @@ class StagePods:
         if isinstance(left, list) and left:
             left.pop(0)
         self.ran[stage] += 1
+        if ends.work:
+            ends.work()
         if ends.code == 0:
             self.commit(run, stage)
 

@@ -11,6 +11,7 @@ import yaml
 from ganbalance.k8s import client, driver
 from ganbalance.k8s.client import Access, Cluster
 from ganbalance.k8s.manifest import TEMPLATES
+from ganbalance.pipeline import outages
 from ganbalance.pipeline.runs import Record
 from ganbalance.store import open_store
 from tests import manifests, servers
@@ -31,6 +32,7 @@ def tiny_record(tiny_npz: Path) -> Record:
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits between looks or tries, nor for a disk."""
     monkeypatch.setattr(driver, "POLL_S", 0.0)
+    monkeypatch.setattr(outages, "AGAIN_S", 0.0)
     monkeypatch.setattr(client, "LONGEST_WAIT_S", 0.0)
     monkeypatch.setattr("ganbalance.store.local._sync", lambda path: None)
 

@@ -85,6 +85,7 @@ class KubernetesRun:
         number = self.last_submission() + 1
         submission = Submission(
             run=self.name, number=number, parallel=settings.get("parallel", 4), pending_s=PENDING_S,
+            away_s=settings.get("away_s", runs.AWAY_S),
             templates={name: template(name) for name in TEMPLATES} | settings.get("templates", {}),
         )  # fmt: skip
         assert runs.record_submission(self.store, submission) == submission

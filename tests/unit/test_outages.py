@@ -13,34 +13,14 @@ from ganbalance.errors import DataError, Stopped, UnavailableError
 from ganbalance.pipeline import heartbeat, job, outages, runs
 from ganbalance.pipeline.checkpoints import Checkpoints
 from ganbalance.pipeline.plan import Node
+from ganbalance.progress import Progress
 from ganbalance.store.artifacts import Artifacts
-from ganbalance.store.base import OnBytes, ignore
-from ganbalance.store.local import LocalStore
 from ganbalance.training import loop
 from tests.conftest import Lab
+from tests.unit.outage import Outage
 
 KEY = "0" * 32
 DATASET = "dataset"
-
-
-class Outage(LocalStore):
-    """A store whose next `left` writes fail, of those whose name has `part` in it."""
-
-    left = 0
-    part = ""
-
-    def _refuse(self, name: str) -> None:
-        if self.left and self.part in name:
-            self.left -= 1
-            raise UnavailableError("no answer")
-
-    def _put(self, name: str, source: Path, on_bytes: OnBytes = ignore) -> None:
-        self._refuse(name)
-        super()._put(name, source, on_bytes)
-
-    def _create(self, name: str, data: bytes) -> bool:
-        self._refuse(name)
-        return super()._create(name, data)
 
 
 # ---- checkpoints ---------------------------------------------------------------------------------------------------
@@ -143,51 +123,77 @@ def test_a_training_that_was_asked_to_stop_says_whether_its_state_was_kept(
 
 # ---- the commit ----------------------------------------------------------------------------------------------------
 
+MakeDataset = Callable[[int], int]
+
 
 @pytest.fixture
-def outage(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Outage:
-    """The store of a pod's program, which is away when the dataset is to be committed."""
-    made = Outage(str(lab.store))
-    made.part = "/COMMIT.json"
-    monkeypatch.setattr(job, "open_store", lambda url: made)
+def make_dataset(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> MakeDataset:
+    """Runs a stage in a pod, whose store is away for so many requests once there is something to commit."""
+    store = Outage(str(lab.store))
+    monkeypatch.setattr(job, "open_store", lambda url: store)
     monkeypatch.setattr(outages, "AGAIN_S", 0.0)
     monkeypatch.setenv(heartbeat.POD, "pod-7")
-    return made
+
+    def make(times: int) -> int:
+        class Progressed(Progress):
+            def close(self) -> None:
+                store.left = times
+
+        monkeypatch.setattr(job, "Progress", Progressed)
+        return lab.program("imbalance", "--stage", DATASET)
+
+    return make
 
 
+@pytest.mark.parametrize("times", [1, 3, 9])
 def test_a_commit_waits_until_the_store_is_back(
-    outage: Outage, lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    make_dataset: MakeDataset, lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str], times: int
 ) -> None:
-    outage.left = 5
-    assert lab.program("imbalance", "--stage", DATASET) == 0
+    assert make_dataset(times) == 0
     assert lab.state(tmp_path).commit(DATASET) is not None
-    assert capsys.readouterr().err.count(f"no answer; trying again for {runs.AWAY_S:.0f} s\n") == 1
+    assert f"no answer; trying again for {runs.AWAY_S:.0f} s\n" in capsys.readouterr().err
+
+
+def test_a_commit_that_was_made_and_not_answered_is_made_once(
+    make_dataset: MakeDataset, lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create, lost = Outage.create, [True]
+
+    def without_answer(store: Outage, name: str, data: bytes) -> bool:
+        made = create(store, name, data)
+        if name.endswith("/COMMIT.json") and lost:
+            lost.pop()
+            raise UnavailableError("the connection was closed")
+        return made
+
+    monkeypatch.setattr(Outage, "create", without_answer)
+    assert make_dataset(0) == 0
+    assert lost == []
+    assert len({path.parent for path in lab.store.glob("stages/dataset/*/attempts/*/*")}) == 1
+    assert lab.state(tmp_path).commit(DATASET) is not None
 
 
 def test_a_commit_does_not_wait_for_ever(
-    outage: Outage, lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_dataset: MakeDataset, lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    outage.left = 10**9
     monkeypatch.setattr(runs, "AWAY_S", 0.1)
-    assert lab.program("imbalance", "--stage", DATASET) == 75
+    assert make_dataset(10**9) == 75
     assert lab.state(tmp_path).commit(DATASET) is None
 
 
 def test_a_commit_does_not_wait_where_somebody_reads_the_error(
-    outage: Outage, lab: Lab, monkeypatch: pytest.MonkeyPatch
+    make_dataset: MakeDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    outage.left = 1
     monkeypatch.delenv(heartbeat.POD)
-    assert lab.program("imbalance", "--stage", DATASET) == 75
-    assert lab.program("imbalance", "--stage", DATASET) == 0
+    assert make_dataset(1) == 75
+    assert make_dataset(0) == 0
 
 
 def test_a_pod_that_is_asked_to_stop_while_it_waits_stops(
-    outage: Outage, lab: Lab, monkeypatch: pytest.MonkeyPatch
+    make_dataset: MakeDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    outage.left = 10**9
     monkeypatch.setattr(outages.time, "sleep", lambda seconds: os.kill(os.getpid(), signal.SIGTERM))
-    assert lab.program("imbalance", "--stage", DATASET) == 143
+    assert make_dataset(10**9) == 143
 
 
 # ---- outlast -------------------------------------------------------------------------------------------------------
