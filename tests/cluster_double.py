@@ -12,6 +12,7 @@
         cluster.faults.append(Fault(status=500))     # answers that are errors, connections that break: http_double.py
         cluster.deny("create", "jobs")               # RBAC: such requests are 403
         cluster.requests, .count("POST .*/jobs")     # what was asked
+        cluster.allow_jobs(5)                        # a quota: more Jobs are 403
         cluster.pass_time(600)                       # everything there becomes so many seconds older
         cluster.rotate_token()                       # the kubeconfig has a new token, the old one is 401
         cluster.most_at_once                         # pods that had not ended, of all Jobs, at any time
@@ -38,6 +39,7 @@ from tests.job_controller import JobController, Outcome, always_done
 Object = dict[str, Any]
 
 NAMESPACE = "tests"
+JOBS = "count/jobs.batch"
 CLUSTER_WIDE = {"Namespace", "Node"}
 PLURALS = {
     "api/v1": {
@@ -143,6 +145,10 @@ class ClusterDouble:
         """Take a permission away: get, list, create, patch or delete of jobs, pods, pods/log, ..."""
         self._denied.add((verb, plural))
 
+    def allow_jobs(self, n: int) -> None:
+        """A quota of so many Jobs for the namespace, in place of the one before."""
+        self.add({"kind": "ResourceQuota", "metadata": {"name": "small"}, "spec": {"hard": {JOBS: str(n)}}})
+
     def pass_time(self, seconds: float) -> None:
         """Make everything older."""
         with self.lock:
@@ -217,6 +223,7 @@ class ClusterDouble:
     def _list(self, kind: str, group: str, home: str, query: dict[str, str]) -> Object:
         if self.ticks_on_list and kind in ("Job", "Pod"):
             self._jobs.tick()
+        self._count_jobs()
         after = base64.b64decode(query.get("continue", "")).decode()
         limit = int(query.get("limit") or 0)
         found = [
@@ -243,6 +250,8 @@ class ClusterDouble:
         if not re.fullmatch(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", name):
             said = f'{kind} "{name}" is invalid: metadata.name: Invalid value: "{name}": a lowercase RFC 1123 subdomain'
             raise ApiError(422, "Invalid", said)
+        if kind == "Job":
+            self._count_jobs(one_more=name)  # before anybody looks whether there is one of that name
         if (kind, home, name) in self._objects:
             raise ApiError(409, "AlreadyExists", f'{self._resource(kind)} "{name}" already exists')
         made |= {"kind": kind, "apiVersion": _api_version(group)}
@@ -257,6 +266,16 @@ class ClusterDouble:
         if request.query.get("dryRun") != "All":
             self._objects[kind, home, name] = made
         return made
+
+    def _count_jobs(self, one_more: str = "") -> None:
+        """Bring the quotas up to date. Raises what admission says where there is no room for the Job `one_more`."""
+        used = len(self.live("Job"))
+        for quota in self.live("ResourceQuota"):
+            hard = quota["spec"]["hard"][JOBS]
+            quota["status"] = {"hard": {JOBS: hard}, "used": {JOBS: str(used)}}
+            if one_more and used >= int(hard):
+                said = f"{quota['metadata']['name']}, requested: {JOBS}=1, used: {JOBS}={used}, limited: {JOBS}={hard}"
+                raise ApiError(403, "Forbidden", f'jobs.batch "{one_more}" is forbidden: exceeded quota: {said}')
 
     def _patch(self, kind: str, home: str, name: str, change: Object) -> Object:
         found = self._get(kind, home, name)

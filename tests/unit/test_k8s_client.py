@@ -7,7 +7,7 @@ import pytest
 
 from ganbalance.errors import UnavailableError
 from ganbalance.k8s import client
-from ganbalance.k8s.client import Access, Cluster, ForbiddenError, RefusedError
+from ganbalance.k8s.client import Access, Cluster, ForbiddenError, QuotaError, RefusedError
 from tests.cluster_double import KUEUE, ClusterDouble
 from tests.http_double import Fault
 from tests.job_controller import Exits, Waits
@@ -196,6 +196,7 @@ def test_a_missing_permission_is_an_error_of_its_own(
     [
         (403, "Forbidden", 'pods "x" is forbidden: violates PodSecurity "restricted:latest"'),
         (403, "Forbidden", 'pods "x" is forbidden: exceeded quota: small'),
+        (403, "Forbidden", 'jobs.batch "x" is forbidden: status unknown for quota: small, resources: count/jobs.batch'),
         (404, "NotFound", 'namespaces "tests" not found'),
         (422, "Invalid", 'Job.batch "x" is invalid: spec.parallelism: must be greater than 0'),
         (400, "BadRequest", "unknown field"),
@@ -210,6 +211,7 @@ def test_what_the_server_does_not_take_is_reported_in_its_words(
     assert message in str(caught.value)
     assert str(caught.value).endswith("; see k8s/README.md")
     assert not isinstance(caught.value, ForbiddenError)
+    assert isinstance(caught.value, QuotaError) == (" quota: small" in message)
     assert naps == []
 
 

@@ -117,7 +117,8 @@ def _start(flags: argparse.Namespace, cluster: Cluster, store: Store, record: ru
         print(f"under way already, driven by the Job {name_of(at_work[0])}; {then}")
         return
     new = _new_submission(flags, cluster, store, run)
-    _preflight(cluster, manifest.jobs(record.experiment, state, new, observe(cluster, run).jobs))
+    driver, *rest = manifest.jobs(record.experiment, state, new, observe(cluster, run).jobs)
+    _preflight(cluster, rest if flags.driver == "local" else [driver, *rest])
     here = [stage for stage in _only_here(record) if state.commit(stage) is None]
     if is_new:
         runs.submit(store, record)

@@ -44,6 +44,7 @@ KINDS = {
     "ConfigMap": "api/v1/namespaces/{}/configmaps",
     "Secret": "api/v1/namespaces/{}/secrets",
     "Event": "api/v1/namespaces/{}/events",
+    "ResourceQuota": "api/v1/namespaces/{}/resourcequotas",
     "Node": "api/v1/nodes",
     "LocalQueue": "apis/kueue.x-k8s.io/v1beta2/namespaces/{}/localqueues",
     "Workload": "apis/kueue.x-k8s.io/v1beta2/namespaces/{}/workloads",
@@ -79,11 +80,15 @@ class RefusedError(ConfigError):
     """The API server does not take a manifest."""
 
 
+class QuotaError(RefusedError):
+    """A quota of the namespace has no room for it now."""
+
+
 class Cluster:
     """One namespace of a cluster.
 
     Every method raises UnavailableError while the API server does not answer, after several tries; ForbiddenError where
-    a permission is missing; RefusedError for a manifest it does not take.
+    a permission is missing; RefusedError for a manifest it does not take, QuotaError for one that it may take later.
     """
 
     def __init__(self, access: Access, *, attempts: int = ATTEMPTS) -> None:
@@ -229,7 +234,9 @@ def _refusal(what: str, status: int, said: str, namespace: str) -> ConfigError:
         return ForbiddenError(f"{message}; {fix}")
     if status == UNAUTHORIZED:
         return ConfigError(f"{message}; the credentials of this kubeconfig are not (or no longer) known to the cluster")
-    return RefusedError(f"{message}; see k8s/README.md")
+    # the latter while the amounts of a quota that is new are counted
+    is_full = status == FORBIDDEN and ("exceeded quota" in said or "status unknown for quota" in said)
+    return (QuotaError if is_full else RefusedError)(f"{message}; see k8s/README.md")
 
 
 def _unavailable(what: str, said: str) -> UnavailableError:

@@ -30,6 +30,8 @@ FIXES = {
     "ImagePullBackOff": REACHABLE,
     "ErrImagePull": REACHABLE,
     "CreateContainerConfigError": "make what is missing (make deploy; the Secret: k8s/README.md)",
+    "count/jobs.batch": "remove the Jobs of runs that are over ({cancel}, which keeps what is committed), or raise the "
+    "quota (kubectl describe quota)",
     "exceeded quota": "ask for less in {setting}, delete what is finished ({clean}), "
     "or raise the quota (kubectl describe quota)",
     "violates PodSecurity": f"set what it names {TEMPLATE}",
@@ -66,7 +68,8 @@ MEANING = {
 def fix_for(message: str, setting: str = "resources.pods of the experiment") -> str:
     """Say what to do about a message of Kubernetes; empty where nobody knows. `setting` is where resources are set."""
     fix = next((fix for part, fix in FIXES.items() if part in message), "")
-    return fix.replace("{setting}", setting).replace("{clean}", typed("clean --run RUN --namespace NAMESPACE"))
+    commands = {name: typed(f"{name} --run RUN --namespace NAMESPACE") for name in ("cancel", "clean")}
+    return fix.format(setting=setting, **commands)
 
 
 def advised(cause: str) -> str:

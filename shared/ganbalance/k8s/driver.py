@@ -20,8 +20,8 @@ from pathlib import Path
 from ganbalance.config import Experiment
 from ganbalance.errors import UnavailableError
 from ganbalance.k8s import diagnosis, manifest, status
-from ganbalance.k8s.client import Cluster
-from ganbalance.k8s.manifest import CAUSE, GROUP, QUEUE, Manifest, Round, by_index
+from ganbalance.k8s.client import Cluster, QuotaError
+from ganbalance.k8s.manifest import CAUSE, DRIVER, GROUP, QUEUE, Manifest, Round, by_index
 from ganbalance.k8s.operations import keep_log
 from ganbalance.k8s.status import ClusterSnapshot, completed, name_of, observe
 from ganbalance.pipeline import heartbeat, runs, stages
@@ -44,6 +44,8 @@ class Driver:
         self._groups = runs.groups(state.plan)
         # what follows only spares requests: all of it can be asked for again
         self._emitted: set[str] = set()
+        self._reported: str | None = None  # which quota has no room
+        self._had_room = time.monotonic()
         self._kept_logs = {Path(name).stem for name in state.artifacts.store.names(runs.log_folder(self._run, ""))}
 
     def run(self) -> dict[str, str]:
@@ -102,7 +104,7 @@ class Driver:
         active = {job["metadata"]["labels"][GROUP] for job in snapshot.active()}
         ran = {stage for job in snapshot.jobs.values() for stage in self._used_up(snapshot, job)}
         unsettled: set[str] = set()
-        wanted = False
+        wanted, refused = False, ""
         for group, nodes in self._groups.items():
             if group in active or any(parent in unsettled for node in nodes for parent in node.inputs.values()):
                 unsettled |= {node.name for node in nodes}
@@ -116,8 +118,13 @@ class Driver:
             is_queued = QUEUE in self._submission.templates[nodes[0].program]["metadata"].get("labels", {})
             width = min(self._submission.parallel if is_queued else free, len(ready))
             if width > 0:
-                self._start_round(snapshot, ready, width)
-                free -= width
+                try:
+                    self._start_round(snapshot, ready, width)
+                except QuotaError as error:
+                    refused = refused or str(error).rpartition("; ")[0]
+                else:
+                    free -= width
+        self._wait_for_room(snapshot, refused)
         return wanted
 
     def _used_up(self, snapshot: ClusterSnapshot, job: Manifest) -> set[str]:
@@ -129,6 +136,22 @@ class Driver:
         failed = (self._state.plan.node(of.stages[index]) for index in snapshot.retryable(job))
         steps = {node.name: self._state.artifacts.step(node.stage, node.key) for node in failed}
         return {stage for stage in of.stages if steps.get(stage, 0) <= before.get(stage, 0)}
+
+    def _wait_for_room(self, snapshot: ClusterSnapshot, refused: str) -> None:
+        """Say on the driver's own Job which quota has no room. Raises QuotaError when nothing has run for too long."""
+        if not refused or snapshot.active():
+            self._had_room = time.monotonic()
+        pending_s = self._submission.pending_s
+        if is_over := time.monotonic() - self._had_room >= pending_s:
+            refused = f"timed out after {pending_s:.0f} s; {refused}"
+        if refused != self._reported:
+            if refused:
+                print(refused, flush=True)
+            name = runs.job_name(self._run, DRIVER, self._submission.number)
+            self._cluster.patch("Job", name, {"metadata": {"annotations": {CAUSE: refused or None}}})
+            self._reported = refused
+        if is_over:
+            raise QuotaError(diagnosis.advised(refused))
 
     def _is_ready(self, node: Node) -> bool:
         if self._state.commit(node.name) is not None:

@@ -9,6 +9,7 @@ that is missing is named by the server when it is needed: those of submit here.
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 
 from ganbalance.config import PodResources
@@ -16,13 +17,14 @@ from ganbalance.errors import ConfigError, UnavailableError
 from ganbalance.k8s import connection, manifest
 from ganbalance.k8s.client import KINDS, Cluster, ForbiddenError, RefusedError, quantity
 from ganbalance.k8s.diagnosis import TEMPLATE, fix_for
-from ganbalance.k8s.manifest import DRIVER, PROGRAMS, QUEUE, Manifest, Round
+from ganbalance.k8s.manifest import DRIVER, PART, PROGRAMS, QUEUE, Manifest, Round
 from ganbalance.maintenance.doctor import Check, CheckResult, Finding
 from ganbalance.pipeline.runs import job_name
 from ganbalance.plurals import plural
 
 OLDEST = (1, 34)
 POOL = re.compile("nodepool|nodegroup|agentpool")  # in labels that clouds give the nodes of a pool
+JOBS = "count/jobs.batch"  # in a quota
 TRIAL_RUN = "doctor-00000000"  # of Jobs that are never created
 SUBJECT = re.compile(r'^\S+ "[^"]*" is (?:forbidden|invalid): ')
 
@@ -92,12 +94,27 @@ def _environment(cluster: Cluster, jobs: list[Manifest]) -> CheckResult:
 
 
 def _jobs(cluster: Cluster, jobs: list[Manifest]) -> CheckResult:
-    """Check that each Job would be taken."""
+    """Check that each Job would be taken. Those of stages wait where a quota has no room; the driver's must not."""
+    short = _shortage(cluster, len(jobs))
     for job in jobs:
-        if why := _refusal(cluster, job):
+        why = _refusal(cluster, job)
+        if why and ("exceeded quota" not in why or job["metadata"]["labels"][PART] == DRIVER):
             fix = _fix(why, "resources.pods of the experiment, or the template")
-            raise RefusedError(f"the Job {job['metadata']['name']}: {why}; {fix}")
+            raise RefusedError(f"the Job {job['metadata']['name']}: {why}; {short and f'{short}; '}{fix}")
+    if short:
+        return CheckResult(f"{short}; the others wait until there is room", "warn", fix_for(JOBS))
     return CheckResult(f"the API server takes {plural(len(jobs), 'Job')} (dry run)")
+
+
+def _shortage(cluster: Cluster, needed: int) -> str:
+    """Say which quota has no room for so many Jobs; empty where none is known to be in the way."""
+    with suppress(ForbiddenError):  # then the driver finds out
+        for quota in cluster.list("ResourceQuota"):
+            hard, used = (quota.get("status", {}).get(which, {}).get(JOBS) for which in ("hard", "used"))
+            if hard and used and (left := max(0, quantity(hard) - quantity(used))) < needed:
+                name = quota["metadata"]["name"]
+                return f"this run needs {plural(needed, 'Job')}, {left} are left by the quota {name}"
+    return ""
 
 
 def _pods(cluster: Cluster, jobs: list[Manifest]) -> CheckResult:
