@@ -52,7 +52,7 @@ def main() -> None:
 def listed(folder: Path) -> dict[str, list[Path]]:
     """List the images of each class in split.csv, each with the bytes that the list says."""
     files: dict[str, list[Path]] = {}
-    with (folder / "split.csv").open(newline="") as table:
+    with (folder / "split.csv").open(newline="", encoding="utf-8") as table:
         for row in csv.DictReader(table):
             file = folder / row["file"]
             if hashlib.sha256(file.read_bytes()).hexdigest() != row["sha256"]:

@@ -38,7 +38,7 @@ def dataset(ctx: JobContext) -> None:
     chosen.check_every_class_is_tested()
     chosen.save(ctx.folder)
     if card := source.card():
-        (ctx.folder / "card.json").write_text(json.dumps(dump(card), indent=1))
+        (ctx.folder / "card.json").write_text(json.dumps(dump(card), indent=1), "utf-8")
     ctx.metrics["n_train"], ctx.metrics["n_test"] = chosen.n_train, len(chosen.labels) - chosen.n_train
 
 
@@ -57,14 +57,14 @@ def imbalance(ctx: JobContext) -> None:
     if data.groups is not None:
         split.check_groups(data.groups)
     split.save(ctx.folder / "split.npz")
-    (ctx.folder / "split.json").write_text(json.dumps(split.hashes, indent=1))
+    (ctx.folder / "split.json").write_text(json.dumps(split.hashes, indent=1), "utf-8")
 
     n_classes = len(data.class_names)
     before = class_counts(np.delete(data.labels, split.test), n_classes)
     parts = (split.train, split.validation, split.tuning)
     train, validation, tuning = (class_counts(data.labels[rows], n_classes) for rows in parts)
     after = [a + b for a, b in zip(train, validation, strict=True)]
-    with (ctx.folder / "counts.csv").open("w", newline="") as file:
+    with (ctx.folder / "counts.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["class", "before", "after", "train", "validation", "tuning"])
         table.writerows(zip(data.class_names, before, after, train, validation, tuning, strict=True))

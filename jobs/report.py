@@ -74,7 +74,7 @@ def quality(ctx: JobContext) -> None:
     twins, copies = twin_shares(images[rows], data.images[real["training"]]) if len(rows) else (None, None)
     compared = Sets(_float64(its_features[rows]), **{name: _float64(features[rows]) for name, rows in real.items()})
     found = measure(compared, rng, twins=twins, copies=copies)
-    (ctx.folder / "quality.json").write_text(json.dumps(asdict(found), indent=1, allow_nan=False) + "\n")
+    (ctx.folder / "quality.json").write_text(json.dumps(asdict(found), indent=1, allow_nan=False) + "\n", "utf-8")
     ctx.metrics |= {"kid": found.kid, "images": found.synthetic}
 
 

@@ -296,13 +296,13 @@ def _named(pair: tuple[int, ...]) -> dict[str, str]:
 
 def _rows(cell: Artifact) -> list[dict[str, str]]:
     """Read what became of every solution or network."""
-    with cell.path("solver.csv").open(newline="") as file:
+    with cell.path("solver.csv").open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
 def _table(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     first, *rest = rows
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, first, lineterminator="\n")
         table.writeheader()
         table.writerows([first, *rest])

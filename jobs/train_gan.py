@@ -53,8 +53,8 @@ def train_gan(ctx: JobContext) -> None:
     weights.save(ctx.folder / "discriminator.safetensors", gan.D.state_dict())
     images = {key: value for key, value in asdict(spec).items() if value is not None}
     described = {"gan": declared.gan, "settings": declared.settings, "images": images}
-    (ctx.folder / "gan.json").write_text(json.dumps(described, indent=1))
-    with (ctx.folder / "losses.csv").open("w", newline="") as file:
+    (ctx.folder / "gan.json").write_text(json.dumps(described, indent=1), "utf-8")
+    with (ctx.folder / "losses.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, trained.rows[0] if trained.rows else ["epoch"], lineterminator="\n")
         table.writeheader()
         table.writerows(trained.rows)

@@ -10,11 +10,13 @@ from collections import defaultdict
 
 from ganbalance.maintenance.inventory import Inventory
 from ganbalance.maintenance.show import stages_of
+from ganbalance.printing import print_anything
 from ganbalance.store import open_store
 
 
 def main(url: str) -> None:
     """Print a line per kind, the one that took longest in all first."""
+    print_anything()
     inventory = Inventory(open_store(url))
     stages = {row.key: row for run in inventory.recorded for row in stages_of(inventory, run)}
     kinds: dict[str, list[float]] = defaultdict(list)

@@ -1,6 +1,8 @@
 """Show names that a user gave, such as those of folders: on one line, in Markdown, in columns of a terminal."""
 
+import io
 import re
+import sys
 from itertools import takewhile
 from unicodedata import category, east_asian_width
 
@@ -10,6 +12,12 @@ JOINERS = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
 _MARKUP = re.compile(r"[*`~$|<\\]|&(?=#?\w+;)|(?<=\])\(|(?<![^\W_])_|_(?![^\W_])")
 """What Markdown takes for more than itself: of underscores those at an edge of a word, of brackets those of a link."""
 _ENTITIES = {"<": "&lt;", "&": "&amp;"}
+
+
+def print_anything() -> None:
+    """Let standard output write characters that its encoding lacks as escapes, which would end the program else."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def printable(text: str) -> str:

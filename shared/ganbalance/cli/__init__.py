@@ -35,6 +35,7 @@ from collections.abc import Sequence
 
 from ganbalance.errors import EXIT_DONE, ConfigError, GanbalanceError, Stopped, UnavailableError
 from ganbalance.pipeline.parser import Parser
+from ganbalance.printing import print_anything
 
 # the module that declares a command, by the command's first word: no other one is loaded
 MODULES = {
@@ -48,6 +49,7 @@ MODULES = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the console command; return the exit code."""
+    print_anything()
     try:
         words = sys.argv[1:] if argv is None else argv
         flags = _parser(words[0] if words else "").parse_args(words)

@@ -109,7 +109,7 @@ def plan(flags: argparse.Namespace) -> None:
         print(f"note: {line}")
     if flags.record:
         runs.submit(store, records[0])
-        flags.record.write_text(f"--run={records[0].plan.run}\n")
+        flags.record.write_text(f"--run={records[0].plan.run}\n", "utf-8")
     elif len(members) > 1:
         print(f"the stages of one: {program()} plan {flags.experiment} {sweep.which(members)}")
 

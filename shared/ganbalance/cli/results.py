@@ -107,7 +107,7 @@ def table(flags: argparse.Namespace) -> None:
     if flags.into is None:
         print(text)
     else:
-        flags.into.write_text(readme.replace_table(flags.into.read_text(), name, text))
+        flags.into.write_text(readme.replace_table(flags.into.read_text("utf-8"), name, text), "utf-8")
         print(f"wrote the table of {name} into {flags.into}")
 
 
@@ -152,7 +152,8 @@ def predict(flags: argparse.Namespace) -> None:
     classifier = open_model(flags.model)
     rows = _predicted(classifier, flags.rule, files, tell=flags.to is not None)
     head = ("file", "class", *(f"P({name})" for name in classifier.model.classes))
-    with nullcontext(sys.stdout) if flags.to is None else flags.to.open("w", newline="") as file:
+    as_named = {"newline": "", "encoding": "utf-8", "errors": "surrogateescape"}  # a file's name may be no text
+    with nullcontext(sys.stdout) if flags.to is None else flags.to.open("w", **as_named) as file:
         csv.writer(file, lineterminator="\n").writerows([head, *rows])
     if flags.to is not None:
         counts, names = Counter(row[1] for row in rows), classifier.model.classes

@@ -37,7 +37,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def _load_file(path: Path, loader: type[yaml.SafeLoader]) -> dict[str, Any]:
     try:
-        given = yaml.load(path.read_text(), loader)  # noqa: S506 - a SafeLoader with stricter rules
+        given = yaml.load(path.read_text("utf-8"), loader)  # noqa: S506 - a SafeLoader with stricter rules
     except OSError as error:
         raise ConfigError(f"cannot read the experiment {path}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:

@@ -57,7 +57,7 @@ def examine(entries: Sequence[Entry], dataset: str) -> list[Examined]:
         path.parent.mkdir(parents=True, exist_ok=True)
         scratch = path.with_suffix(f".{os.getpid()}")
         sure = {where: kept for where, kept in known.items() if kept[0] and not kept[1].problem}
-        scratch.write_text(json.dumps({"version": VERSION, "files": sure}))
+        scratch.write_text(json.dumps({"version": VERSION, "files": sure}), "utf-8")
         scratch.replace(path)
     return [known[entry.where][1] for entry in entries]
 
@@ -94,7 +94,7 @@ def _examined(entry: Entry) -> Examined:
 def _kept(path: Path) -> dict[str, tuple[str | None, Examined]]:
     """Read what an earlier look found: for the place of a file its stamp, and what was in it."""
     with suppress(OSError, ValueError, KeyError, TypeError):
-        found = json.loads(path.read_text())
+        found = json.loads(path.read_bytes())
         if found["version"] == VERSION:
             return {where: (stamp, Examined(*kept)) for where, (stamp, kept) in found["files"].items()}
     return {}

@@ -61,12 +61,12 @@ class TaskImages:
             np.save(folder / "groups.npy", self.groups)
         grouped = {} if self.groups is None else {"grouped": True}
         classes = {"class_names": self.class_names, "n_train": self.n_train} | grouped
-        (folder / "classes.json").write_text(json.dumps(classes, indent=1))
+        (folder / "classes.json").write_text(json.dumps(classes, indent=1), "utf-8")
 
     @classmethod
     def load(cls, path: Callable[[str], Path]) -> Self:
         """Read what `save` wrote; `path` says where each file is. The images stay on disk until they are used."""
-        described = json.loads(path("classes.json").read_text())
+        described = json.loads(path("classes.json").read_bytes())
         return cls(
             np.load(path("images.npy"), mmap_mode="r", allow_pickle=False),
             np.load(path("labels.npy"), allow_pickle=False),

@@ -36,12 +36,18 @@ def class_folder(class_name: str) -> str:
     """Name a class's folder, which lies in the folder that it is put into.
 
     A slash is a hyphen. A name that no folder can have, such as one of several classes that is too long, ends in a
-    digest of it.
+    digest of it. Raises ConfigError where the names of files are in an encoding that lacks its letters.
     """
     folder = class_name.replace("/", "-").replace("\0", "-")
-    if folder.strip(". ") and len(os.fsencode(folder)) <= LONGEST_FOLDER:
+    try:
+        encoded = os.fsencode(folder)
+    except UnicodeEncodeError as error:
+        raise ConfigError(
+            f"no folder can be called {folder!r} in this locale: {error.reason}; set PYTHONUTF8=1"
+        ) from error
+    if folder.strip(". ") and len(encoded) <= LONGEST_FOLDER:
         return folder
-    start = os.fsencode(folder)[: LONGEST_FOLDER // 2].decode(errors="ignore").strip(". ")
+    start = encoded[: LONGEST_FOLDER // 2].decode(errors="ignore").strip(". ")
     return f"{start or 'class'}-{digest(class_name)[:8]}"
 
 

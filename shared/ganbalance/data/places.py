@@ -102,7 +102,7 @@ def _mirrored(url: str) -> Path:
         )
     known: dict[str, str] = {}
     with suppress(OSError, ValueError):
-        known = json.loads((root / "tags.json").read_text())
+        known = json.loads((root / "tags.json").read_bytes())
     for path in copies.rglob("*"):  # all, since one that was interrupted has kept no list
         if path.is_file() and path.relative_to(copies).as_posix() not in found:
             path.unlink(missing_ok=True)
@@ -110,7 +110,7 @@ def _mirrored(url: str) -> Path:
         store, [name for name, tag in found.items() if known.get(name) != tag or not (copies / name).exists()], copies
     )
     scratch = root / f"tags.{os.getpid()}"
-    scratch.write_text(json.dumps(found))
+    scratch.write_text(json.dumps(found), "utf-8")
     scratch.replace(root / "tags.json")
     return copies / last if suffix in FILES else copies
 

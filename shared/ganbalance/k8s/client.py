@@ -206,7 +206,7 @@ def _load(access: Access) -> tuple[Any, str]:
     try:
         if access.kubeconfig is None and access.context is None and IN_CLUSTER.is_dir():
             load_incluster_config(client_configuration=settings)
-            namespace = (IN_CLUSTER / "namespace").read_text().strip()
+            namespace = (IN_CLUSTER / "namespace").read_text("utf-8").strip()
         else:
             found = KubeConfigMerger(access.kubeconfig or os.environ.get("KUBECONFIG") or DEFAULT_KUBECONFIG)
             if found.config is None:

@@ -240,7 +240,7 @@ def _near_port(process: Process, output: Path, what: str) -> int:
     deadline = time.monotonic() + READY_S
     while True:
         has_ended = process.poll() is not None
-        printed = output.read_text()
+        printed = output.read_text("utf-8")
         if matched := re.search(r"Forwarding from 127\.0\.0\.1:(\d+) ", printed):
             return int(matched[1])
         if has_ended or time.monotonic() > deadline:

@@ -69,7 +69,7 @@ def export(state: State, *, seed: int | None, gan: str | None, split: bool, to: 
         files = _write(images, labels, data.class_names, to / f"seed-{node.seed}" / source)
         if split:
             of_seed = to / f"seed-{node.seed}"
-            with (of_seed / "split.csv").open("w", newline="") as file:
+            with (of_seed / "split.csv").open("w", newline="", encoding="utf-8") as file:
                 table = csv.writer(file, lineterminator="\n")
                 table.writerow(["file", "class", "sha256"])
                 table.writerows((path.relative_to(of_seed), path.parent.name, sha256_file(path)) for path in files)

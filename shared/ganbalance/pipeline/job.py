@@ -33,6 +33,7 @@ from ganbalance.pipeline.signals import answered, stoppable
 from ganbalance.pipeline.stages import Stage
 from ganbalance.pipeline.state import State, open_state
 from ganbalance.pipeline.stopwatch import measured
+from ganbalance.printing import print_anything
 from ganbalance.progress import Progress
 from ganbalance.store import open_store
 from ganbalance.store.artifacts import Artifact, Commit, Ended
@@ -106,6 +107,7 @@ def program(doc: str | None, bodies: Mapping[type[Stage], Body]) -> Callable[...
 
     def main(argv: Sequence[str] | None = None) -> int:
         flags, said, pod = argparse.Namespace(stages=None), list[str](), os.environ.get(heartbeat.POD)
+        print_anything()
         for stream in (sys.stdout, sys.stderr) if pod else ():
             _copy(stream, said)
         try:
@@ -125,7 +127,9 @@ def program(doc: str | None, bodies: Mapping[type[Stage], Body]) -> Callable[...
         if pod and flags.stages and flags.stage:
             with suppress(GanbalanceError):
                 runs.replace(
-                    open_store(flags.store), runs.log_name(flags.run, flags.stage, pod), "".join(said).encode()
+                    open_store(flags.store),
+                    runs.log_name(flags.run, flags.stage, pod),
+                    "".join(said).encode(errors="backslashreplace"),
                 )
         return code
 

@@ -118,7 +118,7 @@ class Estimate:
 
 def _fraction(log: Path) -> float | None:
     """Read how far a stage says it is, from the last progress line of its log."""
-    lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
+    lines = log.read_text("utf-8", "replace").splitlines() if log.is_file() else []
     said = [line for line in lines if line.startswith('{"stage"') and line.endswith("}")]  # one is still being written
     if not said:
         return None
@@ -215,10 +215,11 @@ class LocalRunner:
 def _child(program: str, argv: list[str], log: str) -> None:
     """Run a program as a stage's process: its output goes to a file, Ctrl-C reaches it only by way of the runner."""
     os.setsid()
-    with open(log, "a", buffering=1) as file:  # noqa: PTH123 - a file descriptor is what is wanted
+    with open(log, "ab") as file:  # noqa: PTH123 - a file descriptor is what is wanted
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    for stream in (sys.stdout, sys.stderr):  # the runner reads it, whatever the locale
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
     module = importlib.import_module(f"jobs.{program.replace('-', '_')}")
     code = module.main(argv)
     sys.stdout.flush()
@@ -226,7 +227,7 @@ def _child(program: str, argv: list[str], log: str) -> None:
 
 
 def _last_line(log: Path, code: int) -> str:
-    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()] if log.is_file() else []
+    lines = [line for line in log.read_text("utf-8", "replace").splitlines() if line.strip()] if log.is_file() else []
     if code < 0:
         return f"killed by {signal.Signals(-code).name}" + ("; was memory short?" if code == -signal.SIGKILL else "")
     return lines[-1].partition(": ")[2] if lines else f"exit code {code}"

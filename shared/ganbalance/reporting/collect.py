@@ -266,7 +266,7 @@ def _table(artifact: Artifact, name: str) -> Columns:
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 

@@ -28,7 +28,7 @@ def write(folder: Path, results: Results, analysis: Analysis, summary: Summary, 
     np.savez_compressed(folder / "predictions.npz", **predictions(results, analysis))  # type: ignore[arg-type]
     Ranking.of(analysis, experiment.seeds, results.tested).save(folder / ranking.FILE)
     summary.write(folder / "summary.json")
-    (folder / EXPERIMENT_FILE).write_text(write_yaml(dump(experiment)))
+    (folder / EXPERIMENT_FILE).write_text(write_yaml(dump(experiment)), "utf-8")
 
 
 def predictions(results: Results, analysis: Analysis) -> dict[str, NDArray[Any]]:
@@ -93,7 +93,7 @@ def _confusion_rows(results: Results, analysis: Analysis) -> Iterator[tuple[str,
 
 
 def _csv(path: Path, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(head)
         table.writerows(rows)

@@ -33,7 +33,7 @@ def render(folder: Path, name: str, shown: dict[str, Any]) -> None:
     templates.globals |= {"signs": SIGNS, "markdown": tables.markdown}
     templates.filters |= {"escaped": escaped, "unbroken": _unbroken}
     for ending in ("html", "md"):
-        (folder / f"{name}.{ending}").write_text(templates.get_template(f"report.{ending}.j2").render(shown))
+        (folder / f"{name}.{ending}").write_text(templates.get_template(f"report.{ending}.j2").render(shown), "utf-8")
 
 
 def _unbroken(text: str) -> str:

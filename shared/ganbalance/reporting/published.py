@@ -27,7 +27,7 @@ def table(folder: Path) -> str:
         if (path := place / "summary.json").is_file():
             rows.append(_of_summary(place, Summary.read(path)))
         elif (path := place / "compare.csv").is_file():
-            with path.open(newline="") as file:
+            with path.open(newline="", encoding="utf-8") as file:
                 rows.append(_of_sweep(place.name, list(csv.DictReader(file))))
     return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
 

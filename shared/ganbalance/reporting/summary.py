@@ -267,11 +267,11 @@ class Summary(Frozen):
     @classmethod
     def read(cls, path: Path) -> "Summary":
         """Read summary.json. Raises DataError where it does not fit."""
-        return cls.of(json.loads(path.read_text()), where=str(path))
+        return cls.of(json.loads(path.read_bytes()), where=str(path))
 
     def write(self, path: Path) -> None:
         """Write it; equal bytes for equal content."""
-        path.write_text(json.dumps(dump(self), indent=1, allow_nan=False) + "\n")
+        path.write_text(json.dumps(dump(self), indent=1, allow_nan=False) + "\n", "utf-8")
 
 
 def schema() -> str:

@@ -125,7 +125,7 @@ class Artifact:
 
     def json(self, name: str) -> Any:
         """Parse the content of the verified JSON file `name`."""
-        return json.loads(self.path(name).read_text())
+        return json.loads(self.path(name).read_bytes())
 
 
 class Artifacts:

@@ -149,8 +149,8 @@ def write(folder: Path, model: Model, head: LinearHead, backbone: Path, *, onnx:
         files.append(ONNX)
     whole = model.model_copy(update={"files": {name: sha256_file(folder / name) for name in files}})
     code = backbones.find(model.backbone.name).code
-    (folder / README).write_text(model_readme.text(dump(whole), code))
-    (folder / MODEL).write_text(json.dumps(dump(whole), indent=1, ensure_ascii=False) + "\n")
+    (folder / README).write_text(model_readme.text(dump(whole), code), "utf-8")
+    (folder / MODEL).write_text(json.dumps(dump(whole), indent=1, ensure_ascii=False) + "\n", "utf-8")
     return whole
 
 

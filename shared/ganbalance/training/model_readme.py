@@ -90,7 +90,7 @@ from PIL import Image, ImageOps
 from safetensors.torch import load_file
 {network}
 
-model, head = json.loads(Path("model.json").read_text()), load_file("head.safetensors")
+model, head = json.loads(Path("model.json").read_bytes()), load_file("head.safetensors")
 network.load_state_dict(load_file("backbone.safetensors"))
 mean, std = (torch.tensor(model["backbone"][part]).view(3, 1, 1) for part in ("mean", "std"))
 

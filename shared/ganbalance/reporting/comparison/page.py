@@ -22,7 +22,7 @@ def write(folder: Path, comparison: Comparison) -> Path:
     """Write every file; the page's path."""
     folder.mkdir(parents=True, exist_ok=True)
     page.render(folder, NAME, content(comparison))
-    with (folder / f"{NAME}.csv").open("w", newline="") as file:
+    with (folder / f"{NAME}.csv").open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file, lineterminator="\n")
         differences = (f"difference_{part}" for part in PARTS)
         head = ("run", *comparison.differing, "arm", "family", "metric", *PARTS, *differences)
