@@ -8,8 +8,8 @@ ganbalance run  jobs/experiments/quick.yaml --gan "vanilla dcgan" --seeds 0..9 -
 ganbalance run  jobs/experiments/keep-ratio.yaml         every experiment of a sweep, then a comparison of them
 ganbalance submit jobs/experiments/honest.yaml           run it on a Kubernetes cluster; the same again resumes
 ganbalance status --run quick-1a2b3c4d                   what every stage is doing there, and why not
-ganbalance watch --namespace ganbalance                  the same, live, of the run that was submitted last
-ganbalance logs --stage train-gan/dcgan                  what the programs of a stage printed
+ganbalance watch --namespace ganbalance                  what fails and how far it is, live, of the last submitted
+ganbalance logs --stage train-gan/dcgan --follow         what the programs of a stage print
 ganbalance cancel                                        stop a run; what is committed stays
 ganbalance resume --run quick-1a2b3c4d                   resume it
 ganbalance clean --run quick-1a2b3c4d                    delete its Jobs, and what the store holds for it alone
