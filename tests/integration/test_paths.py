@@ -49,6 +49,11 @@ def test_a_tilde_is_the_home_folder_in_every_setting(home: Path) -> None:
     assert outside.folder("~/{seed}/{class}", 0, "shirt") == home / "0" / "shirt"
 
 
+def test_a_tilde_is_the_home_folder_in_a_kubeconfig(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["status", "--kubeconfig=~/none"]) == 78
+    assert str(home / "none") in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "use",
     [

@@ -66,7 +66,10 @@ def add_access(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("the cluster, as for kubectl")
     group.add_argument("--namespace", metavar="NAME", help="default: the context's, else ganbalance")
     group.add_argument("--context", metavar="NAME", help="a context of the kubeconfig")
-    group.add_argument("--kubeconfig", metavar="FILE", help="default: KUBECONFIG, else ~/.kube/config")
+    group.add_argument(
+        "--kubeconfig", metavar="FILE", type=lambda text: str(expanded(text)),
+        help="default: KUBECONFIG, else ~/.kube/config",
+    )  # fmt: skip
 
 
 def access(flags: argparse.Namespace) -> Access:
