@@ -146,7 +146,7 @@ def test_watch_outlives_an_outage_of_the_store(bench: Bench, minio: MinIO, monke
     assert code == 0, said
     assert said.count("the server says 503") == 1
     assert "backbone  pending  Unschedulable: no node" in said
-    assert "to resume: ganbalance resume" in said
+    assert "ganbalance resume" in said
 
 
 def test_watch_begins_while_the_store_is_away(bench: Bench, minio: MinIO, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,7 +156,7 @@ def test_watch_begins_while_the_store_is_away(bench: Bench, minio: MinIO, monkey
     bench.double.ticks_on_list = True
     code, said = bench.type("watch", "--run", run)
     assert code == 0, said
-    assert said.index("no pod is behind the Service minio") < said.index("to resume: ganbalance resume")
+    assert said.index("no pod is behind the Service minio") < said.index("ganbalance resume")
 
 
 def test_logs_without_the_store_are_those_of_pods(bench: Bench, minio: MinIO) -> None:

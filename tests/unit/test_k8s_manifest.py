@@ -3,6 +3,7 @@
 import copy
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,9 @@ from ganbalance.k8s.manifest import GPU_RESOURCE, STEPS, Manifest, Round
 from ganbalance.pipeline import runs
 from ganbalance.pipeline.plan import Node
 from ganbalance.pipeline.runs import Submission, group_of, job_name
+from ganbalance.pipeline.state import State
+from ganbalance.store.artifacts import Artifacts
+from ganbalance.store.local import LocalStore
 from tests.unit.k8s_run import plan_record
 
 GPU, MIG = "nvidia.com/gpu", "nvidia.com/mig-1g.10gb"
@@ -179,16 +183,16 @@ def test_a_program_learns_of_the_gpus_that_its_container_asks_for(gpus: int | No
 
 
 @pytest.fixture
-def gpus_of(tiny: dict[str, Any]) -> Callable[..., dict[str, int]]:
+def gpus_of(tiny: dict[str, Any], tmp_path: Path) -> Callable[..., dict[str, int]]:
     """How many GPUs the pods of each stage ask for, where templates ask for one, with these `resources`."""
 
     def made(**resources: Any) -> dict[str, int]:
         experiment, plan = (record := plan_record(tiny | {"resources": resources})).experiment, record.plan
         templates = {name: template(GPU) for name in manifest.TEMPLATES}
         submission = Submission(run=plan.run, number=1, parallel=1, pending_s=1, templates=templates)
-        found = {}
+        state, found = State(plan, Artifacts(LocalStore(str(tmp_path)))), {}
         for node in plan.nodes:
-            made = manifest.next_job(experiment, plan.run, submission, [node], {}, parallelism=1)
+            made = manifest.next_job(experiment, state, submission, [node], {}, parallelism=1)
             found[node.stage] = int(program(made)["resources"]["limits"].get(GPU, 0))
         hours = manifest.gpu_hours(experiment, templates, list(plan.nodes))
         assert hours == sum(found[node.stage] for node in plan.nodes)

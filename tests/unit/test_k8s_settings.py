@@ -40,6 +40,7 @@ def test_where_the_secret_may_not_be_read_ones_own_credentials_decide(
 ) -> None:
     bench.double.deny("get", "secrets")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "mine")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "my secret")
     assert ", or AWS_PROFILE, to credentials" in advice_inside(bench, CREDENTIALS)
 
 

@@ -14,10 +14,10 @@ from ganbalance.cli import text
 from ganbalance.cli.commands import access, add_access, command, connected, flag
 from ganbalance.cli.screen import screen
 from ganbalance.cli.stores import JSON, KEY_CHARS
-from ganbalance.errors import DataError, UnavailableError
+from ganbalance.errors import DataError, GanbalanceError, UnavailableError
 from ganbalance.frozen import dump
 from ganbalance.k8s import operations, status
-from ganbalance.k8s.client import Cluster
+from ganbalance.k8s.client import Cluster, ForbiddenError
 from ganbalance.k8s.connection import at_fault, reach
 from ganbalance.k8s.diagnosis import advised
 from ganbalance.k8s.status import DriverRow, Row
@@ -29,6 +29,7 @@ from ganbalance.store import Store, open_store
 from ganbalance.store.artifacts import Artifacts
 
 EVERY_S = 2.0
+OUT_OF_REACH = (UnavailableError, ForbiddenError)  # a store; then Jobs and pods alone are shown
 CLEAR = "\033[H\033[J"
 RUN = flag("--run", help="a run (default: the one that was submitted last)")
 STAGE = flag("--stage", help="only this stage, or those whose names begin so, such as train-gan/dcgan")
@@ -44,7 +45,7 @@ def show_status(flags: argparse.Namespace) -> None:
     data = {"run": run, "driver": dump(driver), "stages": [dump(row) for row in asked]}
     text.show(flags, data, f"{_table(asked)}\n\n{_summary(run, rows, driver, cluster.flags)}")
     if away:
-        raise UnavailableError(away)
+        raise away
 
 
 @command("watch", "--run quick-1a2b3c4d", "--stage train-gan/dcgan", RUN, STAGE, STATE, add_access)
@@ -59,16 +60,19 @@ def watch(flags: argparse.Namespace) -> None:
             rows, driver, away = observe()
             asked, summary = _asked(flags, rows), _summary(run, rows, driver, cluster.flags)
             if sys.stdout.isatty():
-                print(CLEAR + screen(away, asked, summary), flush=True)
+                print(CLEAR + screen(str(away or ""), asked, summary), flush=True)
             else:
-                _print_changes(asked, away, shown)
-            if not away and _is_over(rows, driver):  # only the store knows all that is done
+                _print_changes(asked, str(away or ""), shown)
+            # only the store knows all that is done, and one that is away may come back
+            if _is_over(rows, driver) and not isinstance(away, UnavailableError):
                 break
             time.sleep(EVERY_S)
     if not sys.stdout.isatty():
         print(summary)
     if any(row.state == "failed" for row in rows) or driver.state == "failed":
         raise DataError(f"run {run} has failed stages")
+    if away:
+        raise away
 
 
 @command(
@@ -81,16 +85,16 @@ def logs(flags: argparse.Namespace) -> None:
     """Print what the programs of a stage printed, from their live pods or else the store, each under its pod's name."""
     with _opening(flags) as (cluster, run, store):
         try:
-            kept, away = list(store().entries(runs.log_folder(run, flags.stage))), ""
-        except UnavailableError as error:
-            kept, away = [], at_fault(cluster) or str(error)
+            kept, away = list(store().entries(runs.log_folder(run, flags.stage))), None
+        except OUT_OF_REACH as error:
+            kept, away = [], _fault(cluster, error)
         found = operations.logs(cluster, run, flags.stage, kept, store)
         last = ""
         for pod, log in operations.followed(cluster, run, flags.stage, found) if flags.follow else found:
             print(f"==> {pod} <==\n" * (pod != last) + log.decode(errors="replace"), end="", flush=True)
             last = pod
     if away:
-        raise UnavailableError(away)
+        raise away
 
 
 @command("cancel", "--run quick-1a2b3c4d", RUN, add_access)
@@ -142,16 +146,16 @@ def _opening(flags: argparse.Namespace) -> Iterator[tuple[Cluster, str, Callable
 
 def _observer(
     cluster: Cluster, run: str, store: Callable[[], Store]
-) -> Callable[[], tuple[list[Row], DriverRow, str]]:  # fmt: skip
-    """Make what observes the rows of a run as they are now; of a store that is away, it says why."""
+) -> Callable[[], tuple[list[Row], DriverRow, GanbalanceError | None]]:  # fmt: skip
+    """Make what observes the rows of a run as they are now; of a store that is out of reach, it says why."""
     state = cache(lambda: State(runs.load(store(), run).plan, Artifacts(store())))
 
-    def observe() -> tuple[list[Row], DriverRow, str]:
-        snapshot = status.observe(cluster, run)
+    def observe() -> tuple[list[Row], DriverRow, GanbalanceError | None]:
+        snapshot, away = status.observe(cluster, run), None
         try:
-            rows, away = status.rows(state(), snapshot), ""
-        except UnavailableError as error:
-            rows, away = status.rows_of_jobs(snapshot), at_fault(cluster) or str(error)
+            rows = status.rows(state(), snapshot)
+        except OUT_OF_REACH as error:
+            rows, away = status.rows_of_jobs(snapshot), _fault(cluster, error)
         causes = status.queue_causes(cluster, snapshot)
         for place, row in enumerate(rows):
             of_queue = causes.get(row.job or "") if row.state == "queued" else None
@@ -159,6 +163,12 @@ def _observer(
         return rows, status.driver_row(cluster, run), away
 
     return observe
+
+
+def _fault(cluster: Cluster, error: GanbalanceError) -> GanbalanceError:
+    """Name the pod or the node because of which the store does not answer, where that can be seen."""
+    why = at_fault(cluster) if isinstance(error, UnavailableError) else ""
+    return UnavailableError(why) if why else error
 
 
 def _asked(flags: argparse.Namespace, rows: Sequence[Row]) -> list[Row]:
@@ -194,13 +204,13 @@ def _summary(run: str, rows: Sequence[Row], driver: DriverRow, cluster: str) -> 
     counted = ", ".join(f"{n} {state}" for state, n in counts.most_common())
     cause = f" ({driver.cause})" if driver.cause else ""
     where = f"--run {run} {cluster}"
-    if all(row.state in status.HAS_RESULT for row in rows):
+    if not _is_over(rows, driver):
+        then = f"for its logs: {typed(f'logs {where} --stage STAGE')}"
+    elif all(row.state in status.HAS_RESULT for row in rows):
         then = f"next: {typed(f'fetch-report {where}')}"
-    elif _is_over(rows, driver):
+    else:
         none = "no driver in the cluster: nothing there starts what is missing; type: "
         then = f"{none if driver.state == 'none' else 'to resume: '}{typed(f'resume {where}')}"
-    else:
-        then = f"for its logs: {typed(f'logs {where} --stage STAGE')}"
     return f"run {run}: {counted}; driver: {driver.state}{cause}\n{then}"
 
 
