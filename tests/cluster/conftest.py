@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.cluster.deployment import Deployment
+from tests.cluster.volumes import overlay_with_volume
 from tests.namespaces import Namespace
 
 
@@ -23,3 +25,13 @@ def name_only() -> Iterator[Namespace]:
     made = Namespace(f"ganbalance-test-{secrets.token_hex(4)}")
     yield made
     made.delete()
+
+
+@pytest.fixture(scope="module")
+def on_volume(namespace: Namespace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """All of ganbalance, with a MinIO whose artifacts outlive its pod."""
+    made = Deployment(namespace)
+    with overlay_with_volume(tmp_path_factory.mktemp("overlay")) as overlay:
+        made.make("deploy", f"OVERLAY={overlay}")
+        yield made
+        made.stop_minio()

@@ -13,6 +13,7 @@ from tests.namespaces import Namespace
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 420.0
+MINIO = "app.kubernetes.io/name=minio"
 RUN_LABEL, GROUP_LABEL = "ganbalance.io/run", "ganbalance.io/group"
 
 
@@ -41,6 +42,16 @@ class Deployment:
     def has_storage(self) -> bool:
         """Whether the cluster has a StorageClass."""
         return bool(self.namespace.kubectl("get", "storageclass", "--output", "name").stdout)
+
+    def stop_minio(self) -> None:
+        """Take MinIO's pod away; what it holds stays where it is on a volume."""
+        self.namespace.kubectl("scale", "deployment/minio", "--replicas=0")
+        self.namespace.kubectl("wait", "pod", "--selector", MINIO, "--for=delete", "--timeout=120s")
+
+    def start_minio(self) -> None:
+        """Give it one again, and wait until that serves."""
+        self.namespace.kubectl("scale", "deployment/minio", "--replicas=1")
+        self.namespace.kubectl("rollout", "status", "deployment/minio", "--timeout=180s")
 
     def submit(self, experiment: Path, *variables: str) -> str:
         """Submit; returns the run's name."""

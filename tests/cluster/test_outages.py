@@ -11,10 +11,8 @@ from ganbalance.k8s import diagnosis
 from ganbalance.k8s.manifest import PART, RETRIES_PER_INDEX
 from tests.cluster.deployment import GROUP_LABEL, Deployment
 from tests.cluster.test_runs import SETTINGS, TRAINING
-from tests.namespaces import Namespace
 
 SOON = '{"data": {"AWS_MAX_ATTEMPTS": "2"}}'  # a pod bears an outage for seconds, so tries follow one another sooner
-ROUTE = '{{"spec": {{"selector": {{"app.kubernetes.io/name": "{}"}}}}}}'
 COUNT = "batch.kubernetes.io/job-index-{}-count"
 
 
@@ -29,9 +27,8 @@ def _train(deployed: Deployment, run: str) -> list[str]:
     return names if len(names) == 2 and all('"done"' in log for log in logs) else []
 
 
-def test_a_run_outlasts_a_store_that_is_away(namespace: Namespace, tmp_path: Path) -> None:
-    deployed = Deployment(namespace)
-    deployed.deploy()
+def test_a_run_outlasts_a_store_that_is_away(on_volume: Deployment, tmp_path: Path) -> None:
+    deployed, namespace = on_volume, on_volume.namespace
     namespace.kubectl("patch", "configmap", "ganbalance-store", "--patch", SOON)
     experiment = tmp_path / "outage.yaml"
     gan = SETTINGS["gans"]["dcgan"] | {"epochs": 60}
@@ -39,14 +36,12 @@ def test_a_run_outlasts_a_store_that_is_away(namespace: Namespace, tmp_path: Pat
     run = deployed.submit(experiment)
     _, starts_again = deployed.wait_for("two trainings under way", lambda: _train(deployed, run), run)
     time.sleep(5)  # until there are checkpoints
-    # no way to MinIO, and an end to the connections that there are; its data stay in its pod
-    namespace.kubectl("patch", "service", "minio", "--patch", ROUTE.format("nobody"))
-    namespace.kubectl("exec", "deployment/minio", "--", "sh", "-c", "kill 1")
+    deployed.stop_minio()
     try:
         namespace.kubectl("delete", "pod", starts_again, "--wait=false")
         deployed.wait_for("more tries than a stage has", lambda: len(_away(deployed, run)) > RETRIES_PER_INDEX)
     finally:
-        namespace.kubectl("patch", "service", "minio", "--patch", ROUTE.format("minio"))
+        deployed.start_minio()
     found = deployed.wait_for_end(run)
 
     assert {row["state"] for row in found["stages"]} == {"done"}

@@ -6,29 +6,18 @@ import subprocess
 import pytest
 
 from ganbalance.errors import UnavailableError
-from tests.cluster.deployment import ROOT, Deployment
+from tests.cluster.deployment import MINIO, ROOT, Deployment
 from tests.cluster.lab import Lab, script
-from tests.namespaces import Namespace
 
-MINIO = "app.kubernetes.io/name=minio"
 WORKS = "echo working; trap 'exit 143' TERM; sleep 900 & wait"
-ROLLED_OUT = ("rollout", "status", "deployment/minio", "--timeout=180s")
 
 
 @pytest.fixture(scope="module")
-def lab(namespace: Namespace, tmp_path_factory: pytest.TempPathFactory) -> Lab:
-    Deployment(namespace).deploy()
-    namespace.kubectl(*ROLLED_OUT)
-    return Lab(namespace, tmp_path_factory.mktemp("watched"))
+def lab(on_volume: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    return Lab(on_volume.namespace, tmp_path_factory.mktemp("watched"))
 
 
 def test_watch_goes_on_when_the_pod_of_the_store_is_replaced(lab: Lab) -> None:
-    (volume,) = [
-        one for one in lab.namespace.get("deployment", "minio")["spec"]["template"]["spec"]["volumes"]
-        if one["name"] == "data"
-    ]  # fmt: skip
-    if "emptyDir" in volume:
-        pytest.skip("what MinIO holds goes with its pod here: there is no StorageClass")
     run = lab.submitted("replaced", script(WORKS))
     command = [".venv/bin/ganbalance", "watch", "--run", run, "--namespace", lab.namespace.name]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
@@ -36,7 +25,7 @@ def test_watch_goes_on_when_the_pod_of_the_store_is_replaced(lab: Lab) -> None:
         assert watching.stdout
         next(line for line in watching.stdout if line.startswith("backbone  running"))
         lab.namespace.kubectl("delete", "pod", "--selector", MINIO, "--wait=true")
-        lab.namespace.kubectl(*ROLLED_OUT)
+        lab.deployed.start_minio()
         cancelled = lab.ganbalance("cancel", "--run", run)
         said, _ = watching.communicate(timeout=300)
     assert (cancelled.code, watching.returncode) == (0, 0), said
@@ -49,14 +38,13 @@ def test_a_store_whose_pod_does_not_run_keeps_nobody_from_seeing_the_run(lab: La
         "get", "pods", "--selector", f"ganbalance.io/run={run},ganbalance.io/part=stage",
         "--field-selector", "status.phase=Running", "--output", "name",
     ).stdout, run)  # fmt: skip
-    lab.namespace.kubectl("scale", "deployment/minio", "--replicas=0")
-    lab.namespace.kubectl("wait", "pod", "--selector", MINIO, "--for=delete", "--timeout=120s")
+    lab.deployed.stop_minio()
     try:
         said, logs = lab.ganbalance("status", "--run", run), lab.ganbalance("logs", "--run", run, "--stage", "backbone")
     finally:
-        lab.namespace.kubectl("scale", "deployment/minio", "--replicas=1")
-        lab.namespace.kubectl(*ROLLED_OUT)
+        lab.deployed.start_minio()
     assert {said.code, logs.code} == {UnavailableError.exit_code}
     assert "does not answer: no pod is behind the Service minio" in said.err
     assert [line.split()[2] for line in said.out.splitlines() if line.startswith("backbone ")] == ["running"]
     assert logs.out.splitlines()[-1] == "working"
+    assert lab.ganbalance("cancel", "--run", run).code == 0  # the run's record is still there
