@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 
 from ganbalance.errors import Stopped
 
@@ -18,10 +18,16 @@ def answered(answer: Callable[[], object]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def stoppable(message: str) -> AbstractContextManager[None]:
+@contextmanager
+def stoppable(message: str) -> Iterator[None]:
     """Let both end this block at once, by Stopped with this message, so that what it has opened does not stay open."""
 
     def stop() -> None:
-        raise Stopped(message)
+        # no Exception: during a request a client would take one for a fault of the connection, and try again
+        raise KeyboardInterrupt
 
-    return answered(stop)
+    try:
+        with answered(stop):
+            yield
+    except KeyboardInterrupt:
+        raise Stopped(message) from None
