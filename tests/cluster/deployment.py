@@ -60,8 +60,10 @@ class Deployment:
 
     def status(self, run: str) -> dict[str, Any]:
         """`status --json`."""
-        command = [".venv/bin/ganbalance", "status", "--json", "--run", run, "--namespace", self.namespace.name]
-        found: dict[str, Any] = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout)
+        command = ["ganbalance", "status", "--json", "--run", run, "--namespace", self.namespace.name]
+        environment = os.environ | {"PATH": f"{ROOT / '.venv/bin'}:{os.environ['PATH']}"}
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
+        found: dict[str, Any] = json.loads(done.stdout)
         return found
 
     def objects(self, kind: str, **labels: str) -> list[dict[str, Any]]:

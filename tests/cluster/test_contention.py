@@ -1,6 +1,7 @@
 """Others want the same on a real cluster: a quota of Jobs that is used up for a while, and a second driver of a run."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ def test_a_run_waits_for_a_quota_of_jobs_that_was_lowered_and_ends_well_when_it_
 ) -> None:
     run = deployed.submit(experiment)
     deployed.namespace.kubectl("create", "quota", "few", "--hard=count/jobs.batch=1")
+    began = time.monotonic()
     waits: dict[str, Any] = deployed.wait_for("a driver that waits", lambda: _refused(deployed, run), run)
     assert waits["state"] == "running"
     assert "limited: count/jobs.batch=1; remove the Jobs of runs that are over" in waits["cause"]
@@ -43,6 +45,7 @@ def test_a_run_waits_for_a_quota_of_jobs_that_was_lowered_and_ends_well_when_it_
 
     change = json.dumps({"spec": {"hard": {"count/jobs.batch": "99"}}})
     deployed.namespace.kubectl("patch", "resourcequota", "few", "--type=merge", f"--patch={change}")
+    print(f"the quota on Jobs was used up for {time.monotonic() - began:.0f} s")
     found = deployed.wait_for_end(run)
     assert {row["state"] for row in found["stages"]} == {"done"}
     assert (found["driver"]["state"], found["driver"]["cause"]) == ("done", "")

@@ -189,7 +189,7 @@ def test_a_pod_that_no_node_is_large_enough_for_says_so_and_is_given_up_in_the_e
 ) -> None:
     _skip_where_nodes_come_and_go()
     monkeypatch.setattr(preflight, "refuse", lambda found: None)  # as where nobody may list nodes
-    run = lab.submitted("gpu-pending", _on_a_gpu(), f"--pending={PENDING_S}", **{GPU_RESOURCE: GPU})
+    run = lab.submitted("gpu-pending", _on_a_gpu(), f"--pending={PENDING_S}")  # which the template does not call one
     cause = (
         rf"Unschedulable: .* Insufficient {GPU}.*; ask for less in resources.pods of the experiment, or add a node.*"
     )

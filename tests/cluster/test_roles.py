@@ -107,6 +107,7 @@ def test_a_deployer_deploys_a_submitter_submits_and_a_viewer_looks(people: dict[
     without = viewer.ganbalance("status")
     assert without.returncode == FORBIDDEN
     assert "you may not read Secret ganbalance-s3" in without.stderr
+    assert f"run {run}:" in without.stdout  # what Jobs and pods tell
     keys = {
         key: base64.b64decode(one).decode() for key, one in namespace.get("secret", "ganbalance-s3")["data"].items()
     }
@@ -116,11 +117,14 @@ def test_a_deployer_deploys_a_submitter_submits_and_a_viewer_looks(people: dict[
     assert cancelled.returncode == FORBIDDEN
     assert 'cannot delete resource "jobs"' in cancelled.stderr
 
-    assert submitter.make("cancel", f"RUN={run}").returncode == 0
-    cleaned = submitter.make("clean-run", f"RUN={run}")
-    assert cleaned.returncode == 0, cleaned.stderr
-
-    namespace.kubectl("create", "role", "half", "--verb=get,list", "--resource=podtemplates,configmaps,services,pods")
+    namespace.kubectl(
+        "create", "role", "half", "--verb=get,list", "--resource=podtemplates,configmaps,services,pods,events,jobs"
+    )
     half = Person(namespace, namespace.account(viewer.kubeconfig.parent, "half")).ganbalance("status", **keys)
     assert half.returncode == FORBIDDEN
     assert re.search(r'cannot create resource "pods/portforward".* ask for the Role ganbalance-viewer', half.stderr)
+    assert f"run {run}:" in half.stdout  # what Jobs and pods tell
+
+    assert submitter.make("cancel", f"RUN={run}").returncode == 0
+    cleaned = submitter.make("clean-run", f"RUN={run}")
+    assert cleaned.returncode == 0, cleaned.stderr

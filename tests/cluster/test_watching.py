@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 
 import pytest
 
@@ -24,8 +25,10 @@ def test_watch_goes_on_when_the_pod_of_the_store_is_replaced(lab: Lab) -> None:
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as watching:
         assert watching.stdout
         next(line for line in watching.stdout if line.startswith("backbone  running"))
+        gone = time.monotonic()
         lab.namespace.kubectl("delete", "pod", "--selector", MINIO, "--wait=true")
         lab.deployed.start_minio()
+        print(f"MinIO had no pod that serves for {time.monotonic() - gone:.0f} s, and watch went on")
         cancelled = lab.ganbalance("cancel", "--run", run)
         said, _ = watching.communicate(timeout=300)
     assert (cancelled.code, watching.returncode) == (0, 0), said
