@@ -14,6 +14,7 @@ from typing import ClassVar
 
 EXIT_DONE = 0
 EXIT_BUG = 1
+EXIT_DISK = 74  # of a pod whose disk is full: unlike with 75, another pod is one more try
 
 
 class GanbalanceError(Exception):

@@ -83,14 +83,16 @@ def test_the_store_is_away_since_the_first_pod_that_only_its_like_followed(
     assert diagnosis.away_since(pods) == (None if ago_s is None else NOW - timedelta(seconds=ago_s))
 
 
-def test_an_index_that_has_not_started_keeps_its_job_alive() -> None:
-    failed = fails(75, 300)
-    failed["metadata"]["annotations"] = {"batch.kubernetes.io/job-completion-index": "0"}
-    job: dict[str, Any] = {"metadata": {"name": "job"}, "spec": {"completions": 2}, "status": {}}
-    snapshot = ClusterSnapshot({"job": job}, {"job": [failed]})
-    assert snapshot.away_since(job) is None
+def test_a_job_is_away_when_all_of_its_indexes_are_that_began_and_are_not_over() -> None:
+    pods = [fails(75, 300), pod("Running", age_s=100)]
+    for index, one in enumerate(pods):
+        one["metadata"]["annotations"] = {"batch.kubernetes.io/job-completion-index": str(index)}
+    job: dict[str, Any] = {"metadata": {"name": "job"}, "spec": {"completions": 3}, "status": {}}
+    assert ClusterSnapshot({"job": job}, {"job": []}).away_since(job) is None
+    assert ClusterSnapshot({"job": job}, {"job": pods}).away_since(job) is None
+    assert ClusterSnapshot({"job": job}, {"job": pods[:1]}).away_since(job) == NOW - timedelta(seconds=300)
     job["status"]["completedIndexes"] = "1"
-    assert snapshot.away_since(job) == NOW - timedelta(seconds=300)
+    assert ClusterSnapshot({"job": job}, {"job": pods}).away_since(job) == NOW - timedelta(seconds=300)
 
 
 # ---- the driver's --------------------------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ def show_status(flags: argparse.Namespace) -> None:
         rows, driver, away = _observer(cluster, run, store)()
     asked = _asked(flags, rows)
     data = {"run": run, "driver": dump(driver), "stages": [dump(row) for row in asked]}
-    text.show(flags, data, f"{_table(asked)}\n\n{_summary(run, rows, driver, cluster.flags)}")
+    text.show(flags, data, f"{_table(asked)}\n\n{_summary(run, rows, driver, cluster.flags, away)}")
     if away:
         raise away
 
@@ -58,7 +58,7 @@ def watch(flags: argparse.Namespace) -> None:
         observe, shown = _observer(cluster, run, store), dict[str, str]()
         while True:
             rows, driver, away = observe()
-            asked, summary = _asked(flags, rows), _summary(run, rows, driver, cluster.flags)
+            asked, summary = _asked(flags, rows), _summary(run, rows, driver, cluster.flags, away)
             if sys.stdout.isatty():
                 print(CLEAR + screen(str(away or ""), asked, summary), flush=True)
             else:
@@ -99,11 +99,16 @@ def logs(flags: argparse.Namespace) -> None:
 
 @command("cancel", "--run quick-1a2b3c4d", RUN, add_access)
 def cancel(flags: argparse.Namespace) -> None:
-    """Stop a run: its Jobs and pods go, what is committed stays."""
-    with connected(flags) as (cluster, store):
-        run = flags.run or operations.latest(cluster)
-        found = operations.cancel(cluster, store, run, partial(print, file=sys.stderr, flush=True))
-        if not found:
+    """Stop a run: its Jobs and pods go, what is committed stays. A store that is away keeps no logs."""
+    say = partial(print, file=sys.stderr, flush=True)
+    with _opening(flags) as (cluster, run, open_it):
+        store = None
+        try:
+            store = open_it()
+        except UnavailableError as error:
+            say(f"{_fault(cluster, error)}; cancelling without keeping logs")
+        found = operations.cancel(cluster, store, run, say)
+        if store and not found:
             runs.load(store, run)  # or it is none
     print(
         f"cancelled {run}: {plural(found, 'Job')} deleted, what is committed is kept; "
@@ -199,15 +204,17 @@ def _table(rows: Sequence[Row]) -> str:
     return text.table(("stage", "index", "state", "age", "node", "key", "cause"), cells, right=("index", "age"))
 
 
-def _summary(run: str, rows: Sequence[Row], driver: DriverRow, cluster: str) -> str:
+def _summary(
+    run: str, rows: Sequence[Row], driver: DriverRow, cluster: str, away: GanbalanceError | None
+) -> str:  # fmt: skip
     counts = Counter(row.state for row in rows)
     counted = ", ".join(f"{n} {state}" for state, n in counts.most_common())
     cause = f" ({driver.cause})" if driver.cause else ""
     where = f"--run {run} {cluster}"
-    if not _is_over(rows, driver):
-        then = f"for its logs: {typed(f'logs {where} --stage STAGE')}"
-    elif all(row.state in status.HAS_RESULT for row in rows):
+    if not away and all(row.state in status.HAS_RESULT for row in rows):  # only the store knows all stages
         then = f"next: {typed(f'fetch-report {where}')}"
+    elif driver.state in ("running", "pending"):
+        then = f"for its logs: {typed(f'logs {where} --stage STAGE')}"
     else:
         none = "no driver in the cluster: nothing there starts what is missing; type: "
         then = f"{none if driver.state == 'none' else 'to resume: '}{typed(f'resume {where}')}"

@@ -155,8 +155,8 @@ class Prices(Frozen):
     currency: str = Field(pattern=r"^\S{1,8}$", description="what the prices are in, as it is printed: EUR")
 
 
-GPUS = "GANBALANCE_GPUS"
-"""The environment variable that says how many GPUs a container asks for."""
+AWAY, GPUS = "GANBALANCE_AWAY_S", "GANBALANCE_GPUS"
+"""The environment variables that say how long a container waits for its store, and how many GPUs it asks for."""
 
 
 class PodResources(Frozen):

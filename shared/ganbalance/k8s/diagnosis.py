@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from ganbalance.called import typed
 from ganbalance.config import PodResources
-from ganbalance.errors import ConfigError, DataError, Stopped, UnavailableError
+from ganbalance.errors import EXIT_DISK, ConfigError, DataError, Stopped, UnavailableError
 from ganbalance.k8s.manifest import CAUSE, CONTAINER, DRIVER, GROUP, PROGRAMS, Manifest, container_of, stage_of
 from ganbalance.pipeline import stages
 
@@ -60,6 +60,7 @@ MEANING = {
     UnavailableError.exit_code: "the store or the node went away",
     ConfigError.exit_code: "bad configuration",
     Stopped.exit_code: "stopped by SIGTERM",
+    EXIT_DISK: "the disk is full",
     1: "a bug",
     137: "killed",
 }

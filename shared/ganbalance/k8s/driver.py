@@ -44,6 +44,7 @@ class Driver:
         self._groups = runs.groups(state.plan)
         # what follows only spares requests: all of it can be asked for again
         self._emitted: set[str] = set()
+        self._ran: dict[str, set[str]] = {}  # of a Job that is over, the stages that are not run again
         self._reported: str | None = None  # which quota has no room
         self._had_room = time.monotonic()
         self._kept_logs = {Path(name).stem for name in state.artifacts.store.names(runs.log_folder(self._run, ""))}
@@ -102,7 +103,8 @@ class Driver:
         """Start the next round of every group that can have one; whether any was, or will be."""
         free = self._submission.parallel - sum(_width(job) for job in snapshot.active())
         active = {job["metadata"]["labels"][GROUP] for job in snapshot.active()}
-        ran = {stage for job in snapshot.jobs.values() for stage in self._used_up(snapshot, job)}
+        over = [job for job in snapshot.jobs.values() if diagnosis.terminal(job)]
+        ran = {stage for job in over for stage in self._used_up(snapshot, job)}
         unsettled: set[str] = set()
         wanted, refused = False, ""
         for group, nodes in self._groups.items():
@@ -117,11 +119,11 @@ class Driver:
             # what the run's other Jobs leave; where Jobs queue, the queue sees to that
             is_queued = QUEUE in self._submission.templates[nodes[0].program]["metadata"].get("labels", {})
             width = min(self._submission.parallel if is_queued else free, len(ready))
-            if width > 0:
+            if width > 0 and not refused:
                 try:
                     self._start_round(snapshot, ready, width)
                 except QuotaError as error:
-                    refused = refused or str(error).rpartition("; ")[0]
+                    refused = str(error).rpartition("; ")[0]
                 else:
                     free -= width
         self._wait_for_room(snapshot, refused)
@@ -132,10 +134,13 @@ class Driver:
         of = Round.of(job)
         if of.submission != self._submission.number:
             return set()
+        if of.job in self._ran:
+            return self._ran[of.job]
         before = dict(zip(of.stages, of.steps, strict=False))
         failed = (self._state.plan.node(of.stages[index]) for index in snapshot.retryable(job))
         steps = {node.name: self._state.artifacts.step(node.stage, node.key) for node in failed}
-        return {stage for stage in of.stages if steps.get(stage, 0) <= before.get(stage, 0)}
+        self._ran[of.job] = {stage for stage in of.stages if steps.get(stage, 0) <= before.get(stage, 0)}
+        return self._ran[of.job]
 
     def _wait_for_room(self, snapshot: ClusterSnapshot, refused: str) -> None:
         """Say on the driver's own Job which quota has no room. Raises QuotaError when nothing has run for too long."""

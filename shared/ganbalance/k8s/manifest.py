@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ganbalance import __version__
-from ganbalance.config import GPUS, Experiment, PodResources
+from ganbalance.config import AWAY, GPUS, Experiment, PodResources
 from ganbalance.errors import ConfigError, DataError, UnavailableError
 from ganbalance.pipeline import runs, stages
 from ganbalance.pipeline.plan import Node
@@ -171,14 +171,12 @@ def _give(spec: Manifest, program: Manifest, resources: PodResources, gpu: str |
 
 
 def _without_gpu(spec: Manifest, granted: Manifest, gpu: str) -> None:
-    """Remove the GPU and all that leads to a node with one: selectors and tolerations in its vendor's name."""
+    """Remove the GPU, and selectors in its vendor's name; others may lead to such a node, so tolerations stay."""
     vendor = gpu.partition("/")[0] + "/"
     for amounts in granted.values():
         amounts.pop(gpu, None)
     if selector := spec.get("nodeSelector"):
         spec["nodeSelector"] = {name: value for name, value in selector.items() if not name.startswith(vendor)}
-    if tolerations := spec.get("tolerations"):
-        spec["tolerations"] = [one for one in tolerations if not one.get("key", "").startswith(vendor)]
 
 
 def _policy(**actions: list[int]) -> Manifest:
@@ -216,7 +214,10 @@ def next_job(  # noqa: PLR0913 - all that a Job depends on
     steps = tuple(state.artifacts.step(node.stage, node.key) for node in nodes)
     of = Round(name, group, number, submission.number, tuple(node.name for node in nodes), steps)
     asked = _asked(experiment, first)
-    return stage_job(run, of, submission.templates[first.program], asked, parallelism=parallelism)
+    made = stage_job(run, of, submission.templates[first.program], asked, parallelism=parallelism)
+    env = container_of(made["spec"]["template"]).setdefault("env", [])
+    env.append({"name": AWAY, "value": f"{submission.away_s:.0f}"})
+    return made
 
 
 def _asked(experiment: Experiment, node: Node) -> PodResources:

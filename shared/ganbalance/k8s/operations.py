@@ -27,19 +27,23 @@ def latest(cluster: Cluster) -> str:
     return str(jobs[-1]["metadata"]["labels"][RUN])
 
 
-def cancel(cluster: Cluster, store: Store, run: str, say: Callable[[str], object]) -> int:
-    """Delete every Job and pod of a run, after keeping the logs; returns how many Jobs. What is committed stays."""
+def cancel(cluster: Cluster, store: Store | None, run: str, say: Callable[[str], object]) -> int:
+    """Delete every Job and pod of a run, after keeping the logs; returns how many Jobs. What is committed stays.
+
+    Without a store, which may be away, the logs are lost.
+    """
     found = 0
     for part in (DRIVER, "stage"):  # first the one that would make more
         jobs = cluster.list("Job", {RUN: run, PART: part})
         pods = cluster.list("Pod", {RUN: run, PART: part})
-        for pod in pods:
-            keep_log(cluster, store, run, pod)
+        if store:
+            for pod in pods:
+                keep_log(cluster, store, run, pod)
         for job in jobs:
             cluster.delete("Job", name_of(job))
         found += len(jobs)
         _wait_for_end(cluster, run, part, say)
-    if found:
+    if found and store:
         runs.note(store, run, "cancelled")
     return found
 

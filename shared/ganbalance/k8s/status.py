@@ -63,10 +63,10 @@ class ClusterSnapshot:
                 yield index
 
     def away_since(self, job: Manifest) -> datetime | None:
-        """Find since when every index that is not over has ended by exit 75 alone; None while one has not."""
+        """Find since when every index that began and is not over has ended by exit 75 alone; None while one has not."""
         over = completed(job) | diagnosis.indexes(job.get("status", {}).get("failedIndexes"))
-        left = [self.pods_of(job, index) for index in range(job["spec"]["completions"]) if index not in over]
-        since = [diagnosis.away_since(pods) for pods in left]
+        begun = [self.pods_of(job, index) for index in range(job["spec"]["completions"]) if index not in over]
+        since = [diagnosis.away_since(pods) for pods in begun if pods]  # the others wait for room beside those
         return max(filter(None, since), default=None) if all(since) else None
 
     def images(self) -> dict[str, str]:

@@ -18,10 +18,10 @@ from typing import Any, TextIO, TypeVar
 
 import threadpoolctl
 
-from ganbalance.config import Experiment, write_yaml
+from ganbalance.config import AWAY, Experiment, write_yaml
 from ganbalance.data.images import TaskImages
 from ganbalance.data.split import Split
-from ganbalance.errors import EXIT_BUG, EXIT_DONE, ConfigError, DataError, GanbalanceError, UnavailableError
+from ganbalance.errors import EXIT_BUG, EXIT_DISK, EXIT_DONE, ConfigError, DataError, GanbalanceError, UnavailableError
 from ganbalance.frozen import dump
 from ganbalance.paths import expanded
 from ganbalance.pipeline import heartbeat, provenance, request, runs
@@ -117,7 +117,7 @@ def program(doc: str | None, bodies: Mapping[type[Stage], Body]) -> Callable[...
             code, cause = error.exit_code, str(error)
         except Exception as error:
             if _disk_is_full(error):
-                code = UnavailableError.exit_code
+                code = EXIT_DISK if pod else UnavailableError.exit_code
                 cause = f"no space left in {tempfile.gettempdir()}; free some, or set TMPDIR, and run the same again"
             else:
                 traceback.print_exc()
@@ -193,7 +193,7 @@ def _run_stage(node: Node, experiment: Experiment, state: State, body: Body, sto
     """Run one node; its artifact is committed when this returns."""
     inputs, settings, artifacts = state.inputs(node), experiment.resources, state.artifacts
     # a pod keeps what it has made until the store is back; elsewhere somebody reads the error
-    away_s = runs.AWAY_S if os.environ.get(heartbeat.POD) else 0.0
+    away_s = float(os.environ.get(AWAY, "0"))
     if inputs.missing and not node.kind.allow_missing_inputs:
         first = state.plan.node(inputs.missing[0])
         raise DataError(f"{node.name} reads {first.name}, which is not made yet; run the {first.program} program first")
