@@ -1,5 +1,6 @@
 """Bad input ends with one clear line and the right exit code; nothing runs and nothing is lost."""
 
+import os
 import re
 import subprocess
 import sys
@@ -186,7 +187,10 @@ def test_a_corrupt_commit_loses_nothing(lab: Lab, capsys: pytest.CaptureFixture[
     assert lab.program("train-gan", "--seed", "0") == 0
 
 
-def test_a_full_disk_asks_to_try_again(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("pod", "code"), [({}, 75), ({"GANBALANCE_POD": "pod-7"}, 74)], ids=["here", "in a pod"])
+def test_a_full_disk_asks_to_try_again(
+    lab: Lab, capsys: pytest.CaptureFixture[str], pod: dict[str, str], code: int
+) -> None:
     """A real refusal of the kernel: no file of this process may grow past 20 kB."""
     open_store(str(lab.store))
     limited = (
@@ -194,8 +198,10 @@ def test_a_full_disk_asks_to_try_again(lab: Lab, capsys: pytest.CaptureFixture[s
         "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)); sys.exit(jobs.imbalance.main(sys.argv[1:]))"
     )
     flags = ["--experiment", str(lab.experiment), "--store", str(lab.store), "--stage", "dataset"]
-    done = subprocess.run([sys.executable, "-c", limited, *flags], capture_output=True, text=True, check=False)
-    assert done.returncode == 75, done.stderr
+    done = subprocess.run(
+        [sys.executable, "-c", limited, *flags], env=os.environ | pod, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code, done.stderr
     assert "space" in one_line(done.stderr)
     assert not list(lab.store.glob("stages/dataset/*/COMMIT.json"))
     assert lab.program("imbalance", "--stage", "dataset") == 0

@@ -157,13 +157,13 @@ def test_gpus_are_counted_in_what_the_gpu_component_names(gpu: str) -> None:
 
 
 @pytest.mark.parametrize("gpu", [GPU, MIG])
-def test_no_gpus_take_away_the_resource_and_all_that_leads_to_a_node_with_some(gpu: str) -> None:
+def test_no_gpus_take_away_the_resource_and_its_selector_and_no_toleration(gpu: str) -> None:
     made = job(template(gpu), gpus=0)
     assert program(made)["resources"] == {
         "requests": {"cpu": "1", "memory": "4Gi"}, "limits": {"cpu": "4", "memory": "8Gi"},
     }  # fmt: skip
     assert pod_spec(made)["nodeSelector"] == {"pool": "batch"}
-    assert pod_spec(made)["tolerations"] == template()["template"]["spec"]["tolerations"]
+    assert pod_spec(made)["tolerations"] == template(gpu)["template"]["spec"]["tolerations"]
 
 
 def test_no_gpus_where_there_are_none_change_nothing() -> None:

@@ -213,7 +213,7 @@ def _summary(
     where = f"--run {run} {cluster}"
     if not away and all(row.state in status.HAS_RESULT for row in rows):  # only the store knows all stages
         then = f"next: {typed(f'fetch-report {where}')}"
-    elif driver.state in ("running", "pending"):
+    elif not _is_over(rows, driver):
         then = f"for its logs: {typed(f'logs {where} --stage STAGE')}"
     else:
         none = "no driver in the cluster: nothing there starts what is missing; type: "
