@@ -5,10 +5,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import botocore.exceptions
 import pytest
 
 from ganbalance.errors import ConfigError, GanbalanceError, UnavailableError
-from ganbalance.store import MissingError, make_store, open_store
+from ganbalance.store import MissingError, make_store, open_store, s3_failures
 from ganbalance.store.base import Unfinished
 from ganbalance.store.schemes import s3
 from tests import servers
@@ -37,6 +38,22 @@ def test_no_server_names_the_endpoint(few_attempts: None, moto: servers.Server, 
     assert "see that AWS_ENDPOINT_URL is right" in str(error)
     monkeypatch.setenv("GANBALANCE_S3_SERVICE", "team/minio")  # as in a command that reaches a cluster through a tunnel
     assert "see that AWS_ENDPOINT_URL of the cluster (the Service team/minio) is right" in str(opening_error(url))
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("[SSL: UNEXPECTED_EOF_WHILE_READING] EOF occurred in violation of protocol", UnavailableError),
+        ("[SSL: TLSV1_ALERT_INTERNAL_ERROR] tlsv1 alert internal error", UnavailableError),
+        ("[SSL: WRONG_VERSION_NUMBER] wrong version number", ConfigError),
+        ("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed", ConfigError),
+    ],
+)
+def test_a_handshake_that_is_cut_off_asks_to_try_later_and_a_wrong_certificate_does_not(
+    said: str, kind: type[GanbalanceError]
+) -> None:
+    with pytest.raises(kind, match="AWS_"), s3_failures.translate_errors("cannot read"):
+        raise botocore.exceptions.SSLError(endpoint_url="https://server", error=said)
 
 
 def test_a_server_that_stays_broken_asks_to_try_later(

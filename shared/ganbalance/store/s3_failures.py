@@ -24,7 +24,7 @@ PLAIN = "the server speaks plain HTTP at this port: set {endpoint} to the same w
 BUNDLE = "set AWS_CA_BUNDLE (now {bundle}) to the file of the authority that signed the server's certificate"
 OTHER_NAME = "name the server in {endpoint} as its certificate does, or set GANBALANCE_S3_ADDRESSING=path"
 # what is said of a connection -> what to change; the first that fits
-CONNECTION = {
+TLS = {  # not before that is changed
     "has expired": "renew the server's certificate",
     "doesn't match": OTHER_NAME,
     "is not valid for": OTHER_NAME,
@@ -33,7 +33,9 @@ CONNECTION = {
     "NO_CERTIFICATE": BUNDLE,
     "WRONG_VERSION_NUMBER": PLAIN,
     "RECORD_LAYER_FAILURE": PLAIN,  # the same, as newer OpenSSL calls it
-    "[SSL: ": SCHEME,
+}
+CONNECTION = TLS | {
+    "[SSL: ": f"see that the server is up, or {SCHEME}",  # a balancer whose server is away ends the handshake
     "Connection was closed": f"see that the server is up, or {SCHEME}",
     "Failed to connect to proxy": "see that http_proxy, https_proxy and no_proxy are right",
     "Failed to resolve": "fix {endpoint}, or set GANBALANCE_S3_ADDRESSING=path if it knows no names for buckets",
@@ -121,7 +123,7 @@ def _unreachable(what: str, error: Exception) -> GanbalanceError:
     if isinstance(error, failures.EndpointConnectionError):  # which does not say why
         said += f" ({str(error.kwargs['error']).rpartition(': ')[2]})"
     advice = next(fix for sign, fix in CONNECTION.items() if sign in said)
-    kind = ConfigError if isinstance(error, failures.SSLError) else UnavailableError
+    kind = ConfigError if isinstance(error, failures.SSLError) and advice in TLS.values() else UnavailableError
     return kind(f"{what}: {said}; {completed(advice)}")
 
 
