@@ -106,9 +106,10 @@ def reach(cluster: Cluster) -> Iterator[str]:
     }  # fmt: skip
     secret = secrets.get("AWS_ACCESS_KEY_ID")
     ours |= {SECRET: f"{secret} in namespace {cluster.namespace}" if secret else "", CLUSTER: cluster.flags}
-    with _forwarded(cluster, settings.get(ENDPOINT, "")) as endpoint, _environment(ours | endpoint):
-        if hidden:
+    if hidden:
+        with _environment(ours):
             _need_credentials(f"you may not read {', '.join(hidden)} in namespace {cluster.namespace}")
+    with _forwarded(cluster, settings.get(ENDPOINT, "")) as endpoint, _environment(ours | endpoint):
         yield url
 
 
