@@ -62,7 +62,7 @@ def make_client(bucket: str, attempts: int | None = None, **more: Any) -> Any:
     endpoint = session.client("s3", region_name=region).meta.endpoint_url
     if "@" in endpoint:  # it would stand in every message and log
         raise ConfigError("the endpoint's URL carries a name or a password; take them out of AWS_ENDPOINT_URL")
-    if urlsplit(endpoint).path.strip("/").split("/")[0] == bucket:
+    if urlsplit(endpoint).path.strip("/") == bucket:
         raise ConfigError(f"the endpoint's URL, {endpoint}, names the bucket too; {completed(s3_failures.ENDPOINT)}")
     is_amazon = ".amazonaws.com" in endpoint
     config = Config(
