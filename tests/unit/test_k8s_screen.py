@@ -61,6 +61,11 @@ def test_where_lines_are_few_what_is_left_out_is_counted(monkeypatch: pytest.Mon
     assert "and 43 more groups" in lines
 
 
+def test_where_there_is_no_line_nothing_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = drawn(monkeypatch, [row(f"group-{n}", 0) for n in range(9)], width=80, height=4, top="away")
+    assert not [line for line in lines if "more stage" in line]
+
+
 def test_a_run_without_a_failure_has_all_of_the_screen_for_its_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = drawn(monkeypatch, [row(f"group-{n}", 0) for n in range(16)], width=80, height=24)
     assert "group-15" in lines[16]

@@ -46,4 +46,4 @@ def _groups(rows: Sequence[Row]) -> list[str]:
 def _fitting(lines: list[str], n: int, what: str) -> list[str]:
     """Leave out what is over `n` lines, and say how many."""
     kept = max(n - 1, 0)
-    return lines if len(lines) <= n else [*lines[:kept], f"and {plural(len(lines) - kept, f'more {what}')}"]
+    return lines if len(lines) <= max(n, 0) else [*lines[:kept], f"and {plural(len(lines) - kept, f'more {what}')}"]
