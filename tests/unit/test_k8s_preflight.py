@@ -257,6 +257,14 @@ def test_a_quota_that_one_pod_can_never_have_fails_and_one_that_is_used_up_now_i
     assert "raise the quota (kubectl describe quota)" in found["pods"].fix
 
 
+def test_a_quota_whose_amounts_are_still_counted_is_a_warning(double: ClusterDouble) -> None:
+    message = 'pods "x" is forbidden: status unknown for quota: small, resources: pods'
+    double.faults.append(Fault(status=403, reason="Forbidden", message=message, only="POST .*/(pods|jobs)$", times=99))
+    found = preflight_findings(double)
+    assert found["pods"].state == "warn"
+    assert [one for one in failed(found) if one != "jobs"] == []  # the driver's own must not wait
+
+
 def test_a_quota_hides_no_other_refusal(double: ClusterDouble) -> None:
     for message, times in (("exceeded quota: small", 1), ("violates PodSecurity", 9)):
         said = f'pods "x" is forbidden: {message}'

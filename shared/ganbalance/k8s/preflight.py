@@ -15,7 +15,7 @@ from functools import partial
 from ganbalance.config import PodResources
 from ganbalance.errors import ConfigError, UnavailableError
 from ganbalance.k8s import connection, manifest
-from ganbalance.k8s.client import KINDS, Cluster, ForbiddenError, RefusedError, quantity
+from ganbalance.k8s.client import KINDS, Cluster, ForbiddenError, QuotaError, RefusedError, quantity
 from ganbalance.k8s.diagnosis import TEMPLATE, fix_for
 from ganbalance.k8s.manifest import DRIVER, PART, PROGRAMS, QUEUE, Manifest, Round
 from ganbalance.maintenance.doctor import Check, CheckResult, Finding
@@ -97,8 +97,8 @@ def _jobs(cluster: Cluster, jobs: list[Manifest]) -> CheckResult:
     """Check that each Job would be taken. Those of stages wait where a quota has no room; the driver's must not."""
     short = _shortage(cluster, len(jobs))
     for job in jobs:
-        why = _refusal(cluster, job)
-        if why and ("exceeded quota" not in why or job["metadata"]["labels"][PART] == DRIVER):
+        why, waits = _refusal(cluster, job)
+        if why and (not waits or job["metadata"]["labels"][PART] == DRIVER):
             fix = _fix(why, "resources.pods of the experiment, or the template")
             raise RefusedError(f"the Job {job['metadata']['name']}: {why}; {short and f'{short}; '}{fix}")
     if short:
@@ -119,19 +119,21 @@ def _shortage(cluster: Cluster, needed: int) -> str:
 
 def _pods(cluster: Cluster, jobs: list[Manifest]) -> CheckResult:
     """Check that Jobs' pods would be taken: a Job is, whatever its pods are. They wait where a quota has no room."""
-    refused: dict[str, list[str]] = {}
+    refused: dict[tuple[str, bool], list[str]] = {}
     pods = _templates_of(jobs)
     for stage, template in pods.items():
         metadata = template["metadata"] | {"generateName": "ganbalance-preflight-"}
-        if why := _refusal(cluster, template | {"apiVersion": "v1", "kind": "Pod", "metadata": metadata}):
-            refused.setdefault(why, []).append(stage)
+        found = _refusal(cluster, template | {"apiVersion": "v1", "kind": "Pod", "metadata": metadata})
+        if any(found):
+            refused.setdefault(found, []).append(stage)
     if not refused:
         return CheckResult(f"the API server takes {plural(len(pods), 'kind')} of pods (dry run)")
-    reasons = "; ".join(f"{', '.join(of)}: {why}" for why, of in refused.items())
-    why = next((why for why in refused if "exceeded quota" not in why or _never_fits(why)), "")
-    if not why:
+    reasons = "; ".join(f"{', '.join(of)}: {why}" for (why, _), of in refused.items())
+    lasting = [(why, of[0]) for (why, waits), of in refused.items() if not waits or _never_fits(why)]
+    if not lasting:
         return CheckResult(f"pods wait until there is room: {reasons}", "warn", fix_for(reasons))
-    raise RefusedError(f"no pod is made of {reasons}; {_fix(why, _setting(refused[why][0]))}")
+    why, stage = lasting[0]
+    raise RefusedError(f"no pod is made of {reasons}; {_fix(why, _setting(stage))}")
 
 
 def _never_fits(why: str) -> bool:
@@ -217,14 +219,17 @@ def _setting(stage: str) -> str:
     return f"the PodTemplate {DRIVER}" if stage == DRIVER else f"resources.pods.{stage} of the experiment"
 
 
-def _refusal(cluster: Cluster, wanted: Manifest) -> str:
-    """Ask why the API server does not take a manifest, without the subject and without advice; empty when it does."""
+def _refusal(cluster: Cluster, wanted: Manifest) -> tuple[str, bool]:
+    """Ask why the API server does not take a manifest, without subject and advice, and whether a quota may later.
+
+    Empty and False when it does.
+    """
     try:
         cluster.create(wanted, dry_run=True)
     except RefusedError as error:
         message = str(error).partition(": ")[2].rpartition("; ")[0]
-        return SUBJECT.sub("", " ".join(message.split()))
-    return ""
+        return SUBJECT.sub("", " ".join(message.split())), isinstance(error, QuotaError)
+    return "", False
 
 
 def _fix(message: str, setting: str) -> str:
