@@ -134,8 +134,9 @@ def test_a_job_that_somebody_suspended_waits_for_no_queue(bench: Bench) -> None:
     job = bench.double.object("Job", f"{bench.run}-dataset-1")
     bench.double.add(job | {"spec": job["spec"] | {"suspend": True}})
     said = bench.type("status", "--run", bench.run)[1]
-    undo = f'kubectl --namespace tests patch job {bench.run}-dataset-1 --patch \'{{"spec": {{"suspend": false}}}}\''
-    assert f"suspended, and not by a queue; let it go on: {undo}" in said
+    undo = f'patch job {bench.run}-dataset-1 --patch \'{{"spec": {{"suspend": false}}}}\''
+    flags = f"--namespace tests --kubeconfig {bench.double.kubeconfig}"
+    assert f"suspended, and not by a queue; let it go on: kubectl {flags} {undo}" in said
 
 
 def test_what_a_driver_outside_of_the_cluster_does_is_watched_to_its_end(

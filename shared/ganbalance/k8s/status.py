@@ -32,6 +32,7 @@ class ClusterSnapshot:
     jobs: dict[str, Manifest] = field(default_factory=dict)
     pods: dict[str, list[Manifest]] = field(default_factory=dict)
     events: list[Manifest] = field(default_factory=list)
+    flags: str = ""  # that lead kubectl to them
 
     def active(self) -> list[Manifest]:
         """List the Jobs that are not over."""
@@ -91,7 +92,7 @@ def observe(cluster: Cluster, run: str) -> ClusterSnapshot:
     pods: dict[str, list[Manifest]] = {name: [] for name in jobs}
     for pod in cluster.list("Pod", labels):
         pods.setdefault(pod["metadata"]["labels"].get(JOB_NAME, ""), []).append(pod)
-    snapshot = ClusterSnapshot(jobs, pods)
+    snapshot = ClusterSnapshot(jobs, pods, flags=cluster.flags)
     if any(_is_silent(pods[name_of(job)]) for job in snapshot.active()):
         snapshot.events = cluster.list("Event", fields="type=Warning")
     return snapshot
@@ -228,7 +229,7 @@ def _live(job: Manifest, pods: Sequence[Manifest], last: Manifest | None, snapsh
     tries = sum(diagnosis.phase(pod) == "Failed" for pod in pods)
     again = f"try {tries + 1}; before: {diagnosis.last_end(pods)}" if tries else ""
     if last is None or diagnosis.phase(last) in ("Failed", "Succeeded"):
-        suspended = _suspended(job) if job["spec"].get("suspend") else ""
+        suspended = _suspended(job, snapshot.flags) if job["spec"].get("suspend") else ""
         return {"state": "queued", "cause": suspended or diagnosis.cause(job, [], snapshot.events) or again}
     created = diagnosis.when(last["metadata"]["creationTimestamp"])
     if diagnosis.phase(last) == "Running":
@@ -239,11 +240,11 @@ def _live(job: Manifest, pods: Sequence[Manifest], last: Manifest | None, snapsh
     return {"state": "pending", "cause": met.cause if met else again, "since": created}
 
 
-def _suspended(job: Manifest) -> str:
+def _suspended(job: Manifest, flags: str) -> str:
     """Say who holds a Job back: a queue, or else a person, whose command has to be undone."""
     if QUEUE in job["metadata"]["labels"]:
         return "suspended: its queue has not let it in"
-    undo = f"kubectl --namespace {job['metadata']['namespace']} patch job {name_of(job)} {LET_GO}"
+    undo = f"kubectl {flags} patch job {name_of(job)} {LET_GO}"
     return f"suspended, and not by a queue; let it go on: {undo}"
 
 
