@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from ganbalance.errors import ConfigError, UnavailableError
 from ganbalance.maintenance.doctor import TRIALS, TRIED, Check, CheckResult, trials
 from ganbalance.store import s3_failures
-from ganbalance.store.s3_failures import translate_errors
+from ganbalance.store.s3_failures import completed, translate_errors
 from ganbalance.store.schemes import s3
 
 TIMEOUT_S = 5
@@ -64,8 +64,8 @@ def _check_is_s3(answer: dict[str, Any]) -> None:
     kind = headers.get("content-type", "of no type")
     message = f"the server answers {status} ({kind.partition(';')[0]}), which is not how S3 answers"
     if status >= 500:  # noqa: PLR2004 - the server's fault, or its gateway's
-        raise UnavailableError(f"{message}; see that the server is well and AWS_ENDPOINT_URL names it")
-    raise ConfigError(f"{message}; set AWS_ENDPOINT_URL to the S3 service, not its console or another server")
+        raise UnavailableError(f"{message}; {completed('see that the server is well and {endpoint} names it')}")
+    raise ConfigError(f"{message}; {completed('set {endpoint} to the S3 service, not its console or another server')}")
 
 
 def _clock(date: str | None, answered: float) -> CheckResult:
