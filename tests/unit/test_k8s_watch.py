@@ -125,6 +125,23 @@ def test_logs_that_are_followed_go_on_until_the_pod_ends(bench: Bench, meanwhile
     assert said[said.index("==>") :] == f"==> {name} <==\nstep 1\nstep 2\nstep 3\nstep 4\n"
 
 
+def test_a_line_is_printed_when_it_is_whole_or_the_pod_has_ended(bench: Bench, meanwhile: Callable[..., None]) -> None:
+    whole = "café: 1\ncafé".encode()
+    run, pod = running_pod(bench, whole[:4])
+    name = pod["metadata"]["name"]
+
+    def prints(log: bytes) -> None:
+        bench.double.logs[name] = log
+
+    def ends() -> None:
+        prints(whole)
+        bench.double.add(pod | {"status": pod["status"] | {"phase": "Succeeded"}})
+
+    meanwhile(lambda: prints(whole[:6]), lambda: prints(whole[:-1]), ends)
+    said = bench.type("logs", "--run", run, "--stage", "dataset", "--follow")[1]
+    assert said[said.index("==>") :].split() == ["==>", name, "<==", "café:", "1", "café"]
+
+
 def test_logs_that_a_node_begins_anew_are_followed_on(bench: Bench, meanwhile: Callable[..., None]) -> None:
     run, pod = running_pod(bench, b"many steps\n")
     name = pod["metadata"]["name"]

@@ -16,7 +16,7 @@ from ganbalance.store import Store
 from ganbalance.store.base import Entry
 
 GONE_WITHIN_S = 180.0  # a pod has two minutes to write its checkpoint
-POLL_S = 1.0
+POLL_S = 2.0
 
 
 def latest(cluster: Cluster) -> str:
@@ -102,21 +102,27 @@ def logs(
 
 
 def followed(cluster: Cluster, run: str, stage: str, logs: Iterator[Log]) -> Iterator[Log]:
-    """Yield these logs and then what is new in those of live pods, until none of them runs."""
+    """Yield these logs and then what is new in those of live pods, in whole lines, until none of them runs."""
     live, printed = _running(_pods(cluster, run, stage)), dict[str, int]()
     for name, log in logs:
-        printed[name] = len(log)
-        yield name, log
+        whole = _whole_lines(log) if name in live else log
+        printed[name] = len(whole)
+        yield name, whole
     while live:
         time.sleep(POLL_S)
         pods = _pods(cluster, run, stage)
-        for name in [name for name in pods if name in live or name not in printed]:
-            if (now := cluster.log(name)) is not None:
+        known_live, live = live, _running(pods)
+        for name in [name for name in pods if name in known_live or name not in printed]:
+            if (read := cluster.log(name)) is not None:
+                now = _whole_lines(read) if name in live else read
                 known = printed.get(name, 0)
                 if new := now[known if known <= len(now) else 0 :]:  # a node begins a new file when one is large
                     yield name, new
                 printed[name] = len(now)
-        live = _running(pods)
+
+
+def _whole_lines(log: bytes) -> bytes:
+    return log[: log.rfind(b"\n") + 1]
 
 
 def _pods(cluster: Cluster, run: str, stage: str) -> dict[str, Manifest]:
