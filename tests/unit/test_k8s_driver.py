@@ -234,6 +234,17 @@ def test_events_on_the_jobs_tell_of_milestones(run: KubernetesRun) -> None:
     assert event["involvedObject"]["uid"] == run.job("train-gan-dcgan")["metadata"]["uid"]
 
 
+def test_an_event_too_short_for_all_stages_says_where_they_stand(run: KubernetesRun) -> None:
+    run.drive()
+    job = run.job("dataset")
+    job["metadata"]["name"] = "wide"
+    run.driver()._emit(job, "Started", ", ".join(f"{n}=stage" for n in range(200)))
+    said = run.events("Started")["wide"]
+    assert said.startswith("0=stage, 1=stage, ")
+    assert said.endswith("… (annotation ganbalance.io/stages)")
+    assert len(said) <= 1000
+
+
 def test_another_driver_does_not_tell_it_again(run: KubernetesRun) -> None:
     run.drive()
     events = run.double.objects("Event")

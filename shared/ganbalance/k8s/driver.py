@@ -12,6 +12,7 @@ Jobs and COMMITs alone decide, so a driver that dies after any call is followed 
 
 import itertools
 import os
+import textwrap
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -21,7 +22,7 @@ from ganbalance.config import Experiment
 from ganbalance.errors import UnavailableError
 from ganbalance.k8s import diagnosis, manifest, status
 from ganbalance.k8s.client import Cluster, QuotaError
-from ganbalance.k8s.manifest import CAUSE, DRIVER, GROUP, QUEUE, Manifest, Round, by_index
+from ganbalance.k8s.manifest import CAUSE, DRIVER, GROUP, INDEXES, QUEUE, Manifest, Round, by_index
 from ganbalance.k8s.operations import keep_log
 from ganbalance.k8s.status import ClusterSnapshot, completed, name_of, observe
 from ganbalance.pipeline import heartbeat, runs, stages
@@ -235,6 +236,7 @@ class Driver:
         name = f"{name_of(job)}.{reason.lower()}"
         if name in self._emitted:
             return
+        more = f"… (annotation {INDEXES})" if reason == "Started" else "…"
         now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
         event = {
             "apiVersion": "v1", "kind": "Event", "metadata": {"name": name, "namespace": self._cluster.namespace},
@@ -242,7 +244,8 @@ class Driver:
                 "apiVersion": "batch/v1", "kind": "Job", "name": name_of(job),
                 "namespace": self._cluster.namespace, "uid": job["metadata"]["uid"],
             },
-            "reason": reason, "message": message[:1000], "type": "Warning" if reason == "StagesFailed" else "Normal",
+            "reason": reason, "message": textwrap.shorten(message, 1000, placeholder=more),
+            "type": "Warning" if reason == "StagesFailed" else "Normal",
             "source": {"component": "ganbalance-driver"}, "firstTimestamp": now, "lastTimestamp": now, "count": 1,
         }  # fmt: skip
         print(f"{reason} {name_of(job)}: {message}", flush=True)
