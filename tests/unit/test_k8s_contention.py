@@ -11,6 +11,8 @@ from ganbalance.k8s import status
 from ganbalance.k8s.client import QuotaError
 from ganbalance.k8s.driver import Driver
 from ganbalance.k8s.manifest import CAUSE, PART, driver_job
+from ganbalance.pipeline import heartbeat
+from tests.cluster_double import NAMESPACE
 from tests.job_controller import Exits, Runs
 from tests.unit.commands_bench import Bench
 from tests.unit.k8s_run import BLOCKED, GAN_0, PENDING_S, KubernetesRun, template
@@ -163,3 +165,14 @@ def test_nothing_is_said_of_quotas_with_room_nor_of_those_that_nobody_may_read(b
     bench.double.deny("list", "resourcequotas")
     code, said = bench.submit()
     assert (code, "left by the quota" in said) == (0, False), said
+
+
+@pytest.mark.parametrize(("namespace", "code"), [("elsewhere", 75), (NAMESPACE, 0)])
+def test_a_run_that_another_namespace_drives_is_not_submitted(bench: Bench, namespace: str, code: int) -> None:
+    run = bench.stopped_after(1)
+    bench.type("cancel", "--run", run)
+    with heartbeat.beating(bench.store, run, f"the driver in namespace {namespace}"):
+        found, said = bench.type("resume", "--run", run)
+    assert found == code
+    assert ("the driver in namespace elsewhere" in said) == (namespace == "elsewhere")
+    assert len(bench.driver_jobs()) == (code == 0)

@@ -10,7 +10,7 @@ from ganbalance.called import typed
 from ganbalance.cli import experiments, sweeps
 from ganbalance.cli.commands import add_access, command, connected, flag, positive
 from ganbalance.config import OwnImages
-from ganbalance.errors import ConfigError, DataError, Stopped
+from ganbalance.errors import ConfigError, DataError, Stopped, UnavailableError
 from ganbalance.k8s import diagnosis, manifest, preflight
 from ganbalance.k8s.client import Access, Cluster
 from ganbalance.k8s.connection import templates
@@ -18,7 +18,7 @@ from ganbalance.k8s.driver import Driver
 from ganbalance.k8s.operations import latest, next_submission
 from ganbalance.k8s.status import drivers, name_of, observe
 from ganbalance.maintenance.doctor import findings
-from ganbalance.pipeline import request, runs
+from ganbalance.pipeline import heartbeat, request, runs
 from ganbalance.pipeline.outages import outlast
 from ganbalance.pipeline.plan import make_plan
 from ganbalance.pipeline.runs import Submission
@@ -116,6 +116,7 @@ def _start(flags: argparse.Namespace, cluster: Cluster, store: Store, record: ru
     if at_work := [job for job in drivers(cluster, run) if diagnosis.terminal(job) is None]:
         print(f"under way already, driven by the Job {name_of(at_work[0])}; {then}")
         return
+    _check_driven_here(cluster, store, run)
     new = _new_submission(flags, cluster, store, run)
     driver, *rest = manifest.jobs(record.experiment, state, new, observe(cluster, run).jobs)
     _preflight(cluster, rest if flags.driver == "local" else [driver, *rest])
@@ -137,6 +138,19 @@ def _start(flags: argparse.Namespace, cluster: Cluster, store: Store, record: ru
         job = manifest.driver_job(run, submission.number, submission.templates[manifest.DRIVER])
         cluster.create(job)
         print(f"submitted: the Job {job['metadata']['name']} drives it; {then}")
+
+
+def _check_driven_here(cluster: Cluster, store: Store, run: str) -> None:
+    """Raise UnavailableError where another namespace drives a run: neither driver would see the other's Jobs."""
+    with heartbeat.beating(store, run, "ganbalance submit") as mine:
+        found = [one for one, _ in heartbeat.others(store, run, mine) if one.what.startswith(heartbeat.DRIVER)]
+    for driver in found:
+        if driver.what != heartbeat.DRIVER + cluster.namespace:
+            raise UnavailableError(
+                f"run {run} in the store {store.url} is at work under {driver.what} ({driver.process}), since "
+                f"{driver.since:%Y-%m-%d %H:%M} UTC; nothing was submitted: wait for its end, or stop it there "
+                f"({typed('cancel')}); one that was killed counts as dead two minutes later"
+            )
 
 
 def _drive_here(cluster: Cluster, record: runs.Record, state: State, submission: Submission) -> None:

@@ -65,7 +65,7 @@ class Driver:
             heartbeat.check_claim(store, self._run, claim)
             return self.step()
 
-        with heartbeat.beating(store, self._run, f"the driver in namespace {self._cluster.namespace}"):
+        with heartbeat.beating(store, self._run, heartbeat.DRIVER + self._cluster.namespace):
             try:
                 while not outlast(step, away_s):
                     time.sleep(POLL_S)

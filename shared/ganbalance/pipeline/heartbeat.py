@@ -25,6 +25,7 @@ POD = "GANBALANCE_POD"  # the pod's name, which the pod template sets
 EVERY_S = 30.0
 DEAD_AFTER = timedelta(minutes=2)  # three beats may get lost
 LAST_BEAT_S = 10.0
+DRIVER = "the driver in namespace "
 
 
 class Worker(Frozen):
