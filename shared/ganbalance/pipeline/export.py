@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ganbalance.called import typed
 from ganbalance.config import Classifier, Experiment, Network
 from ganbalance.data.images import TaskImages
 from ganbalance.data.outside import check_folders, class_folder
@@ -95,7 +96,7 @@ def _chosen(state: State, seed: int | None, gan: str | None) -> list[Node]:
         if node.name not in drawn_to_choose
     ]
     if not nodes or (gan is not None and not any(node.gan for node in nodes)):
-        raise ConfigError(f"run {state.plan.run} has no stage with seed {seed} and GAN {gan}; see 'ganbalance plan'")
+        raise ConfigError(f"run {state.plan.run} has no stage with seed {seed} and GAN {gan}; see '{typed('plan')}'")
     return nodes
 
 

@@ -18,6 +18,7 @@ from typing import Any, TextIO, TypeVar
 
 import threadpoolctl
 
+from ganbalance.called import typed
 from ganbalance.config import AWAY, Experiment, write_yaml
 from ganbalance.data.images import TaskImages
 from ganbalance.data.split import Split
@@ -296,7 +297,7 @@ def _select(plan: Plan, name: str, flags: argparse.Namespace) -> list[Node]:
         and flags.stage in (None, node.name)
     }
     if not asked:
-        raise ConfigError(f"run {plan.run} has no {name} stage for these flags; 'ganbalance plan' lists its stages")
+        raise ConfigError(f"run {plan.run} has no {name} stage for these flags; '{typed('plan')}' lists its stages")
     for node in reversed(plan.nodes):
         if node.name in asked and not node.kind.allow_missing_inputs:  # else it goes without what is not there
             asked |= {parent for parent in node.inputs.values() if plan.node(parent).program == name}

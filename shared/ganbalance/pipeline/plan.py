@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from ganbalance import arms, registry
+from ganbalance.called import typed
 from ganbalance.config import Amount, Dose, Experiment, Family, LinearHead, Paper, Recipe, Synthetic
 from ganbalance.data import outside
 from ganbalance.data.datasets import open_dataset
@@ -69,7 +70,7 @@ class Plan(Frozen):
     def node(self, name: str) -> Node:
         """Find the node of that name. Raises ConfigError."""
         if name not in self.by_name:
-            raise ConfigError(f"run {self.run} has no stage {name!r}; 'ganbalance plan' lists them")
+            raise ConfigError(f"run {self.run} has no stage {name!r}; '{typed('plan')}' lists them")
         return self.by_name[name]
 
     def upstream(self, name: str) -> set[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
+from ganbalance.called import typed
 from ganbalance.errors import DataError
 from ganbalance.metrics import verdicts
 from ganbalance.metrics.classification import AS_TRAINED, DEPLOYMENT, FAIR
@@ -80,7 +81,9 @@ class Number(Protocol):
 def known(found: T | None) -> T:
     """Return what is there wherever this is asked, as a difference is for a verdict. Raises DataError otherwise."""
     if found is None:
-        raise DataError("summary.json lacks a number that its verdicts rest on; 'ganbalance run' makes the report anew")
+        raise DataError(
+            f"summary.json lacks a number that its verdicts rest on; '{typed('run')}' makes the report anew"
+        )
     return found
 
 

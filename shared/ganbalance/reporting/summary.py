@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 
+from ganbalance.called import typed
 from ganbalance.config import Prices
 from ganbalance.errors import ConfigError, DataError
 from ganbalance.frozen import Frozen, dump, parse
@@ -261,7 +262,7 @@ class Summary(Frozen):
             return parse(cls, given, where=where)
         except ConfigError as error:
             first = str(error).removeprefix(f"{where}: ").partition(";")[0]
-            again = "run its experiment again: 'ganbalance run' makes the report anew"
+            again = f"run its experiment again: '{typed('run')}' makes the report anew"
             raise DataError(f"{where} is of another version ({first}); {again}") from error
 
     @classmethod

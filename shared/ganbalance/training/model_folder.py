@@ -19,6 +19,7 @@ import pydantic
 import torch
 from numpy.typing import NDArray
 
+from ganbalance.called import typed
 from ganbalance.config import Trained
 from ganbalance.data.pictures import Fit
 from ganbalance.errors import ConfigError, DataError
@@ -173,7 +174,7 @@ def _classifier(model: Model, head: LinearHead, of_backbone: Path) -> Classifier
 def _read(path: Path) -> Model:
     if not path.is_file():
         raise DataError(
-            f"{path.parent} is no model: it has no {path.name}; 'ganbalance export --run RUN --model FOLDER' writes one"
+            f"{path.parent} is no model: it has no {path.name}; '{typed('export --run RUN --model FOLDER')}' writes one"
         )
     try:
         given = json.loads(path.read_bytes())
