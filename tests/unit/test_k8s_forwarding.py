@@ -28,7 +28,7 @@ def kubectl(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ku
 
     def make(script: str) -> Path:
         starts = tmp_path / "starts"
-        (tmp_path / "kubectl").write_text(f'#!/bin/sh\necho "$$ $*" >>{starts}\n{script}\n')
+        (tmp_path / "kubectl").write_text(f'#!/bin/sh\necho "$$ $AWS_ACCESS_KEY_ID $*" >>{starts}\n{script}\n')
         (tmp_path / "kubectl").chmod(0o755)
         return starts
 
@@ -44,8 +44,9 @@ def has_ended(pid: str) -> bool:
 
 
 def test_a_port_forward_whose_pod_goes_is_opened_again_at_the_same_port(
-    bench: Bench, tmp_path: Path, kubectl: Kubectl
+    bench: Bench, tmp_path: Path, kubectl: Kubectl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "my-own")
     starts = kubectl(f"{FORWARDING}\n[ -e {tmp_path}/pod-is-back ] && exec sleep 60\nsleep 0.1")
     with connection.reach(Cluster(Access(kubeconfig=str(bench.double.kubeconfig)))):
         while len(starts.read_text().splitlines()) < 3:
@@ -58,6 +59,7 @@ def test_a_port_forward_whose_pod_goes_is_opened_again_at_the_same_port(
         assert starts.read_text().splitlines() == lines  # the one that lives is left alone
     assert [line.split()[-1] for line in lines] == [":9000"] + ["1234:9000"] * (len(lines) - 1)
     assert all(has_ended(line.split()[0]) for line in lines)
+    assert {line.split()[1] for line in lines} == {"my-own"}  # by which it may log in to the cluster
 
 
 def test_a_port_forward_that_never_got_through_is_not_tried_again(bench: Bench, kubectl: Kubectl) -> None:

@@ -172,10 +172,11 @@ def _forwarded(cluster: Cluster, endpoint: str) -> Iterator[dict[str, str]]:
     far = address.port or (443 if address.scheme == "https" else 80)
     where = [*cluster.access.kubectl(), "--namespace", namespace]
     command = ["kubectl", *where, "port-forward", f"service/{name}"]
+    environment = dict(os.environ)  # the user's, by which a kubeconfig may log in: the block has the cluster's
     with tempfile.NamedTemporaryFile() as output:
 
         def start(ports: str) -> Process:
-            return subprocess.Popen([*command, ports], stdout=output, stderr=subprocess.STDOUT)
+            return subprocess.Popen([*command, ports], env=environment, stdout=output, stderr=subprocess.STDOUT)
 
         try:
             process = start(f":{far}")
