@@ -177,7 +177,7 @@ test-containers: $(READY) ## the images and Compose, tested for real; needs Dock
 	$(BIN)/pytest tests/e2e --numprocesses 2 --dist loadfile
 
 test-cluster: $(READY) ## tests on the cluster of KUBECONFIG, in namespaces that they make and delete
-	$(BIN)/pytest tests/cluster --numprocesses 3 --dist loadfile
+	$(BIN)/pytest tests/cluster --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 check: $(READY) ## lint, format, types, import directions, lock up to date
 	$(BIN)/ruff check .
