@@ -28,6 +28,14 @@ def name_only() -> Iterator[Namespace]:
 
 
 @pytest.fixture(scope="module")
+def deployed(namespace: Namespace) -> Deployment:
+    """All of ganbalance in a namespace, with the MinIO that the cluster can have."""
+    made = Deployment(namespace)
+    made.deploy()
+    return made
+
+
+@pytest.fixture(scope="module")
 def on_volume(namespace: Namespace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """All of ganbalance, with a MinIO whose artifacts outlive its pod."""
     made = Deployment(namespace)

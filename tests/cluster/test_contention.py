@@ -10,16 +10,8 @@ import yaml
 
 from tests.cluster.deployment import GROUP_LABEL, Deployment
 from tests.cluster.test_runs import SETTINGS
-from tests.namespaces import Namespace
 
 PART = "ganbalance.io/part"
-
-
-@pytest.fixture(scope="module")
-def deployed(namespace: Namespace) -> Deployment:
-    made = Deployment(namespace)
-    made.deploy()
-    return made
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,6 @@ import yaml
 from ganbalance import __version__
 from ganbalance.k8s.manifest import GPU_RESOURCE
 from tests.cluster.deployment import GROUP_LABEL, ROOT, Deployment
-from tests.namespaces import Namespace
 
 SETTINGS: dict[str, Any] = {
     "name": "tiny",
@@ -34,13 +33,6 @@ GROUPS = {
     "dataset", "backbone", "imbalance", "features", "train-gan-dcgan", "synthesize-dcgan", "features-dcgan",
     "train-classifier-none", "train-classifier-dcgan", "rescore-threshold", "quality", "quality-dcgan", "report",
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def deployed(namespace: Namespace) -> Deployment:
-    made = Deployment(namespace)
-    made.deploy()
-    return made
 
 
 @pytest.fixture(scope="module")
