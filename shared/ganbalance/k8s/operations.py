@@ -23,7 +23,10 @@ def latest(cluster: Cluster) -> str:
     """Find the run that was submitted last. Raises ConfigError when there is none."""
     jobs = drivers(cluster)
     if not jobs:
-        raise ConfigError(f"namespace {cluster.namespace} has no run; name one with --run (RUN=...), or submit one")
+        raise ConfigError(
+            f"namespace {cluster.namespace} has no Job of a run (cancelled?); name one with --run (RUN=...; "
+            f"'{typed(f'store ls {cluster.flags}')}' lists them), or submit one"
+        )
     return str(jobs[-1]["metadata"]["labels"][RUN])
 
 
