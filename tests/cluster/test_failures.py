@@ -121,7 +121,8 @@ def test_a_stage_that_is_tried_again_says_how_it_ended_before(lab: Lab, failing:
 def test_a_limit_that_ends_a_pod_is_reported_with_its_setting(
     lab: Lab, failing: dict[str, str], name: str, cause: str
 ) -> None:
-    lab.wait_for_causes(failing[name], rf"(try [2-4]; before: )?{cause}")
+    found = lab.wait_for_causes(failing[name], rf"(try [2-4]; before: )?{cause}")
+    assert found.keys() == FIRST
 
 
 def _if_starts(cause: str, start: str) -> str | None:

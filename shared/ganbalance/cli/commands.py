@@ -93,7 +93,9 @@ def writable(text: str) -> Path:
     """Parse a flag's value: a folder to write to, which is there or can be made."""
     path = expanded(text)
     there = next(one for one in (path.absolute(), *path.absolute().parents) if os.access(one, os.F_OK))
-    if ":/" in text or not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+    if ":/" in text:
+        raise argparse.ArgumentTypeError(f"cannot write to {text}: it is a URL, and this takes a folder")
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         raise argparse.ArgumentTypeError(f"cannot write to {text}: {there} is no folder that takes files")
     return path
 

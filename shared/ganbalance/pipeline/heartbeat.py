@@ -79,7 +79,7 @@ def others(store: Store, run: str, mine: str) -> list[tuple[Worker, timedelta]]:
 def take_over(store: Store, run: str) -> str:
     """Become the driver of a run, in place of any other; gives the claim's name, for `check_claim`."""
     number = 1 + sum(1 for _ in store.names(f"runs/{run}/drivers"))
-    # two that count at one moment are told apart by the id: one of them is the last
+    # two that count at one moment differ by the id, and one of them is the last
     name = f"runs/{run}/drivers/{number:06d}-{secrets.token_hex(4)}.json"
     store.create(name, _signed("driver"))
     return name
